@@ -1,0 +1,153 @@
+"""The one protocol by which every job works: ``evaluator(data)`` returns a result.
+
+An evaluator puts together a model, a fitter and what is done with the fit. It keeps settings only;
+nothing of the data or of a result is stored on it.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from astropy.table import QTable, Table, vstack
+
+from ..io import read
+
+__all__ = ["Evaluator", "ImageEvaluator", "ResultSet"]
+
+log = logging.getLogger(__name__)
+
+
+class Evaluator(ABC):
+    """Base of all evaluators.
+
+    A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attribute
+    ``default_fitter`` and the methods ``build_model(exposure)`` and ``fit(exposure)``.
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`, optional
+        The model to fit. Default: what `build_model` makes of the data.
+    fitter : `~specmodels.fitters.Fitter`, optional
+        Default: the class's ``default_fitter``.
+    """
+
+    default_fitter = None
+
+    def __init__(self, model=None, fitter=None):
+        self.model = model
+        self.fitter = self.default_fitter if fitter is None else fitter
+
+    def __call__(self, data):
+        """Apply to anything that `~specmodels.read` understands."""
+        exposure = read(data)
+        return self.evaluate(self.fit(exposure), exposure)
+
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if v is not None)
+        return f"{type(self).__name__}({settings})"
+
+    def build_model(self, exposure):
+        """Model with initial values for these data."""
+        if self.model is None:
+            raise ValueError(f"{type(self).__name__}: expected a model, got None")
+        return self.model
+
+    def fit(self, exposure):
+        """Fit the model to the data."""
+        return self.fitter(self.build_model(exposure), exposure)
+
+    @abstractmethod
+    def evaluate(self, fit, exposure):
+        """Make the result of a fit."""
+
+
+class ImageEvaluator(Evaluator):
+    """Base of evaluators that treat every image by itself.
+
+    A subclass defines ``evaluate(fit, image)``; its ``build_model`` and ``fit`` take an image, too.
+    The result is that of the image where there is one, else a `ResultSet`, in which images that
+    could not be treated are named with the reason.
+    """
+
+    def __call__(self, data):
+        """Apply to anything that `~specmodels.read` understands."""
+        exposure = read(data)
+        if len(exposure) == 1:
+            return self._one(exposure.single, exposure)
+        results, failures = {}, {}
+        for name, image in exposure.items():
+            try:
+                results[name] = self._one(image, exposure)
+            except ValueError as error:
+                log.warning("%s: %s", name, error)
+                failures[name] = str(error)
+        return ResultSet(results, failures, source_exposure=exposure)
+
+    def _one(self, image, exposure):
+        result = self.evaluate(self.fit(image), image)
+        return result.with_exposure(exposure)
+
+
+class ResultSet(Mapping):
+    """Results of several images, by name.
+
+    Attributes
+    ----------
+    failures : dict of str to str
+        Images without a result, and why.
+    source_exposure : `~specmodels.exposure.Exposure`
+        What the results were made from.
+    """
+
+    def __init__(self, results, failures=None, *, source_exposure=None):
+        self._results = dict(results)
+        self.failures = dict(failures or {})
+        self.source_exposure = source_exposure
+
+    def __getitem__(self, name):
+        try:
+            return self._results[name]
+        except KeyError:
+            reason = self.failures.get(name, f"there are {list(self)}")
+            raise KeyError(f"no result {name!r}: {reason}") from None
+
+    def __iter__(self):
+        return iter(self._results)
+
+    def __len__(self):
+        return len(self._results)
+
+    def __repr__(self):
+        lines = [f"  {name!r}: {result!r}" for name, result in self.items()]
+        lines += [f"  {name!r}: failed: {reason}" for name, reason in self.failures.items()]
+        return "\n".join([f"<ResultSet of {len(self)}, {len(self.failures)} failed", *lines]) + ">"
+
+    @property
+    def spectra(self):
+        """All spectra, by ``"image/source"``."""
+        return {f"{name}/{source}": spectrum for name, result in self.items()
+                for source, spectrum in result.spectra.items()}  # fmt: skip
+
+    def tables(self):
+        """All tables, by ``"image/source"``."""
+        return {f"{name}/{source}": table for name, result in self.items()
+                for source, table in result.tables().items()}  # fmt: skip
+
+    def report(self):
+        """One row for each source of each image, and one for each image that failed."""
+        parts = []
+        for name, result in self.items():
+            part = Table(result.report())
+            part.add_column([name] * len(part), name="image", index=0)
+            parts.append(part)
+        for name, reason in self.failures.items():
+            parts.append(Table({"image": [name], "status": ["failed"], "reason": [reason]}))
+        if not parts:
+            return QTable(names=("image", "status", "reason"), dtype=(str, str, str))
+        return QTable(vstack(parts, metadata_conflicts="silent"))
+
+    def plot(self, figure=None):
+        """Draw all results, one beneath the other; see `specmodels.plotting`."""
+        from ..plotting import plot_results
+
+        return plot_results(self, figure)

@@ -1,0 +1,129 @@
+"""Extraction of many files: progress, a figure for each, a summary that names what needs a look."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from astropy.table import QTable, Table, vstack
+
+from ..io import write
+from .extraction import OptimalExtraction
+
+__all__ = ["extract_many"]
+
+log = logging.getLogger(__name__)
+
+
+def extract_many(
+    inputs, evaluator=None, *, output=None, figures=True, overwrite=False, progress_bar=True
+):
+    """Extract the spectra of many files, one bad file never stopping the rest.
+
+    Parameters
+    ----------
+    inputs : iterable or mapping
+        Paths, or anything else that `~specmodels.read` understands; with a mapping, by name. A
+        folder stands for the FITS and ASDF files in it.
+    evaluator : callable, optional
+        Default: `OptimalExtraction` with its defaults.
+    output : path, optional
+        Folder for the spectra (``NAME_spectrum.fits``), the figures (``NAME_spectrum.png``) and the
+        summary (``summary.ecsv``). Nothing is written where it is not given.
+    figures : bool
+        Whether a figure is drawn for each input.
+    overwrite : bool
+        Whether files may be replaced.
+    progress_bar : bool
+        Whether progress is shown.
+
+    Returns
+    -------
+    results : dict
+        Result of each input that could be extracted, by name.
+    summary : `~astropy.table.QTable`
+        A row for each source: ``input``, ``status`` (``ok``, ``check``, ``failed``), ``reason`` and
+        the figures of the report. What needs a person is ``summary[summary["status"] != "ok"]``.
+
+    Raises
+    ------
+    ValueError
+        If there is no input, or two have the same name.
+    """
+    from tqdm.auto import tqdm
+
+    named = _named(inputs)
+    evaluator = OptimalExtraction() if evaluator is None else evaluator
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    results, reports = {}, []
+    for name, item in tqdm(named.items(), disable=not progress_bar, desc="extract", unit="file"):
+        try:
+            result = evaluator(item)
+            if folder is not None:
+                _save(result, folder, name, figures, overwrite)
+        except (OSError, TypeError, ValueError) as error:
+            log.warning("%s: %s", name, error)
+            reports.append(Table({"input": [name], "status": ["failed"], "reason": [str(error)]}))
+            continue
+        results[name] = result
+        report = Table(result.report())
+        report.add_column([name] * len(report), name="input", index=0)
+        reports.append(report)
+    summary = QTable(vstack(reports, metadata_conflicts="silent"))
+    if folder is not None:
+        _replace_file(folder / "summary.ecsv", lambda path: summary.write(path, overwrite=True))
+    return results, summary
+
+
+def _named(inputs):
+    """Inputs by name: a mapping as it is, paths by their stems, other things by number."""
+    if hasattr(inputs, "items"):
+        named = dict(inputs.items())
+    else:
+        listed = _files(inputs) if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+        names = [Path(item).name.split(".fits")[0].removesuffix(".asdf")
+                 if isinstance(item, (str, os.PathLike)) else f"input {number + 1}"
+                 for number, item in enumerate(listed)]  # fmt: skip
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"inputs: names must differ, got more than one {repeated}: use a mapping"
+            )
+        named = dict(zip(names, listed, strict=True))
+    if not named:
+        raise ValueError("inputs: expected at least one, got none")
+    return named
+
+
+def _files(folder):
+    folder = Path(folder)
+    if not folder.is_dir():
+        return [folder]
+    return sorted(p for p in folder.iterdir() if ".fits" in p.name or p.suffix == ".asdf")
+
+
+def _save(result, folder, name, figures, overwrite):
+    write(result, folder / f"{name}_spectrum.fits", overwrite=overwrite)
+    if not figures:
+        return
+    from matplotlib import pyplot as plt
+
+    figure = result.plot()
+    try:
+        _replace_file(folder / f"{name}_spectrum.png", lambda path: figure.savefig(path, dpi=110))
+    finally:
+        plt.close(figure)
+
+
+def _replace_file(target, save):
+    """Write to a temporary name beside the target, then replace it."""
+    handle, path = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
+    os.close(handle)
+    try:
+        save(path)
+        os.replace(path, target)
+    except BaseException:
+        Path(path).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,330 @@
+"""Optimal extraction: sources and sky fitted together, column by column.
+
+The flux of a source is a linear parameter of the model of its slit; a weighted fit of that model is
+Horne's (1986, PASP 98, 609) sum for one source on a known sky, and remains optimal for several
+sources, an unknown sky and masked pixels.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import StdDevUncertainty
+from astropy.table import QTable
+
+from ..fitters import SigmaClipFitter, VarProFitter
+from ..models import Source
+from .aperture import aperture_sum
+from .automatic import SlitModelBuilder, leaves_of, with_initial_values
+from .base import ImageEvaluator
+from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .quality import judge_source
+from .region import slit_region
+
+__all__ = ["ExtractionResult", "OptimalExtraction"]
+
+
+class OptimalExtraction(ImageEvaluator):
+    r"""Extract the spectra of the sources in a slit.
+
+    .. math::
+        d_{yx} = \sum_k f_{kx}\,P_k(y - y_k(x)) + \mathrm{sky}_x(y)
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`, optional
+        A compound of `~specmodels.Source` and sky models. What it leaves open (traces and widths
+        with their default values) is guessed from the data. Default: made from the data alone.
+    fitter : `~specmodels.fitters.Fitter`, optional
+        Default: variable projection with rejection of cosmic rays.
+    n_sources, profile, sky, trace_degree, width_degree : optional
+        Settings of the automatic model, see `SlitModelBuilder`; what is not set is chosen by the
+        data. Not to be given together with `model`.
+    aperture : float
+        Half the height of the comparison aperture, in full widths at half maximum.
+
+    Raises
+    ------
+    ValueError
+        If `model` is given together with a setting of the automatic one, or, in a call, the image
+        has no usable pixel.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> slit, truth = sm.datasets.make_slit()
+    >>> result = sm.OptimalExtraction()(slit)
+    >>> result.spectrum.flux.shape
+    (400,)
+    """
+
+    default_fitter = SigmaClipFitter(VarProFitter())
+
+    def __init__(
+        self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
+        trace_degree=None, width_degree=None, aperture=1.5,
+    ):  # fmt: skip
+        super().__init__(model, fitter)
+        settings = dict(n_sources=n_sources, profile=profile, sky=sky,
+                        trace_degree=trace_degree, width_degree=width_degree)  # fmt: skip
+        given = [key for key, value in settings.items() if value is not None]
+        if model is not None and given:
+            raise ValueError(f"model: cannot be given together with {given}, which would shape it")
+        if not aperture > 0:
+            raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
+        self.builder = SlitModelBuilder(**settings)
+        self.aperture = aperture
+
+    def build_model(self, image):
+        """Model of the slit with initial values."""
+        if self.model is None:
+            return self.builder.build(image)
+        if not any(isinstance(leaf, Source) for leaf in leaves_of(self.model)):
+            raise ValueError(f"model: expected at least one Source, got {self.model!r}")
+        return with_initial_values(self.model, image)
+
+    def fit(self, image):
+        """Fit the model to an image; variances that are missing or noisy are made first."""
+        if image.mask.all():
+            raise ValueError(f"image {image.name!r}: no usable pixel: {_reasons(image)}")
+        image, _ = slit_region(image)
+        if image.variance is None:
+            return self._fit_without_variance(image)
+        fit = self.fitter(self.build_model(image), image)
+        smooth = with_smooth_poisson(image, fit)
+        return fit if smooth is None else self.fitter(fit.template, smooth)
+
+    def _fit_without_variance(self, image):
+        image = with_constant_variance(image)
+        fit = self.fitter(self.build_model(image), image)
+        return self.fitter(fit.template, with_estimated_variance(image, fit))
+
+    def evaluate(self, fit, image):
+        """Make the result of a fit."""
+        return ExtractionResult(fit, image, self.aperture, slit_region(image)[1])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtractionResult:
+    """Spectra of the sources of one image, with all that led to them.
+
+    Attributes
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+        The fitted model of the slit.
+    image : `~specmodels.exposure.SpectralImage`
+        The data extracted.
+    aperture : float
+        Half the height of the comparison aperture, in full widths at half maximum.
+    notes : tuple of str
+        What was masked before the fit.
+    source_exposure : `~specmodels.exposure.Exposure`
+        What the image came from.
+    """
+
+    fit: object
+    image: object
+    aperture: float = 1.5
+    notes: tuple = ()
+    source_exposure: object = None
+
+    def __repr__(self):
+        return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
+
+    def with_exposure(self, exposure):
+        """Return the result with where it came from."""
+        return replace(self, source_exposure=exposure)
+
+    @cached_property
+    def sources(self):
+        """Sources of the fitted model, by name."""
+        found = {}
+        for number, (leaf, positions) in enumerate(self.fit.form.leaves()):
+            if isinstance(leaf, Source):
+                found[leaf.name or f"source {number + 1}"] = (leaf, positions)
+        return found
+
+    @cached_property
+    def _components(self):
+        return dict(zip(self.sources, self._source_images(), strict=True))
+
+    def _source_images(self):
+        inputs = (self.fit.image.x[None], self.fit.image.y[:, None])
+        for leaf, positions in self.sources.values():
+            values = [self.fit.values[k] for k in positions]
+            yield np.broadcast_to(leaf.evaluate(*inputs, *values), self.image.shape)
+
+    @cached_property
+    def model(self):
+        """Image of the fitted model."""
+        return self.fit.predict()
+
+    @property
+    def residual(self):
+        """Data minus model."""
+        return self.image.data - self.model
+
+    @cached_property
+    def sky(self):
+        """Image of all of the model that is no source."""
+        return self.model - sum(self._components.values())
+
+    @property
+    def variance(self):
+        """Variance used in the fit; where the image had none, that estimated."""
+        return self.fit.image.variance
+
+    def trace(self, name):
+        """Row of a source in each column."""
+        leaf, positions = self.sources[name]
+        values = [self.fit.values[k] for k in positions]
+        return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
+
+    def fwhm(self, name):
+        """Full width at half maximum of a source in each column, in pixels."""
+        leaf, positions = self.sources[name]
+        return leaf.fwhm(self.image.x, [self.fit.values[k] for k in positions])
+
+    def table(self, name):
+        """All that is known of a source per column.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
+            pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
+            ``n_rejected``, and ``var_read``, … for the components of the variance.
+        """
+        return self.tables()[name]
+
+    def tables(self):
+        """The table of each source, by name; see `table`."""
+        return dict(self._tables)
+
+    @cached_property
+    def _tables(self):
+        return {name: self._table(name) for name in self.sources}
+
+    def _table(self, name):
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error, trace = *self._flux(name), self.trace(name)
+        aperture_flux, aperture_error = self.aperture_flux(name)
+        rows = np.round(np.interp(trace, self.image.y, np.arange(self.image.shape[0])))
+        columns = np.arange(self.image.shape[1])
+        table = QTable()
+        table["column"] = self.image.x
+        table["wavelength"] = self.image.wavelength_along(trace)
+        table["flux"], table["flux_error"] = flux * unit, error * unit
+        table["mask"] = self.mask(name)
+        table["background"] = self.sky[np.nan_to_num(rows).astype(int), columns] * unit
+        table["aperture_flux"] = aperture_flux * unit
+        table["aperture_error"] = aperture_error * unit
+        table["trace"], table["chi2"] = trace, self.fit.chi2 * np.ones(len(columns))
+        table["n_rejected"] = self.fit.rejected.sum(axis=0)
+        for key, variance in self._propagated(name).items():
+            table[f"var_{key}"] = variance * unit**2
+        table.meta = {"source": name, "image": self.image.name, **judge_source(self, name)}
+        return table
+
+    def _flux(self, name):
+        parameter = self.fit.names[self.sources[name][1][0]]
+        shape = self.image.shape[1]
+        return tuple(np.broadcast_to(a, shape) for a in (self.fit[parameter],
+                                                         self.fit.error(parameter)))  # fmt: skip
+
+    def _propagated(self, name):
+        """Variance of the flux that each component of the pixels' variance brings."""
+        position = self.sources[name][1][0]
+        if position not in self.fit.form.linear or not self.fit.image.components:
+            return {}
+        row = self.fit.form.linear.index(position)
+        return {key: self.fit.propagate(np.nan_to_num(value))[row]
+                for key, value in self.fit.image.components.items()}  # fmt: skip
+
+    def mask(self, name):
+        """Columns whose flux cannot be used: undetermined, or the trace lies outside the image."""
+        flux, error = self._flux(name)
+        trace = self.trace(name)
+        outside = (trace < self.image.y[0] - 0.5) | (trace > self.image.y[-1] + 0.5)
+        return ~np.isfinite(flux) | ~np.isfinite(error) | outside
+
+    def aperture_flux(self, name):
+        """Flux in the comparison aperture and its error, per column, less sky and other sources."""
+        own = np.nan_to_num(self._components[name])
+        others = np.nan_to_num(self.model) - own
+        radius = self.aperture * self.fwhm(name)
+        return aperture_sum(self.fit.image, own, others, self.trace(name), radius)[:2]
+
+    def normalisation(self, name):
+        """Optimal flux over aperture flux, which has been corrected for the light outside.
+
+        Returns
+        -------
+        ratio, error : float
+            Ratio of the weighted sums over all columns, and its standard error; NaN where there is
+            nothing to compare.
+        """
+        own = np.nan_to_num(self._components[name])
+        others = np.nan_to_num(self.model) - own
+        radius = self.aperture * self.fwhm(name)
+        flux, error, enclosed = aperture_sum(self.fit.image, own, others, self.trace(name), radius)
+        use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
+        if not use.any():
+            return np.nan, np.nan
+        weight = enclosed[use] / error[use] ** 2
+        total = np.sum(weight * flux[use])
+        ratio = np.sum(weight * enclosed[use]) / total if total else np.nan
+        return float(ratio), float(
+            abs(ratio) * np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
+        )
+
+    @property
+    def spectrum(self):
+        """Spectrum of the first source, a `~specutils.Spectrum`."""
+        return next(iter(self.spectra.values()))
+
+    @cached_property
+    def spectra(self):
+        """Spectra of all sources, by name."""
+        return {name: _spectrum(table) for name, table in self._tables.items()}
+
+    @cached_property
+    def aperture_spectra(self):
+        """Spectra of the comparison aperture of all sources, by name."""
+        return {name: _spectrum(table, "aperture_flux", "aperture_error")
+                for name, table in self._tables.items()}  # fmt: skip
+
+    def report(self):
+        """One row for each source: how well it was extracted, and a reason where to look closer."""
+        rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
+        return QTable(rows)
+
+    def plot(self, figure=None):
+        """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""
+        from ..plotting import plot_extraction
+
+        return plot_extraction(self, figure)
+
+
+def _spectrum(table, flux="flux", error="flux_error"):
+    """Spectrum of the columns that have a wavelength, in the order of increasing wavelength."""
+    from specutils import Spectrum  # here, because it takes a second to import
+
+    wavelength = u.Quantity(table["wavelength"])
+    order = np.argsort(wavelength.value, kind="stable")
+    order = order[np.isfinite(wavelength.value[order])]
+    if order.size == 0:
+        raise ValueError("wavelength: no column has one, so that there is no spectrum")
+    wavelength = wavelength[order]
+    if wavelength.unit == u.dimensionless_unscaled:
+        wavelength = wavelength.value * u.pix
+    return Spectrum(
+        flux=u.Quantity(table[flux])[order], spectral_axis=wavelength,
+        uncertainty=StdDevUncertainty(u.Quantity(table[error])[order]),
+        mask=np.asarray(table["mask"])[order], meta={"specmodels": dict(table.meta)},
+    )  # fmt: skip
+
+
+def _reasons(image):
+    return ", ".join(f"{count} {reason}" for reason, count in image.masked.items())

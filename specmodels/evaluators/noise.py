@@ -1,0 +1,129 @@
+"""Variances where the data bring none, or noisy ones.
+
+Poisson variances computed from the noisy data themselves give low pixels high weights, and fluxes
+that are too low. Fitted with the same model as the data they lose that correlation.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from ..fitters import LinearFitter
+from ..numerics.clipping import MAD_TO_SIGMA
+
+__all__ = ["with_estimated_variance", "with_smooth_poisson"]
+
+LEAST_CORRELATION = 0.2
+LEAST_NOISE = 1e-3
+N_LEVELS = 12
+
+
+def first_noise(image):
+    """Standard deviation of the pixels from the differences of neighbours along the dispersion."""
+    good = ~image.mask
+    pairs = good[:, 1:] & good[:, :-1]
+    steps = np.diff(np.where(good, image.data, 0.0).astype(float), axis=1)[pairs]
+    if steps.size < 8:
+        steps = image.data[good] - np.median(image.data[good])
+    noise = MAD_TO_SIGMA * np.median(np.abs(steps)) / np.sqrt(2)
+    scale = np.max(np.abs(image.data[good])) if good.any() else 1.0
+    return max(float(noise), 1e-6 * float(scale), np.finfo(float).tiny)
+
+
+def with_constant_variance(image):
+    """Image with the same variance everywhere, a first estimate."""
+    return image.replace(variance=np.full(image.shape, first_noise(image) ** 2))
+
+
+def with_estimated_variance(image, fit):
+    """Image with a variance from the residuals of a fit: noise per column, growing with the light.
+
+    The noise of the sky is the robust scatter of the residuals away from the sources, column by
+    column; the slope with which the variance grows with the light of the sources is fitted to their
+    mean square at several levels.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+    fit : `~specmodels.fitters.FitResult`
+        Fit of the image with any variance.
+    """
+    good = ~image.mask & ~fit.rejected
+    residual = np.where(good, image.data - np.nan_to_num(fit.predict()), 0.0)
+    light = source_light(fit)
+    noise = _column_noise(residual, light, good)
+    level = (light / noise**2)[good]
+    square = (residual / noise)[good] ** 2
+    order = np.argsort(level, kind="stable")
+    parts = np.array_split(order, min(N_LEVELS, max(1, level.size // 50)))
+    levels = np.array([np.mean(level[part]) for part in parts])
+    excess = np.array([np.mean(square[part]) for part in parts]) - 1.0
+    slope = _slope(levels, excess)
+    freedom = max(1.0 - len(fit.form.linear) / image.shape[0], 0.2)
+    return image.replace(variance=(noise**2 + slope * light) / freedom)
+
+
+def source_light(fit):
+    """Light of the model above the faintest pixel of each column, shape of the image."""
+    model = np.nan_to_num(fit.predict())
+    return model - np.min(model, axis=0)
+
+
+def _column_noise(residual, light, good):
+    """Robust standard deviation per column, of the pixels with little light, smoothed."""
+    dark = good & (light <= 0.02 * light.max(axis=0) + 1e-300)
+    spread = np.full(residual.shape[1], np.nan)
+    enough = np.count_nonzero(dark, axis=0) >= 5
+    sizes = np.where(dark, np.abs(residual), np.nan)
+    if enough.any():
+        spread[enough] = MAD_TO_SIGMA * np.nanmedian(sizes[:, enough], axis=0)
+    known = np.isfinite(spread) & (spread > 0)
+    floor = LEAST_NOISE * np.ptp(light) / residual.shape[0] + np.finfo(float).tiny
+    if not known.any():
+        overall = MAD_TO_SIGMA * np.median(np.abs(residual[good]))
+        return np.full(residual.shape[1], max(overall, floor))
+    filled = np.interp(np.arange(len(spread)), np.flatnonzero(known), spread[known])
+    return np.maximum(ndimage.median_filter(filled, size=15, mode="nearest"), floor)
+
+
+def _slope(level, excess):
+    """Slope through the origin, each level weighted by its size, not negative."""
+    weight = 1 / (1 + np.abs(excess)) ** 2
+    total = np.sum(weight * level**2)
+    return max(float(np.sum(weight * level * excess) / total), 0.0) if total > 0 else 0.0
+
+
+def with_smooth_poisson(image, fit):
+    """Image with Poisson variances fitted by the model, or None where they need it not.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        With a ``poisson`` component of the variance.
+    fit : `~specmodels.fitters.FitResult`
+        Fit of that image.
+    """
+    poisson = image.components.get("poisson")
+    if poisson is None or fit.batch is None:
+        return None
+    good = ~image.mask & ~fit.rejected
+    usable = ~image.mask
+    safe = np.where(usable, poisson, 0.0)
+    smooth = LinearFitter()(fit.template, image.replace(
+        data=safe, variance=np.ones(image.shape), components={}, mask=~good)).predict()  # fmt: skip
+    smooth = np.nan_to_num(smooth)
+    smooth = np.maximum(smooth, 0.02 * np.median(safe[good]))
+    if not _follows_the_noise(fit, good, safe - smooth):
+        return None
+    variance = np.where(usable, image.variance - safe + smooth, image.variance)
+    components = {**image.components, "poisson": np.where(usable, smooth, poisson)}
+    return image.replace(variance=variance, components=components)
+
+
+def _follows_the_noise(fit, good, excess):
+    """Whether the variances are high where the data are."""
+    residual = (fit.image.data - np.nan_to_num(fit.predict()))[good]
+    excess = excess[good]
+    clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
+    if not all(np.std(a) > 0 for a in clipped):
+        return False
+    return np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION

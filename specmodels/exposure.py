@@ -1,0 +1,375 @@
+"""Pixels and their coordinates: `SpectralImage` (one region) and `Exposure` (several).
+
+Everything below `specmodels.io` sees data only in this form: two dimensions, dispersion along the
+last axis, mask True where a pixel is bad, variances in the square of the data's unit. Nothing here
+knows files, datamodels or instruments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from astropy import units as u
+
+__all__ = ["Exposure", "SpectralImage"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpectralImage:
+    """One two-dimensional spectrum: data, variance, mask and coordinates of its pixels.
+
+    Every array is checked, turned into native floating point and made read-only; the arrays given
+    are never changed. Pixels whose data or variance cannot be used are masked, and counted by
+    reason in `masked`.
+
+    Parameters
+    ----------
+    data : array_like or `~astropy.units.Quantity`, shape (n_spatial, n_dispersion)
+        Pixel values, dispersion along the last axis. A masked array brings its mask along.
+    variance : array_like, optional
+        Variance of each pixel, same shape, in the square of the data's unit. None where nothing is
+        known. Pixels whose variance is zero, negative or not finite are masked.
+    mask : array_like of bool, optional
+        True where a pixel is bad.
+    wavelength : array_like or `~astropy.units.Quantity`, optional
+        Wavelength per column, shape (n_dispersion,), or per pixel.
+    spatial : array_like, optional
+        Position along the slit of each pixel, same shape as the data.
+    components : mapping of str to array_like, optional
+        The parts of the variance (``read``, ``poisson``, ``flat``), kept apart so that each can be
+        carried to the result. Where `variance` is not given it is their sum.
+    unit, wavelength_unit : `~astropy.units.Unit` or str, optional
+        Units of arrays given without one. The wavelength unit of a bare array defaults to none.
+    name : str
+        What the region is called: the key under which an `Exposure` holds it.
+    meta : mapping, optional
+        Whatever the reader wants to keep. No model, fitter or evaluator reads it.
+    x, y : array_like, shape (n_dispersion,), (n_spatial,), optional
+        Column and row numbers, by default counted from zero. A cutout keeps those of its parent, so
+        that one model serves both.
+
+    Raises
+    ------
+    TypeError
+        If an array is not numeric.
+    ValueError
+        If the data are not two-dimensional or empty, or another array has another shape or unit.
+    """
+
+    data: np.ndarray
+    variance: np.ndarray | None = None
+    mask: np.ndarray | None = None
+    wavelength: np.ndarray | None = None
+    spatial: np.ndarray | None = None
+    components: Mapping = field(default_factory=dict)
+    unit: u.UnitBase | None = None
+    wavelength_unit: u.UnitBase | None = None
+    name: str = "image"
+    meta: Mapping = field(default_factory=dict)
+    x: np.ndarray | None = None
+    y: np.ndarray | None = None
+    masked: Mapping = field(default_factory=dict, init=False)
+
+    def __post_init__(self):
+        unit = _unit_of(self.data, self.unit, "unit")
+        own_mask = np.ma.getmask(self.data)
+        data = _float_array(self.data, "data")
+        if data.ndim != 2 or data.size == 0:
+            raise ValueError(
+                f"data: expected a two-dimensional image with pixels, got shape {data.shape}"
+            )
+        wavelength_unit = _unit_of(self.wavelength, self.wavelength_unit, "wavelength_unit")
+        components = {
+            key: self._checked(value, f"components[{key!r}]", data.shape, unit)
+            for key, value in self.components.items()
+            if value is not None
+        }
+        variance = self._checked(self.variance, "variance", data.shape, unit)
+        if variance is None and components:
+            variance = np.sum(list(components.values()), axis=0)
+        mask, masked = _combined_mask(data, variance, (own_mask, self.mask))
+        self._set(
+            data=_read_only(data),
+            unit=unit,
+            variance=None if variance is None else _read_only(variance),
+            components=MappingProxyType({k: _read_only(v) for k, v in components.items()}),
+            mask=_read_only(mask),
+            masked=MappingProxyType(masked),
+            wavelength=_checked_wavelength(self.wavelength, data.shape),
+            wavelength_unit=wavelength_unit,
+            spatial=_checked_shape(self.spatial, "spatial", data.shape),
+            meta=MappingProxyType(dict(self.meta)),
+            x=_checked_numbers(self.x, "x", data.shape[1]),
+            y=_checked_numbers(self.y, "y", data.shape[0]),
+        )
+
+    def _set(self, **values):
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+
+    @staticmethod
+    def _checked(value, name, shape, unit):
+        """Array of variances with the data's shape and the square of the data's unit."""
+        own = getattr(value, "unit", None)
+        if own is not None and isinstance(value, u.Quantity):
+            if unit is None:
+                raise ValueError(f"{name}: has unit {own}, but the data have none")
+            try:
+                value = value.to_value(unit**2)
+            except u.UnitConversionError as error:
+                raise ValueError(f"{name}: expected a unit like {unit**2}, got {own}") from error
+        return _checked_shape(value, name, shape)
+
+    def __getstate__(self):
+        """State to pickle: read-only mappings become dictionaries."""
+        state = {k: v for k, v in self.__dict__.items() if k not in ("weights",)}
+        return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in state.items()}
+
+    def __setstate__(self, state):
+        state = {k: _read_only(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
+        state["components"] = {k: _read_only(v) for k, v in state["components"].items()}
+        frozen = ("components", "masked", "meta")
+        self._set(**{k: MappingProxyType(v) if k in frozen else v for k, v in state.items()})
+
+    def __repr__(self):
+        ny, nx = self.shape
+        unit = f" {self.unit}" if self.unit is not None else ""
+        parts = [f"{self.name!r}: {ny} x {nx} pixels{unit}", f"{self.mask.mean():.1%} masked"]
+        if self.wavelength is not None:
+            low, high = np.nanmin(self.wavelength), np.nanmax(self.wavelength)
+            parts.append(f"wavelength {low:.5g} to {high:.5g} {self.wavelength_unit or ''}".strip())
+        if self.variance is None:
+            parts.append("no variance")
+        return f"<SpectralImage {', '.join(parts)}>"
+
+    @property
+    def shape(self):
+        """Shape of the data: (n_spatial, n_dispersion)."""
+        return self.data.shape
+
+    @cached_property
+    def weights(self):
+        """Inverse variance, zero where masked; one where no variance is known."""
+        if self.variance is None:
+            return _read_only((~self.mask).astype(float))
+        weights = np.divide(1.0, self.variance, out=np.zeros(self.shape), where=~self.mask)
+        return _read_only(weights)
+
+    def replace(self, **changes):
+        """Return a copy with the named fields replaced, checked like the original."""
+        return replace(self, **changes)
+
+    def cutout(self, rows=slice(None), columns=slice(None)):
+        """Return the region of these row and column slices: an extraction region.
+
+        Raises
+        ------
+        ValueError
+            If nothing of the image is left.
+        """
+        cut = (rows, columns)
+
+        def part(array):
+            return None if array is None else array[cut]
+
+        wavelength = self.wavelength
+        if wavelength is not None:
+            wavelength = wavelength[columns] if wavelength.ndim == 1 else wavelength[cut]
+        return self.replace(
+            data=self.data[cut], variance=part(self.variance), mask=self.mask[cut],
+            wavelength=wavelength, spatial=part(self.spatial),
+            components={k: v[cut] for k, v in self.components.items()},
+            x=self.x[columns], y=self.y[rows],
+        )  # fmt: skip
+
+    def wavelength_along(self, trace):
+        """Wavelength of each column where the trace crosses it.
+
+        Parameters
+        ----------
+        trace : array_like, shape (n_dispersion,)
+            Row of the trace in each column.
+
+        Returns
+        -------
+        wavelength : `~astropy.units.Quantity` or ndarray, shape (n_dispersion,)
+            Interpolated linearly between the rows that have a wavelength; column numbers in pixels
+            where the image has no wavelengths.
+        """
+        if self.wavelength is None:
+            return self.x * u.pix
+        values = self.wavelength
+        if values.ndim == 2:
+            rows = np.interp(trace, self.y, np.arange(len(self.y)))
+            values = _interpolated_rows(values, rows)
+        return values if self.wavelength_unit is None else values * self.wavelength_unit
+
+
+class Exposure(Mapping):
+    """An ordered mapping of names to `SpectralImage`, with where they came from.
+
+    Parameters
+    ----------
+    images : iterable of `SpectralImage`
+        The regions; their names are the keys and must differ.
+    instrument : `~specmodels.instruments.Instrument`, optional
+        What is known about the detector and mode.
+    source : object, optional
+        The object that was read, so that results can be written back in kind. Never changed.
+
+    Raises
+    ------
+    ValueError
+        If there is no image, or two images share a name.
+    """
+
+    def __init__(self, images, *, instrument=None, source=None):
+        images = tuple(images)
+        if not images:
+            raise ValueError("images: expected at least one SpectralImage, got none")
+        for image in images:
+            if not isinstance(image, SpectralImage):
+                raise TypeError(f"images: expected SpectralImage, got {type(image).__name__}")
+        names = [image.name for image in images]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"images: names must differ, got more than one {repeated}")
+        self._images = dict(zip(names, images, strict=True))
+        self.instrument = instrument
+        self.source = source
+
+    def __getitem__(self, name):
+        try:
+            return self._images[name]
+        except KeyError:
+            raise KeyError(f"no image {name!r}; there are {list(self)}") from None
+
+    def __iter__(self):
+        return iter(self._images)
+
+    def __len__(self):
+        return len(self._images)
+
+    def __repr__(self):
+        lines = "\n".join(f"  {image!r}" for image in self.values())
+        return f"<Exposure of {len(self)} image{'s' if len(self) > 1 else ''}\n{lines}>"
+
+    @property
+    def single(self):
+        """The only image.
+
+        Raises
+        ------
+        ValueError
+            If there are several.
+        """
+        if len(self) != 1:
+            raise ValueError(f"expected one image, this exposure has {len(self)}: {list(self)}")
+        return next(iter(self.values()))
+
+    def map(self, function):
+        """Return a new exposure of ``function(image)`` for every image."""
+        images = [function(image) for image in self.values()]
+        return Exposure(images, instrument=self.instrument, source=self.source)
+
+
+def _unit_of(value, unit, name):
+    own = getattr(value, "unit", None)
+    if unit is not None:
+        try:
+            unit = u.Unit(unit)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: expected a unit, got {unit!r}") from error
+    if own is not None and unit is not None and own != unit:
+        raise ValueError(f"{name}: the array has unit {own}, but {unit} was given")
+    return unit if own is None else own
+
+
+def _float_array(value, name):
+    """Native floating-point array of `value`: float32 and float64 kept, all else made float64."""
+    array = np.ma.getdata(getattr(value, "value", value))
+    array = np.asarray(array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    keep = array.dtype.kind == "f" and array.dtype.itemsize in (4, 8)
+    kind = array.dtype.newbyteorder("=") if keep else np.dtype(float)
+    return array.astype(kind, copy=False)
+
+
+def _checked_shape(value, name, shape):
+    if value is None:
+        return None
+    array = _float_array(value, name)
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected the shape of the data, {shape}, got {array.shape}")
+    return _read_only(array)
+
+
+def _checked_numbers(value, name, size):
+    array = np.arange(size, dtype=float) if value is None else _float_array(value, name)
+    if array.shape != (size,):
+        raise ValueError(f"{name}: expected {size} numbers, got shape {array.shape}")
+    if not np.all(np.diff(array) > 0):
+        raise ValueError(f"{name}: expected increasing numbers, got {array}")
+    return _read_only(array.astype(float))
+
+
+def _checked_wavelength(value, shape):
+    if value is None:
+        return None
+    array = _float_array(value, "wavelength")
+    if array.shape not in (shape, shape[1:]):
+        raise ValueError(f"wavelength: expected shape {shape[1:]} or {shape}, got {array.shape}")
+    return _read_only(array)
+
+
+def _combined_mask(data, variance, masks):
+    """Mask of all pixels that cannot be used, and the count of each reason."""
+    flagged = np.zeros(data.shape, dtype=bool)
+    for mask in masks:
+        if mask is None or mask is np.ma.nomask:
+            continue
+        mask = np.asarray(mask)
+        if mask.shape != data.shape:
+            raise ValueError(
+                f"mask: expected the shape of the data, {data.shape}, got {mask.shape}"
+            )
+        if mask.dtype.kind not in "biu":
+            raise TypeError(f"mask: expected booleans (True = bad), got dtype {mask.dtype}")
+        flagged |= mask.astype(bool)
+    reasons = {"flagged": flagged, "data not finite": ~np.isfinite(data) & ~flagged}
+    bad = flagged | reasons["data not finite"]
+    if variance is not None:
+        with np.errstate(invalid="ignore"):
+            reasons["variance not positive and finite"] = ~bad & ~(
+                np.isfinite(variance) & (variance > 0)
+            )
+        bad = bad | reasons["variance not positive and finite"]
+    return bad, {key: int(value.sum()) for key, value in reasons.items() if value.any()}
+
+
+def _read_only(array):
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _interpolated_rows(values, trace):
+    """Value of each column at fractional row `trace`, linear between the two nearest good rows."""
+    ny, nx = values.shape
+    columns = np.arange(nx)
+    lower = np.clip(np.floor(np.nan_to_num(trace)).astype(int), 0, max(ny - 2, 0))
+    upper = np.minimum(lower + 1, ny - 1)
+    fraction = np.clip(trace - lower, 0, 1)
+    low, high = values[lower, columns], values[upper, columns]
+    at_trace = np.where(np.isnan(high), low, np.where(np.isnan(low), high,
+                        low + fraction * (high - low)))  # fmt: skip
+    missing = ~np.isfinite(at_trace)
+    if missing.any() and np.isfinite(values[:, missing]).any():
+        with np.errstate(invalid="ignore"):
+            filled = np.ma.median(np.ma.masked_invalid(values[:, missing]), axis=0)
+        at_trace = at_trace.copy()
+        at_trace[missing] = np.ma.filled(filled, np.nan)
+    return at_trace

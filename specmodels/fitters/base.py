@@ -1,0 +1,243 @@
+"""What every fitter promises, and what it returns. How parameters are found lives in the others."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..models.linear import LinearForm
+from .problem import Problem
+
+__all__ = ["FitResult", "Fitter"]
+
+
+class Fitter(ABC):
+    """Base of all fitters: ``fitter(model, image, batch="columns")`` returns a `FitResult`.
+
+    A subclass *must* define ``__call__``. Settings go into its constructor. It never changes the
+    model or the image, and knows nothing of jobs or instruments.
+    """
+
+    @abstractmethod
+    def __call__(self, model, image, *, batch="columns"):
+        """Fit a model to an image.
+
+        Parameters
+        ----------
+        model : `~astropy.modeling.Model`
+            A template: its values are the initial ones, its constraints are kept.
+        image : `~specmodels.exposure.SpectralImage`
+            The data; their inverse variances are the weights, in absolute units.
+        batch : {"columns", None}
+            With ``"columns"`` each column has its own linear parameters; with None all pixels share
+            them.
+
+        Returns
+        -------
+        FitResult
+        """
+
+    def __repr__(self):
+        settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
+        return f"{type(self).__name__}({settings})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult:
+    """A fitted model with its uncertainties.
+
+    Attributes
+    ----------
+    template : `~astropy.modeling.Model`
+        The model with the fitted values of what the columns share.
+    image : `~specmodels.exposure.SpectralImage`
+        The data fitted; its mask holds rejected pixels too.
+    values : tuple of ndarray
+        One for each parameter: a scalar, or an array of shape (n_column,) for those fitted per
+        column. NaN where the data do not determine it.
+    covariance : ndarray, shape (n_linear, n_linear, n_batch)
+        Of the linear parameters, the uncertainty of the shared ones included.
+    shared_covariance : ndarray, shape (n_free, n_free, n_system)
+        Of the free non-linear parameters.
+    chi2, dof : ndarray, shape (n_batch,)
+        Chi-square and degrees of freedom (linear parameters subtracted).
+    rejected : ndarray of bool, shape of the image
+        Pixels left out by a robust fitter.
+    success : bool
+        Whether the fit converged; `message` says what happened.
+    n_iterations : int
+        Passes over the pixels.
+    """
+
+    template: object
+    image: object
+    values: tuple
+    covariance: np.ndarray
+    shared_covariance: np.ndarray
+    chi2: np.ndarray
+    dof: np.ndarray
+    rejected: np.ndarray = None
+    batch: str | None = "columns"
+    success: bool = True
+    message: str = ""
+    n_iterations: int = 1
+    form: LinearForm = field(default=None)
+
+    def __post_init__(self):
+        if self.rejected is None:
+            object.__setattr__(self, "rejected", np.zeros(self.image.shape, dtype=bool))
+        if self.form is None:
+            object.__setattr__(self, "form", LinearForm(self.template))
+
+    def __repr__(self):
+        state = "converged" if self.success else f"failed: {self.message}"
+        return (
+            f"<FitResult of {len(self.form.linear)} linear and {len(self.form.nonlinear)} other "
+            f"parameters, chi2/dof {self.reduced_chi2:.4g}, {int(self.rejected.sum())} pixels "
+            f"rejected, {state}>"
+        )
+
+    @property
+    def names(self):
+        """Names of all parameters, in the order of `values`."""
+        return self.form.names
+
+    @property
+    def reduced_chi2(self):
+        """Chi-square over degrees of freedom, of all columns together."""
+        dof = np.sum(self.dof) - len(self.form.nonlinear)
+        return np.sum(self.chi2) / dof if dof > 0 else np.nan
+
+    def __getitem__(self, name):
+        """Fitted values of the parameter `name`."""
+        return self.values[self._position(name)]
+
+    def error(self, name):
+        """Standard error of the parameter `name`; zero for fixed ones."""
+        k = self._position(name)
+        if k in self.form.linear:
+            j = self.form.linear.index(k)
+            variance = self.covariance[j, j]
+        elif k in self.form.nonlinear:
+            j = self.form.nonlinear.index(k)
+            variance = self.shared_covariance[j, j]
+        else:
+            return np.zeros(np.shape(self.values[k]))
+        variance = variance if variance.size > 1 else variance.reshape(())
+        return np.sqrt(variance)
+
+    def _position(self, name):
+        if name not in self.names:
+            raise KeyError(f"no parameter {name!r}; there are {list(self.names)}")
+        return self.names.index(name)
+
+    @cached_property
+    def model(self):
+        """The fitted model: a model set with one model per column where fitted per column."""
+        return _model_set(self.template, self.values, self.image.shape[1])
+
+    def problem(self, image=None):
+        """The pixels of `image` (default: those fitted) with this model."""
+        return Problem(self.form, self.image if image is None else image, batch=self.batch)
+
+    def predict(self, image=None):
+        """Value of the fitted model in each pixel, shape of the image; NaN where undetermined."""
+        inputs = self._inputs(self.image if image is None else image)
+        return np.broadcast_to(self.form.value(list(self.values), inputs), self.image.shape)
+
+    def residual(self, image=None):
+        """Data minus model, shape of the image."""
+        image = self.image if image is None else image
+        return image.data - self.predict(image)
+
+    def components(self):
+        """Image of each elementary model of the template, by name (or its number)."""
+        inputs = self._inputs(self.image)
+        out = {}
+        for number, (leaf, positions) in enumerate(self.form.leaves()):
+            own = [self.values[k] for k in positions]
+            image = np.broadcast_to(leaf.evaluate(*inputs, *own), self.image.shape)
+            out[leaf.name or str(number)] = image
+        return out
+
+    def _inputs(self, image):
+        y = image.y[:, None]
+        return (y,) if self.form.model.n_inputs == 1 else (image.x[None], y)
+
+    def basis(self):
+        """Basis images of the linear parameters, each (n_pixel, n_column) or (n_pixel, 1)."""
+        _, columns = self.form.columns(self._finite_values(), self._inputs(self.image))
+        return [np.atleast_2d(columns[k]) for k in self.form.linear]
+
+    def _finite_values(self):
+        return [np.nan_to_num(v) for v in self.values]
+
+    def propagate(self, variance):
+        """Variance of the linear parameters that a variance of the pixels brings.
+
+        Parameters
+        ----------
+        variance : ndarray
+            Variance of each pixel, shape of the image: the read, Poisson or flat part, say.
+
+        Returns
+        -------
+        ndarray, shape (n_linear, n_batch)
+
+        Raises
+        ------
+        ValueError
+            If the shape differs from that of the image.
+        """
+        if np.shape(variance) != self.image.shape:
+            raise ValueError(f"variance: expected {self.image.shape}, got {np.shape(variance)}")
+        weights = self.image.weights
+        squared = np.where(weights > 0, weights**2 * np.asarray(variance, dtype=float), 0.0)
+        columns = self.basis()
+        n_linear = len(columns)
+        middle = np.empty((n_linear, n_linear, self.image.shape[1]))
+        for i in range(n_linear):
+            for j in range(i, n_linear):
+                middle[i, j] = middle[j, i] = np.einsum(
+                    "yb,yb->b", squared * columns[i], np.broadcast_to(columns[j], weights.shape)
+                )
+        if self.batch is None:
+            middle = middle.sum(axis=-1, keepdims=True)
+        inner = self.held_covariance
+        return np.einsum("kib,ijb,kjb->kb", inner, middle, inner, optimize=True)
+
+    @cached_property
+    def held_covariance(self):
+        """Covariance of the linear parameters with all others held; shape as `covariance`."""
+        return self.problem().solve(self._finite_values()).covariance
+
+    def replace(self, **changes):
+        """Return a copy with fields replaced."""
+        return replace(self, **changes)
+
+
+def _model_set(template, values, n_columns):
+    """Rebuild the tree of `template` with one model per column where any value is per column."""
+    per_column = any(np.ndim(v) for v in values)
+    values = list(values)
+
+    def rebuild(model):
+        if hasattr(model, "op"):
+            left = rebuild(model.left)
+            right = rebuild(model.right)
+            compound = type(model)(model.op, left, right, name=model.name)
+            return compound
+        own = dict(zip(model.param_names, values[: len(model.param_names)], strict=True))
+        del values[: len(model.param_names)]
+        new = model.copy()
+        if per_column:
+            own = {n: np.broadcast_to(v, (n_columns,)).copy() for n, v in own.items()}
+            new._initialize_parameters((), {**own, "n_models": n_columns})
+            new._initialize_slices()
+        else:
+            for n, v in own.items():
+                setattr(new, n, v)
+        return new
+
+    return rebuild(template)

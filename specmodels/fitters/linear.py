@@ -1,0 +1,52 @@
+"""Exact linear least squares of any compound model, batched."""
+
+import numpy as np
+
+from ..models.linear import LinearForm
+from .base import FitResult, Fitter
+from .problem import Problem
+
+__all__ = ["LinearFitter"]
+
+
+class LinearFitter(Fitter):
+    """Solve for all linear parameters at once; all others keep their values.
+
+    Parameters
+    ----------
+    ridge : float
+        Ridge, relative to the diagonal of the normal equations, so that it does not depend on the
+        scale of the data.
+
+    Raises
+    ------
+    ValueError
+        If the ridge is negative or, in a call, the model has no free linear parameter.
+    """
+
+    def __init__(self, *, ridge=0.0):
+        if not ridge >= 0:
+            raise ValueError(f"ridge: expected a number from 0, got {ridge!r}")
+        self.ridge = ridge
+
+    def __call__(self, model, image, *, batch="columns"):
+        """Fit; see `Fitter`."""
+        form = LinearForm(model)
+        if not form.linear:
+            raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
+        problem = Problem(form, image, batch=batch)
+        solved = problem.solve(form.values, ridge=self.ridge)
+        return linear_result(form, problem, solved)
+
+
+def linear_result(form, problem, solved, **fields):
+    """`FitResult` of a pass in which the non-linear parameters were held."""
+    values = list(form.values)
+    for k, value in zip(form.linear, solved.values, strict=True):
+        values[k] = value if problem.batch == "columns" else value[0]
+    none = np.zeros((len(form.nonlinear), len(form.nonlinear), 1))
+    return FitResult(
+        template=form.model, image=problem.image, values=tuple(values), form=form,
+        covariance=solved.covariance, shared_covariance=none, chi2=solved.chi2,
+        dof=solved.n_data - len(form.linear), batch=problem.batch, **fields,
+    )  # fmt: skip

@@ -1,0 +1,122 @@
+"""Robustness as a wrapper round any fitter: outliers such as cosmic rays are left out."""
+
+import numpy as np
+
+from ..models.linear import LinearForm
+from ..numerics.clipping import MAD_TO_SIGMA, local_scale, reject_by_column
+from .base import Fitter
+from .linear import LinearFitter
+from .problem import Problem
+
+__all__ = ["SigmaClipFitter"]
+
+
+class SigmaClipFitter(Fitter):
+    r"""Fit, reject the pixels that disagree, and fit again until none is left.
+
+    A pixel is compared with the fit of the other pixels of its column: its residual is divided by
+    :math:`\sigma\sqrt{1 - h}` with its leverage :math:`h`, so that a hit on the peak of an
+    undersampled profile, which pulls the fit towards itself, is found as well as one in the sky.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        The fitter to wrap.
+    sigma : float
+        Threshold, in standard deviations.
+    profile_error : float
+        Least relative error of the model, added in quadrature to the noise when pixels are judged,
+        so that bright lines are not taken for hits. A larger one is used where the residuals of
+        bright pixels show it; likewise where whole rows scatter by more than their errors.
+    max_rounds : int
+        Largest number of fits.
+
+    Raises
+    ------
+    TypeError
+        If `fitter` is no `Fitter`.
+    ValueError
+        If `sigma` is not positive or `profile_error` negative.
+    """
+
+    def __init__(self, fitter=None, *, sigma=4.5, profile_error=0.01, max_rounds=4):
+        fitter = LinearFitter() if fitter is None else fitter
+        if not isinstance(fitter, Fitter):
+            raise TypeError(f"fitter: expected a Fitter, got {type(fitter).__name__}")
+        if not sigma > 0 or not profile_error >= 0 or max_rounds < 1:
+            raise ValueError(
+                "expected sigma > 0, profile_error >= 0 and max_rounds >= 1, got "
+                f"{sigma!r}, {profile_error!r}, {max_rounds!r}"
+            )
+        self.fitter, self.sigma = fitter, sigma
+        self.profile_error, self.max_rounds = profile_error, max_rounds
+
+    def __call__(self, model, image, *, batch="columns"):
+        """Fit; see `Fitter`. ``rejected`` of the result marks what was left out."""
+        form = LinearForm(model)
+        template, rejected = model, np.zeros(image.shape, dtype=bool)
+        if form.nonlinear:
+            rejected = self.outliers(LinearFitter()(model, image, batch=batch), image)
+        for _ in range(self.max_rounds):
+            cleaned = image.replace(mask=image.mask | rejected)
+            result = self.fitter(template, cleaned, batch=batch)
+            template, before = result.template, rejected
+            rejected = self.outliers(result, image)
+            if np.array_equal(rejected, before):
+                return result.replace(rejected=rejected)
+        cleaned = image.replace(mask=image.mask | rejected)
+        return self.fitter(template, cleaned, batch=batch).replace(rejected=rejected)
+
+    def outliers(self, result, image):
+        """Pixels of `image` that disagree with a fit.
+
+        Parameters
+        ----------
+        result : FitResult
+            Of any fitter.
+        image : `~specmodels.exposure.SpectralImage`
+            The image before any rejection.
+
+        Returns
+        -------
+        ndarray of bool, shape of the image
+        """
+        threshold = self._threshold(result)
+        if result.batch is None:
+            weights = image.weights
+            residual = np.where(weights > 0, result.residual(image), 0.0)
+            return np.abs(residual) * np.sqrt(weights) > threshold
+        problem = Problem(result.form, image)
+        values = [np.nan_to_num(v) for v in result.values]
+        out = np.empty(image.shape, dtype=bool)
+        for chunk in problem.chunks(8):
+            inputs, data, weights = problem.pixels(chunk)
+            offset, columns = result.form.columns(problem.local(values, chunk), inputs)
+            columns = [np.broadcast_to(columns[k], data.shape) for k in result.form.linear]
+            data = np.where(weights > 0, data - offset, 0.0)
+            out[:, chunk] = reject_by_column(columns, data, weights, threshold[:, chunk])
+        return out
+
+    def _threshold(self, result):
+        """Threshold of each pixel in standard deviations, from the noise and the model's misfit."""
+        image = result.image
+        root = np.sqrt(image.weights)
+        use = root > 0
+        model = np.nan_to_num(result.predict())
+        student = np.where(use, (image.data - model) * root, 0.0)
+        sky = np.median(model, axis=0)
+        signal = np.abs(model - sky) * root
+        error = max(self.profile_error, _relative_misfit(student, signal, use))
+        scale = np.maximum(local_scale(student, use), 1.0)
+        return self.sigma * np.sqrt(scale**2 + (error * signal) ** 2)
+
+
+def _relative_misfit(student, signal, use):
+    """Relative error of the model that the residuals of bright pixels show beyond their noise."""
+    bright = use & (signal > 10)
+    if np.count_nonzero(bright) < 50:
+        return 0.0
+    relative = student[bright] / signal[bright]
+    spread = MAD_TO_SIGMA * np.median(np.abs(relative))
+    noise = np.median(1 / signal[bright])
+    return np.sqrt(max(spread**2 - (1.2 * noise) ** 2, 0.0))

@@ -1,0 +1,275 @@
+"""Variable projection: non-linear parameters by Levenberg-Marquardt, linear ones solved inside."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models.linear import LinearForm, TiedTo
+from .base import FitResult, Fitter
+from .linear import linear_result
+from .problem import Problem
+
+__all__ = ["VarProFitter"]
+
+TIE_STEP = 1e-6
+SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e9
+
+
+class VarProFitter(Fitter):
+    r"""Fit non-linear parameters with the linear ones eliminated.
+
+    For given non-linear parameters :math:`\theta` the linear ones are
+    :math:`a(\theta) = (A^T W A)^{-1} A^T W d`; the fit minimises
+    :math:`\chi^2(\theta) = |d - A(\theta) a(\theta)|^2_W` (Golub and Pereyra 1973).
+
+    Parameters
+    ----------
+    shared : bool
+        Whether the columns share the non-linear parameters (a trace, a width) or each has its own
+        (one profile per column).
+    max_iterations : int
+        Largest number of passes.
+    tolerance : float
+        The fit ends when the step promises to lower chi-square by less than this, in units of
+        chi-square per degree of freedom: 1e-3 is a thirtieth of a standard error.
+
+    Notes
+    -----
+    Bounds are kept by projection; fixed and tied parameters are honoured. Errors are absolute, from
+    the weights; the errors of linear parameters include those of the non-linear ones.
+    """
+
+    def __init__(self, *, shared=True, max_iterations=50, tolerance=1e-3):
+        if max_iterations < 1:
+            raise ValueError(f"max_iterations: expected 1 or more, got {max_iterations!r}")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
+        self.shared, self.max_iterations, self.tolerance = shared, max_iterations, tolerance
+
+    def __call__(self, model, image, *, batch="columns"):
+        """Fit; see `Fitter`."""
+        form = LinearForm(model)
+        shared = self.shared or batch is None
+        problem = Problem(form, image, batch=batch, shared=shared)
+        if not form.nonlinear:
+            return linear_result(form, problem, problem.solve(form.values))
+        parameters = _Parameters(form, 1 if shared else problem.n_batch)
+        if not form.linear:
+            raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
+        state = self._minimise(problem, parameters)
+        return _result(problem, parameters, state)
+
+    def _minimise(self, problem, parameters):
+        """Levenberg-Marquardt over all systems; those that have converged are frozen."""
+        theta = parameters.initial
+        state = _State(theta, parameters.linearise(problem, theta), np.ones(theta.shape[1], bool))
+        damping = np.full(theta.shape[1], 1e-3)
+        for count in range(2, self.max_iterations + 1):
+            step, promise = parameters.step(state, damping)
+            scale = np.maximum(state.chi2(problem.shared) / state.dof(problem.shared), 1e-300)
+            state.active &= promise > self.tolerance * scale
+            if not state.active.any():
+                break
+            trial = self._trial(problem, parameters, state, step)
+            better = state.accept(trial, problem.shared)
+            damping = np.where(better, damping / 10, damping * 10)
+            damping = np.clip(damping, SMALLEST_DAMPING, None)
+            state.active &= damping < LARGEST_DAMPING
+            state.count = count
+        return state
+
+    @staticmethod
+    def _trial(problem, parameters, state, step):
+        """State after the step, of the active columns only where they are independent."""
+        theta = parameters.clip(state.theta + step)
+        if problem.shared or state.active.all():
+            return _State(theta, parameters.linearise(problem, theta), state.active)
+        columns = np.flatnonzero(state.active)
+        part = parameters.linearise(problem.take(columns), theta[:, columns])
+        return _State(theta, state.solved, state.active, part=(columns, part))
+
+
+class _State:
+    """Non-linear values and the pass made there."""
+
+    def __init__(self, theta, solved, active, part=None):
+        self.theta, self.solved, self.active, self.part = theta, solved, active, part
+        self.count = 1
+
+    def chi2(self, shared):
+        return self.solved.chi2.sum(keepdims=True) if shared else self.solved.chi2
+
+    def dof(self, shared):
+        dof = self.solved.n_data - len(self.solved.values)
+        return np.maximum(dof.sum(keepdims=True) if shared else dof, 1)
+
+    def accept(self, trial, shared):
+        """Take over what is better in `trial`; return where it was, shape (n_system,)."""
+        better = np.zeros(self.theta.shape[1], dtype=bool)
+        if trial.part is None:
+            better = self.active & (trial.chi2(shared) < self.chi2(shared))
+            if better.all():
+                self.theta, self.solved = trial.theta, trial.solved
+            elif better.any():
+                columns = np.flatnonzero(better)
+                self._merge(columns, trial.solved, columns)
+        else:
+            columns, part = trial.part
+            improved = part.chi2 < self.solved.chi2[columns]
+            better[columns] = improved
+            self._merge(columns[improved], part, np.flatnonzero(improved))
+        if better.any() and not better.all():
+            self.theta = np.where(better, trial.theta, self.theta)
+        return better
+
+    def _merge(self, columns, part, part_columns):
+        for key, own in vars(self.solved).items():
+            if own is not None:
+                own[..., columns] = getattr(part, key)[..., part_columns]
+
+
+@dataclass
+class _Parameters:
+    """Free non-linear parameters: their values, bounds and ties."""
+
+    form: LinearForm
+    n_system: int
+
+    def __post_init__(self):
+        model, form = self.form.model, self.form
+        self.free = form.nonlinear
+        self.initial = np.repeat(
+            [[float(form.values[k])] for k in self.free], self.n_system, axis=1
+        )
+        bounds = [model.bounds[form.names[k]] for k in self.free]
+        self.lower = np.array([[-np.inf if b[0] is None else b[0]] for b in bounds])
+        self.upper = np.array([[np.inf if b[1] is None else b[1]] for b in bounds])
+        self._check_ties()
+        self.initial = self.clip(self.initial)
+
+    def _check_ties(self):
+        names = self.form.names
+        tied = [k for k in self.form.tied if k in _declared_linear(self.form)]
+        if tied:
+            raise ValueError(
+                f"model: linear parameters cannot be tied, got {[names[k] for k in tied]}"
+            )
+
+    def clip(self, theta):
+        return np.clip(theta, self.lower, self.upper)
+
+    def values(self, theta):
+        """Values of all parameters; scalars where the columns share them."""
+        values = list(self.form.values)
+        for k, value in zip(self.free, theta, strict=True):
+            values[k] = value if self.n_system > 1 else value[0]
+        for k, value in self._tied(theta).items():
+            values[k] = value
+        return values
+
+    def _tied(self, theta):
+        """Values of the tied parameters, by position."""
+        return {k: self._followed(k, theta) for k in self.form.tied}
+
+    def _followed(self, k, theta):
+        """Value of parameter `k`, which may be tied to one that is tied itself."""
+        tie = self.form.model.tied[self.form.names[k]]
+        if not tie:
+            if k not in self.free:
+                return self.form.values[k]
+            row = theta[self.free.index(k)]
+            return row if self.n_system > 1 else row[0]
+        if isinstance(tie, TiedTo):
+            value = self._followed(self.form.names.index(tie.name), theta)
+            return tie.factor * value + tie.offset
+        return self._called(tie, theta)
+
+    def _called(self, tie, theta):
+        """Value of a tie that is any function of the model."""
+        scratch = self.form.model.copy()
+        out = np.empty(theta.shape[1])
+        for system in range(theta.shape[1]):
+            for k, value in zip(self.free, theta[:, system], strict=True):
+                setattr(scratch, self.form.names[k], value)
+            out[system] = np.squeeze(tie(scratch))
+        return out if self.n_system > 1 else out[0]
+
+    def coupling(self, theta):
+        """Derivatives of the tied parameters by the free ones, at the first system."""
+        return {k: self._slopes(k, theta[:, :1]) for k in self.form.tied}
+
+    def _slopes(self, k, theta):
+        tie = self.form.model.tied[self.form.names[k]]
+        slopes = np.zeros(len(self.free))
+        if not tie:
+            if k in self.free:
+                slopes[self.free.index(k)] = 1.0
+            return slopes
+        if isinstance(tie, TiedTo):
+            return tie.factor * self._slopes(self.form.names.index(tie.name), theta)
+        single = _Parameters(self.form, 1)
+        for row in range(len(self.free)):
+            step = np.zeros_like(theta)
+            step[row] = TIE_STEP * max(abs(theta[row, 0]), 1.0)
+            up, down = single._called(tie, theta + step), single._called(tie, theta - step)
+            slopes[row] = (up - down) / (2 * step[row, 0])
+        return slopes
+
+    def linearise(self, problem, theta):
+        return problem.linearise(self.values(theta), self.free, self.coupling(theta))
+
+    def step(self, state, damping):
+        """Damped step of each system and the decrease of chi-square it promises."""
+        gradient, information = state.solved.gradient, np.array(state.solved.information)
+        held = ((state.theta <= self.lower) & (gradient < 0)) | (
+            (state.theta >= self.upper) & (gradient > 0)
+        )
+        gradient = np.where(held, 0.0, gradient)
+        diagonal = np.einsum("ppb->pb", information)
+        floor = 1e-12 * np.max(diagonal, axis=0) + 1e-300
+        scale = 1 / np.sqrt(np.maximum(diagonal, floor))
+        information *= scale[:, None] * scale[None]
+        information = np.where(held[:, None] | held[None], 0.0, information)
+        index = np.arange(len(gradient))
+        information[index, index] += damping + 1e-10 + held
+        scaled = (gradient * scale).T[..., None]
+        step = np.linalg.solve(np.moveaxis(information, -1, 0), scaled)[..., 0].T * scale
+        return step, np.sum(step * gradient, axis=0)
+
+
+def _declared_linear(form):
+    return set(form._root.linear_positions())
+
+
+def _result(problem, parameters, state):
+    form, solved = problem.form, state.solved
+    values = parameters.values(state.theta)
+    for k, value in zip(form.linear, solved.values, strict=True):
+        values[k] = value if problem.batch == "columns" else value[0]
+    template = form.model.copy()
+    if problem.shared:
+        for k in (*form.nonlinear, *form.tied):
+            setattr(template, form.names[k], values[k])
+    shared_covariance = _inverse(solved.information)
+    extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
+                      optimize=True)  # fmt: skip
+    success = not state.active.any()
+    return FitResult(
+        template=template, image=problem.image, values=tuple(values),
+        covariance=solved.covariance + extra, shared_covariance=shared_covariance,
+        chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
+        success=success, n_iterations=state.count,
+        message="" if success else f"not converged after {state.count} passes",
+    )  # fmt: skip
+
+
+def _inverse(information):
+    """Pseudo-inverse of each system: directions without information get no variance."""
+    matrix = np.moveaxis(information, -1, 0)
+    diagonal = np.einsum("bpp->bp", matrix)
+    scale = np.divide(
+        1.0, np.sqrt(np.abs(diagonal)), out=np.zeros_like(diagonal), where=diagonal > 0
+    )
+    scaled = matrix * scale[:, :, None] * scale[:, None, :]
+    inverse = np.linalg.pinv(scaled, rcond=1e-9, hermitian=True)
+    return np.moveaxis(inverse * scale[:, :, None] * scale[:, None, :], 0, -1)

@@ -1,0 +1,40 @@
+"""JWST MIRI: low-resolution spectrometer and medium-resolution integral field unit.
+
+Light is dispersed along columns. Readout numbers are those of full-frame exposures; a datamodel's
+own values replace them when read.
+"""
+
+from .base import Instrument, Readout
+
+__all__ = ["MiriLrs", "MiriLrsSlitless", "MiriMrs", "MiriWfss"]
+
+# 1032 columns are read by four interleaved outputs in 271 pixel times per line.
+FULL_FRAME = Readout(fast_axis=-1, n_outputs=4, line_overhead=13, dwell=1e-5)
+
+
+class MiriLrs(Instrument, key=("MIRI", "MIR_LRS-FIXEDSLIT")):
+    """MIRI low-resolution spectrometer behind its slit: vertical dispersion."""
+
+    dispersion_axis = -2
+    readout = FULL_FRAME
+
+
+class MiriLrsSlitless(Instrument, key=("MIRI", "MIR_LRS-SLITLESS")):
+    """MIRI low-resolution spectrometer without slit, a subarray: vertical dispersion."""
+
+    dispersion_axis = -2
+    readout = FULL_FRAME
+
+
+class MiriMrs(Instrument, key=("MIRI", "MIR_MRS")):
+    """MIRI medium-resolution spectrometer, two channels side by side: vertical dispersion."""
+
+    dispersion_axis = -2
+    readout = FULL_FRAME
+
+
+class MiriWfss(Instrument, key=("MIRI", "MIR_WFSS")):
+    """MIRI wide-field slitless spectroscopy: vertical dispersion."""
+
+    dispersion_axis = -2
+    readout = FULL_FRAME

@@ -1,0 +1,13 @@
+"""Data in and out: everything readable becomes an `~specmodels.Exposure`, every result a file.
+
+With `specmodels.instruments` the only place that knows file formats and datamodels. Heavy packages
+are imported when one of their objects is met.
+"""
+
+# Imported for the readers and writers that they register.
+from . import asdf_files, fits, jwst, jwst_spectra, nddata, tables  # noqa: F401
+from .options import ReadOptions
+from .planes import Planes
+from .registry import read, reader, write, writer
+
+__all__ = ["read", "write", "reader", "writer", "Planes", "ReadOptions"]

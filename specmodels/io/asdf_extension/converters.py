@@ -1,0 +1,151 @@
+"""Converters: one for all models of the package and those which users register, one for ties.
+
+`asdf` imports this module when it opens any file, so models are imported when one is met.
+"""
+
+from importlib import import_module
+from importlib.resources import files
+
+import asdf
+import numpy as np
+import yaml
+from asdf.extension import Converter, ManifestExtension
+from asdf_astropy.converters.transform.core import TransformConverterBase, parameter_to_value
+
+from .state import restore_state, state_of
+
+__all__ = ["ModelConverter", "TieConverter", "extension", "register_model"]
+
+MANIFEST = "manifests/specmodels-1.0.0.yaml"
+TAGS = "asdf://specmodels.readthedocs.io/tags"
+MODEL_TYPES = [
+    "specmodels.models.empirical.BSplineProfile",
+    "specmodels.models.profiles.BoxProfile",
+    "specmodels.models.profiles.GaussianProfile",
+    "specmodels.models.profiles.LorentzProfile",
+    "specmodels.models.profiles.MoffatProfile",
+    "specmodels.models.profiles.VoigtProfile",
+    "specmodels.models.psf.EffectivePSF",
+    "specmodels.models.psf.TabulatedPSF",
+    "specmodels.models.sources.ColumnPolynomial",
+    "specmodels.models.sources.Source",
+    "specmodels.models.traces.PolynomialTrace",
+    "specmodels.models.traces.SplineTrace",
+    "specmodels.models.traces.TabulatedTrace",
+]
+_registered = {}
+
+
+def register_model(model_class):
+    """Make a model class known to `asdf`, so that files can hold it; usable as a decorator.
+
+    Parameters
+    ----------
+    model_class : type
+        A subclass of `~astropy.modeling.Model` whose constructor takes its settings by name (see
+        `specmodels.models.settings.constructor_settings`). To save model sets of a model of
+        astropy, which `asdf_astropy` does not, register that one.
+
+    Returns
+    -------
+    type
+        `model_class`.
+
+    Examples
+    --------
+    Below a class of one's own, or as a decorator::
+
+        register_model(MyTrace)
+    """
+    _registered[_path(model_class)] = model_class
+    asdf.get_config().add_extension(extension([model_class]))
+    return model_class
+
+
+def extension(model_types=MODEL_TYPES):
+    """Extension of `asdf` with the converters for these classes or their names."""
+    manifest = yaml.safe_load((files(__package__) / MANIFEST).read_text())
+    return ManifestExtension(manifest, converters=[ModelConverter(model_types), TieConverter()])
+
+
+class ModelConverter(TransformConverterBase):
+    """Saves a model by class, settings, parameter values, constraints, ties and uncertainties.
+
+    Parameters
+    ----------
+    model_types : list of type or str
+        Classes or their full names.
+    """
+
+    tags = [f"{TAGS}/model-1.0.0"]
+
+    def __init__(self, model_types):
+        self._types = list(model_types)
+
+    @property
+    def types(self):
+        """Classes that are converted."""
+        return self._types
+
+    def to_yaml_tree_transform(self, model, tag, ctx):
+        from ...models.settings import constructor_settings
+
+        node = {
+            "class": _path(type(model)),
+            "settings": constructor_settings(model),
+            "parameters": {n: parameter_to_value(getattr(model, n)) for n in model.param_names},
+        }
+        if len(model) > 1:
+            node |= {"n_models": len(model), "model_set_axis": model.model_set_axis}
+        _make(node)
+        return node
+
+    def to_yaml_tree(self, model, tag, ctx):
+        return super().to_yaml_tree(model, tag, ctx) | state_of(model)
+
+    def from_yaml_tree_transform(self, node, tag, ctx):
+        model = _make(node)
+        restore_state(model, node)
+        return model
+
+
+class TieConverter(Converter):
+    """Saves a tie to a parameter by that one's name."""
+
+    tags = [f"{TAGS}/tied_to-1.0.0"]
+    types = ["specmodels.models.linear.TiedTo"]
+
+    def to_yaml_tree(self, tie, tag, ctx):
+        return {"name": tie.name, "factor": tie.factor, "offset": tie.offset}
+
+    def from_yaml_tree(self, node, tag, ctx):
+        from ...models.linear import TiedTo
+
+        return TiedTo(node["name"], factor=node["factor"], offset=node["offset"])
+
+
+def _make(node):
+    """Model of a node: its class called with settings and values."""
+    model_class = _class_of(node["class"])
+    values = {**node["settings"], **node["parameters"]}
+    values |= {key: node[key] for key in ("n_models", "model_set_axis") if key in node}
+    return model_class(**{name: _loaded(value) for name, value in values.items()})
+
+
+def _loaded(value):
+    """Arrays, which `asdf` reads when they are needed, as arrays of their own."""
+    lazy = isinstance(value, asdf.tags.core.NDArrayType)
+    return np.array(value) if lazy else value
+
+
+def _path(model_class):
+    return f"{model_class.__module__}.{model_class.__qualname__}"
+
+
+def _class_of(path):
+    if path in _registered:
+        return _registered[path]
+    if path not in MODEL_TYPES:
+        raise TypeError(f"class: {path} is not known; import it and call register_model on it")
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)

@@ -1,0 +1,135 @@
+"""Reader of ASDF files: JWST datamodels, or a tree with arrays or objects that are readable."""
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..exposure import Exposure
+from .jwst import model_class, read_model
+from .options import inverse
+from .planes import Planes, exposure_of
+from .registry import find_reader
+
+__all__ = ["read_asdf"]
+
+KEYS = {
+    "data": ("data", "sci", "flux"),
+    "error": ("error", "err", "stddev"),
+    "variance": ("variance", "var"),
+    "ivar": ("ivar",),
+    "mask": ("mask",),
+    "flags": ("dq", "flags"),
+    "wavelength": ("wavelength", "wave"),
+    "weight": ("weight", "wht"),
+}
+
+
+def read_asdf(path, options):
+    """Read an ASDF file.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        Of a JWST datamodel; or with a mapping that has an entry ``data`` and, by name, its planes;
+        or with NDData or Spectrum objects, whose keys become names.
+    options : `ReadOptions`
+        The user's options.
+
+    Raises
+    ------
+    ValueError
+        If the file is broken or holds nothing of that kind.
+    """
+    with _opened(path) as file:
+        exposure = _read_tree(file, options)
+    return Exposure(exposure.values(), instrument=exposure.instrument, source=path)
+
+
+def _opened(path):
+    """An open ASDF file with all arrays loaded."""
+    import asdf
+    import yaml
+
+    try:
+        with warnings.catch_warnings():
+            # That an object which cannot be made is an error now and a warning in the future.
+            warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            return asdf.open(path, memmap=False, lazy_load=False)
+    except PermissionError:
+        raise
+    except (OSError, EOFError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ValueError(f"obj: {path} is not a readable ASDF file: {error}") from error
+
+
+def _read_tree(file, options):
+    tree = file.tree
+    meta = tree.get("meta")
+    if isinstance(meta, Mapping) and meta.get("model_type"):
+        cls = model_class({"DATAMODL": meta["model_type"]})
+        if cls is not None:
+            with cls(file) as model:
+                return read_model(model, options)
+    planes = dict(_candidates(tree))
+    if planes:
+        named = [_planes(value, name, options) for name, value in planes.items()]
+        return exposure_of(named, options, options.resolved(), source=None)
+    objects = {key: value for key, value in tree.items() if _is_readable(value)}
+    if len(objects) == 1:
+        (value,) = objects.values()
+        return find_reader(value)(value, options)
+    raise ValueError(
+        f"obj: expected an ASDF file with an entry 'data', or one readable object, got {list(tree)}"
+    )
+
+
+def _candidates(tree):
+    """Names and mappings of arrays in a tree: the tree itself, or the mappings in it."""
+    if _find(tree, "data", {}) is not None:
+        return [("image", tree)]
+    return [
+        (str(key), value)
+        for key, value in tree.items()
+        if isinstance(value, Mapping) and _find(value, "data", {}) is not None
+    ]
+
+
+def _find(tree, role, extensions):
+    for key in (extensions[role],) if role in extensions else KEYS[role]:
+        if key in tree:
+            return tree[key]
+    return None
+
+
+def _planes(tree, name, options):
+    def find(role):
+        value = _find(tree, role, options.extensions)
+        return value if value is None or hasattr(value, "unit") else np.array(value)
+
+    error, ivar, weight = find("error"), find("ivar"), find("weight")
+    variance = find("variance")
+    if error is not None:
+        variance = error.astype(float) ** 2
+    elif variance is None and ivar is not None:
+        variance = inverse(ivar)
+    elif variance is None and weight is not None:
+        variance = inverse(weight * options.pixel_scale**4)
+    mask = find("mask")
+    return Planes(
+        find("data"),
+        variance=variance,
+        mask=None if mask is None else mask != 0,
+        flags=find("flags"),
+        wavelength=find("wavelength"),
+        components={key: np.array(part) for key, part in tree.get("components", {}).items()},
+        unit=None if hasattr(find("data"), "unit") else tree.get("unit"),
+        wavelength_unit=None
+        if hasattr(find("wavelength"), "unit")
+        else tree.get("wavelength_unit"),
+        name=str(tree.get("name", name)),
+    )
+
+
+def _is_readable(value):
+    return find_reader(value) is not None and not isinstance(value, str | np.ndarray)

@@ -1,0 +1,264 @@
+"""Reader of FITS files: opening, recognising what is inside, and plain images with named planes.
+
+A file that a JWST datamodel describes is handed to `specmodels.io.jwst`; an instrument with a
+layout of its own reads it through its `read` hook.
+"""
+
+import logging
+import warnings
+import zlib
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..exposure import Exposure, SpectralImage
+from ..instruments import recognise_instrument
+from .asdf_files import read_asdf
+from .jwst import model_class, read_model
+from .options import inverse
+from .planes import Planes, changed_images, exposure_of, parsed_unit, unique_names
+from .registry import reader
+from .wavelengths import header_axis, wavelengths_from_header
+
+__all__ = ["read_hdus", "read_path"]
+
+log = logging.getLogger(__name__)
+
+# Names of the planes, most telling first. UNCERT says in UTYPE which of the three it is.
+NAMES = {
+    "data": ("SCI", "FLUX", "DATA", "SPEC2D"),
+    "error": ("ERR", "ERROR", "STDDEV", "STD", "SIGMA", "UNCERT"),
+    "variance": ("VAR", "VARIANCE", "STAT", "UNCERT"),
+    "ivar": ("IVAR", "INVVAR", "UNCERT"),
+    "mask": ("MASK",),
+    "flags": ("DQ",),
+    "wavelength": ("WAVELENGTH", "WAVE", "LAMBDA", "WAVELEN"),
+    "weight": ("WHT", "WEIGHT"),
+}
+COMPONENTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
+KINDS = {"error": "STD", "variance": "VAR", "ivar": "INV"}
+FITS_STARTS = (b"SIMPLE", b"\x1f\x8b", b"BZh", b"PK\x03\x04", b"\xfd7zXZ")
+
+
+@reader(str, PurePath)
+def read_path(path, options):
+    """Read a FITS or ASDF file, told apart by how it begins."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"obj: there is no file {path}")
+    if not path.is_file():
+        raise ValueError(f"obj: expected a file, got {path}")
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(b"#ASDF"):
+        return read_asdf(path, options)
+    if not start.startswith(FITS_STARTS):
+        raise ValueError(f"obj: expected a FITS or ASDF file, got {path}, which begins {start!r}")
+    with _opened(path) as hdus:
+        return read_hdus(hdus, options, source=path)
+
+
+@reader(fits.HDUList)
+def read_hdus(hdus, options, *, source=None):
+    """Read an open FITS file: by the instrument's own hook, as a datamodel, or by plane names."""
+    source = hdus if source is None else source
+    headers = [hdu.header for hdu in hdus]
+    known = options.instrument or recognise_instrument(*headers)
+    instrument = options.resolved(known)
+    images = _hook_images(instrument, hdus, source)
+    if images is not None:
+        return _turned_exposure(images, options, instrument, source)
+    cls = None if options.extensions else model_class(headers[0])
+    if cls is not None:
+        return _read_as_model(cls, hdus, options, source)
+    return _read_planes(hdus, options, known, source)
+
+
+def _hook_images(instrument, hdus, source):
+    """The images that an instrument's hook makes of a file; None where it has no hook."""
+    try:
+        images = instrument.read(hdus)
+        if images is None or isinstance(images, SpectralImage):
+            return images and [images]
+        return list(images)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"obj: {source} is not laid out like a file of {type(instrument).__name__}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _turned_exposure(images, options, instrument, source):
+    """Exposure of the images that an instrument's hook made, with the user's options applied."""
+    images = changed_images(images, options.turned(instrument.dispersion_axis))
+    return Exposure(images, instrument=instrument, source=source)
+
+
+def _read_as_model(cls, hdus, options, source):
+    with cls(hdus) as model:
+        exposure = read_model(model, options)
+        return Exposure(exposure.values(), instrument=exposure.instrument, source=source)
+
+
+def _read_planes(hdus, options, known, source):
+    found = _data_hdus(hdus, options.extensions)
+    axis = None if known else header_axis(found[0].header)
+    instrument = options.resolved(known, axis)
+    versions = [None] if len(found) == 1 else [hdu.ver for hdu in found]
+    names = unique_names(
+        [_name_of(hdu, version) for hdu, version in zip(found, versions, strict=True)]
+    )
+    planes = [
+        _planes(hdu, _Companions(hdus, options, version), instrument, name)
+        for hdu, version, name in zip(found, versions, names, strict=True)
+    ]
+    if all(one.wavelength is None for one in planes) and options.wavelength is None:
+        log.info("%s: no wavelengths found; columns are numbered in pixels", source)
+    return exposure_of(planes, options, instrument, source=source)
+
+
+class _Companions:
+    """The planes that belong to one data extension: by the user's word, else by their names."""
+
+    def __init__(self, hdus, options, version):
+        self.hdus, self.options, self.version = hdus, options, version
+
+    def hdu(self, role):
+        if role in self.options.extensions:
+            return _extension(self.hdus, self.options.extensions[role], role)
+        for name in NAMES[role]:
+            hdu = self.named(name)
+            if hdu is not None and (name != "UNCERT" or _is_kind(hdu, role)):
+                return hdu
+        return None
+
+    def named(self, name):
+        fitting = [hdu for hdu in self.hdus if hdu.name == name and _has_image(hdu)]
+        if self.version is not None:
+            fitting = [hdu for hdu in fitting if hdu.ver == self.version]
+        return fitting[0] if fitting else None
+
+    def array(self, role):
+        hdu = self.hdu(role)
+        return None if hdu is None else hdu.data
+
+
+def _planes(hdu, companions, instrument, name):
+    """The planes of one data extension; arrays are copied by the conversions of `SpectralImage`."""
+    header = hdu.header
+    components = {
+        key: plane.data
+        for key, plane in ((k, companions.named(n)) for k, n in COMPONENTS.items())
+        if plane is not None
+    }
+    mask = companions.array("mask")
+    weight = companions.array("weight")
+    variance = _variance(companions)
+    if variance is None and not components and weight is not None:
+        variance = inverse(np.asarray(weight) * companions.options.pixel_scale**4)
+    wavelength, wavelength_unit = _wavelength(companions, header, instrument, hdu.shape)
+    return Planes(
+        hdu.data,
+        variance=variance,
+        mask=None if mask is None else np.asarray(mask) != 0,
+        flags=companions.array("flags"),
+        wavelength=wavelength,
+        wavelength_unit=wavelength_unit,
+        components=components,
+        unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
+        name=name,
+        meta={"header": header.copy()},
+    )
+
+
+def _variance(companions):
+    error = companions.array("error")
+    if error is not None:
+        return np.asarray(error, dtype=float) ** 2
+    variance = companions.array("variance")
+    if variance is not None:
+        return variance
+    ivar = companions.array("ivar")
+    return None if ivar is None else inverse(ivar)
+
+
+def _wavelength(companions, header, instrument, shape):
+    """Wavelengths and their unit: from a plane, else from keywords of the dispersion axis."""
+    plane = companions.hdu("wavelength")
+    if plane is None:
+        return wavelengths_from_header(header, instrument.dispersion_axis, shape), None
+    text = plane.header.get("BUNIT") or plane.header.get("CUNIT1")
+    return _without_zeros(plane.data), parsed_unit(text, "unit of the wavelengths")
+
+
+def _without_zeros(wavelength):
+    """Wavelengths with NaN in place of zero, which stands for none."""
+    values = np.asarray(wavelength)
+    return np.where(values == 0, np.nan, values) if values.dtype.kind == "f" else values
+
+
+def _data_hdus(hdus, extensions):
+    """All extensions with data to read, of the first name there is."""
+    if "data" in extensions:
+        return [_extension(hdus, extensions["data"], "data")]
+    images = [hdu for hdu in hdus if _has_image(hdu)]
+    for name in NAMES["data"]:
+        named = [hdu for hdu in images if hdu.name == name]
+        if named:
+            return named
+    companions = {name for names in NAMES.values() for name in names} | set(COMPONENTS.values())
+    others = [hdu for hdu in images if hdu.name not in companions]
+    if not others:
+        names = [hdu.name for hdu in hdus]
+        raise ValueError(f"obj: expected a FITS file with an image, got extensions {names}")
+    return others[:1]
+
+
+def _extension(hdus, key, role):
+    try:
+        hdu = hdus[key]
+    except (KeyError, IndexError) as error:
+        names = [hdu.name for hdu in hdus]
+        raise ValueError(f"extensions[{role!r}]: expected one of {names}, got {key!r}") from error
+    if not _has_image(hdu):
+        raise ValueError(f"extensions[{role!r}]: {key!r} holds no image")
+    return hdu
+
+
+def _has_image(hdu):
+    return hdu.is_image and bool(hdu.shape)
+
+
+def _is_kind(hdu, role):
+    kind = str(hdu.header.get("UTYPE", "STD")).upper()
+    return kind.startswith(KINDS.get(role, "-"))
+
+
+def _name_of(hdu, version):
+    own = str(hdu.header.get("SLTNAME") or hdu.header.get("OBJECT") or "").strip()
+    return own or (f"{hdu.name}_{version}" if version is not None else "image")
+
+
+@contextmanager
+def _opened(path):
+    """An open FITS file, closed afterwards; whatever is broken in it raises a ValueError."""
+    try:
+        # A file of our own, since astropy leaves its open when it fails in the middle.
+        with path.open("rb") as file, _truncation_is_an_error():
+            hdus = fits.open(file, memmap=False, lazy_load_hdus=False)
+            with hdus:
+                yield hdus
+    except PermissionError:
+        raise
+    except (OSError, EOFError, zlib.error, fits.VerifyError, AstropyUserWarning) as error:
+        raise ValueError(f"obj: {path} is not a complete FITS file: {error}") from error
+
+
+@contextmanager
+def _truncation_is_an_error():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
+        yield

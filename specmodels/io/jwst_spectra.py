@@ -1,0 +1,152 @@
+"""Writer of results as JWST ``x1d`` products: a MultiSpecModel, or a FITS file of one."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+
+from .planes import unit_text
+from .registry import writer
+from .tables import tables_of
+
+__all__ = ["to_multispec", "write_jwst"]
+
+DO_NOT_USE = 1
+COLUMNS = {"FLUX_ERROR": "flux_error", "BACKGROUND": "background", "BKGD_ERROR": "background_error",
+           "NPIXELS": "n_pixels"}  # fmt: skip
+VARIANCES = {"POISSON": "var_poisson", "RNOISE": "var_read", "FLAT": "var_flat"}
+
+
+@writer("stdatamodels.MultiSpecModel")
+def to_multispec(result):
+    """Return a `stdatamodels.jwst.datamodels.MultiSpecModel` with one spectrum per table.
+
+    Metadata come from the datamodel or file that was read. Wavelengths are in micron. Sums of
+    surface brightness become fluxes in jansky where the pixel area is known; other units stay.
+
+    Raises
+    ------
+    ValueError
+        If a table has no wavelengths with a unit.
+    """
+    from stdatamodels.jwst import datamodels
+
+    exposure = getattr(result, "source_exposure", None)
+    model = datamodels.MultiSpecModel()
+    tables = tables_of(result)
+    _copy_meta(model, getattr(exposure, "source", None))
+    for name, table in tables.items():
+        image = _image_of(table, exposure)
+        model.spec.append(_spec(datamodels.SpecModel, name, table, image))
+    return model
+
+
+@writer("jwst")
+def write_jwst(result, path):
+    """Write a FITS file that stdatamodels and the JWST loaders of specutils read."""
+    with to_multispec(result) as model:
+        model.save(os.fspath(path))
+
+
+def _copy_meta(model, source):
+    """Copy the primary metadata of the datamodel that was read, itself or from its file."""
+    from stdatamodels.jwst import datamodels
+
+    from .jwst import model_class
+
+    if isinstance(source, datamodels.JwstDataModel):
+        model.update(source, only="PRIMARY")
+    elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():
+        with fits.open(source, memmap=False) as hdus:
+            cls = model_class(hdus[0].header)
+            if cls is not None:
+                with cls(hdus) as read:
+                    model.update(read, only="PRIMARY")
+
+
+def _image_of(table, exposure):
+    """The image from which a spectrum came: named in its metadata, or the only one."""
+    if exposure is None:
+        return None
+    name = table.meta.get("image", table.meta.get("slit"))
+    if name in exposure:
+        return exposure[name]
+    return exposure.single if len(exposure) == 1 else None
+
+
+def _spec(spec_class, name, table, image):
+    described = {} if image is None else image.meta
+    blank = spec_class()
+    data = np.zeros(len(table), dtype=blank.get_dtype("spec_table"))
+    for column in data.dtype.names:
+        data[column] = np.nan if data.dtype[column].kind == "f" else 0
+    unit, factor = _flux_unit(table, described.get("pixel_area"))
+    data["WAVELENGTH"] = _micron(table)
+    data["FLUX"] = _values(table, "flux") * factor
+    for column, name_in_table in COLUMNS.items():
+        if name_in_table in table.colnames and column in data.dtype.names:
+            scale = 1.0 if column == "NPIXELS" else factor
+            data[column] = _values(table, name_in_table) * scale
+    for part, name_in_table in VARIANCES.items():
+        if name_in_table in table.colnames:
+            data[f"FLUX_VAR_{part}"] = _values(table, name_in_table) * factor**2
+    if "mask" in table.colnames:
+        data["DQ"] = np.where(np.asarray(table["mask"], dtype=bool), DO_NOT_USE, 0)
+    spec = spec_class(spec_table=data)
+    _set_units(spec, unit)
+    _describe(spec, name, table, described)
+    return spec
+
+
+def _describe(spec, name, table, described):
+    parts = [spec.schema, *spec.schema.get("allOf", ())]
+    known = {key for part in parts for key in part.get("properties", ())}
+    for key, value in described.items():
+        if key in known:
+            setattr(spec, key, value)
+    spec.name = name
+    if not spec.source_name:
+        spec.source_name = name
+    spec.source_type = spec.source_type or "POINT"
+
+
+def _set_units(spec, unit):
+    columns = spec.spec_table.columns
+    text = "" if unit is None else unit_text(unit)
+    columns["WAVELENGTH"].unit = "um"
+    for column in ("FLUX", "FLUX_ERROR", "BACKGROUND", "BKGD_ERROR"):
+        columns[column].unit = text
+    squared = "" if unit is None else unit_text(unit**2)
+    for part in VARIANCES:
+        columns[f"FLUX_VAR_{part}"].unit = squared
+
+
+def _flux_unit(table, pixel_area):
+    """Unit of the fluxes written, and the factor from the table's: jansky where possible."""
+    unit = table["flux"].unit
+    if unit is None:
+        return None, 1.0
+    if unit.is_equivalent(u.Jy):
+        return u.Jy, unit.to(u.Jy)
+    if pixel_area and unit.is_equivalent(u.Jy / u.sr):
+        return u.Jy, (unit * pixel_area * u.sr).to(u.Jy)
+    return unit, 1.0
+
+
+def _micron(table):
+    column = table["wavelength"]
+    if column.unit is None or not column.unit.is_equivalent(u.m, u.spectral()):
+        raise ValueError(
+            f"result: a JWST spectrum needs wavelengths, got a column in {column.unit}"
+        )
+    return u.Quantity(_values(table, "wavelength"), column.unit).to_value(u.um, u.spectral())
+
+
+def _values(table, name):
+    """Plain numbers of a column in the unit of the flux or its own, masked ones NaN."""
+    column = table[name]
+    mask = getattr(column, "mask", None)
+    values = np.array(getattr(getattr(column, "unmasked", column), "value", column), dtype=float)
+    return values if mask is None else np.where(mask, np.nan, values)

@@ -1,0 +1,113 @@
+"""`Planes`: the arrays of one image as a reader finds them, before the user's options are applied.
+
+Also the units and names that readers of several kinds have to make sense of.
+"""
+
+import re
+import warnings
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from astropy import units as u
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..exposure import Exposure
+
+__all__ = ["Planes", "changed_images", "exposure_of", "parsed_unit", "unique_names", "unit_text"]
+
+# Spellings of spectra; an A is never an ampere there.
+_ALIASES = {"A": "Angstrom", "Ang": "Angstrom", "angstroms": "Angstrom",
+            "e-": "electron", "e": "electron", "electrons": "electron", "sec": "s",
+            "counts": "ct", "count": "ct", "cts": "ct", "ADU": "adu", "hour": "h"}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The arrays of one image as they lie in the input; fields as in `Instrument.image`."""
+
+    data: object
+    variance: object = None
+    mask: object = None
+    flags: object = None
+    wavelength: object = None
+    spatial: object = None
+    components: dict = field(default_factory=dict)
+    unit: object = None
+    wavelength_unit: object = None
+    name: str = "image"
+    meta: dict = field(default_factory=dict)
+
+    def with_options(self, options):
+        """Return the planes with what the user gave in place of what was found."""
+        changes = options.changes()
+        if "mask" in changes:
+            changes |= {"flags": None, "data": _unmasked(self.data)}
+        return replace(self, **changes)
+
+    def image(self, instrument):
+        """Return the `SpectralImage`, turned and masked as `instrument` says."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "data"}
+        return instrument.image(self.data, **fields)
+
+
+def exposure_of(planes, options, instrument, *, source):
+    """Return the `Exposure` of several planes which one instrument turns and masks."""
+    planes = list(planes)
+    each = options.for_images([one.name for one in planes])
+    images = [
+        one.with_options(own).image(instrument) for one, own in zip(planes, each, strict=True)
+    ]
+    return Exposure(images, instrument=instrument, source=source)
+
+
+def changed_images(images, options):
+    """Return images with what the user gave in place of what they have."""
+    images = list(images)
+    each = options.for_images([image.name for image in images])
+    return [image.replace(**own.changes()) for image, own in zip(images, each, strict=True)]
+
+
+def parsed_unit(text, where):
+    """Return the unit that a header's text stands for, None with a warning where it is unknown."""
+    text = str(text or "").strip()
+    if not text:
+        return None
+    for candidate in (_without_aliases(text), text):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", u.UnitsWarning)
+            unit = u.Unit(candidate, parse_strict="silent")
+        if not isinstance(unit, u.UnrecognizedUnit):
+            return unit
+    warnings.warn(
+        f"{where}: the unit {text!r} is unknown; the data are taken without unit",
+        AstropyUserWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def unit_text(unit):
+    """Return a unit as FITS writes it, or as astropy does where FITS has no such unit."""
+    try:
+        return unit.to_string("fits")
+    except ValueError:
+        return unit.to_string().replace(" / ", "/")
+
+
+def unique_names(names):
+    """Return the names with ``_2``, ``_3``… appended where they repeat."""
+    taken = []
+    for name in names:
+        unique, number = name, 2
+        while unique in taken:
+            unique, number = f"{name}_{number}", number + 1
+        taken.append(unique)
+    return taken
+
+
+def _without_aliases(text):
+    return re.sub(r"[A-Za-z]+-?(?!\d)|[A-Za-z]+", lambda m: _ALIASES.get(m[0], m[0]), text)
+
+
+def _unmasked(data):
+    return np.ma.getdata(data) if isinstance(data, np.ma.MaskedArray) else data

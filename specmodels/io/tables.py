@@ -1,0 +1,173 @@
+"""Writers of results to FITS and ASDF files: one table per source, or the images of an exposure."""
+
+import math
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+
+from ..exposure import Exposure, SpectralImage
+from .planes import unit_text
+from .registry import writer
+
+__all__ = ["tables_of", "write_asdf", "write_fits"]
+
+
+def tables_of(result):
+    """Return the tables of a result, checked: a dictionary of at least one.
+
+    Raises
+    ------
+    TypeError
+        If the result has no method ``tables``.
+    ValueError
+        If it has no table.
+    """
+    if not callable(getattr(result, "tables", None)):
+        raise TypeError(
+            f"result: expected a result with a method tables(), got {type(result).__name__}"
+        )
+    tables = result.tables()
+    if not tables:
+        raise ValueError("result: expected at least one spectrum, got none")
+    return tables
+
+
+@writer(".fits", ".fit", ".fits.gz", ".fits.bz2")
+def write_fits(result, path):
+    """Write one binary table per source, with units; or one set of extensions per image."""
+    if isinstance(result, SpectralImage):
+        result = Exposure([result])
+    if isinstance(result, Exposure):
+        hdus = [hdu for n, image in enumerate(result.values()) for hdu in _image_hdus(image, n + 1)]
+    else:
+        tables = tables_of(result)
+        names = _extension_names(tables)
+        pairs = zip(tables.values(), names, strict=True)
+        hdus = [_table_hdu(table, *name) for table, name in pairs]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+
+
+@writer(".asdf")
+def write_asdf(result, path):
+    """Write the tables of a result, by source name under ``spectra``; or the planes of images."""
+    import asdf
+
+    if isinstance(result, SpectralImage):
+        result = Exposure([result])
+    if isinstance(result, Exposure):
+        tree = {name: _image_tree(image) for name, image in result.items()}
+    else:
+        tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
+    with asdf.AsdfFile(tree) as file:
+        file.write_to(path)
+
+
+def _extension_names(tables):
+    """Name and version of each extension; FITS takes names that differ in case as the same."""
+    seen = []
+    for name in tables:
+        seen.append(name.upper())
+        yield name, seen.count(name.upper())
+
+
+def _table_hdu(table, name, version):
+    units = {column: table[column].unit for column in table.colnames}
+    hdu = fits.table_to_hdu(_without_units(table))
+    for column in hdu.columns:
+        if units[column.name] is not None:
+            column.unit = unit_text(units[column.name])
+    hdu.header["EXTNAME"] = (name, "source")
+    if version > 1:
+        hdu.header["EXTVER"] = version
+    for key, value in table.meta.items():
+        for card in _cards(key, value):
+            hdu.header.append(card, end=True)
+    return hdu
+
+
+def _cards(key, value):
+    """Header cards of an entry of metadata: lists are joined or become HISTORY, None is skipped."""
+    lines = value if isinstance(value, list | tuple) else [value]
+    if key.upper() in ("HISTORY", "COMMENT"):
+        return [(key.upper(), str(line)) for line in lines]
+    if isinstance(value, list | tuple):
+        value = ", ".join(str(line) for line in lines)
+    comment = ""
+    if isinstance(value, u.Quantity) and value.isscalar:
+        value, comment = value.value, f"[{value.unit}]"
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None:
+        return []
+    if not isinstance(value, bool | int | float | str) or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
+        value = str(value)
+    if isinstance(value, str):
+        value = value.encode("ascii", "replace").decode().replace("\n", " ")
+    short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()
+    return [(key.upper() if short else f"HIERARCH {key}", value, comment)]
+
+
+def _without_units(table):
+    """A copy of a table with bare numbers: units that FITS lacks would be refused."""
+    plain = Table(table, copy=True)
+    plain.meta.clear()
+    for column in plain.itercols():
+        column.unit = None
+    return plain
+
+
+def _plain(table):
+    """A copy of a table without what ASDF cannot hold."""
+    plain = table.copy()
+    plain.meta.clear()
+    plain.meta.update({key: _simple(value) for key, value in table.meta.items()})
+    return plain
+
+
+def _simple(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple):
+        return [_simple(one) for one in value]
+    simple = value is None or isinstance(value, bool | int | float | str | u.Quantity)
+    return value if simple else str(value)
+
+
+def _image_hdus(image, version):
+    """Extensions of one image, named as `specmodels.io.read` finds them again."""
+    planes = {
+        "SCI": (image.data, image.unit),
+        "VAR": (image.variance, None if image.unit is None else image.unit**2),
+        "MASK": (image.mask.astype(np.uint8), None),
+        "WAVELENGTH": (image.wavelength, image.wavelength_unit),
+        "VAR_RNOISE": (image.components.get("read"), None),
+        "VAR_POISSON": (image.components.get("poisson"), None),
+        "VAR_FLAT": (image.components.get("flat"), None),
+    }
+    for name, (array, unit) in planes.items():
+        if array is None:
+            continue
+        hdu = fits.ImageHDU(np.asarray(array), name=name, ver=version)
+        if name == "SCI":
+            hdu.header["SLTNAME"] = image.name
+        if unit is not None:
+            hdu.header["BUNIT"] = unit_text(unit)
+        yield hdu
+
+
+def _image_tree(image):
+    planes = {
+        "name": image.name,
+        "data": image.data,
+        "variance": image.variance,
+        "mask": image.mask,
+        "wavelength": image.wavelength,
+        "unit": None if image.unit is None else image.unit.to_string(),
+        "wavelength_unit": image.wavelength_unit and image.wavelength_unit.to_string(),
+        "components": dict(image.components) or None,
+    }
+    return {key: value for key, value in planes.items() if value is not None}

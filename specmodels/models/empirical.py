@@ -1,0 +1,230 @@
+"""Empirical profiles: B-splines whose coefficients are learnt from the data.
+
+The spline is the density of light, integrated over pixels like every other profile, so that smaller
+or shifted pixels are predicted by integration and not by interpolation.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from astropy.modeling import Parameter
+from scipy.interpolate import BSpline
+
+from .profiles import Profile, _steps
+
+__all__ = ["BSplineProfile", "graded_knots"]
+
+DEGREE = 3
+# Coefficients at each end that are zero, so that density and slope vanish there.
+END_TERMS = 2
+GRID = 8192
+FWHM_OF_GAUSSIAN = np.sqrt(8 * np.log(2))
+
+
+class BSplineProfile(Profile):
+    r"""Cubic B-spline density :math:`p(t) = \sum_j c_j B_j(t) / \sum_j c_j \int B_j` with
+    :math:`t = (y - c) / s`, zero outside the knots.
+
+    The coefficients are parameters; their common factor has no effect. Value and slope of the
+    density are zero at both ends.
+
+    Parameters
+    ----------
+    knots : array_like, shape (n_knots,), optional
+        Increasing breakpoints in units of the scale, at least six. Default: `graded_knots`.
+    name : str, optional
+        Name of the model.
+    **parameters : float
+        ``center``, ``scale``, ``c0``, ``c1``, …; by default the coefficients make a Gaussian of
+        unit standard deviation.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than six knots, or they do not increase.
+    """
+
+    _param_names = ()
+    width_parameter = "scale"
+
+    def __init__(self, knots=None, *, name=None, **parameters):
+        knots = graded_knots() if knots is None else np.array(knots, dtype=float)
+        if knots.ndim != 1 or knots.size < 6 or not np.all(np.diff(knots) > 0):
+            raise ValueError(f"knots: expected six or more increasing numbers, got {knots}")
+        self.knots = knots
+        self._table = _tables(tuple(knots))
+        self._declare_parameters(parameters.get("n_models") or 1)
+        super().__init__(name=name, **parameters)
+
+    def _declare_parameters(self, n_models):
+        def each(value):
+            return value if n_models == 1 else np.full(n_models, value)
+
+        own = {
+            "center": Parameter("center", default=each(0.0), description="centre, in pixels"),
+            "scale": Parameter("scale", default=each(1.0), bounds=(1e-3, None),
+                               description="pixels per unit of the knots"),
+        }  # fmt: skip
+        for j, value in enumerate(self._table.project(lambda t: np.exp(-0.5 * t**2))):
+            own[f"c{j}"] = Parameter(f"c{j}", default=each(value))
+        self._param_names = tuple(own)
+        for name, parameter in own.items():
+            parameter.model = self
+            self.__dict__[name] = parameter
+
+    @classmethod
+    def like(cls, profile, knots=None):
+        """Spline of the same shape as another profile.
+
+        The unit of the knots is the standard deviation of a Gaussian of the same full width at half
+        maximum.
+
+        Parameters
+        ----------
+        profile : Profile
+            A profile that has a width parameter.
+        knots : array_like, optional
+            As in the constructor.
+        """
+        new = cls(knots)
+        shape = {n: getattr(profile, n).value for n in profile.param_names if n != "center"}
+        ordered = list(shape.values())
+        unit = float(np.squeeze(profile.fwhm(*ordered))) / FWHM_OF_GAUSSIAN
+        shape[profile.width_parameter] = shape[profile.width_parameter] / unit
+        ordered = list(shape.values())
+        step = 1e-3
+
+        def density(t):
+            up, down = (profile.cumulative(t + s, 0.0, *ordered) for s in (step, -step))
+            return (up - down) / (2 * step)
+
+        for j, value in enumerate(new._table.project(density)):
+            setattr(new, f"c{j}", value)
+        new.scale = unit
+        return new
+
+    @property
+    def param_names(self):
+        """Names of centre, scale and coefficients."""
+        return self._param_names
+
+    def cumulative(self, y, center, scale, *coefficients):
+        """Fraction of the light below `y`."""
+        position = self._table.position((y - center) / scale)
+        if any(np.size(c) > 1 for c in coefficients):
+            return self._table.cumulative_by_term(coefficients, position)
+        total, density_norm = self._table.cumulative_of(coefficients)
+        return _lookup(total / density_norm, position)
+
+    def cumulative_derivatives(self, y, center, scale, *coefficients):
+        """Derivatives of `cumulative` by centre, scale and coefficients."""
+        table = self._table
+        t = (y - center) / scale
+        position = table.position(t)
+        total, norm = table.cumulative_of(coefficients)
+        by_center = _lookup(table.density_of(coefficients) / norm, position) * (-1 / scale)
+        shares = (table.integrals.T - np.multiply.outer(table.areas, total / norm)) / norm
+        return [by_center, t * by_center, *(_lookup(share, position) for share in shares)]
+
+    def fit_deriv(self, y, *values):
+        """Derivatives of `evaluate` by each parameter, as a list of arrays."""
+        y, is_column = self._edges(y)
+        if is_column:
+            return [_steps(d) for d in self.cumulative_derivatives(y, *values)]
+        return super().fit_deriv(y, *values)
+
+    def fwhm(self, scale, *coefficients):
+        """Full width at half maximum of the density."""
+        density = self._table.density_of(coefficients)
+        above = np.flatnonzero(density >= 0.5 * density.max())
+        return (above[-1] - above[0]) * self._table.step * scale
+
+
+def graded_knots(half_width=14.0, *, core=1.0, growth=1.3):
+    """Symmetric breakpoints, evenly spaced in the core and ever wider in the wings.
+
+    Parameters
+    ----------
+    half_width : float
+        The last breakpoint, in units of the scale.
+    core : float
+        Spacing in the core, to about two units from the centre.
+    growth : float
+        Ratio of neighbouring spacings outside the core.
+
+    Returns
+    -------
+    ndarray
+    """
+    points, step = [0.0], core
+    while points[-1] < half_width - 0.5 * step:
+        points.append(points[-1] + step)
+        if points[-1] >= 2.0:
+            step *= growth
+    half = np.array(points[1:])
+    half[half > 2.0] = 2.0 + (half[half > 2.0] - 2.0) * (half_width - 2.0) / (half[-1] - 2.0)
+    return np.concatenate([-half[::-1], [0.0], half])
+
+
+class _Tables:
+    """Integrals and values of the B-splines of one knot vector on a fine, even grid."""
+
+    def __init__(self, knots):
+        self.knots = tuple(knots)
+        knots = np.asarray(knots)
+        padded = np.pad(knots, DEGREE, mode="edge")
+        self.low, self.high = knots[0], knots[-1]
+        self.step = (self.high - self.low) / GRID
+        grid = np.linspace(self.low, self.high, GRID + 1)
+        n_all = len(knots) + DEGREE - 1
+        kept = slice(END_TERMS, n_all - END_TERMS)
+        basis = BSpline(padded, np.eye(n_all)[:, kept], DEGREE)
+        self.grid = grid
+        self.values = np.ascontiguousarray(basis(grid))
+        integral = basis.antiderivative()
+        self.integrals = np.ascontiguousarray(integral(grid) - integral(self.low))
+        self.areas = self.integrals[-1]
+
+    def __reduce__(self):
+        """Copies share the tables; files and other processes make them again."""
+        return _tables, (self.knots,)
+
+    def position(self, t):
+        """Index of the grid point below `t`, and the fraction of a step beyond it."""
+        scaled = np.clip((t - self.low) / self.step, 0.0, GRID - 1e-9)
+        index = scaled.astype(np.intp)
+        return index, scaled - index
+
+    def cumulative_of(self, coefficients):
+        """Integral of the spline at all grid points, and over the whole range."""
+        total = _weighted(self.integrals, coefficients)
+        return total, total[-1]
+
+    def cumulative_by_term(self, coefficients, position):
+        """Cumulative distribution where coefficients differ from one model of a set to the next."""
+        terms = zip(coefficients, self.integrals.T, strict=True)
+        norm = sum(c * area for c, area in zip(coefficients, self.areas, strict=True))
+        return sum(c * _lookup(integral, position) for c, integral in terms) / norm
+
+    def density_of(self, coefficients):
+        """Spline at all grid points."""
+        return _weighted(self.values, coefficients)
+
+    def project(self, density):
+        """Coefficients of the spline nearest to `density` in the least-squares sense."""
+        return np.linalg.lstsq(self.values[::16], density(self.grid[::16]), rcond=None)[0]
+
+
+@lru_cache(maxsize=32)
+def _tables(knots):
+    return _Tables(knots)
+
+
+def _weighted(table, coefficients):
+    return table @ np.array([np.squeeze(c) for c in coefficients], dtype=float)
+
+
+def _lookup(table, position):
+    index, fraction = position
+    steps = np.diff(table, append=table[-1])
+    return table[index] + fraction * steps[index]

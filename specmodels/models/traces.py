@@ -1,0 +1,128 @@
+"""Traces: the row of the light as a function of the column. Models of a width have the same form.
+
+Any one-dimensional astropy model serves as a trace; those here are linear in their coefficients.
+"""
+
+import numpy as np
+from numpy.polynomial import legendre
+from scipy.interpolate import BSpline
+
+from .linear import BasisModel
+
+__all__ = ["PolynomialTrace", "SplineTrace", "TabulatedTrace"]
+
+
+class PolynomialTrace(BasisModel):
+    r"""Legendre series :math:`y(x) = \sum_j c_j P_j(t)`, where `limits` become :math:`t = \mp 1`.
+
+    Parameters
+    ----------
+    degree : int
+        Degree of the polynomial.
+    limits : tuple of float
+        First and last column; the series may be evaluated beyond them.
+    **parameters : float
+        Coefficients ``c0``, ``c1``, …: with the default limits ``c0`` is the mean position.
+
+    Raises
+    ------
+    ValueError
+        If the degree is negative or the limits are equal.
+    """
+
+    def __init__(self, degree, *, limits=(0.0, 2047.0), **parameters):
+        if int(degree) != degree or degree < 0:
+            raise ValueError(f"degree: expected a whole number from 0, got {degree!r}")
+        low, high = (float(value) for value in limits)
+        if not low != high:
+            raise ValueError(f"limits: expected two different columns, got {limits!r}")
+        self.degree, self.limits = int(degree), (low, high)
+        super().__init__(int(degree) + 1, **parameters)
+
+    def basis(self, x):
+        """Legendre polynomials, shape (..., degree + 1)."""
+        low, high = self.limits
+        t = (2 * np.asarray(x, dtype=float) - low - high) / (high - low)
+        return legendre.legvander(t, self.degree)
+
+
+class SplineTrace(BasisModel):
+    r"""B-spline :math:`y(x) = \sum_j c_j B_j(x)`, constant beyond its ends.
+
+    Parameters
+    ----------
+    knots : array_like, shape (n_knots,)
+        Increasing columns of the breakpoints, the two ends included.
+    degree : int
+        Degree of the pieces (3: cubic).
+    **parameters : float
+        Coefficients ``c0``, ``c1``, …; there are ``n_knots + degree - 1``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two knots or they do not increase.
+    """
+
+    def __init__(self, knots, *, degree=3, **parameters):
+        knots = np.array(knots, dtype=float)
+        if knots.ndim != 1 or knots.size < 2 or np.any(np.diff(knots) <= 0):
+            raise ValueError(f"knots: expected two or more increasing columns, got {knots}")
+        self.knots, self.degree = knots, int(degree)
+        super().__init__(knots.size + self.degree - 1, **parameters)
+
+    def basis(self, x):
+        """B-splines, shape (..., n_knots + degree - 1)."""
+        x = np.clip(np.asarray(x, dtype=float), self.knots[0], self.knots[-1])
+        padded = np.pad(self.knots, self.degree, mode="edge")
+        flat = BSpline.design_matrix(x.ravel(), padded, self.degree).toarray()
+        return flat.reshape(*x.shape, self.n_terms)
+
+
+class TabulatedTrace(BasisModel):
+    r"""A measured trace, :math:`y(x) = c_0 + y_\mathrm{table}(x)`, linear between its points.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+        Columns (increasing) and rows. The trace keeps its end values beyond them.
+    **parameters : float
+        ``c0``: a shift of the whole trace, fixed unless `fixed` says otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the table is not made of two finite columns of one length, with increasing `x`.
+    """
+
+    def __init__(self, x, y, **parameters):
+        x, y = np.array(x, dtype=float), np.array(y, dtype=float)
+        if x.ndim != 1 or x.shape != y.shape or x.size < 1:
+            raise ValueError(f"x, y: expected two columns of one length, got {x.shape}, {y.shape}")
+        if np.any(np.diff(x) <= 0) or not np.isfinite(y).all():
+            raise ValueError("x, y: expected increasing columns x and finite rows y")
+        self.table = (x, y)
+        parameters.setdefault("fixed", {"c0": True})
+        super().__init__(1, **parameters)
+
+    @property
+    def settings(self):
+        """Arguments that make this trace again."""
+        return dict(zip("xy", self.table, strict=True))
+
+    def basis(self, x):
+        """A constant: the shift. Shape (..., 1)."""
+        return np.ones((*np.shape(x), 1))
+
+    def evaluate(self, x, c0):
+        """Row of the trace."""
+        return c0 + np.interp(x, *self.table)
+
+    def linear_columns(self, inputs, values, wanted):
+        """Offset and basis images: the table is part of the offset."""
+        offset, columns = super().linear_columns(inputs, values, wanted)
+        return offset + np.interp(inputs[0], *self.table), columns
+
+    def sum_of_implicit_terms(self, x):
+        """The part without a parameter, for astropy's linear fitter."""
+        return np.interp(x, *self.table)

@@ -1,0 +1,121 @@
+"""Rejection of outliers in batches of small linear fits, and robust scales. Arrays only."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from .normal import NormalEquations
+
+__all__ = ["local_scale", "reject_by_column"]
+
+MAD_TO_SIGMA = 1.4826022
+# Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
+LEAST_FREEDOM = 0.02
+
+
+def local_scale(residual, use, *, block=128):
+    """Robust standard deviation of each row in blocks of columns, shape as the residual.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n_row, n_column)
+        Residuals about zero, in units of their predicted standard deviation.
+    use : ndarray of bool, same shape
+        Pixels that count.
+    block : int
+        Columns in a block.
+
+    Returns
+    -------
+    ndarray, shape (n_row, n_column)
+        1.48 times the median absolute residual of the block; 1 where the block has fewer than eight
+        pixels.
+    """
+    n_row, n_column = residual.shape
+    n_block = max(1, n_column // block)
+    edges = np.linspace(0, n_column, n_block + 1).astype(int)
+    out = np.ones(residual.shape)
+    size = np.where(use, np.abs(residual), np.inf)
+    for start, stop in pairwise(edges):
+        ordered = np.sort(size[:, start:stop], axis=1)
+        count = np.count_nonzero(use[:, start:stop], axis=1)
+        middle = ordered[np.arange(n_row), np.minimum(count // 2, stop - start - 1)]
+        enough = count >= 8
+        out[enough, start:stop] = MAD_TO_SIGMA * middle[enough, None]
+    return out
+
+
+def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
+    """Reject outliers one by one in every column, by their distance from the fit of the others.
+
+    The pixel with the largest residual, divided by the standard deviation that a residual has when
+    the pixel itself took part in the fit, is the one whose removal lowers chi-square most. It is
+    removed if it exceeds the threshold, and the column is solved again, until none does. In the end
+    pixels that agree with the fit made without them are taken back.
+
+    Parameters
+    ----------
+    columns : sequence of ndarray, each of shape (n_pixel, n_batch) or (n_pixel, 1)
+        Basis images of the linear fit.
+    data, weights : ndarray, shape (n_pixel, n_batch)
+        Data, and inverse variances, zero for pixels to leave out.
+    threshold : ndarray, shape (n_pixel, n_batch)
+        In standard deviations.
+    max_fraction : float
+        No more than this fraction of a column's pixels is removed.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_pixel, n_batch)
+        True for rejected pixels.
+    """
+    columns = [np.broadcast_to(column, data.shape) for column in columns]
+    rejected = np.zeros(data.shape, dtype=bool)
+    active = np.arange(data.shape[1])
+    limit = max(1, int(max_fraction * data.shape[0]))
+    for _ in range(limit):
+        part = tuple(a[:, active] for a in (data, weights, threshold, rejected))
+        excess = _excess([c[:, active] for c in columns], *part)
+        worst = np.argmax(excess, axis=0)
+        beyond = excess[worst, np.arange(len(active))] > 1
+        if not beyond.any():
+            break
+        active, worst = active[beyond], worst[beyond]
+        rejected[worst, active] = True
+    return _without_false_alarms(columns, data, weights, threshold, rejected)
+
+
+def _excess(columns, data, weights, threshold, rejected):
+    """Studentised residual over threshold of each pixel; zero for those that do not count."""
+    kept = np.where(rejected, 0.0, weights)
+    residual, spread = _fit(columns, data, kept)
+    freedom = 1 - kept * spread
+    use = (kept > 0) & (freedom > LEAST_FREEDOM)
+    student = np.abs(residual) * np.sqrt(kept / np.where(use, freedom, 1.0))
+    return np.where(use, student / threshold, 0.0)
+
+
+def _without_false_alarms(columns, data, weights, threshold, rejected):
+    """Take back the pixels that agree with the fit made without them."""
+    hit = np.flatnonzero(rejected.any(axis=0))
+    if hit.size == 0:
+        return rejected
+    columns, data, weights = [c[:, hit] for c in columns], data[:, hit], weights[:, hit]
+    residual, spread = _fit(columns, data, np.where(rejected[:, hit], 0.0, weights))
+    distance = np.abs(residual) * np.sqrt(weights / (1 + weights * spread))
+    out = rejected.copy()
+    out[:, hit] &= distance > threshold[:, hit]
+    return out
+
+
+def _fit(columns, data, weights):
+    """Residual of the fit and variance of its prediction in each pixel."""
+    equations = NormalEquations.from_columns(columns, data, weights)
+    solution = equations.solve()
+    covariance = np.nan_to_num(solution.covariance)
+    residual, spread = np.array(data), np.zeros(data.shape)
+    for i, column in enumerate(columns):
+        residual -= column * solution.particular[i]
+        for j in range(i, len(columns)):
+            spread += (1 if i == j else 2) * covariance[i, j] * column * columns[j]
+    return residual, spread
