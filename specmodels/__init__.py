@@ -13,7 +13,14 @@ from .evaluators import (
     extract_many,
 )
 from .exposure import Exposure, SpectralImage
-from .fitters import FitResult, Fitter, LinearFitter, SigmaClipFitter, VarProFitter
+from .fitters import (
+    FitResult,
+    Fitter,
+    KernelSliceFitter,
+    LinearFitter,
+    SigmaClipFitter,
+    VarProFitter,
+)
 from .instruments import Instrument, Readout, get_instrument
 from .io import read, write
 from .models import (
@@ -21,6 +28,7 @@ from .models import (
     BoxProfile,
     BSplineProfile,
     ColumnPolynomial,
+    GaussianPrior,
     GaussianProfile,
     LinearParameter,
     LorentzProfile,
@@ -53,9 +61,11 @@ __all__ = [
     "ExtractionResult",
     "FitResult",
     "Fitter",
+    "GaussianPrior",
     "GaussianProfile",
     "ImageEvaluator",
     "Instrument",
+    "KernelSliceFitter",
     "LinearFitter",
     "LinearParameter",
     "LorentzProfile",

@@ -49,6 +49,8 @@ class SpectralImage:
     x, y : array_like, shape (n_dispersion,), (n_spatial,), optional
         Column and row numbers, by default counted from zero. A cutout keeps those of its parent, so
         that one model serves both.
+    notes : tuple of str
+        What was done to the image since it was read, for reports.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class SpectralImage:
     meta: Mapping = field(default_factory=dict)
     x: np.ndarray | None = None
     y: np.ndarray | None = None
+    notes: tuple = ()
     masked: Mapping = field(default_factory=dict, init=False)
 
     def __post_init__(self):
@@ -101,6 +104,7 @@ class SpectralImage:
             wavelength_unit=wavelength_unit,
             spatial=_checked_shape(self.spatial, "spatial", data.shape),
             meta=MappingProxyType(dict(self.meta)),
+            notes=tuple(self.notes),
             x=_checked_numbers(self.x, "x", data.shape[1]),
             y=_checked_numbers(self.y, "y", data.shape[0]),
         )
@@ -124,7 +128,7 @@ class SpectralImage:
 
     def __getstate__(self):
         """State to pickle: read-only mappings become dictionaries."""
-        state = {k: v for k, v in self.__dict__.items() if k not in ("weights",)}
+        state = {k: v for k, v in self.__dict__.items() if k not in ("weights", "filled")}
         return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in state.items()}
 
     def __setstate__(self, state):
@@ -156,6 +160,11 @@ class SpectralImage:
             return _read_only((~self.mask).astype(float))
         weights = np.divide(1.0, self.variance, out=np.zeros(self.shape), where=~self.mask)
         return _read_only(weights)
+
+    @cached_property
+    def filled(self):
+        """Data in double precision, zero where they have no weight."""
+        return _read_only(np.where(self.weights > 0, self.data, 0.0))
 
     def replace(self, **changes):
         """Return a copy with the named fields replaced, checked like the original."""

@@ -5,6 +5,11 @@ import numpy as np
 __all__ = ["plot_extraction", "plot_results"]
 
 TRACE_COLORS = ("tab:red", "tab:orange", "tab:purple", "tab:green", "tab:brown")
+MASKED = "0.85"
+# The axis of the profile is linear to here, and logarithmic beyond.
+PROFILE_LINEAR = 0.01
+PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
+LEAST_WEIGHT = 0.03
 
 
 def plot_extraction(result, figure=None):
@@ -74,87 +79,140 @@ def _title(result):
 
 
 def _draw_images(result, axes):
-    from astropy.visualization import AsinhStretch, ImageNormalize
-
+    """Data with the traces, model, and residual; masked pixels are grey, rejected ones ringed."""
     image = result.image
     mask = result.fit.image.mask & ~result.fit.rejected
-    data = np.where(image.mask, np.nan, image.data)
-    low, high = np.nanpercentile(data, [2, 99.7])
-    norm = ImageNormalize(vmin=low, vmax=max(high, low + 1e-300), stretch=AsinhStretch(0.1))
-    extent = (image.x[0] - 0.5, image.x[-1] + 0.5, image.y[0] - 0.5, image.y[-1] + 0.5)
-    options = dict(origin="lower", aspect="auto", extent=extent, interpolation="nearest")
-    axes[0].imshow(data, norm=norm, cmap="viridis", **options)
-    axes[1].imshow(result.model, norm=norm, cmap="viridis", **options)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        residual = np.where(mask, np.nan, result.residual) / np.sqrt(result.variance)
-    axes[2].imshow(residual, vmin=-4, vmax=4, cmap="RdBu_r", **options)
+    data, model = (np.where(mask, np.nan, a) for a in (image.data, result.model))
+    sigma = np.sqrt(np.where(mask, np.nan, result.variance))
+    norm = _light_norm(data)
+    _show(axes[0], image, data, norm=norm)
+    _show(axes[1], image, result.model, norm=norm)
+    _show(axes[2], image, (data - model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
     for number, name in enumerate(result.sources):
-        color = TRACE_COLORS[number % len(TRACE_COLORS)]
-        axes[0].plot(image.x, result.trace(name), color=color, lw=0.8, ls="--", label=name)
-    axes[0].legend(loc="upper right", fontsize="x-small", framealpha=0.6)
-    axes[0].set_ylim(extent[2], extent[3])
+        axes[0].plot(image.x, result.trace(name), color=_color(number), lw=1.1, ls="--")
+    rows, columns = np.nonzero(result.fit.rejected)
+    axes[2].plot(image.x[columns], image.y[rows], "o", ms=3, mfc="none", mec="k", mew=0.5)
     for ax, label in zip(axes, ("data", "model", "residual / sigma"), strict=True):
-        ax.text(0.01, 0.92, label, transform=ax.transAxes, va="top", color="k", fontsize="small",
-                bbox=dict(facecolor="w", alpha=0.7, lw=0))  # fmt: skip
+        ax.set_title(label, fontsize="small", loc="left", pad=2)
         ax.set_ylabel("row")
-        ax.label_outer()
-    axes[2].set_xlabel("column")
+        ax.tick_params(labelbottom=ax is axes[-1])
+    axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
+    axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
+    axes[-1].set_xlabel("column")
+
+
+def _show(ax, image, values, **options):
+    from matplotlib import colormaps
+
+    extent = (image.x[0] - 0.5, image.x[-1] + 0.5, image.y[0] - 0.5, image.y[-1] + 0.5)
+    cmap = colormaps[options.pop("cmap", "viridis")].with_extremes(bad=MASKED)
+    ax.imshow(
+        values, origin="lower", aspect="auto", extent=extent, interpolation="nearest", cmap=cmap,
+        **options,
+    )  # fmt: skip
+
+
+def _light_norm(data):
+    """Stretch which shows the sky and the wings as well as the lines."""
+    from astropy.visualization import AsinhStretch, ImageNormalize
+
+    finite = data[np.isfinite(data)]
+    low, high = np.percentile(finite, [2, 99.7]) if finite.size else (0.0, 1.0)
+    high = high if high > low else low + 1.0
+    return ImageNormalize(vmin=low, vmax=high, stretch=AsinhStretch(0.1))
+
+
+def _used_limits(x, used):
+    """First and last coordinate that is used, with half a pixel on either side."""
+    x = x[used] if used.any() else x
+    return x[0] - 0.5, x[-1] + 0.5
+
+
+def _color(number):
+    return TRACE_COLORS[number % len(TRACE_COLORS)]
 
 
 def _draw_profile(result, ax):
-    """Data and model against the distance from the first trace, all columns together."""
-    image = result.fit.image
+    """Data and model less sky, over the flux, against the distance from the first trace."""
     name = next(iter(result.sources))
-    offset = image.y[:, None] - result.trace(name)
-    weights = np.where(np.isfinite(result.model), image.weights, 0.0)
-    edges = np.arange(np.floor(offset.min()), np.ceil(offset.max()) + 0.25, 0.25)
-    index = np.digitize(offset, edges)
+    flux = result.table(name)["flux"].value
+    with np.errstate(divide="ignore", invalid="ignore"):
+        data, model = ((a - result.sky) / flux for a in (result.image.data, result.model))
+        weights = result.fit.image.weights * flux**2
+    distance = result.image.y[:, None] - result.trace(name)
+    usable = (weights > 0) & np.isfinite(data * model * weights * distance)
+    ax.axvline(0, color="0.8", lw=0.8, zorder=0)
+    ax.set_xscale("asinh", linear_width=PROFILE_LINEAR)
+    ax.set_xticks(PROFILE_TICKS, [f"{tick:g}" for tick in PROFILE_TICKS])
+    ax.set_xticks([], minor=True)
+    if usable.any():
+        values = [a[usable] for a in (distance, weights, data, model)]
+        _plot_profile(ax, *_binned_means(*values))
+    ax.set_title("profile", fontsize="small", loc="left", pad=2)
+    ax.set_xlabel("light above the sky / flux")
+    ax.set_ylabel(f"distance from {name} (pixel)")
 
-    def mean(values):
-        safe = np.where(weights > 0, values, 0.0)
-        total = np.bincount(index.ravel(), weights=weights.ravel(), minlength=len(edges) + 1)
-        summed = np.bincount(index.ravel(), weights=(weights * safe).ravel(),
-                             minlength=len(edges) + 1)  # fmt: skip
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (summed / total)[1:-1]
 
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    ax.plot(mean(image.data), middle, "k.", ms=3, label="data")
-    ax.plot(mean(result.model), middle, color=TRACE_COLORS[0], lw=1, label="model")
-    ax.set_xscale("symlog", linthresh=max(np.nanmax(np.abs(mean(result.model))) / 100, 1e-300))
-    ax.set_ylabel(f"distance from {name} / pixel")
-    ax.set_xlabel("mean light")
-    ax.legend(fontsize="x-small")
+def _plot_profile(ax, place, data, model):
+    ax.plot(data, place, "k.", ms=3, label="data")
+    ax.plot(model, place, color=_color(0), lw=1, label="model")
+    top = np.max(np.abs(model))
+    low = min(np.percentile(data, 2), np.min(model), 0.0)
+    ax.set_xlim(1.5 * low - 0.2 * PROFILE_LINEAR, max(1.3 * top, PROFILE_LINEAR))
+    ax.legend(fontsize="x-small", loc="lower right")
+
+
+def _binned_means(distance, weights, *values):
+    """Weighted means in quarter pixels of the distance: their places, then one for each array.
+
+    Bins with hardly any weight, which a few faint columns fill, are left out.
+    """
+    _, bins = np.unique(np.floor(4 * distance), return_inverse=True)
+    total = np.bincount(bins, weights)
+    used = total > LEAST_WEIGHT * total.max()
+    return [(np.bincount(bins, weights * a) / total)[used] for a in (distance, *values)]
 
 
 def _draw_spectra(result, ax):
+    limits = []
     for number, name in enumerate(result.sources):
         table = result.table(name)
-        color = TRACE_COLORS[number % len(TRACE_COLORS)]
-        wavelength = table["wavelength"]
-        flux, error = (np.where(table["mask"], np.nan, table[key].value)
-                       for key in ("flux", "flux_error"))  # fmt: skip
-        values = getattr(wavelength, "value", wavelength)
-        ax.plot(values, np.where(table["mask"], np.nan, table["aperture_flux"].value), color="0.75",
-                lw=0.6, label="aperture" if number == 0 else None, zorder=1)  # fmt: skip
-        ax.plot(values, flux, color=color, lw=0.9, label=name, zorder=3)
-        ax.fill_between(values, flux - error, flux + error, color=color, alpha=0.3, lw=0, zorder=2)
-        _fit_limits(ax, flux, number == 0)
-    unit = getattr(wavelength, "unit", None)
-    ax.set_xlabel(f"wavelength / {unit}" if unit is not None and str(unit) != "pix" else "column")
-    ax.set_ylabel(f"flux / {table['flux'].unit}" if str(table["flux"].unit) else "flux")
+        place = getattr(table["wavelength"], "value", np.asarray(table["wavelength"]))
+        flux, error, aperture = (
+            np.where(table["mask"], np.nan, table[key].value)
+            for key in ("flux", "flux_error", "aperture_flux")
+        )
+        label, width = "aperture" if number == 0 else None, 0.9 if len(flux) < 1500 else 0.5
+        ax.plot(place, aperture, color="0.7", lw=0.7 * width, label=label, zorder=1)
+        ax.fill_between(place, flux - error, flux + error, color=_color(number), alpha=0.3, lw=0)
+        ax.plot(place, flux, color=_color(number), lw=width, label=name, zorder=3)
+        limits += _robust_limits(flux, error)
+    if limits:
+        ax.set_ylim(min(limits), max(limits))
+    ax.axhline(0, color="0.8", lw=0.8, zorder=0)
+    ax.set_xmargin(0.01)
+    ax.set_xlabel(_spectral_label(table["wavelength"]))
+    ax.set_ylabel(_with_unit("flux", table["flux"].unit))
     ax.legend(fontsize="x-small")
 
 
-def _fit_limits(ax, flux, first):
-    """Limits that hold nearly all of the spectra and are not set by a few wild columns."""
-    finite = flux[np.isfinite(flux)]
-    if finite.size == 0:
-        return
-    low, high = np.percentile(finite, [0.5, 99.5])
-    margin = 0.15 * (high - low) + 1e-300
-    low, high = min(low - margin, 0.0), high + margin
-    if not first:
-        old = ax.get_ylim()
-        low, high = min(low, old[0]), max(high, old[1])
-    ax.set_ylim(low, high)
+def _spectral_label(wavelength):
+    unit = getattr(wavelength, "unit", None)
+    return "column" if unit == "pix" else _with_unit("wavelength", unit)
+
+
+def _with_unit(label, unit):
+    text = "" if unit is None else unit.to_string("unicode").replace("\u03bc", "\u00b5")
+    return f"{label} ({text})" if text else label
+
+
+def _robust_limits(flux, error):
+    """Limits that hold nearly all of a spectrum and its lines, but not columns of large errors."""
+    flux, error = (a[np.isfinite(flux) & np.isfinite(error)] for a in (flux, error))
+    if flux.size == 0:
+        return []
+    low, high = np.percentile(flux, [0.5, 99.5])
+    certain = flux[np.abs(flux) > 5 * error]
+    low, high = min(low, 0.0, *certain), max(high, 0.0, *certain)
+    margin = 0.1 * (high - low) or 1.0
+    return [low - 0.5 * margin, high + margin]

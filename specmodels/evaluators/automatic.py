@@ -5,20 +5,25 @@ that its class gives it and is not fixed.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
+from astropy.modeling import Model
 
 from ..fitters import LinearFitter, SigmaClipFitter, VarProFitter
 from ..models import (
     BSplineProfile,
     ColumnPolynomial,
+    GaussianPrior,
     GaussianProfile,
     LinearForm,
     MoffatProfile,
     PolynomialTrace,
+    Profile,
     Source,
     TiedTo,
 )
+from ..models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .first_guess import find_sources
 
 __all__ = ["SlitModelBuilder"]
@@ -27,6 +32,14 @@ __all__ = ["SlitModelBuilder"]
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
 COARSE_COLUMNS = 256
 LEAST_ROWS_FOR_SKY = 5
+# Sky below this many standard errors in most columns may be none at all.
+FAINT_SKY = 3.0
+LARGEST_SKY_DEGREE = 2
+# Half the width of an empirical profile, in standard deviations of its core: at the most, at the
+# least, and as a fraction of the slit.
+LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
+# Range in which its coefficients are expected: relative to themselves and to the highest.
+RELATIVE_PRIOR, ABSOLUTE_PRIOR = 0.5, 2e-3
 
 
 @dataclass(frozen=True)
@@ -44,6 +57,11 @@ class SlitModelBuilder:
         Sky of a column; default: a constant or a slope.
     trace_degree, width_degree : int, optional
         Degrees of the polynomials of the trace and of the width; default: chosen by the data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of range.
     """
 
     n_sources: int | None = None
@@ -51,21 +69,36 @@ class SlitModelBuilder:
     sky: object = None
     trace_degree: int | None = None
     width_degree: int | None = None
-    knots: object = None
 
-    def build(self, image):
+    def __post_init__(self):
+        for key, least in (("n_sources", 1), ("trace_degree", 0), ("width_degree", 0)):
+            value = getattr(self, key)
+            if value is not None and not (isinstance(value, Integral) and value >= least):
+                raise ValueError(f"{key}: expected a whole number from {least}, got {value!r}")
+        for key, kind in (("profile", Profile), ("sky", Model)):
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{key}: expected a {kind.__name__}, got {value!r}")
+
+    def guess(self, image):
+        """Where the sources are; see `find_sources`."""
+        return find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
+
+    def build(self, image, guess=None):
         """Model of `image`, its values near the solution.
 
         Parameters
         ----------
         image : `~specmodels.exposure.SpectralImage`
+        guess : `~specmodels.evaluators.first_guess.Guess`, optional
+            Where the sources are; default: what `guess` finds.
 
         Returns
         -------
         `~astropy.modeling.Model`
             A compound of sources (``source``, or ``source 1``, …) and ``sky``.
         """
-        guess = find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
+        guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
         model = self._parametric(image, guess, snr)
         coarse = _every_nth_column(image)
@@ -74,7 +107,9 @@ class SlitModelBuilder:
         model = self._with_sky(model, fit, coarse)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._empirical(model)
+            model = self._empirical(model, image, guess)
+            fit = SigmaClipFitter(VarProFitter())(model, coarse)
+            return fit.template if fit.success else model
         return model
 
     def _parametric(self, image, guess, snr):
@@ -113,34 +148,77 @@ class SlitModelBuilder:
         return 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
 
     def _with_sky(self, model, fit, coarse):
-        """Model with a sloping sky where that lowers chi-square by more than it costs."""
-        if self.sky is not None or coarse.shape[0] < 3 * LEAST_ROWS_FOR_SKY:
-            return model
-        sloping = ColumnPolynomial(1, limits=_row_limits(coarse), name="sky")
-        trial = replace_leaf(model, "sky", sloping)
-        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
-        flat, slope = (LinearFitter()(m, cleaned) for m in (model, trial))
-        gain = np.sum(flat.chi2 - slope.chi2) / max(slope.reduced_chi2, 1.0)
-        return trial if gain > 2 * coarse.shape[1] else model
+        """Model with the sky that the data ask for: none, a constant or a slope per column.
 
-    def _empirical(self, model):
-        """Model with B-spline profiles that start from the parametric ones."""
-        first = next(leaf for leaf, _ in LinearForm(model).leaves() if isinstance(leaf, Source))
-        parametric = first.part("profile")
-        ends = first.part("width")(np.array(first.width.limits))
-        setattr(parametric, parametric.width_parameter, float(np.mean(ends)))
-        profile = BSplineProfile.like(parametric, self.knots)
-        unit = float(profile.scale.value / getattr(parametric, parametric.width_parameter).value)
-        for leaf, _ in LinearForm(model).leaves():
-            if isinstance(leaf, Source):
-                width = leaf.part("width")
-                for n in width.param_names:
-                    setattr(width, n, unit * getattr(width, n).value)
-                model = replace_leaf(
-                    model, leaf.name, leaf.with_parts(profile=profile, width=width)
-                )
-        model = with_shared_shape(model)
-        return with_fixed_frame(model)
+        A term is kept where it lowers chi-square by more than twice the number of columns (Akaike's
+        criterion). Without sky the model is fitted anew, as wings and sky take each other's light.
+        """
+        if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
+            return model
+        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
+        cost = 2 * np.count_nonzero((~cleaned.mask).any(axis=0))
+        flat = LinearFitter()(model, cleaned)
+        if _faint_sky(flat):
+            bare = VarProFitter()(without_leaf(model, "sky"), cleaned)
+            if bare.success and _gain(bare, flat) < cost:
+                return bare.template
+        if coarse.shape[0] < 3 * LEAST_ROWS_FOR_SKY:
+            return model
+        for degree in range(1, LARGEST_SKY_DEGREE + 1):
+            sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
+            trial = replace_leaf(model, "sky", sky)
+            fitted = LinearFitter()(trial, cleaned)
+            if _gain(flat, fitted) < cost:
+                break
+            model, flat = trial, fitted
+        return model
+
+    def _empirical(self, model, image, guess):
+        """Model with B-spline profiles that start from the parametric ones.
+
+        The spline reaches no further than the slit; where the slit is too narrow for wings to be
+        told from sky, the parametric profile stays.
+        """
+        sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
+        parametric = sources[0].part("profile")
+        ends = sources[0].part("width")(np.array(sources[0].width.limits))
+        width = float(np.mean(ends))
+        setattr(parametric, parametric.width_parameter, width)
+        unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
+        largest = max(LARGEST_REACH, guess.extent / unit)
+        reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
+        if reach < LEAST_REACH:
+            return model
+        profile = with_wing_priors(BSplineProfile.like(parametric, graded_knots(reach)))
+        for source in sources:
+            scale = source.part("width")
+            for n in scale.param_names:
+                setattr(scale, n, unit / width * getattr(scale, n).value)
+            new = source.with_parts(profile=profile, width=scale)
+            model = replace_leaf(model, source.name, new)
+        return with_fixed_frame(with_shared_shape(model))
+
+
+def with_wing_priors(profile):
+    """Spline whose coefficients are expected within a wide range of their values.
+
+    Where the data say something the prior does not matter; where they do not, in wings that the sky
+    absorbs, the parametric shape is kept.
+    """
+    names = [n for n in profile.param_names if n not in ("center", "scale")]
+    highest = max(abs(getattr(profile, n).value) for n in names)
+    for n in names:
+        value = float(getattr(profile, n).value)
+        sigma = RELATIVE_PRIOR * abs(value) + ABSOLUTE_PRIOR * highest
+        getattr(profile, n).prior = GaussianPrior(value, sigma)
+    return profile
+
+
+def _room(sources, image):
+    """Rows between the traces and the farther edge of the usable part of the image."""
+    rows = image.y[(~image.mask).any(axis=1)]
+    centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
+    return max(max(centers) - rows[0], rows[-1] - min(centers))
 
 
 def width_guess(profile, fwhm):
@@ -201,6 +279,28 @@ def with_fixed_frame(model):
         if n in first.param_names:
             getattr(first, n).fixed = True
     return model
+
+
+def without_leaf(model, name):
+    """Compound without the elementary model called `name`, which must not be all of it."""
+    if not hasattr(model, "op"):
+        return None if model.name == name else model
+    left, right = without_leaf(model.left, name), without_leaf(model.right, name)
+    if left is None or right is None:
+        return right if left is None else left
+    return type(model)(model.op, left, right, name=model.name)
+
+
+def _faint_sky(fit):
+    """Whether the sky of most columns is not significant or negative, as after a subtraction."""
+    name = next(n for n in reversed(fit.names) if n.startswith("c0"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nanmedian(fit[name] / fit.error(name)) < FAINT_SKY
+
+
+def _gain(simple, rich):
+    """By how much the richer of two fits lowers chi-square, in units of its noise."""
+    return np.sum(simple.chi2 - rich.chi2) / max(rich.reduced_chi2, 1.0)
 
 
 def with_held_shape(model):
@@ -282,16 +382,16 @@ def _is_open(source, prefix):
 def _has_open_width(source):
     if source.width is not None:
         return _is_open(source, "width_")
-    n = source.profile.width_parameter
-    return n is not None and not source.fixed[n] and not source.tied[n] and (
-        getattr(source, n).value == getattr(type(source.profile), n, getattr(source, n)).default
+    n, own = source.profile.width_parameter, source.width_parameter
+    return n is not None and not source.fixed[own] and not source.tied[own] and (
+        getattr(source, own).value == getattr(type(source.profile), n, getattr(source, own)).default
     )  # fmt: skip
 
 
 def _set_width(source, guess, image):
     width = width_guess(source.profile, guess.fwhm)
     if source.width is None:
-        setattr(source, source.profile.width_parameter, width)
+        setattr(source, source.width_parameter, width)
         return
     found = project(source.width, image.x, np.full(image.shape[1], width))
     for n in found.param_names:

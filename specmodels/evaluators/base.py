@@ -8,8 +8,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+from astropy.modeling import Model
 from astropy.table import QTable, Table, vstack
 
+from ..fitters import Fitter
 from ..io import read
 
 __all__ = ["Evaluator", "ImageEvaluator", "ResultSet"]
@@ -29,11 +31,20 @@ class Evaluator(ABC):
         The model to fit. Default: what `build_model` makes of the data.
     fitter : `~specmodels.fitters.Fitter`, optional
         Default: the class's ``default_fitter``.
+
+    Raises
+    ------
+    TypeError
+        If `model` is no model or `fitter` no fitter.
     """
 
     default_fitter = None
 
     def __init__(self, model=None, fitter=None):
+        if model is not None and not isinstance(model, Model):
+            raise TypeError(f"model: expected an astropy model, got {model!r}")
+        if fitter is not None and not isinstance(fitter, Fitter):
+            raise TypeError(f"fitter: expected a Fitter, got {fitter!r}")
         self.model = model
         self.fitter = self.default_fitter if fitter is None else fitter
 

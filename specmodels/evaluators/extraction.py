@@ -20,7 +20,7 @@ from .automatic import SlitModelBuilder, leaves_of, with_initial_values
 from .base import ImageEvaluator
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
-from .region import slit_region
+from .region import rows_near, slit_region
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -88,21 +88,30 @@ class OptimalExtraction(ImageEvaluator):
         """Fit the model to an image; variances that are missing or noisy are made first."""
         if image.mask.all():
             raise ValueError(f"image {image.name!r}: no usable pixel: {_reasons(image)}")
-        image, _ = slit_region(image)
-        if image.variance is None:
-            return self._fit_without_variance(image)
-        fit = self.fitter(self.build_model(image), image)
+        image = slit_region(image)
+        known = image.variance is not None
+        image = image if known else with_constant_variance(image)
+        model, image = self._prepared(image)
+        fit = self.fitter(model, image)
+        if not known:
+            return self.fitter(fit.template, with_estimated_variance(image, fit))
         smooth = with_smooth_poisson(image, fit)
         return fit if smooth is None else self.fitter(fit.template, smooth)
 
-    def _fit_without_variance(self, image):
-        image = with_constant_variance(image)
-        fit = self.fitter(self.build_model(image), image)
-        return self.fitter(fit.template, with_estimated_variance(image, fit))
+    def _prepared(self, image):
+        """Model with initial values, and the part of the image that it describes."""
+        if self.model is not None:
+            return self.build_model(image), image
+        guess = self.builder.guess(image)
+        image = rows_near(image, guess)
+        return self.builder.build(image, guess), image
 
     def evaluate(self, fit, image):
         """Make the result of a fit."""
-        return ExtractionResult(fit, image, self.aperture, slit_region(image)[1])
+        if fit.image.shape != image.shape:
+            low, high = fit.image.y[0], fit.image.y[-1]
+            image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
+        return ExtractionResult(fit, image, self.aperture)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,8 +126,6 @@ class ExtractionResult:
         The data extracted.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    notes : tuple of str
-        What was masked before the fit.
     source_exposure : `~specmodels.exposure.Exposure`
         What the image came from.
     """
@@ -126,11 +133,15 @@ class ExtractionResult:
     fit: object
     image: object
     aperture: float = 1.5
-    notes: tuple = ()
     source_exposure: object = None
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
+
+    @property
+    def notes(self):
+        """What was masked or left out before the fit."""
+        return self.fit.image.notes
 
     def with_exposure(self, exposure):
         """Return the result with where it came from."""
@@ -287,13 +298,30 @@ class ExtractionResult:
     @cached_property
     def spectra(self):
         """Spectra of all sources, by name."""
-        return {name: _spectrum(table) for name, table in self._tables.items()}
+        return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
 
     @cached_property
     def aperture_spectra(self):
         """Spectra of the comparison aperture of all sources, by name."""
-        return {name: _spectrum(table, "aperture_flux", "aperture_error")
-                for name, table in self._tables.items()}  # fmt: skip
+        return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+
+    def _spectrum(self, name, flux, error):
+        """Spectrum of the columns that have a wavelength, by increasing wavelength."""
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        wavelength = u.Quantity(self.image.wavelength_along(self.trace(name)))
+        order = np.argsort(wavelength.value, kind="stable")
+        order = order[np.isfinite(wavelength.value[order])]
+        if order.size == 0:
+            raise ValueError("wavelength: no column has one, so that there is no spectrum")
+        unit = wavelength.unit if wavelength.unit != u.dimensionless_unscaled else u.pix
+        flux_unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        return Spectrum(
+            flux=flux[order] * flux_unit, spectral_axis=wavelength.value[order] * unit,
+            uncertainty=StdDevUncertainty(error[order], unit=flux_unit),
+            mask=self.mask(name)[order],
+            meta={"specmodels": {"source": name, "image": self.image.name}},
+        )  # fmt: skip
 
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
@@ -305,25 +333,6 @@ class ExtractionResult:
         from ..plotting import plot_extraction
 
         return plot_extraction(self, figure)
-
-
-def _spectrum(table, flux="flux", error="flux_error"):
-    """Spectrum of the columns that have a wavelength, in the order of increasing wavelength."""
-    from specutils import Spectrum  # here, because it takes a second to import
-
-    wavelength = u.Quantity(table["wavelength"])
-    order = np.argsort(wavelength.value, kind="stable")
-    order = order[np.isfinite(wavelength.value[order])]
-    if order.size == 0:
-        raise ValueError("wavelength: no column has one, so that there is no spectrum")
-    wavelength = wavelength[order]
-    if wavelength.unit == u.dimensionless_unscaled:
-        wavelength = wavelength.value * u.pix
-    return Spectrum(
-        flux=u.Quantity(table[flux])[order], spectral_axis=wavelength,
-        uncertainty=StdDevUncertainty(u.Quantity(table[error])[order]),
-        mask=np.asarray(table["mask"])[order], meta={"specmodels": dict(table.meta)},
-    )  # fmt: skip
 
 
 def _reasons(image):

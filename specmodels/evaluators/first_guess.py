@@ -11,6 +11,8 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
+from ..numerics.robust import column_median, column_scatter
+
 __all__ = ["Guess", "find_sources"]
 
 MAX_BINS = 64
@@ -20,6 +22,7 @@ HIT_SIGMA = 8.0
 LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
 KERNELS = (0.6, 1.5)
+LINE_WINDOW = 31
 LARGEST_TRACE_DEGREE = 4
 
 
@@ -39,6 +42,8 @@ class Guess:
         Signal-to-noise ratio of each source in the collapsed image; negative for negative traces.
     fwhm : float
         Full width at half maximum, in pixels.
+    extent : float
+        Distance from the first source, in pixels, to which its light can be seen.
     """
 
     shape: np.ndarray
@@ -46,6 +51,7 @@ class Guess:
     centers: np.ndarray
     snr: np.ndarray
     fwhm: float
+    extent: float = 0.0
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -68,7 +74,7 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     Raises
     ------
     ValueError
-        If no pixel can be used.
+        If no pixel can be used, or all rows are the same.
     """
     if not (image.weights > 0).any():
         raise ValueError("image: no usable pixel, all are masked")
@@ -76,38 +82,52 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     bins = _binned(data, weights)
     shape, degree = _trace_shape(bins, image.shape[1], trace_degree)
     profile, error = _collapsed(data, weights, shape)
+    if not _stands_out(profile, error):
+        lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
+        line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
+        if _stands_out(line_profile, line_error):
+            shape, degree = np.zeros_like(shape), 0
+            profile, error = line_profile, line_error
     centers, snr, fwhm = _peaks(profile, error, n_sources)
-    return Guess(shape, degree, np.interp(centers, np.arange(len(image.y)), image.y), snr, fwhm)
+    extent = _extent(profile, error, centers)
+    rows = np.interp(centers, np.arange(len(image.y)), image.y)
+    return Guess(shape, degree, rows, snr, fwhm, extent)
 
 
 def _without_sky_and_hits(image):
     """Data less the median of each column, and weights without conspicuous hits."""
     weights = image.weights.copy()
     good = weights > 0
-    data = np.where(good, image.data, np.nan)
-    all_bad = ~good.any(axis=0)
-    data[:, all_bad] = 0.0
-    data = data - _lower_median(data)
+    data = np.where(good, image.data, 0.0)
+    data = data - _lower_median(data, good)
     data[~good] = 0.0
     if image.variance is None:
         noise = sigma_clipped_stats(data[good], sigma=3)[2]
         weights /= max(noise, 1e-300) ** 2
     smooth = ndimage.median_filter(data, size=(1, 7))
-    excess = (data - smooth) * np.sqrt(weights)
-    beside = ndimage.maximum_filter(np.abs(smooth), size=(3, 3))
-    weights[(np.abs(excess) > HIT_SIGMA) & (np.abs(data) > 3 * beside)] = 0.0
+    excess = np.abs(data - smooth) * np.sqrt(weights)
+    weights[_isolated(excess)] = 0.0
     return data, weights
 
 
-def _lower_median(data):
-    """Sky of each column: the clipped median of its pixels."""
-    with np.errstate(invalid="ignore"):
-        middle = np.nanmedian(data, axis=0)
-        spread = 1.4826 * np.nanmedian(np.abs(data - middle), axis=0)
-        kept = np.where(np.abs(data - middle) < 3 * spread + 1e-300, data, np.nan)
-        some = np.isfinite(kept).any(axis=0)
-        middle[some] = np.nanmedian(kept[:, some], axis=0)
-    return middle
+def _isolated(excess):
+    """Pixels far above the noise with at most one neighbour like them, unlike an emission line."""
+    rows, columns = np.nonzero(excess > HIT_SIGMA)
+    padded = np.pad(excess, 1)
+    alike = np.zeros(len(rows), dtype=int)
+    for i in (0, 1, 2):
+        for j in (0, 1, 2):
+            alike += padded[rows + i, columns + j] > 0.3 * excess[rows, columns]
+    keep = alike <= 2
+    return rows[keep], columns[keep]
+
+
+def _lower_median(data, good):
+    """Sky of each column: the clipped median of its pixels; zero where there is none."""
+    middle = np.nan_to_num(column_median(data, good))
+    spread = np.nan_to_num(column_scatter(data, good, middle))
+    kept = good & (np.abs(data - middle) < 3 * spread + 1e-300)
+    return np.where(kept.any(axis=0), np.nan_to_num(column_median(data, kept)), middle)
 
 
 def _binned(data, weights):
@@ -176,6 +196,14 @@ def _vertex(values, k):
     return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -1, 1))
 
 
+def _centroid(values, k):
+    """Offset of the centre of all that lies above half of a maximum and adjoins it."""
+    above = values > 0.5 * values[k]
+    label, _ = ndimage.label(above)
+    rows = np.flatnonzero(label == label[k])
+    return float(np.average(rows, weights=values[rows])) - k
+
+
 def _best_polynomial(t, shift, weight, degree):
     """Legendre coefficients by robust fits; the degree by the Bayesian information criterion."""
     degrees = range(min(LARGEST_TRACE_DEGREE, len(t) - 2) + 1) if degree is None else [degree]
@@ -202,7 +230,7 @@ def _collapsed(data, weights, shape):
     few emission lines is not drowned by the columns between them.
     """
     straight, weight = _straightened(data, weights, shape)
-    light = np.ones(data.shape[1])
+    light = _structure(straight, weight)
     for _ in range(3):
         total = weight @ light**2
         used = total > 0
@@ -213,10 +241,25 @@ def _collapsed(data, weights, shape):
         raw = (profile @ (weight * straight)) / norm
         raw = ndimage.uniform_filter1d(raw, 3)
         typical = np.median(np.abs(raw))
-        light = np.clip(np.abs(raw), 0.2 * typical, 20 * typical) + 1e-300
+        light = _normalised(np.clip(np.abs(raw), 0.2 * typical, 20 * typical))
     error = np.full(len(data), np.inf)
     error[used] = 1 / np.sqrt(total[used])
     return profile, error
+
+
+def _structure(straight, weight):
+    """Light of each column which noise does not explain, smoothed over neighbours."""
+    n_good = np.maximum(np.count_nonzero(weight, axis=0), 1)
+    excess = np.sum(weight * straight**2, axis=0) / n_good - 1.0
+    typical = np.sum(weight, axis=0) / n_good
+    light = np.sqrt(np.maximum(ndimage.median_filter(excess, 3), 0.0) / np.maximum(typical, 1e-300))
+    return _normalised(light + 0.05 * np.mean(light))
+
+
+def _normalised(light):
+    """Light over its maximum; the same in all columns where there is none."""
+    top = np.max(light)
+    return light / top if top > 0 else np.ones_like(light)
 
 
 def _straightened(data, weights, shape):
@@ -256,14 +299,42 @@ def _peaks(profile, error, n_sources):
             fwhm = _width(profile, k, kernel)
         elif n_sources is None and not _is_source(residual, error, k, taken):
             break
-        taken.append((k + _vertex(np.abs(residual), k), residual[k]))
+        place = _vertex if kernel == KERNELS[0] else _centroid
+        taken.append((k + place(np.abs(residual), k), residual[k]))
         residual = _subtract_peaks(profile, taken, fwhm)
+    if not taken:
+        raise ValueError("image: no source found, its rows do not differ")
     rows = np.array([row for row, _ in taken])
     nearest = np.clip(np.round(rows).astype(int), 0, len(profile) - 1)
     snr = np.array([height for _, height in taken]) / noise[nearest] * np.sqrt(fwhm)
     order = np.argsort(-np.abs(snr), kind="stable")
     order = sorted(order, key=lambda j: snr[j] < 0)
     return rows[order], snr[order], fwhm
+
+
+def _stands_out(profile, error):
+    """Whether there is a peak above the scatter of the rows, without much smoothing."""
+    if len(profile) < 3:
+        return True
+    return _smoothed(profile, error, np.isfinite(error))[2] == KERNELS[0]
+
+
+def _extent(profile, error, centers):
+    """Distance from a lone source to the first row without significant light."""
+    if len(centers) > 1 or len(profile) < 3:
+        return 0.0
+    usable = np.isfinite(error)
+    noise = np.hypot(error, _row_noise(profile, usable))
+    dark = ~(usable & (np.abs(profile) > 3 * noise))
+    k = int(np.clip(np.round(centers[0]), 0, len(profile) - 1))
+    distances = np.abs(np.flatnonzero(dark) - k)
+    return float(distances[distances > 0].min(initial=len(profile)))
+
+
+def _row_noise(profile, usable):
+    """Scatter of neighbouring rows about each other, the light itself being smooth."""
+    steps = np.diff(profile[usable], n=2)
+    return 1.4826 * np.median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
 
 
 def _smoothed(profile, error, usable):

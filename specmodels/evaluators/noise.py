@@ -8,12 +8,14 @@ import numpy as np
 from scipy import ndimage
 
 from ..fitters import LinearFitter
-from ..numerics.clipping import MAD_TO_SIGMA
+from ..numerics.robust import MAD_TO_SIGMA, column_scatter
 
 __all__ = ["with_estimated_variance", "with_smooth_poisson"]
 
 LEAST_CORRELATION = 0.2
 LEAST_NOISE = 1e-3
+# Of images that are zero throughout; its square and its inverse square are still numbers.
+SMALLEST_NOISE = 1e-150
 N_LEVELS = 12
 
 
@@ -26,7 +28,7 @@ def first_noise(image):
         steps = image.data[good] - np.median(image.data[good])
     noise = MAD_TO_SIGMA * np.median(np.abs(steps)) / np.sqrt(2)
     scale = np.max(np.abs(image.data[good])) if good.any() else 1.0
-    return max(float(noise), 1e-6 * float(scale), np.finfo(float).tiny)
+    return max(float(noise), 1e-6 * float(scale), SMALLEST_NOISE)
 
 
 def with_constant_variance(image):
@@ -73,13 +75,11 @@ def _column_noise(residual, light, good):
     dark = good & (light <= 0.02 * light.max(axis=0) + 1e-300)
     spread = np.full(residual.shape[1], np.nan)
     enough = np.count_nonzero(dark, axis=0) >= 5
-    sizes = np.where(dark, np.abs(residual), np.nan)
-    if enough.any():
-        spread[enough] = MAD_TO_SIGMA * np.nanmedian(sizes[:, enough], axis=0)
+    spread[enough] = column_scatter(residual, dark)[enough]
     known = np.isfinite(spread) & (spread > 0)
-    floor = LEAST_NOISE * np.ptp(light) / residual.shape[0] + np.finfo(float).tiny
+    floor = LEAST_NOISE * np.ptp(light) / residual.shape[0] + SMALLEST_NOISE
     if not known.any():
-        overall = MAD_TO_SIGMA * np.median(np.abs(residual[good]))
+        overall = MAD_TO_SIGMA * np.median(np.abs(residual[good])) if good.any() else 0.0
         return np.full(residual.shape[1], max(overall, floor))
     filled = np.interp(np.arange(len(spread)), np.flatnonzero(known), spread[known])
     return np.maximum(ndimage.median_filter(filled, size=15, mode="nearest"), floor)

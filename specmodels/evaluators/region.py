@@ -2,11 +2,15 @@
 
 import numpy as np
 
-__all__ = ["slit_region"]
+from ..numerics.robust import MAD_TO_SIGMA, column_median
+
+__all__ = ["rows_near", "slit_region"]
 
 LARGEST_EDGE = 4
 LEAST_INTERIOR = 8
 EDGE_SIGMA = 8.0
+# Rows kept on either side of the sources of a long slit: in full widths at half maximum, and rows.
+NEAR_FWHM, NEAR_ROWS = 15.0, 40.0
 
 
 def slit_region(image):
@@ -22,56 +26,67 @@ def slit_region(image):
 
     Returns
     -------
-    image : `~specmodels.exposure.SpectralImage`
-        The same object where nothing is to be masked.
-    reasons : tuple of str
-        What was masked.
+    `~specmodels.exposure.SpectralImage`
+        The same object where nothing is to be masked; else its ``notes`` say what was.
     """
     bad, reasons = np.array(image.mask), []
     empty = np.all((image.data == 0) | bad, axis=0) & ~bad.all(axis=0)
     if empty.any() and not empty.all():
         bad[:, empty] = True
         reasons.append(f"{int(empty.sum())} columns masked, zero throughout")
-    for side in ("first", "last"):
-        rows = _dark_edge(image, bad, side)
-        if rows:
-            bad |= _edge_distance(image.mask, side) < rows
-            reasons.append(f"{side} {rows} rows of the slit masked, vignetted")
-    if not reasons:
-        return image, ()
-    return image.replace(mask=bad), tuple(reasons)
+    if image.shape[0] >= LEAST_INTERIOR + 2 * LARGEST_EDGE:
+        reasons += _mask_dark_edges(image.data, bad)
+    return image.replace(mask=bad, notes=(*image.notes, *reasons)) if reasons else image
 
 
-def _edge_distance(mask, side):
-    """Rows between each pixel and the first or last good pixel of its column."""
-    good = ~mask if side == "first" else ~mask[::-1]
-    start = np.argmax(good, axis=0)
-    distance = np.arange(mask.shape[0])[:, None] - start
-    distance = np.where(distance < 0, 0, distance)
-    return distance if side == "first" else distance[::-1]
+def rows_near(image, guess):
+    """Part of a long slit near its sources, where the sky is nearly the same; else the image.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+    guess : `~specmodels.evaluators.first_guess.Guess`
+        Where the sources are.
+    """
+    margin = max(NEAR_FWHM * guess.fwhm, guess.extent + NEAR_ROWS / 2, NEAR_ROWS)
+    low = guess.centers.min() + guess.shape.min() - margin
+    high = guess.centers.max() + guess.shape.max() + margin
+    if low <= image.y[0] and high >= image.y[-1]:
+        return image
+    near = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high))))
+    note = f"rows {near.y[0]:g} to {near.y[-1]:g} used, near the sources"
+    return near.replace(notes=(*image.notes, note))
 
 
-def _dark_edge(image, bad, side):
-    """Number of vignetted rows at one edge."""
-    if image.shape[0] < LEAST_INTERIOR + 2 * LARGEST_EDGE:
-        return 0
-    data = np.where(bad, np.nan, image.data)
-    data = data[:, ~bad.all(axis=0)]
-    if data.shape[1] < 8:
-        return 0
-    level = data - np.nanmedian(data, axis=0)
-    distance = _edge_distance(bad[:, ~bad.all(axis=0)], side)
-    drops = [_drop(level[(distance == d) & np.isfinite(level)]) for d in range(LARGEST_EDGE + 1)]
-    dark = 0
-    while dark < LARGEST_EDGE and drops[dark] > EDGE_SIGMA:
-        dark += 1
-    return dark if dark < LARGEST_EDGE else 0
+def _mask_dark_edges(data, bad):
+    """Mask vignetted rows at both edges in `bad`; yield what was masked."""
+    good = ~bad
+    columns = np.flatnonzero(good.sum(axis=0) > 2 * LARGEST_EDGE)
+    if columns.size < 8:
+        return []
+    level = column_median(data[:, columns], good[:, columns])
+    reasons = []
+    for side, first in (
+        ("first", np.argmax(good, axis=0)),
+        ("last", len(bad) - 1 - np.argmax(good[::-1], axis=0)),
+    ):
+        step = 1 if side == "first" else -1
+        rows = [first[columns] + step * d for d in range(LARGEST_EDGE)]
+        dark = 0
+        while dark < LARGEST_EDGE and _is_dark(data, good, (rows[dark], columns), level):
+            dark += 1
+        if 0 < dark < LARGEST_EDGE:
+            for row in rows[:dark]:
+                bad[row, columns] = True
+            reasons.append(f"{side} {dark} rows of the slit masked, vignetted")
+    return reasons
 
 
-def _drop(values):
-    """How many standard errors the median lies below zero; nothing for shallow drops."""
+def _is_dark(data, good, where, level):
+    """Whether pixels lie below the level of their columns by far more than their scatter."""
+    values = (data[where] - level)[good[where]]
     if values.size < 8:
-        return 0.0
+        return False
     middle = np.median(values)
-    scatter = 1.4826 * np.median(np.abs(values - middle)) + 1e-300
-    return -middle / (1.2533 * scatter / np.sqrt(values.size)) if -middle > 0.5 * scatter else 0.0
+    scatter = MAD_TO_SIGMA * np.median(np.abs(values - middle)) + 1e-300
+    return -middle > max(0.5, EDGE_SIGMA * 1.2533 / np.sqrt(values.size)) * scatter

@@ -1,8 +1,16 @@
 """How parameters are found: fitters take a model and an image and return a `FitResult`."""
 
 from .base import FitResult, Fitter
+from .kernel import KernelSliceFitter
 from .linear import LinearFitter
 from .robust import SigmaClipFitter
 from .varpro import VarProFitter
 
-__all__ = ["FitResult", "Fitter", "LinearFitter", "SigmaClipFitter", "VarProFitter"]
+__all__ = [
+    "FitResult",
+    "Fitter",
+    "KernelSliceFitter",
+    "LinearFitter",
+    "SigmaClipFitter",
+    "VarProFitter",
+]

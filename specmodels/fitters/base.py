@@ -142,9 +142,22 @@ class FitResult:
         return Problem(self.form, self.image if image is None else image, batch=self.batch)
 
     def predict(self, image=None):
-        """Value of the fitted model in each pixel, shape of the image; NaN where undetermined."""
-        inputs = self._inputs(self.image if image is None else image)
-        return np.broadcast_to(self.form.value(list(self.values), inputs), self.image.shape)
+        """Value of the fitted model in each pixel, shape of the image; NaN where undetermined.
+
+        Raises
+        ------
+        ValueError
+            If the image has other columns than the one fitted, and so no values.
+        """
+        image = self.image if image is None else image
+        if not np.array_equal(image.x, self.image.x) and any(np.ndim(v) for v in self.values):
+            raise ValueError(
+                f"image: expected the columns fitted, {self.image.x[0]:g} to {self.image.x[-1]:g}, "
+                f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
+            )
+        return np.broadcast_to(
+            self.form.value(list(self.values), self._inputs(image)), image.shape
+        )
 
     def residual(self, image=None):
         """Data minus model, shape of the image."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..models.linear import LinearForm
 from .base import FitResult, Fitter
+from .parameters import consistent_values
 from .problem import Problem
 
 __all__ = ["LinearFitter"]
@@ -35,13 +36,13 @@ class LinearFitter(Fitter):
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
         problem = Problem(form, image, batch=batch)
-        solved = problem.solve(form.values, ridge=self.ridge)
-        return linear_result(form, problem, solved)
+        values = consistent_values(form)
+        return linear_result(problem, values, problem.solve(values, ridge=self.ridge))
 
 
-def linear_result(form, problem, solved, **fields):
-    """`FitResult` of a pass in which the non-linear parameters were held."""
-    values = list(form.values)
+def linear_result(problem, values, solved, **fields):
+    """`FitResult` of a pass in which the non-linear parameters were held at `values`."""
+    form, values = problem.form, list(values)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]
     none = np.zeros((len(form.nonlinear), len(form.nonlinear), 1))

@@ -14,7 +14,7 @@ from ..numerics import NormalEquations
 
 __all__ = ["Pass", "Problem"]
 
-CHUNK_BYTES = 4_000_000
+CHUNK_BYTES = 2_000_000
 STEP = 1e-6
 
 
@@ -98,7 +98,7 @@ class Problem:
         contiguous = columns[-1] - columns[0] + 1 == len(columns)
         where = slice(columns[0], columns[-1] + 1) if contiguous else columns
         weights = self.image.weights[:, where]
-        data = np.where(weights > 0, self.image.data[:, where], 0.0)
+        data = self.image.filled[:, where]
         y = self.image.y[:, None]
         inputs = (y,) if self.form.model.n_inputs == 1 else (self.image.x[where][None], y)
         return inputs, data, weights
@@ -109,12 +109,10 @@ class Problem:
 
     def solve(self, values, *, ridge=0.0):
         """Solve for the linear parameters, the others held at `values`. Returns a `Pass`."""
-        equations, offsets = [], []
+        equations = []
         for chunk in self.chunks(len(self.form.linear) + 2):
             inputs, data, weights = self.pixels(chunk)
-            equation, _, offset = self._equations(self.local(values, chunk), inputs, data, weights)
-            equations.append(equation)
-            offsets.append(offset)
+            equations.append(self._equations(self.local(values, chunk), inputs, data, weights)[0])
         return self._solved(_joined(equations, self.batch), ridge)
 
     def _equations(self, values, inputs, data, weights):
@@ -137,7 +135,7 @@ class Problem:
             One for each parameter of the model; arrays have one value per column.
         free : sequence of int
             Positions of the free non-linear parameters.
-        coupling : dict of int to ndarray, shape (n_free,)
+        coupling : dict of int to ndarray, shape (n_free, n_columns) or (n_free, 1)
             Derivatives of tied parameters by the free ones.
 
         Returns
@@ -153,7 +151,10 @@ class Problem:
             equations, columns, offset = self._equations(local, inputs, data, weights)
             solved = self._solved(equations, 0.0)
             residual = _residual(data - offset, columns, solved.particular)
-            derivatives = self._derivatives(local, solved.particular, inputs, free, coupling)
+            slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
+            derivatives = self._derivatives(
+                local, solved.particular, inputs, data.shape, free, slopes
+            )
             passes.append(_projected(solved, columns, residual, weights, derivatives, self.shared))
         return _joined_passes(passes, self.shared)
 
@@ -169,8 +170,9 @@ class Problem:
             residual = _residual(
                 np.where(weights > 0, data - offset, 0), columns, solved.particular
             )
-            jacobian = self._derivatives(local, solved.particular, inputs, free, coupling)
-            jacobian = jacobian.reshape(len(free), *data.shape)
+            jacobian = self._derivatives(
+                local, solved.particular, inputs, data.shape, free, coupling
+            )
             weighted = jacobian * weights
             gradient = gradient + np.einsum("pyb,yb->p", weighted, residual)
             information = information + np.einsum("pyb,qyb->pq", weighted, jacobian, optimize=True)
@@ -183,20 +185,18 @@ class Problem:
             gradient[:, None], (information - mixed.T @ response)[..., None], response[..., None],
         )  # fmt: skip
 
-    def _derivatives(self, values, linear_values, inputs, free, coupling):
-        """Derivatives of the model by the free parameters, shape (n_free, n_pixel, n_column)."""
+    def _derivatives(self, values, linear_values, inputs, shape, free, coupling):
+        """Derivatives of the model by the free parameters, shape (n_free, *shape)."""
         values = list(values)
         for k, value in zip(self.form.linear, linear_values, strict=True):
             values[k] = value
         wanted = set(free) | set(coupling)
         derivatives = self.form.derivatives(values, inputs, wanted)
-        n_columns = inputs[0].shape[-1] if len(inputs) == 2 else linear_values.shape[-1]
-        shape = (self.image.shape[0], n_columns)
         jacobian = np.empty((len(free), *shape))
         for row, k in enumerate(free):
             jacobian[row] = derivatives[k]
         for k, slopes in coupling.items():
-            for row in np.flatnonzero(slopes):
+            for row in np.flatnonzero(slopes.any(axis=1)):
                 jacobian[row] += slopes[row] * derivatives[k]
         return jacobian
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..models.linear import LinearForm
-from ..numerics.clipping import MAD_TO_SIGMA, local_scale, reject_by_column
+from ..numerics.clipping import local_scale, reject_by_column
+from ..numerics.robust import MAD_TO_SIGMA, column_median
 from .base import Fitter
 from .linear import LinearFitter
 from .problem import Problem
@@ -94,7 +95,11 @@ class SigmaClipFitter(Fitter):
             offset, columns = result.form.columns(problem.local(values, chunk), inputs)
             columns = [np.broadcast_to(columns[k], data.shape) for k in result.form.linear]
             data = np.where(weights > 0, data - offset, 0.0)
-            out[:, chunk] = reject_by_column(columns, data, weights, threshold[:, chunk])
+            # With the misfit as part of the noise, of all pixels a hit itself stands out most; with
+            # a threshold that is higher on the peak its neighbours would be taken for the hits.
+            weights = weights * (self.sigma / threshold[:, chunk]) ** 2
+            limit = np.full(data.shape, self.sigma)
+            out[:, chunk] = reject_by_column(columns, data, weights, limit)
         return out
 
     def _threshold(self, result):
@@ -104,7 +109,7 @@ class SigmaClipFitter(Fitter):
         use = root > 0
         model = np.nan_to_num(result.predict())
         student = np.where(use, (image.data - model) * root, 0.0)
-        sky = np.median(model, axis=0)
+        sky = column_median(model, np.ones(model.shape, dtype=bool))
         signal = np.abs(model - sky) * root
         error = max(self.profile_error, _relative_misfit(student, signal, use))
         scale = np.maximum(local_scale(student, use), 1.0)

@@ -1,17 +1,15 @@
 """Variable projection: non-linear parameters by Levenberg-Marquardt, linear ones solved inside."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ..models.linear import LinearForm, TiedTo
+from ..models.linear import LinearForm
 from .base import FitResult, Fitter
 from .linear import linear_result
+from .parameters import FreeParameters, consistent_values
 from .problem import Problem
 
 __all__ = ["VarProFitter"]
 
-TIE_STEP = 1e-6
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e9
 
 
@@ -35,8 +33,8 @@ class VarProFitter(Fitter):
 
     Notes
     -----
-    Bounds are kept by projection; fixed and tied parameters are honoured. Errors are absolute, from
-    the weights; the errors of linear parameters include those of the non-linear ones.
+    Bounds are kept by projection; fixed and tied parameters and Gaussian priors are honoured.
+    Errors are absolute, from the weights; those of linear parameters include those of the others.
     """
 
     def __init__(self, *, shared=True, max_iterations=50, tolerance=1e-3):
@@ -52,8 +50,9 @@ class VarProFitter(Fitter):
         shared = self.shared or batch is None
         problem = Problem(form, image, batch=batch, shared=shared)
         if not form.nonlinear:
-            return linear_result(form, problem, problem.solve(form.values))
-        parameters = _Parameters(form, 1 if shared else problem.n_batch)
+            values = consistent_values(form)
+            return linear_result(problem, values, problem.solve(values))
+        parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
         state = self._minimise(problem, parameters)
@@ -65,13 +64,13 @@ class VarProFitter(Fitter):
         state = _State(theta, parameters.linearise(problem, theta), np.ones(theta.shape[1], bool))
         damping = np.full(theta.shape[1], 1e-3)
         for count in range(2, self.max_iterations + 1):
-            step, promise = parameters.step(state, damping)
+            step, promise = _step(parameters, state, damping)
             scale = np.maximum(state.chi2(problem.shared) / state.dof(problem.shared), 1e-300)
             state.active &= promise > self.tolerance * scale
             if not state.active.any():
                 break
             trial = self._trial(problem, parameters, state, step)
-            better = state.accept(trial, problem.shared)
+            better = state.accept(trial, problem.shared, parameters)
             damping = np.where(better, damping / 10, damping * 10)
             damping = np.clip(damping, SMALLEST_DAMPING, None)
             state.active &= damping < LARGEST_DAMPING
@@ -103,11 +102,12 @@ class _State:
         dof = self.solved.n_data - len(self.solved.values)
         return np.maximum(dof.sum(keepdims=True) if shared else dof, 1)
 
-    def accept(self, trial, shared):
+    def accept(self, trial, shared, parameters):
         """Take over what is better in `trial`; return where it was, shape (n_system,)."""
+        gain = parameters.prior_chi2(self.theta) - parameters.prior_chi2(trial.theta)
         better = np.zeros(self.theta.shape[1], dtype=bool)
         if trial.part is None:
-            better = self.active & (trial.chi2(shared) < self.chi2(shared))
+            better = self.active & (trial.chi2(shared) < self.chi2(shared) + gain)
             if better.all():
                 self.theta, self.solved = trial.theta, trial.solved
             elif better.any():
@@ -115,7 +115,7 @@ class _State:
                 self._merge(columns, trial.solved, columns)
         else:
             columns, part = trial.part
-            improved = part.chi2 < self.solved.chi2[columns]
+            improved = part.chi2 < self.solved.chi2[columns] + gain[columns]
             better[columns] = improved
             self._merge(columns[improved], part, np.flatnonzero(improved))
         if better.any() and not better.all():
@@ -128,117 +128,26 @@ class _State:
                 own[..., columns] = getattr(part, key)[..., part_columns]
 
 
-@dataclass
-class _Parameters:
-    """Free non-linear parameters: their values, bounds and ties."""
-
-    form: LinearForm
-    n_system: int
-
-    def __post_init__(self):
-        model, form = self.form.model, self.form
-        self.free = form.nonlinear
-        self.initial = np.repeat(
-            [[float(form.values[k])] for k in self.free], self.n_system, axis=1
-        )
-        bounds = [model.bounds[form.names[k]] for k in self.free]
-        self.lower = np.array([[-np.inf if b[0] is None else b[0]] for b in bounds])
-        self.upper = np.array([[np.inf if b[1] is None else b[1]] for b in bounds])
-        self._check_ties()
-        self.initial = self.clip(self.initial)
-
-    def _check_ties(self):
-        names = self.form.names
-        tied = [k for k in self.form.tied if k in _declared_linear(self.form)]
-        if tied:
-            raise ValueError(
-                f"model: linear parameters cannot be tied, got {[names[k] for k in tied]}"
-            )
-
-    def clip(self, theta):
-        return np.clip(theta, self.lower, self.upper)
-
-    def values(self, theta):
-        """Values of all parameters; scalars where the columns share them."""
-        values = list(self.form.values)
-        for k, value in zip(self.free, theta, strict=True):
-            values[k] = value if self.n_system > 1 else value[0]
-        for k, value in self._tied(theta).items():
-            values[k] = value
-        return values
-
-    def _tied(self, theta):
-        """Values of the tied parameters, by position."""
-        return {k: self._followed(k, theta) for k in self.form.tied}
-
-    def _followed(self, k, theta):
-        """Value of parameter `k`, which may be tied to one that is tied itself."""
-        tie = self.form.model.tied[self.form.names[k]]
-        if not tie:
-            if k not in self.free:
-                return self.form.values[k]
-            row = theta[self.free.index(k)]
-            return row if self.n_system > 1 else row[0]
-        if isinstance(tie, TiedTo):
-            value = self._followed(self.form.names.index(tie.name), theta)
-            return tie.factor * value + tie.offset
-        return self._called(tie, theta)
-
-    def _called(self, tie, theta):
-        """Value of a tie that is any function of the model."""
-        scratch = self.form.model.copy()
-        out = np.empty(theta.shape[1])
-        for system in range(theta.shape[1]):
-            for k, value in zip(self.free, theta[:, system], strict=True):
-                setattr(scratch, self.form.names[k], value)
-            out[system] = np.squeeze(tie(scratch))
-        return out if self.n_system > 1 else out[0]
-
-    def coupling(self, theta):
-        """Derivatives of the tied parameters by the free ones, at the first system."""
-        return {k: self._slopes(k, theta[:, :1]) for k in self.form.tied}
-
-    def _slopes(self, k, theta):
-        tie = self.form.model.tied[self.form.names[k]]
-        slopes = np.zeros(len(self.free))
-        if not tie:
-            if k in self.free:
-                slopes[self.free.index(k)] = 1.0
-            return slopes
-        if isinstance(tie, TiedTo):
-            return tie.factor * self._slopes(self.form.names.index(tie.name), theta)
-        single = _Parameters(self.form, 1)
-        for row in range(len(self.free)):
-            step = np.zeros_like(theta)
-            step[row] = TIE_STEP * max(abs(theta[row, 0]), 1.0)
-            up, down = single._called(tie, theta + step), single._called(tie, theta - step)
-            slopes[row] = (up - down) / (2 * step[row, 0])
-        return slopes
-
-    def linearise(self, problem, theta):
-        return problem.linearise(self.values(theta), self.free, self.coupling(theta))
-
-    def step(self, state, damping):
-        """Damped step of each system and the decrease of chi-square it promises."""
-        gradient, information = state.solved.gradient, np.array(state.solved.information)
-        held = ((state.theta <= self.lower) & (gradient < 0)) | (
-            (state.theta >= self.upper) & (gradient > 0)
-        )
-        gradient = np.where(held, 0.0, gradient)
-        diagonal = np.einsum("ppb->pb", information)
-        floor = 1e-12 * np.max(diagonal, axis=0) + 1e-300
-        scale = 1 / np.sqrt(np.maximum(diagonal, floor))
-        information *= scale[:, None] * scale[None]
-        information = np.where(held[:, None] | held[None], 0.0, information)
-        index = np.arange(len(gradient))
-        information[index, index] += damping + 1e-10 + held
-        scaled = (gradient * scale).T[..., None]
-        step = np.linalg.solve(np.moveaxis(information, -1, 0), scaled)[..., 0].T * scale
-        return step, np.sum(step * gradient, axis=0)
-
-
-def _declared_linear(form):
-    return set(form._root.linear_positions())
+def _step(parameters, state, damping):
+    """Damped step of each system and the decrease of chi-square it promises."""
+    gradient, information = parameters.with_priors(
+        state.theta, state.solved.gradient, state.solved.information
+    )
+    held = ((state.theta <= parameters.lower) & (gradient < 0)) | (
+        (state.theta >= parameters.upper) & (gradient > 0)
+    )
+    diagonal = np.einsum("ppb->pb", information)
+    held |= diagonal <= 0  # to rounding; the data say nothing of it
+    gradient = np.where(held, 0.0, gradient)
+    floor = 1e-12 * np.maximum(np.max(diagonal, axis=0), 0.0) + 1e-300
+    scale = np.where(diagonal > 0, 1 / np.sqrt(np.maximum(diagonal, floor)), 0.0)
+    information = information * scale[:, None] * scale[None]
+    information = np.where(held[:, None] | held[None], 0.0, information)
+    index = np.arange(len(gradient))
+    information[index, index] += damping + 1e-10 + held
+    scaled = (gradient * scale).T[..., None]
+    step = np.linalg.solve(np.moveaxis(information, -1, 0), scaled)[..., 0].T * scale
+    return step, np.sum(step * gradient, axis=0)
 
 
 def _result(problem, parameters, state):
@@ -250,7 +159,8 @@ def _result(problem, parameters, state):
     if problem.shared:
         for k in (*form.nonlinear, *form.tied):
             setattr(template, form.names[k], values[k])
-    shared_covariance = _inverse(solved.information)
+    _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+    shared_covariance = _inverse(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
     success = not state.active.any()
@@ -271,5 +181,8 @@ def _inverse(information):
         1.0, np.sqrt(np.abs(diagonal)), out=np.zeros_like(diagonal), where=diagonal > 0
     )
     scaled = matrix * scale[:, :, None] * scale[:, None, :]
-    inverse = np.linalg.pinv(scaled, rcond=1e-9, hermitian=True)
+    eigenvalues, vectors = np.linalg.eigh(scaled)
+    good = eigenvalues > 1e-9 * np.max(np.abs(eigenvalues), axis=-1, keepdims=True)
+    inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=good)
+    inverse = np.einsum("bik,bk,bjk->bij", vectors, inverse, vectors)
     return np.moveaxis(inverse * scale[:, :, None] * scale[:, None, :], 0, -1)

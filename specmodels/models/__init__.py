@@ -9,6 +9,7 @@ from .linear import (
     design_matrix,
     linear_parameters,
 )
+from .priors import GaussianPrior
 from .profiles import (
     BoxProfile,
     GaussianProfile,
@@ -27,6 +28,7 @@ __all__ = [
     "BoxProfile",
     "ColumnPolynomial",
     "EffectivePSF",
+    "GaussianPrior",
     "GaussianProfile",
     "LinearForm",
     "LinearParameter",

@@ -213,6 +213,8 @@ class LinearForm:
         Their values in the model.
     linear, nonlinear, tied : list of int
         Positions of the free linear and other free parameters, and of the tied ones.
+    declared_linear : frozenset of int
+        Positions of all linear parameters, fixed and tied ones included.
     """
 
     def __init__(self, model):
@@ -224,7 +226,8 @@ class LinearForm:
         self.tied = [k for k, n in enumerate(self.names) if model.tied[n]]
         fixed = {k for k, n in enumerate(self.names) if model.fixed[n]} | set(self.tied)
         self._root = _node(model, 0)
-        self.linear = sorted(self._root.linear_positions() - fixed)
+        self.declared_linear = frozenset(self._root.linear_positions())
+        self.linear = sorted(self.declared_linear - fixed)
         self._root.select(set(self.linear))
         free = (k for k in range(len(self.names)) if k not in fixed)
         self.nonlinear = [k for k in free if k not in set(self.linear)]

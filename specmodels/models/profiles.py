@@ -21,6 +21,9 @@ __all__ = [
 
 SQRT_2PI = np.sqrt(2 * np.pi)
 STEP = 1e-5
+# Number of nodes by which a Moffat core of at least so many pixels (gamma over the root of alpha)
+# is integrated to 1e-6.
+GAUSS_NODES = {0.8: 5, 0.45: 9}
 
 
 class Profile(FittableModel):
@@ -155,16 +158,65 @@ class MoffatProfile(Profile):
     def cumulative_derivatives(self, y, center, gamma, alpha):
         """Derivatives of `cumulative` by center, gamma and alpha."""
         t = (y - center) / gamma
-        norm = np.exp(special.gammaln(alpha) - special.gammaln(alpha - 0.5)) / np.sqrt(np.pi)
-        by_center = norm * (1 + t**2) ** -alpha * (-1 / gamma)
+        by_center = _moffat_norm(alpha) * (1 + t**2) ** -alpha * (-1 / gamma)
         up = self.cumulative(y, center, gamma, alpha + STEP)
         down = self.cumulative(y, center, gamma, alpha - STEP)
         return [by_center, t * by_center, (up - down) / (2 * STEP)]
+
+    def evaluate(self, y, center, gamma, alpha):
+        """Fraction of the light in the pixel centred on `y`.
+
+        Where the core is not much narrower than a pixel the density is integrated by Gauss's rule,
+        to 1e-6 or better, several times faster than by the cumulative distribution.
+        """
+        n_nodes = self._n_nodes(gamma, alpha)
+        if n_nodes is None:
+            return super().evaluate(y, center, gamma, alpha)
+        return self._integrated(y, (center, gamma, alpha), n_nodes)[0]
+
+    def fit_deriv(self, y, center, gamma, alpha):
+        """Derivatives of `evaluate` by each parameter, as a list of arrays."""
+        n_nodes = self._n_nodes(gamma, alpha)
+        if n_nodes is None:
+            return super().fit_deriv(y, center, gamma, alpha)
+        return self._integrated(y, (center, gamma, alpha), n_nodes, derivatives=True)[1:]
+
+    def _n_nodes(self, gamma, alpha):
+        """Number of nodes that suffice for all cores; None where the core is too narrow."""
+        narrowest = np.min(gamma / np.sqrt(alpha)) / self.pixel_size
+        return next((n for limit, n in GAUSS_NODES.items() if narrowest >= limit), None)
+
+    def _integrated(self, y, values, n_nodes, *, derivatives=False):
+        """Gauss-Legendre integral of the density over pixels, and of its derivatives."""
+        center, gamma, alpha = values
+        offset, step = (y - center) / gamma, 0.5 * self.pixel_size / gamma
+        norm = _moffat_norm(alpha) * step
+        log_norm_slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
+        total, by_center, by_gamma, by_alpha = 0.0, 0.0, 0.0, 0.0
+        for node, weight in zip(*np.polynomial.legendre.leggauss(n_nodes), strict=True):
+            t = offset + node * step
+            square = t * t
+            logarithm = np.log1p(square)
+            density = np.exp(-alpha * logarithm)
+            total = total + weight * density
+            if derivatives:
+                slope = density * t / (1 + square) * (2 * weight * alpha)
+                by_center = by_center + slope
+                by_gamma = by_gamma + slope * t - weight * density
+                by_alpha = by_alpha + weight * density * (log_norm_slope - logarithm)
+        if not derivatives:
+            return [norm * total]
+        return [norm * total, norm / gamma * by_center, norm / gamma * by_gamma, norm * by_alpha]
 
     @staticmethod
     def fwhm(gamma, alpha):
         """Full width at half maximum."""
         return 2 * gamma * np.sqrt(2 ** (1 / alpha) - 1)
+
+
+def _moffat_norm(alpha):
+    """Density of a Moffat of unit width at its centre."""
+    return np.exp(special.gammaln(alpha) - special.gammaln(alpha - 0.5)) / np.sqrt(np.pi)
 
 
 class BoxProfile(Profile):

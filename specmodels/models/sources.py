@@ -20,7 +20,7 @@ class Source(FittableModel):
 
     The parameters are ``flux``; those of the trace, as ``trace_c0``, …; those of the width, as
     ``width_c0``, …, where a model of the width is given; and the other shape parameters of the
-    profile under their own names.
+    profile under their own names (``profile_width`` where that is ``width``).
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Source(FittableModel):
             for n in () if model is None else model.param_names:
                 parts[prefix + n] = _like(getattr(model, n), prefix + n, prefix)
         for n in shape:
-            parts[n] = _like(getattr(self.profile, n), n)
+            parts[_own_name(n)] = _like(getattr(self.profile, n), _own_name(n))
         self._param_names = tuple(parts)
         for n, parameter in parts.items():
             parameter.model = self
@@ -92,6 +92,12 @@ class Source(FittableModel):
     def param_names(self):
         """Names of all parameters."""
         return self._param_names
+
+    @property
+    def width_parameter(self):
+        """Name of the parameter that is the width; None where it is modelled, or there is none."""
+        n = self.profile.width_parameter
+        return None if n is None or self.width is not None else _own_name(n)
 
     def with_parts(self, *, profile=None, trace=None, width=None):
         """Return a source with other parts and the values that this one has for the rest."""
@@ -112,11 +118,13 @@ class Source(FittableModel):
         part = part.copy()
         prefix = {"profile": "", "trace": "trace_", "width": "width_"}[which]
         for n in part.param_names:
-            if prefix + n in self._param_names:
-                setattr(part, n, getattr(self, prefix + n).value)
+            own = prefix + n if prefix else _own_name(n)
+            if own in self._param_names:
+                setattr(part, n, getattr(self, own).value)
                 for constraint in ("fixed", "tied", "bounds"):
-                    value = getattr(self, constraint)[prefix + n]
+                    value = getattr(self, constraint)[own]
                     getattr(part, constraint)[n] = _renamed(value, prefix, "")
+                getattr(part, n).prior = getattr(self, own).prior
         return part
 
     def trace_position(self, x, values=None):
@@ -204,7 +212,7 @@ class Source(FittableModel):
             chain = _derivatives(self.width, x, parts["width_values"])
             outer = by_name[self.profile.width_parameter]
             out |= {"width_" + n: (outer, d) for n, d in chain.items()}
-        out |= {n: (by_name[n], 1.0) for n in self._shape_names}
+        out |= {_own_name(n): (by_name[n], 1.0) for n in self._shape_names}
         flux = values[0]
         result = {}
         for j, n in zip(wanted, names, strict=True):
@@ -252,6 +260,11 @@ class ColumnPolynomial(BasisModel):
         return legendre.legvander(t, self.degree)
 
 
+def _own_name(name):
+    """Name in a source of a profile's parameter: prefixed where it is that of one of the parts."""
+    return f"profile_{name}" if name in ("flux", "profile", "trace", "width") else name
+
+
 def _is_curve(model):
     return (getattr(model, "n_inputs", 0), getattr(model, "n_outputs", 0)) == (1, 1)
 
@@ -267,7 +280,7 @@ def _like(parameter, name, prefix=""):
     """A parameter of the same value and constraints under another name."""
     return Parameter(
         name, default=parameter.value, description=parameter.__doc__ or "", bounds=parameter.bounds,
-        fixed=parameter.fixed, tied=_renamed(parameter.tied, "", prefix),
+        fixed=parameter.fixed, tied=_renamed(parameter.tied, "", prefix), prior=parameter.prior,
     )  # fmt: skip
 
 

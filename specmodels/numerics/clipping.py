@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 
 from .normal import NormalEquations
+from .robust import MAD_TO_SIGMA
 
 __all__ = ["local_scale", "reject_by_column"]
 
-MAD_TO_SIGMA = 1.4826022
 # Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
 LEAST_FREEDOM = 0.02
 

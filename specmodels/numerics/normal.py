@@ -166,7 +166,7 @@ def factorise(matrix, ridge=0.0):
     matrix : ndarray, shape (n_term, n_term, n_batch)
         Symmetric, positive semi-definite.
     ridge : float
-        Added to the unit diagonal.
+        Added to the unit diagonal; a term without data stays undetermined.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def factorise(matrix, ridge=0.0):
     scale = _inverse_root_diagonal(matrix)
     work = matrix * scale[:, None] * scale[None]
     diagonal = np.arange(n_term)
-    work[diagonal, diagonal] += ridge
+    work[diagonal, diagonal] += ridge * (scale > 0)
     factor = np.zeros_like(work)
     bad = ~np.isfinite(work).all(axis=(0, 1))
     for j in range(n_term):

@@ -1,0 +1,184 @@
+"""Stationary noise in readout time on top of white noise: its mean and variance given the data.
+
+The covariance is known by its power spectra: one part common to all outputs, one separate for each.
+Pixels without data are filled so that the filled series is the most probable one; the conditional
+mean then is one Wiener filter. The system for the fill-in values is as well conditioned as gaps are
+short, so that a few conjugate-gradient steps suffice, each a Fourier transform there and back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+__all__ = ["CorrelatedSystem", "TimeGrid"]
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """Pixels of a frame on an even grid of time: lines, each with a pause, and a last long pause.
+
+    Parameters
+    ----------
+    n_line, width : int
+        Lines, and pixels of one line that an output reads.
+    overhead : int
+        Pixel times between lines.
+    """
+
+    n_line: int
+    width: int
+    overhead: int = 0
+    pause: int = 4
+
+    @property
+    def line(self):
+        """Times from the start of one line to that of the next."""
+        return self.width + self.overhead
+
+    @property
+    def size(self):
+        """Number of times, a length for which Fourier transforms are fast."""
+        least = (self.n_line + self.pause) * self.line
+        return 2 * fft.next_fast_len((least + 1) // 2, real=True)
+
+    @property
+    def frequency(self):
+        """Frequencies of the transform in cycles per pixel time, shape (size // 2 + 1,)."""
+        return fft.rfftfreq(self.size)
+
+    def series(self, frames, fill=0):
+        """Time series, shape (n_output, size), of frames (n_output, n_line, width)."""
+        out = np.full((frames.shape[0], self.size), fill, frames.dtype)
+        self._pixels(out)[...] = frames
+        return out
+
+    def frames(self, series):
+        """Pixels of time series: the inverse of `series`, as a view."""
+        return self._pixels(series)
+
+    def _pixels(self, series):
+        used = series[:, : self.n_line * self.line]
+        return used.reshape(-1, self.n_line, self.line)[:, :, : self.width]
+
+
+class CorrelatedSystem:
+    r"""The linear system of correlated noise in several simultaneous time series.
+
+    With the spectrum :math:`C` of what is common to the :math:`n` outputs, :math:`S` of what is
+    separate for each, and white noise :math:`N`, the inverse covariance at each frequency is
+
+    .. math::
+        Q = \frac{1}{S+N}\left(1 - \frac{C}{S+N+nC}\,11^T\right)
+
+    Parameters
+    ----------
+    common, separate : ndarray, shape (n_frequency,)
+        Power spectra, in units in which white noise has its variance as power at all frequencies.
+    white : float
+        Variance of the white noise.
+    n_output, size : int
+        Number of series and of times.
+    """
+
+    def __init__(self, common, separate, white, n_output, size):
+        noise = separate + white
+        own, shared = 1 / noise, common / (noise * (noise + n_output * common))
+        self.own, self.shared = own.astype("f4"), shared.astype("f4")
+        self.common, self.separate, self.white = common, separate, float(white)
+        self.n_output, self.size = n_output, size
+        self.diagonal = float(_mean_over_modes(own - shared, size))
+
+    @property
+    def full_variance(self):
+        """Variance of the conditional mean's error if no pixel were masked."""
+        return self.white * (1 - self.white * self.diagonal)
+
+    def precision(self, series):
+        """Product of the inverse covariance and series of shape (n_output, size)."""
+        spectra = fft.rfft(series, axis=-1)
+        together = spectra.sum(axis=0)
+        together *= self.shared
+        for spectrum in spectra:
+            spectrum *= self.own
+            spectrum -= together
+        return fft.irfft(spectra, self.size, axis=-1, overwrite_x=True)
+
+    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
+        """Replace what is not known of the series by its most probable value.
+
+        Parameters
+        ----------
+        series : ndarray of float32, shape (n_output, size)
+            Data; their values where `extra` is infinite do not matter.
+        extra : ndarray of float32, shape (n_output, size)
+            Variance of each datum beyond the white noise: zero for good pixels, infinite for
+            masked ones and for pauses.
+        start : ndarray, optional
+            First guess of the filled series.
+        tolerance : float
+            Iterations stop when the filled values change by less than this fraction of the white
+            noise's standard deviation (rms).
+        max_iterations : int
+            Most iterations.
+
+        Returns
+        -------
+        filled : ndarray of float32, shape (n_output, size)
+        n_iterations : int
+        change : float
+            Last change (rms), in the unit of the data.
+        """
+        where = np.flatnonzero(extra)
+        inverse = 1 / extra.ravel()[where]
+        filled = np.array(series)
+        flat = filled.reshape(-1)
+        known = np.where(inverse > 0, flat[where], 0)
+        flat[where] = known if start is None else start.reshape(-1)[where]
+        residual = inverse * (known - flat[where]) - self.precision(filled).reshape(-1)[where]
+        scale = 1 / (self.diagonal + inverse)
+        goal = tolerance * np.sqrt(self.white)
+        change, work = 0.0, np.zeros_like(filled)
+        direction = scale * residual
+        power = np.dot(residual, direction)
+        iteration = 0
+        for iteration in range(1, max_iterations + 1):
+            if not power > 0:
+                break
+            work.reshape(-1)[where] = direction
+            product = self.precision(work).reshape(-1)[where] + inverse * direction
+            step = power / np.dot(direction, product)
+            flat[where] += step * direction
+            residual -= step * product
+            change = float(abs(step) * np.sqrt(np.mean(direction**2)))
+            if change < goal:
+                break
+            power, last = np.dot(residual, scale * residual), power
+            direction = scale * residual + (power / last) * direction
+        return filled, iteration, change
+
+    def mean(self, filled):
+        """Conditional mean of the correlated noise given filled series, (n_output, size)."""
+        out = self.precision(filled)
+        out *= -self.white
+        out += filled
+        return out
+
+    def draw(self, rng):
+        """Correlated noise with these spectra, shape (n_output, size)."""
+        common = self._draw(self.common, rng)
+        return np.stack([common + self._draw(self.separate, rng) for _ in range(self.n_output)])
+
+    def _draw(self, spectrum, rng):
+        modes = np.empty(spectrum.size, "c8")
+        modes.real = rng.standard_normal(spectrum.size, dtype="f4")
+        modes.imag = rng.standard_normal(spectrum.size, dtype="f4")
+        modes *= np.sqrt(spectrum * self.size / 2).astype("f4")
+        modes[0] = 0
+        return fft.irfft(modes, self.size, overwrite_x=True)
+
+
+def _mean_over_modes(spectrum, size):
+    """Mean over all frequencies, of either sign, of an even spectrum."""
+    total = 2 * spectrum.sum() - spectrum[0] - (spectrum[-1] if size % 2 == 0 else 0)
+    return total / size

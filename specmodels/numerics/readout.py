@@ -1,0 +1,148 @@
+"""The order in which the pixels of a detector are read: images to lines of readout and back.
+
+`ReadoutOrder` turns an image into ``(n_output, n_line, width)``: pixels of one line as they follow
+one another in time, the lines likewise, the outputs that are read at the same moment side by side.
+Views wherever NumPy allows; no statistics here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["ReadoutOrder"]
+
+
+@dataclass(frozen=True)
+class ReadoutOrder:
+    """The order and the pace in which a detector is read, with directions.
+
+    Parameters
+    ----------
+    fast_axis : int
+        Axis of the image along which pixels of a line follow one another: -1 (along rows) or -2.
+    fast_direction, slow_direction : int
+        1 where pixels, or lines, are read in the order of their index, -1 where backwards.
+    n_outputs : int
+        Outputs read at the same time.
+    interleaved : bool
+        Whether neighbouring pixels of a line belong to different outputs; else each output has a
+        strip of its own.
+    alternating : bool
+        Whether every second strip is read in the opposite direction.
+    line_overhead : int
+        Pixel times lost after each line.
+    dwell : float
+        Time per pixel in seconds.
+
+    Raises
+    ------
+    ValueError
+        If a setting is none of these.
+    """
+
+    fast_axis: int = -1
+    fast_direction: int = 1
+    slow_direction: int = 1
+    n_outputs: int = 1
+    interleaved: bool = False
+    alternating: bool = True
+    line_overhead: int = 0
+    dwell: float = 1e-5
+
+    def __post_init__(self):
+        if self.fast_axis not in (-1, -2):
+            raise ValueError(f"fast_axis: expected -1 or -2, got {self.fast_axis!r}")
+        for name in ("fast_direction", "slow_direction"):
+            if getattr(self, name) not in (1, -1):
+                raise ValueError(f"{name}: expected 1 or -1, got {getattr(self, name)!r}")
+        if self.n_outputs < 1 or self.line_overhead < 0 or not self.dwell > 0:
+            raise ValueError(
+                "n_outputs, line_overhead, dwell: expected at least one output, no negative "
+                f"overhead and a positive time, got {self.n_outputs}, {self.line_overhead}, "
+                f"{self.dwell}"
+            )
+
+    @classmethod
+    def of(cls, readout, **changes):
+        """Return the order of any object with some of these attributes; `changes` win."""
+        if isinstance(readout, cls) and not changes:
+            return readout
+        values = {name: getattr(readout, name) for name in cls.__dataclass_fields__
+                  if hasattr(readout, name)}  # fmt: skip
+        values |= changes
+        values["line_overhead"] = round(values.get("line_overhead", 0))
+        return cls(**values)
+
+    @property
+    def slow_axis(self):
+        """Axis along which lines follow one another."""
+        return -3 - self.fast_axis
+
+    def frame_shape(self, shape):
+        """Shape (n_output, n_line, width) of an image of this shape in readout order.
+
+        Raises
+        ------
+        ValueError
+            If the outputs do not share the line evenly.
+        """
+        n_fast, n_line = shape[self.fast_axis], shape[self.slow_axis]
+        if n_fast % self.n_outputs:
+            raise ValueError(
+                f"n_outputs: expected a divisor of the {n_fast} pixels of a line, got "
+                f"{self.n_outputs}"
+            )
+        return self.n_outputs, n_line, n_fast // self.n_outputs
+
+    def frames(self, image):
+        """Pixels of an image in readout order.
+
+        Parameters
+        ----------
+        image : ndarray, shape (n_y, n_x)
+
+        Returns
+        -------
+        ndarray, shape (n_output, n_line, width)
+        """
+        n_output, n_line, width = self.frame_shape(image.shape)
+        lines = self._lines(image)
+        if self.interleaved:
+            return np.moveaxis(lines.reshape(n_line, width, n_output), -1, 0)
+        frames = np.moveaxis(lines.reshape(n_line, n_output, width), 1, 0)
+        if not self.alternating or n_output == 1:
+            return frames
+        frames = frames.copy()
+        frames[1::2] = frames[1::2, :, ::-1].copy()
+        return frames
+
+    def image(self, frames):
+        """Image of pixels in readout order: the inverse of `frames`.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n_output, n_line, width)
+
+        Returns
+        -------
+        ndarray, shape (n_y, n_x)
+        """
+        n_output, n_line, width = frames.shape
+        lines = np.empty((n_line, n_output * width), frames.dtype)
+        for k in range(n_output):
+            turned = self.alternating and not self.interleaved and k % 2
+            own = frames[k, :, ::-1] if turned else frames[k]
+            lines[:, self._part(k, width)] = own
+        return self._lines(lines, back=True)
+
+    def _part(self, k, width):
+        """Pixels of a line that belong to output `k`."""
+        if self.interleaved:
+            return slice(k, None, self.n_outputs)
+        return slice(k * width, (k + 1) * width)
+
+    def _lines(self, image, back=False):
+        """The image with lines along the first axis, both axes in the order of time, or back."""
+        turned = image.T if self.fast_axis == -2 and not back else image
+        turned = turned[:: self.slow_direction, :: self.fast_direction]
+        return turned.T if self.fast_axis == -2 and back else turned
