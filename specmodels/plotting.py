@@ -9,7 +9,7 @@ MASKED = "0.85"
 # The axis of the profile is linear to here, and logarithmic beyond.
 PROFILE_LINEAR = 0.01
 PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
-LEAST_WEIGHT = 0.03
+LEAST_STRENGTH = 0.05
 
 
 def plot_extraction(result, figure=None):
@@ -135,18 +135,19 @@ def _color(number):
 def _draw_profile(result, ax):
     """Data and model less sky, over the flux, against the distance from the first trace."""
     name = next(iter(result.sources))
-    flux = result.table(name)["flux"].value
+    flux, error = (result.table(name)[key].value for key in ("flux", "flux_error"))
     with np.errstate(divide="ignore", invalid="ignore"):
         data, model = ((a - result.sky) / flux for a in (result.image.data, result.model))
         weights = result.fit.image.weights * flux**2
+        strength = np.where(weights > 0, (flux / error) ** 2, 0.0)
     distance = result.image.y[:, None] - result.trace(name)
-    usable = (weights > 0) & np.isfinite(data * model * weights * distance)
+    usable = (weights > 0) & np.isfinite(data * model * strength * distance)
     ax.axvline(0, color="0.8", lw=0.8, zorder=0)
     ax.set_xscale("asinh", linear_width=PROFILE_LINEAR)
     ax.set_xticks(PROFILE_TICKS, [f"{tick:g}" for tick in PROFILE_TICKS])
     ax.set_xticks([], minor=True)
     if usable.any():
-        values = [a[usable] for a in (distance, weights, data, model)]
+        values = [a[usable] for a in (distance, strength, weights, data, model)]
         _plot_profile(ax, *_binned_means(*values))
     ax.set_title("profile", fontsize="small", loc="left", pad=2)
     ax.set_xlabel("light above the sky / flux")
@@ -162,14 +163,14 @@ def _plot_profile(ax, place, data, model):
     ax.legend(fontsize="x-small", loc="lower right")
 
 
-def _binned_means(distance, weights, *values):
+def _binned_means(distance, strength, weights, *values):
     """Weighted means in quarter pixels of the distance: their places, then one for each array.
 
-    Bins with hardly any weight, which a few faint columns fill, are left out.
+    Bins of little strength (signal-to-noise ratio squared of the columns) are left out.
     """
     _, bins = np.unique(np.floor(4 * distance), return_inverse=True)
-    total = np.bincount(bins, weights)
-    used = total > LEAST_WEIGHT * total.max()
+    total, seen = np.bincount(bins, weights), np.bincount(bins, strength)
+    used = seen > LEAST_STRENGTH * np.median(seen)
     return [(np.bincount(bins, weights * a) / total)[used] for a in (distance, *values)]
 
 

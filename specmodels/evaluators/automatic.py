@@ -14,6 +14,7 @@ from ..fitters import LinearFitter, SigmaClipFitter, VarProFitter
 from ..models import (
     BSplineProfile,
     ColumnPolynomial,
+    DriftingBSplineProfile,
     GaussianPrior,
     GaussianProfile,
     LinearForm,
@@ -40,6 +41,8 @@ LARGEST_SKY_DEGREE = 2
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
 # Range in which its coefficients are expected: relative to themselves and to the highest.
 RELATIVE_PRIOR, ABSOLUTE_PRIOR = 0.5, 2e-3
+# A profile may drift where each further coefficient lowers chi-square by this much.
+DRIFT_GAIN = 6.0
 
 
 @dataclass(frozen=True)
@@ -107,10 +110,22 @@ class SlitModelBuilder:
         model = self._with_sky(model, fit, coarse)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            model = self._empirical(model, image, guess)
-            fit = SigmaClipFitter(VarProFitter())(model, coarse)
-            return fit.template if fit.success else model
+            return self._refined(self._empirical(model, image, guess), coarse)
         return model
+
+    def _refined(self, model, coarse):
+        """Empirical model fitted to some of the columns, drifting where they ask for it."""
+        fit = SigmaClipFitter(VarProFitter())(model, coarse)
+        if not fit.success:
+            return model
+        drifting = with_drifting_shape(fit.template, coarse)
+        if drifting is None:
+            return fit.template
+        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
+        richer = VarProFitter()(drifting, cleaned)
+        n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
+        worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
+        return richer.template if worth else fit.template
 
     def _parametric(self, image, guess, snr):
         """Sources of a parametric profile at the places found, with a constant sky."""
@@ -199,6 +214,23 @@ class SlitModelBuilder:
         return with_fixed_frame(with_shared_shape(model))
 
 
+def with_drifting_shape(model, image):
+    """Model whose empirical profiles may change along the dispersion; None where there are none."""
+    sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
+    empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
+    if not empirical or len(image.x) < 2:
+        return None
+    limits = (image.x[0], image.x[-1])
+    for source in sources:
+        profile = DriftingBSplineProfile.from_profile(source.part("profile"), limits)
+        for n in profile.param_names:
+            if n.endswith("_x1"):
+                sigma = getattr(profile, n.removesuffix("_x1")).prior.sigma
+                getattr(profile, n).prior = GaussianPrior(0.0, sigma)
+        model = replace_leaf(model, source.name, source.with_parts(profile=profile))
+    return with_fixed_frame(with_shared_shape(model), degree=1)
+
+
 def with_wing_priors(profile):
     """Spline whose coefficients are expected within a wide range of their values.
 
@@ -272,12 +304,13 @@ def with_shared_shape(model):
     return model
 
 
-def with_fixed_frame(model):
-    """Fix mean position and width of the first source, which a free profile has in itself."""
+def with_fixed_frame(model, *, degree=0):
+    """Fix position and width of the first source, to a degree that a free profile has in itself."""
     first = next(leaf for leaf in leaves_of(model) if isinstance(leaf, Source))
-    for n in ("trace_c0", "width_c0"):
-        if n in first.param_names:
-            getattr(first, n).fixed = True
+    for k in range(degree + 1):
+        for n in (f"trace_c{k}", f"width_c{k}"):
+            if n in first.param_names:
+                getattr(first, n).fixed = True
     return model
 
 
@@ -372,10 +405,9 @@ def with_initial_values(model, image):
 
 
 def _is_open(source, prefix):
-    names = [n for n in source.param_names if n.startswith(prefix)]
+    names = [n for n in source.param_names if n.startswith(prefix) and not source.tied[n]]
     return bool(names) and all(
-        np.all(getattr(source, n).value == 0) and not source.fixed[n] and not source.tied[n]
-        for n in names
+        np.all(getattr(source, n).value == 0) and not source.fixed[n] for n in names
     )
 
 

@@ -64,8 +64,9 @@ class Evaluator(ABC):
         return self.model
 
     def fit(self, exposure):
-        """Fit the model to the data."""
-        return self.fitter(self.build_model(exposure), exposure)
+        """Fit the model to every image; the fits by name."""
+        model = self.build_model(exposure)
+        return {name: self.fitter(model, image) for name, image in exposure.items()}
 
     @abstractmethod
     def evaluate(self, fit, exposure):
@@ -96,7 +97,7 @@ class ImageEvaluator(Evaluator):
 
     def _one(self, image, exposure):
         result = self.evaluate(self.fit(image), image)
-        return result.with_exposure(exposure)
+        return result.with_exposure(exposure) if hasattr(result, "with_exposure") else result
 
 
 class ResultSet(Mapping):

@@ -16,13 +16,15 @@ from astropy.table import QTable
 from ..fitters import SigmaClipFitter, VarProFitter
 from ..models import Source
 from .aperture import aperture_sum
-from .automatic import SlitModelBuilder, leaves_of, with_initial_values
+from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
 from .region import rows_near, slit_region
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
+
+LEAST_LIGHT = 0.05
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -92,11 +94,21 @@ class OptimalExtraction(ImageEvaluator):
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
         model, image = self._prepared(image)
+        fit = self._fitted(model, image)
+        better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
+        if better is None:
+            return fit
+        final = self._fitted(fit.template, better)
+        return final if fit.success else final.replace(success=False, message=fit.message)
+
+    def _fitted(self, model, image):
+        """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
         fit = self.fitter(model, image)
-        if not known:
-            return self.fitter(fit.template, with_estimated_variance(image, fit))
-        smooth = with_smooth_poisson(image, fit)
-        return fit if smooth is None else self.fitter(fit.template, smooth)
+        if fit.success or self.model is not None:
+            return fit
+        message = f"{fit.message}: trace and width held as they were before"
+        held = self.fitter(with_held_shape(model.copy()), image)
+        return held.replace(success=False, message=message)
 
     def _prepared(self, image):
         """Model with initial values, and the part of the image that it describes."""
@@ -142,6 +154,10 @@ class ExtractionResult:
     def notes(self):
         """What was masked or left out before the fit."""
         return self.fit.image.notes
+
+    def __getstate__(self):
+        """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""
+        return {key: self.__dict__[key] for key in self.__dataclass_fields__}
 
     def with_exposure(self, exposure):
         """Return the result with where it came from."""
@@ -254,11 +270,24 @@ class ExtractionResult:
                 for key, value in self.fit.image.components.items()}  # fmt: skip
 
     def mask(self, name):
-        """Columns whose flux cannot be used: undetermined, or the trace lies outside the image."""
+        """Columns whose flux cannot be used.
+
+        The data do not determine it, the trace lies outside the image, or the good pixels get less
+        than a twentieth of the light.
+        """
         flux, error = self._flux(name)
         trace = self.trace(name)
         outside = (trace < self.image.y[0] - 0.5) | (trace > self.image.y[-1] + 0.5)
-        return ~np.isfinite(flux) | ~np.isfinite(error) | outside
+        seen = self._light_seen(name) >= LEAST_LIGHT
+        return ~np.isfinite(flux) | ~np.isfinite(error) | outside | ~seen
+
+    def _light_seen(self, name):
+        """Fraction of a source's light that falls on good pixels, in each column."""
+        leaf, positions = self.sources[name]
+        image = self.fit.image
+        values = [self.fit.values[k] for k in positions]
+        fraction = leaf.fraction(image.x[None], image.y[:, None], values)
+        return np.sum(np.where(image.weights > 0, fraction, 0.0), axis=0)
 
     def aperture_flux(self, name):
         """Flux in the comparison aperture and its error, per column, less sky and other sources."""
@@ -326,13 +355,21 @@ class ExtractionResult:
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
         rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
-        return QTable(rows)
+        return _readable(QTable(rows))
 
     def plot(self, figure=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""
         from ..plotting import plot_extraction
 
         return plot_extraction(self, figure)
+
+
+def _readable(table):
+    """Table whose numbers are shown with four digits."""
+    for column in table.columns.values():
+        if column.dtype.kind == "f":
+            column.info.format = ".4g"
+    return table
 
 
 def _reasons(image):

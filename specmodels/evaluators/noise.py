@@ -16,6 +16,8 @@ LEAST_CORRELATION = 0.2
 LEAST_NOISE = 1e-3
 # Of images that are zero throughout; its square and its inverse square are still numbers.
 SMALLEST_NOISE = 1e-150
+# Noise is at least this fraction of the brightest pixel, so that chi-square is a number.
+RANGE = 1e-12
 N_LEVELS = 12
 
 
@@ -52,7 +54,9 @@ def with_estimated_variance(image, fit):
     good = ~image.mask & ~fit.rejected
     residual = np.where(good, image.data - np.nan_to_num(fit.predict()), 0.0)
     light = source_light(fit)
-    noise = _column_noise(residual, light, good)
+    brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)
+    floor = max(RANGE * float(brightest), SMALLEST_NOISE)
+    noise = np.maximum(_column_noise(residual, light, good), floor)
     level = (light / noise**2)[good]
     square = (residual / noise)[good] ** 2
     order = np.argsort(level, kind="stable")
@@ -77,7 +81,7 @@ def _column_noise(residual, light, good):
     enough = np.count_nonzero(dark, axis=0) >= 5
     spread[enough] = column_scatter(residual, dark)[enough]
     known = np.isfinite(spread) & (spread > 0)
-    floor = LEAST_NOISE * np.ptp(light) / residual.shape[0] + SMALLEST_NOISE
+    floor = LEAST_NOISE * np.ptp(light) / residual.shape[0]
     if not known.any():
         overall = MAD_TO_SIGMA * np.median(np.abs(residual[good])) if good.any() else 0.0
         return np.full(residual.shape[1], max(overall, floor))

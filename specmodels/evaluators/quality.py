@@ -39,13 +39,19 @@ def judge_source(result, name):
         "fwhm": float(np.mean(result.fwhm(name))),
         "chi2_dof": float(result.fit.reduced_chi2),
         "n_rejected": int(result.fit.rejected.sum()),
-        "lost": float(np.mean(mask)),
+        "lost": _lost(result, mask),
         "optimal_over_aperture": ratio,
         "optimal_over_aperture_error": ratio_error,
     }
     reasons = list(_reasons(result, figures))
     status = "check" if reasons else "ok"
     return {"status": status, "reason": "; ".join(reasons), **figures}
+
+
+def _lost(result, mask):
+    """Fraction without a flux of the columns that have a pixel that can be used."""
+    seen = ~(result.fit.image.mask & ~result.fit.rejected).all(axis=0)
+    return float(np.mean(mask[seen])) if seen.any() else 1.0
 
 
 def _reasons(result, figures):

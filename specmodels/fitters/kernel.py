@@ -12,7 +12,7 @@ __all__ = ["KernelSliceFitter"]
 
 
 class KernelSliceFitter(Fitter):
-    """Fit the shape of a model to a coadded slice of columns, then its linear parameters to each.
+    """Fit the shape of a model to a coadded slice of columns, then its linear parameters to all.
 
     This is the extraction kernel of Horne (1986): right for a rectified trace of constant width,
     and the fastest. Where the trace is curved or the width varies use `VarProFitter`, which fits all

@@ -108,7 +108,7 @@ class SigmaClipFitter(Fitter):
         root = np.sqrt(image.weights)
         use = root > 0
         model = np.nan_to_num(result.predict())
-        student = np.where(use, (image.data - model) * root, 0.0)
+        student = np.where(use, image.filled - model, 0.0) * root
         sky = column_median(model, np.ones(model.shape, dtype=bool))
         signal = np.abs(model - sky) * root
         error = max(self.profile_error, _relative_misfit(student, signal, use))

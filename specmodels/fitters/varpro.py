@@ -11,6 +11,8 @@ from .problem import Problem
 __all__ = ["VarProFitter"]
 
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e9
+# Information below this is rounding: the data say nothing of the parameter.
+LEAST_INFORMATION = 1e-100
 
 
 class VarProFitter(Fitter):
@@ -137,10 +139,11 @@ def _step(parameters, state, damping):
         (state.theta >= parameters.upper) & (gradient > 0)
     )
     diagonal = np.einsum("ppb->pb", information)
-    held |= diagonal <= 0  # to rounding; the data say nothing of it
+    known = diagonal > LEAST_INFORMATION
+    held |= ~known
     gradient = np.where(held, 0.0, gradient)
     floor = 1e-12 * np.maximum(np.max(diagonal, axis=0), 0.0) + 1e-300
-    scale = np.where(diagonal > 0, 1 / np.sqrt(np.maximum(diagonal, floor)), 0.0)
+    scale = np.where(known, 1 / np.sqrt(np.maximum(diagonal, floor)), 0.0)
     information = information * scale[:, None] * scale[None]
     information = np.where(held[:, None] | held[None], 0.0, information)
     index = np.arange(len(gradient))
@@ -177,9 +180,8 @@ def _inverse(information):
     """Pseudo-inverse of each system: directions without information get no variance."""
     matrix = np.moveaxis(information, -1, 0)
     diagonal = np.einsum("bpp->bp", matrix)
-    scale = np.divide(
-        1.0, np.sqrt(np.abs(diagonal)), out=np.zeros_like(diagonal), where=diagonal > 0
-    )
+    known = diagonal > LEAST_INFORMATION
+    scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros_like(diagonal), where=known)
     scaled = matrix * scale[:, :, None] * scale[:, None, :]
     eigenvalues, vectors = np.linalg.eigh(scaled)
     good = eigenvalues > 1e-9 * np.max(np.abs(eigenvalues), axis=-1, keepdims=True)

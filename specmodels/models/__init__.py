@@ -1,5 +1,6 @@
 """What the pixels should be: Fittable astropy models. They know nothing of data or of fitting."""
 
+from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
 from .linear import (
     BasisModel,
@@ -27,6 +28,7 @@ __all__ = [
     "BasisModel",
     "BoxProfile",
     "ColumnPolynomial",
+    "DriftingBSplineProfile",
     "EffectivePSF",
     "GaussianPrior",
     "GaussianProfile",

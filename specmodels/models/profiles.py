@@ -22,8 +22,8 @@ __all__ = [
 SQRT_2PI = np.sqrt(2 * np.pi)
 STEP = 1e-5
 # Number of nodes by which a Moffat core of at least so many pixels (gamma over the root of alpha)
-# is integrated to 1e-6.
-GAUSS_NODES = {0.8: 5, 0.45: 9}
+# is integrated to 1e-8.
+GAUSS_NODES = {1.5: 5, 0.8: 7, 0.45: 11}
 
 
 class Profile(FittableModel):
@@ -167,7 +167,7 @@ class MoffatProfile(Profile):
         """Fraction of the light in the pixel centred on `y`.
 
         Where the core is not much narrower than a pixel the density is integrated by Gauss's rule,
-        to 1e-6 or better, several times faster than by the cumulative distribution.
+        to 1e-8 or better, several times faster than by the cumulative distribution.
         """
         n_nodes = self._n_nodes(gamma, alpha)
         if n_nodes is None:

@@ -14,6 +14,9 @@ from .traces import PolynomialTrace
 
 __all__ = ["ColumnPolynomial", "Source"]
 
+# A smaller fraction of the light is none: where all good pixels get less, a flux is undetermined.
+LEAST_FRACTION = 1e-13
+
 
 class Source(FittableModel):
     r"""Light of one source: :math:`f\,P(y - y_t(x);\, w(x), \ldots)`.
@@ -194,7 +197,8 @@ class Source(FittableModel):
 
     def linear_columns(self, inputs, values, wanted):
         """Hook of `LinearForm`: the basis image of the flux."""
-        return 0.0, {j: self.fraction(*inputs, values) for j in wanted}
+        fraction = self.fraction(*inputs, values)
+        return 0.0, {j: np.where(np.abs(fraction) < LEAST_FRACTION, 0.0, fraction) for j in wanted}
 
     def selected_derivatives(self, inputs, values, wanted):
         """Hook of `LinearForm`: derivatives by the parameters at the positions in `wanted`."""

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.modeling import models
 
 import specmodels.models
+from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.linear import BasisModel
 from specmodels.models.profiles import (
@@ -72,12 +73,19 @@ def _source(profile, **settings):
     return Source(profile, trace, flux=3.0, **settings)
 
 
+def drifting():
+    profile = DriftingBSplineProfile(limits=(0, 11), center=20.3, scale=1.2)
+    profile.c4_x1, profile.c8_x1 = 0.02, 0.02
+    return profile
+
+
 def examples():
     """Example of every model, by a name for the report."""
     rows, columns = (ROWS,), (COLUMNS,)
     width = PolynomialTrace(1, limits=(0, 11), c0=1.6, c1=0.2)
     bspline = BSplineProfile()
     shape = tuple(n for n in bspline.param_names if n != "center")
+    drifting_shape = tuple(n for n in drifting().param_names if n != "center")
     return {
         "box": Example(lambda: BoxProfile(20.3, 5.1), rows),
         "gaussian": Example(lambda: GaussianProfile(20.3, 1.4), rows),
@@ -87,6 +95,7 @@ def examples():
         "bspline": Example(
             lambda: BSplineProfile(center=20.3, scale=1.2), rows, held=shape, rtol=1e-3, step=1e-3
         ),
+        "drifting": Example(drifting, PIXELS, held=drifting_shape, rtol=1e-3, step=1e-3),
         "table": Example(
             lambda: TabulatedPSF(table(), TABLE_OFFSETS, TABLE_COLUMNS, center=20.3), PIXELS
         ),

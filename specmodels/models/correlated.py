@@ -1,0 +1,228 @@
+"""Flicker noise as what it is, a stationary process in readout time: its conditional mean.
+
+Neighbouring pixels, neighbouring lines and the outputs read at the same moment all know of each
+other. The spectrum is given, or estimated from the pixels that show the noise alone.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.modeling import Fittable1DModel, Parameter
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..numerics.correlated import CorrelatedSystem, TimeGrid
+from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_covariance, power_law
+from .flicker import NoisePlan
+from .linear import LinearParameter
+
+__all__ = ["CorrelatedNoise", "FlickerSpectrum"]
+
+LINES_OF_LAGS = 8
+STRIPE_PASSES = 3
+
+
+class FlickerSpectrum(Fittable1DModel):
+    r"""Power spectrum of flicker noise, :math:`A\,(2\nu)^{-\alpha}`.
+
+    Parameters
+    ----------
+    amplitude : float
+        Power at the highest frequency, in units in which white noise has its variance as power.
+    exponent : float
+        1 for flicker noise.
+    """
+
+    linear = False
+    amplitude = LinearParameter(default=1.0, bounds=(0, None), description="power at Nyquist")
+    exponent = Parameter(default=1.0, bounds=(0, 3), description="slope of the spectrum")
+
+    @staticmethod
+    def evaluate(frequency, amplitude, exponent):
+        """Power at a frequency in cycles per pixel time, from 0 to 0.5."""
+        return power_law(frequency, amplitude, exponent)
+
+    @staticmethod
+    def fit_deriv(frequency, amplitude, exponent):
+        """Derivatives by amplitude and exponent."""
+        unit = power_law(frequency, 1.0, exponent)
+        return [unit, -amplitude * unit * np.log(power_law(frequency, 1.0, -1.0))]
+
+
+@dataclass(frozen=True)
+class CorrelatedNoise:
+    r"""The most probable correlated noise of all pixels given the unmasked ones.
+
+    With the covariance :math:`K` of the noise in readout time and white noise :math:`N` (infinite
+    for masked pixels and for the pauses between lines) it is :math:`K (K + N)^{-1} d`.
+
+    Parameters
+    ----------
+    common, separate, alternating : `FlickerSpectrum`, optional
+        Spectra of the noise that all outputs share, that each has for itself, and that changes its
+        sign from pixel to pixel. Those not given are estimated from the data.
+    white : float, optional
+        Variance of the white noise of a pixel; default: estimated.
+    tolerance : float
+        Accuracy of the solution, in standard deviations of the white noise.
+    seed : int
+        Of the noise that is simulated to find the variance of what is left.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind or out of range.
+    """
+
+    common: object = None
+    separate: object = None
+    alternating: object = None
+    white: float | None = None
+    tolerance: float = 0.02
+    seed: int = 1
+
+    def __post_init__(self):
+        for key in ("common", "separate", "alternating"):
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, FlickerSpectrum):
+                raise TypeError(f"{key}: expected a FlickerSpectrum, got {type(value).__name__}")
+        if self.white is not None and not self.white > 0:
+            raise ValueError(f"white: expected a positive variance, got {self.white!r}")
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance: expected a positive number, got {self.tolerance!r}")
+
+    def plan(self, readout, use, *, white=np.nan, sample=None):
+        """Plan for frames with this mask and noise like that of `sample`; see `NoisePlan`."""
+        return _CorrelatedPlan(self, readout, use, white, sample)
+
+    def laws(self, series, use, grid):
+        """Power laws: those given, and the others as the data have them."""
+        given = {key: tuple(float(p) for p in getattr(self, key).parameters)
+                 for key in ("common", "separate", "alternating")
+                 if getattr(self, key) is not None}  # fmt: skip
+        if self.white is not None:
+            given["white"] = float(self.white)
+        if len(given) == 4:
+            return PowerLaws(**given)
+        max_lag = min(LINES_OF_LAGS, max(grid.n_line // 4, 1)) * grid.line
+        found = fit_power_laws(*lag_covariance(series, use, max_lag), grid.frequency)
+        return PowerLaws(**(vars(found) | given))
+
+
+class _CorrelatedPlan(NoisePlan):
+    """Conditional means for one mask."""
+
+    def __init__(self, model, readout, use, white, sample):
+        super().__init__(readout, use, white)
+        if sample is None:
+            sample = np.zeros(use.shape, "f4")
+        self.model = model
+        self.n_output, n_line, width = readout.frame_shape(use.shape)
+        overhead = readout.line_overhead + (width + readout.line_overhead) % 2
+        self.grid = TimeGrid(n_line, width, overhead)
+        self.used = self.grid.series(readout.frames(use), False)
+        series = self._series(np.where(use, sample, 0))
+        self.laws = model.laws(series - self._stripes(series), self.used, self.grid)
+        self.system = self._system()
+        self.iterations = []
+
+    @property
+    def n_empty(self):
+        return int(np.count_nonzero(~self.grid.frames(self.used).any(axis=(0, 2))))
+
+    def _system(self):
+        """The linear system, None where there is no correlated noise."""
+        common, separate = self.laws.spectra(self.grid.frequency)
+        power = max(self.laws.common[0], self.laws.separate[0], self.laws.alternating[0])
+        if not self.used.any() or not self.laws.white > 0 or not power > 0:
+            warnings.warn(
+                "CorrelatedNoise: no correlated noise can be told from the white noise of the "
+                f"{np.count_nonzero(self.use)} usable pixels; none is subtracted",
+                AstropyUserWarning, stacklevel=2,
+            )  # fmt: skip
+            return None
+        return CorrelatedSystem(common, separate, self.laws.white, self.n_output, self.grid.size)
+
+    def _series(self, frame):
+        """Time series of a frame, zero mean over used pixels."""
+        series = self.grid.series(self.readout.frames(frame.astype("f4", copy=False)))
+        number = np.count_nonzero(self.used)
+        if number:
+            series -= np.float32(series.sum(dtype=float) / number)
+        series[~self.used] = 0
+        return series
+
+    def _stripes(self, series):
+        """What all lines have in common, where the detector has such stripes; else zero."""
+        if self.readout.stripes == "fast":
+            return np.float32(0)
+        used, frames = self.grid.frames(self.used), self.grid.frames(series)
+        number = np.maximum(np.count_nonzero(used, axis=1, keepdims=True), 1)
+        mean = np.where(used, frames, 0).sum(axis=1, keepdims=True) / number
+        return self.grid.series(np.broadcast_to(mean, frames.shape).astype("f4"))
+
+    def _mean(self, series, used, start=None):
+        """Conditional mean of series whose pixels are used or not."""
+        if self.system is None:
+            return np.zeros_like(series)
+        extra = np.where(used, np.float32(0), np.float32(np.inf))
+        filled, n, _ = self.system.fill(series, extra, start=start, tolerance=self.model.tolerance)
+        self.iterations.append(n)
+        return self.system.mean(filled)
+
+    def _noise(self, series, used, start=None):
+        """Conditional mean, with what all lines share."""
+        stripes = self._stripes(series)
+        mean = self._mean(series - stripes, used, None if start is None else start - stripes)
+        if self.readout.stripes == "fast":
+            return mean
+        for _ in range(STRIPE_PASSES - 1):
+            stripes = self._stripes(series - mean)
+            mean = self._mean(series - stripes, used, mean)
+        return mean + stripes
+
+    def __call__(self, frame, bad=None, near=None):
+        used = self.used
+        if bad is not None and (bad & self.use).any():
+            used = used & ~self.grid.series(self.readout.frames(bad), False)
+        frame = np.where(self.use if bad is None else self.use & ~bad, frame, 0)
+        start = None if near is None else self._start(near)
+        noise = self.grid.frames(self._noise(self._series(frame), used, start))
+        noise = noise - np.mean(noise[self.grid.frames(used)]) if used.any() else noise
+        return self.readout.image(noise)
+
+    def _start(self, noise):
+        """Series of noise known before; in pauses, that of the pixel before."""
+        series = self.grid.series(self.readout.frames(noise))
+        lines = series[:, : self.grid.n_line * self.grid.line]
+        lines = lines.reshape(self.n_output, self.grid.n_line, self.grid.line)
+        lines[..., self.grid.width :] = lines[..., self.grid.width - 1, None]
+        return series
+
+    @property
+    def variance(self):
+        """Variance of what is left of the noise, from one simulation with this mask.
+
+        The squared error of the simulation is averaged over pixels with as much data nearby.
+        """
+        if self.system is None:
+            return np.full(self.use.shape, np.nan, "f4")
+        rng = np.random.default_rng(self.model.seed)
+        noise = self.system.draw(rng)
+        white = rng.standard_normal(noise.shape, dtype="f4") * np.float32(self.system.white**0.5)
+        data = np.where(self.used, noise + white, 0)
+        error = self.grid.frames(self._noise(data, self.used) - noise)
+        used = self.grid.frames(self.used)
+        error = error - error[used].mean()
+        nearby = self.grid.frames(self.system.mean(self.used.astype("f4")))
+        return self.readout.image(_averaged_by(nearby, error**2))
+
+
+def _averaged_by(key, values, n_bin=40):
+    """Values replaced by their mean over all with a similar key, in the shape of the key."""
+    order = np.argsort(key, axis=None, kind="stable")
+    edges = np.linspace(0, order.size, min(n_bin, order.size) + 1).astype(int)[:-1]
+    flat = values.reshape(-1)[order]
+    means = np.add.reduceat(flat, edges) / np.diff(np.append(edges, order.size))
+    centers = np.add.reduceat(key.reshape(-1)[order], edges) / np.diff(np.append(edges, order.size))
+    return np.interp(key.ravel(), centers, means).reshape(key.shape).astype("f4")

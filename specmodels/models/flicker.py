@@ -1,0 +1,295 @@
+"""Flicker noise of a detector along its lines: Fourier terms, means and medians per line.
+
+Each model describes one line as a function of the time within it. A `plan` does what depends on the
+mask alone, once, and then gives the noise of any number of frames. Noise correlated from line to
+line is in ``correlated.py``.
+"""
+
+import numpy as np
+
+from ..numerics.fourier import FourierLines, harmonics
+from ..numerics.lines import line_means, line_medians
+from .linear import BasisModel
+
+__all__ = ["FourierNoise", "LineMedian", "LineOffset", "NoisePlan"]
+
+
+class NoisePlan:
+    """What is known of the noise of frames with one mask: ``plan(frame)`` gives its noise.
+
+    A subclass defines ``__call__(frame, bad=None, near=None)``, which returns the noise in the
+    shape of the frame, and `variance`. Pixels may be bad in that frame only; noise found before,
+    of a frame that hardly differs, may serve as a first guess.
+
+    Parameters
+    ----------
+    readout : `~specmodels.numerics.readout.ReadoutOrder`
+        Order of the lines.
+    use : ndarray of bool, shape (n_y, n_x)
+        Pixels that tell of the noise.
+    white : float
+        Variance of a pixel's white noise; NaN where unknown.
+    """
+
+    def __init__(self, readout, use, white=np.nan):
+        self.readout, self.use, self.white = readout, use, white
+
+    @property
+    def n_empty(self):
+        """Number of lines without a usable pixel: their noise is not known, and zero is given."""
+        return int(np.count_nonzero(~self.readout.lines(self.use).any(axis=1)))
+
+    @property
+    def variance(self):
+        """Variance of the noise that is given, shape (n_y, n_x); NaN where unknown."""
+        return np.full(self.use.shape, np.nan, "f4")
+
+    def _masked(self, frame, bad):
+        """Lines of the frame, zero where not used, and where they are used."""
+        use = self.use if bad is None else self.use & ~bad
+        values = np.where(use, frame, np.float32(0)).astype("f4", copy=False)
+        return self.readout.lines(values), self.readout.lines(use)
+
+
+class FourierNoise(BasisModel):
+    r"""Flicker noise along a line: an offset for each output, and cosines and sines they share.
+
+    .. math::
+        f(t) = c_0 + \sum_{k=1}^n c_k \cos(2\pi k t / P) + c_{n+k} \sin(2\pi k t / P)
+
+    In a fit the amplitudes have the prior of 1/f noise whose power equals that of the white noise
+    of one output at the frequency `cutoff`: high frequencies fade out instead of being cut off.
+
+    Parameters
+    ----------
+    cutoff : float
+        In cycles per pixel time.
+    n_harmonics : int
+        Number of frequencies.
+    period : float, optional
+        Period :math:`P` of the lowest, in pixel times. Default: the length of a line.
+    section : int
+        Lines that are fitted together as one time series (for the short lines of a subarray);
+        sections overlap by half.
+    name : str, optional
+        Name of the model in compounds.
+    **parameters : float
+        Values of ``c0``, ``c1``, …
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+
+    Notes
+    -----
+    Rauscher (2024, PASP 136, 015001) fits complex exponentials of non-negative frequency to lines;
+    cosines and sines are a real least-squares fit whatever the mask.
+    """
+
+    def __init__(self, cutoff=1 / 64, *, n_harmonics=4, period=None, section=1, name=None,
+                 **parameters):  # fmt: skip
+        if not cutoff > 0:
+            raise ValueError(f"cutoff: expected a positive frequency, got {cutoff!r}")
+        if period is not None and not period > 0:
+            raise ValueError(f"period: expected a positive number of pixels, got {period!r}")
+        for key, value, least in (("n_harmonics", n_harmonics, 0), ("section", section, 1)):
+            if int(value) != value or value < least:
+                raise ValueError(f"{key}: expected a whole number from {least}, got {value!r}")
+        self.cutoff, self.n_harmonics = float(cutoff), int(n_harmonics)
+        self.period = None if period is None else float(period)
+        self.section = int(section)
+        super().__init__(1 + 2 * self.n_harmonics, name=name, **parameters)
+
+    @property
+    def settings(self):
+        """Arguments of the constructor, without parameters."""
+        names = ("cutoff", "n_harmonics", "period", "section")
+        return {name: getattr(self, name) for name in names}
+
+    def basis(self, t):
+        """A constant, cosines and sines at times `t` within the line (pixel times)."""
+        if self.period is None and self.n_harmonics:
+            raise ValueError("period: expected a number to evaluate the model, got None")
+        terms = harmonics(t, self.n_harmonics, self.period or 1.0)
+        return np.concatenate([np.ones((*np.shape(t), 1)), terms], axis=-1)
+
+    def plan(self, readout, use, *, white=np.nan, sample=None):
+        """Plan for frames with this mask; see `NoisePlan`."""
+        order = readout.along_stripes()
+        if self.section > 1:
+            return _SectionPlan(self, order, use, white)
+        return _FourierPlan(self, order, use, white)
+
+    def prior(self, period, n_pixel):
+        """Inverse variance of each frequency's amplitudes, in units of that of a pixel's noise."""
+        k = np.arange(1, self.n_harmonics + 1)
+        return 0.5 * n_pixel * k / period / self.cutoff
+
+
+class _FourierPlan(NoisePlan):
+    """Fourier terms of single lines."""
+
+    def __init__(self, model, readout, use, white):
+        super().__init__(readout, use, white)
+        lines = readout.lines(use)
+        parts, positions = readout.parts(lines.shape[1])
+        period = model.period or positions.shape[1]
+        prior = model.prior(period, lines.shape[1] / len(parts))
+        self.fourier = FourierLines(lines, positions, parts, model.n_harmonics, period, prior)
+
+    def __call__(self, frame, bad=None, near=None):
+        lines, used = self._masked(frame, bad)
+        out = np.empty(self.use.shape, "f4")
+        view = self.readout.lines(out)
+        self.fourier.evaluate(self.fourier.coefficients(lines), view)
+        if bad is None:
+            return out
+        # Pixels bad in this frame only are filled with the first fit; what they weigh is small.
+        extra = self.readout.lines(self.use) & ~used
+        if extra.any():
+            filled = np.where(extra, view, lines)
+            self.fourier.evaluate(self.fourier.coefficients(filled), view)
+        return out
+
+    @property
+    def variance(self):
+        out = np.empty(self.use.shape, "f4")
+        self.fourier.variance(self.readout.lines(out))
+        return out * np.float32(self.white)
+
+
+class _SectionPlan(NoisePlan):
+    """Fourier terms of sections of several lines, half overlapping and blended."""
+
+    def __init__(self, model, readout, use, white):
+        super().__init__(readout, use, white)
+        self.n_output, self.n_line, self.width = readout.frame_shape(use.shape)
+        self.height = min(model.section, self.n_line)
+        step = max(1, self.height // 2)
+        self.starts = np.unique(
+            np.append(np.arange(0, self.n_line - self.height, step), self.n_line - self.height)
+        )
+        line = self.width + readout.line_overhead
+        times = np.add.outer(np.arange(self.height) * line, np.arange(self.width)).ravel()
+        period = model.period or self.height * line
+        parts = [slice(k * times.size, (k + 1) * times.size) for k in range(self.n_output)]
+        sections = self._sections(readout.frames(use))
+        prior = model.prior(period, times.size)
+        positions = np.broadcast_to(times, (self.n_output, times.size))
+        self.fourier = FourierLines(sections, positions, parts, model.n_harmonics, period, prior)
+        ramp = np.minimum(np.arange(1, self.height + 1), np.arange(self.height, 0, -1))
+        self.blend = ramp / self.height
+
+    def _sections(self, frames):
+        """Sections of frames, shape (n_section, n_output * height * width)."""
+        rows = self.starts[:, None] + np.arange(self.height)
+        return np.moveaxis(frames[:, rows], 0, 1).reshape(len(self.starts), -1)
+
+    def _blended(self, sections, weights):
+        """Frames from overlapping sections."""
+        shape = (len(self.starts), self.n_output, self.height, self.width)
+        sections = sections.reshape(shape)
+        rows = self.starts[:, None] + np.arange(self.height)
+        scaled = np.moveaxis(sections * weights[:, None].astype("f4"), 0, 1)
+        total = np.zeros((self.n_output, self.n_line, self.width), "f4")
+        norm = np.bincount(rows.ravel(), np.tile(weights, len(rows)))
+        # Sections of the same parity do not share lines, except the last.
+        for chosen in (slice(0, -1, 2), slice(1, -1, 2), slice(-1, None)):
+            total[:, rows[chosen]] += scaled[:, chosen]
+        return self.readout.image(total / norm[:, None].astype("f4"))
+
+    def __call__(self, frame, bad=None, near=None):
+        use = self.use if bad is None else self.use & ~bad
+        values = np.where(use, frame, np.float32(0)).astype("f4", copy=False)
+        lines = self._sections(self.readout.frames(values))
+        fit = self.fourier.evaluate(self.fourier.coefficients(lines), np.empty_like(lines))
+        return self._blended(fit, self.blend)
+
+    @property
+    def variance(self):
+        out = np.empty((len(self.starts), self.n_output * self.height * self.width), "f4")
+        return self._blended(self.fourier.variance(out), self.blend) * np.float32(self.white)
+
+
+class LineOffset(BasisModel):
+    """An offset for each line of a detector: the mean of its usable pixels.
+
+    Parameters
+    ----------
+    by_output : bool
+        Whether each output of a line has an offset of its own.
+    name : str, optional
+        Name of the model in compounds.
+    **parameters : float
+        The value of ``c0``.
+    """
+
+    # Variance of the offset over that of a mean.
+    inefficiency = 1.0
+
+    def __init__(self, by_output=True, *, name=None, **parameters):
+        self.by_output = bool(by_output)
+        super().__init__(1, name=name, **parameters)
+
+    @property
+    def settings(self):
+        """Arguments of the constructor, without parameters."""
+        return {"by_output": self.by_output}
+
+    def basis(self, t):
+        """One, everywhere."""
+        return np.ones((*np.shape(t), 1))
+
+    @staticmethod
+    def statistic(lines, use):
+        """Offset of lines of shape (..., width), and how many pixels it is made of."""
+        return line_means(lines, use)
+
+    def plan(self, readout, use, *, white=np.nan, sample=None):
+        """Plan for frames with this mask; see `NoisePlan`."""
+        return _OffsetPlan(self, readout.along_stripes(), use, white)
+
+
+class LineMedian(LineOffset):
+    """An offset for each line of a detector: the median of its usable pixels.
+
+    Parameters
+    ----------
+    by_output, name, **parameters
+        As for `LineOffset`.
+    """
+
+    inefficiency = np.pi / 2
+
+    @staticmethod
+    def statistic(lines, use):
+        """Offset of lines of shape (..., width), and how many pixels it is made of."""
+        return line_medians(lines, use)
+
+
+class _OffsetPlan(NoisePlan):
+    """One offset for each line, or for each output of it."""
+
+    def __init__(self, model, readout, use, white):
+        super().__init__(readout, use, white)
+        self.model = model
+        n_fast = readout.lines(use).shape[1]
+        self.parts = readout.parts(n_fast)[0] if model.by_output else [slice(None)]
+
+    def __call__(self, frame, bad=None, near=None):
+        lines, used = self._masked(frame, bad)
+        out = np.empty(self.use.shape, "f4")
+        view = self.readout.lines(out)
+        for part in self.parts:
+            view[:, part] = self.model.statistic(lines[:, part], used[:, part])[0][:, None]
+        return out
+
+    @property
+    def variance(self):
+        out = np.empty(self.use.shape, "f4")
+        view, use = self.readout.lines(out), self.readout.lines(self.use)
+        for part in self.parts:
+            number = np.maximum(np.count_nonzero(use[:, part], axis=1), 1)
+            view[:, part] = (self.model.inefficiency * self.white / number)[:, None]
+        return out
