@@ -43,6 +43,9 @@ LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
 RELATIVE_PRIOR, ABSOLUTE_PRIOR = 0.5, 2e-3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
+# Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
+# trial.
+LEAST_MISFIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,8 @@ class SlitModelBuilder:
     def _refined(self, model, coarse):
         """Empirical model fitted to some of the columns, drifting where they ask for it."""
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
-        if not fit.success:
-            return model
+        if not fit.success or not _misfits(fit):
+            return fit.template if fit.success else model
         drifting = with_drifting_shape(fit.template, coarse)
         if drifting is None:
             return fit.template
@@ -322,6 +325,19 @@ def without_leaf(model, name):
     if left is None or right is None:
         return right if left is None else left
     return type(model)(model.op, left, right, name=model.name)
+
+
+def _misfits(fit):
+    """Whether the residuals are larger where the sources are bright than in the sky."""
+    root = np.sqrt(fit.image.weights)
+    model = np.nan_to_num(fit.predict())
+    signal = np.abs(model - np.median(model, axis=0)) * root
+    square = np.where(root > 0, (fit.image.data - model) * root, 0.0) ** 2
+    bright, dark = (root > 0) & (signal > 5), (root > 0) & (signal < 1)
+    if min(np.count_nonzero(bright), np.count_nonzero(dark)) < 100:
+        return False
+    excess = np.mean(square[bright]) / np.mean(square[dark])
+    return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
 
 
 def _faint_sky(fit):

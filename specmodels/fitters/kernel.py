@@ -15,8 +15,8 @@ class KernelSliceFitter(Fitter):
     """Fit the shape of a model to a coadded slice of columns, then its linear parameters to all.
 
     This is the extraction kernel of Horne (1986): right for a rectified trace of constant width,
-    and the fastest. Where the trace is curved or the width varies use `VarProFitter`, which fits all
-    columns at once.
+    and the fastest. Where the trace is curved or the width varies use `VarProFitter`, which fits
+    all columns at once.
 
     Parameters
     ----------

@@ -43,6 +43,11 @@ class FreeParameters:
         self.upper = _column(np.inf if b[1] is None else b[1] for b in bounds)
         self._set_priors(model)
         self._check_ties()
+        self._ties = {k: model.tied[form.names[k]] for k in form.tied}
+        self._position = {name: k for k, name in enumerate(form.names)}
+        self._fixed_slopes = {
+            k: self._slopes(k, self.initial) for k in form.tied if self._only_named(k)
+        }
         self.initial = self.clip(self.initial)
 
     def _set_priors(self, model):
@@ -106,16 +111,21 @@ class FreeParameters:
 
     def _followed(self, k, theta):
         """Value of parameter `k`, which may be tied to one that is tied itself."""
-        tie = self.form.model.tied[self.form.names[k]]
+        tie = self._ties.get(k)
         if not tie:
             if k not in self.free:
                 return self.form.values[k]
             row = theta[self.free.index(k)]
             return row if self.n_system > 1 else row[0]
         if isinstance(tie, TiedTo):
-            value = self._followed(self.form.names.index(tie.name), theta)
+            value = self._followed(self._position[tie.name], theta)
             return tie.factor * value + tie.offset
         return self._called(tie, theta)
+
+    def _only_named(self, k):
+        """Whether a parameter is tied by name only, directly and through others."""
+        tie = self._ties.get(k)
+        return not tie or (isinstance(tie, TiedTo) and self._only_named(self._position[tie.name]))
 
     def _called(self, tie, theta):
         """Value of a tie that is any function of the model."""
@@ -129,17 +139,19 @@ class FreeParameters:
 
     def coupling(self, theta):
         """Derivatives of tied parameters by the free ones: (n_free, n_system) or (n_free, 1)."""
-        return {k: self._slopes(k, theta) for k in self.form.tied}
+        return {
+            k: self._slopes(k, theta) for k in self.form.tied if k not in self._fixed_slopes
+        } | (self._fixed_slopes)
 
     def _slopes(self, k, theta):
-        tie = self.form.model.tied[self.form.names[k]]
+        tie = self._ties.get(k)
         slopes = np.zeros((len(self.free), 1))
         if not tie:
             if k in self.free:
                 slopes[self.free.index(k)] = 1.0
             return slopes
         if isinstance(tie, TiedTo):
-            return tie.factor * self._slopes(self.form.names.index(tie.name), theta)
+            return tie.factor * self._slopes(self._position[tie.name], theta)
         slopes = np.zeros(theta.shape)
         for row in range(len(self.free)):
             step = np.zeros_like(theta)
