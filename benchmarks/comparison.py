@@ -51,7 +51,7 @@ def compare(job, peers, ours, *, repeat):
         ratios = [found[peer.name].cpu / peer.n_units / own_cost for peer in peers]
         is_ours = way in ours
         rows.append({
-            "job": job, "by": way.name, "ms": 1e3 * own.seconds / way.n_units,
+            "job": job, "by": way.name, "units": way.n_units, "ms": 1e3 * own.seconds / way.n_units,
             "ms, processor": 1e3 * own_cost,
             "peer/ours": " / ".join(f"{ratio:.3g}" for ratio in ratios) if is_ours else None,
             "goal": way.goal,
