@@ -155,9 +155,7 @@ class FitResult:
                 f"image: expected the columns fitted, {self.image.x[0]:g} to {self.image.x[-1]:g}, "
                 f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
             )
-        return np.broadcast_to(
-            self.form.value(list(self.values), self._inputs(image)), image.shape
-        )
+        return np.broadcast_to(self.form.value(list(self.values), self._inputs(image)), image.shape)
 
     def residual(self, image=None):
         """Data minus model, shape of the image."""

@@ -6,16 +6,18 @@ Pereyra 1973, SIAM J. Numer. Anal. 10, 413; the Jacobian is that of Kaufman 1975
 pixels are visited in chunks of columns, so that memory does not grow with the image.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..models.linear import Outer
 from ..numerics import NormalEquations
+from .separable import separable_sums
 
 __all__ = ["Pass", "Problem"]
 
 CHUNK_BYTES = 2_000_000
-STEP = 1e-6
+SUMS = ("gradient", "information", "response")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,9 +90,13 @@ class Problem:
 
     def chunks(self, n_images):
         """Slices of columns such that `n_images` images of them fit the cache."""
-        width = max(16, int(CHUNK_BYTES / (8 * self.image.shape[0] * max(n_images, 1))))
+        width = self.chunk_width(n_images)
         for start in range(0, self.n_columns, width):
             yield slice(start, min(start + width, self.n_columns))
+
+    def chunk_width(self, n_images):
+        """Number of columns such that `n_images` images of them fit the cache."""
+        return max(16, int(CHUNK_BYTES / (8 * self.image.shape[0] * max(n_images, 1))))
 
     def pixels(self, chunk):
         """Inputs, data and weights of a chunk; data are zero where they have no weight."""
@@ -144,19 +150,32 @@ class Problem:
         """
         if self.batch is None:
             return self._linearise_single(values, free, coupling)
-        passes = []
-        for chunk in self.chunks(2 * len(free) + len(self.form.linear) + 4):
-            inputs, data, weights = self.pixels(chunk)
-            local = self.local(values, chunk)
-            equations, columns, offset = self._equations(local, inputs, data, weights)
-            solved = self._solved(equations, 0.0)
-            residual = _residual(data - offset, columns, solved.particular)
-            slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
-            derivatives = self._derivatives(
-                local, solved.particular, inputs, data.shape, free, slopes
-            )
-            passes.append(_projected(solved, columns, residual, weights, derivatives, self.shared))
+        passes, start = [], 0
+        width = self.chunk_width(2 * len(free) + len(self.form.linear) + 4)
+        while start < self.n_columns:
+            chunk = slice(start, min(start + width, self.n_columns))
+            one, separable = self._linearise_chunk(values, chunk, free, coupling)
+            passes.append(one)
+            start = chunk.stop
+            if separable:  # no images of derivatives, so that the rest needs no chunks
+                width = self.n_columns
         return _joined_passes(passes, self.shared)
+
+    def _linearise_chunk(self, values, chunk, free, coupling):
+        """The pass of a chunk of columns, and whether its images were a column times a row."""
+        inputs, data, weights = self.pixels(chunk)
+        local = self.local(values, chunk)
+        equations, columns, offset = self._equations(local, inputs, data, weights)
+        solved = self._solved(equations, 0.0)
+        slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
+        derivatives = self._derivatives(local, solved.particular, inputs, (free, slopes))
+        if _is_separable(columns, derivatives, slopes):
+            listed, pixels = [derivatives[k] for k in free], (data - offset, weights)
+            sums = separable_sums(solved, columns, listed, pixels, shared=self.shared)
+            return replace(solved, **dict(zip(SUMS, sums, strict=True))), True
+        residual = _residual(data - offset, columns, solved.particular)
+        jacobian = _jacobian(derivatives, data.shape, free, slopes)
+        return _projected(solved, columns, residual, weights, jacobian, self.shared), False
 
     def _linearise_single(self, values, free, coupling):
         """As `linearise` where all pixels share the linear parameters: two passes over them."""
@@ -170,9 +189,8 @@ class Problem:
             residual = _residual(
                 np.where(weights > 0, data - offset, 0), columns, solved.particular
             )
-            jacobian = self._derivatives(
-                local, solved.particular, inputs, data.shape, free, coupling
-            )
+            derivatives = self._derivatives(local, solved.particular, inputs, (free, coupling))
+            jacobian = _jacobian(derivatives, data.shape, free, coupling)
             weighted = jacobian * weights
             gradient = gradient + np.einsum("pyb,yb->p", weighted, residual)
             information = information + np.einsum("pyb,qyb->pq", weighted, jacobian, optimize=True)
@@ -185,20 +203,32 @@ class Problem:
             gradient[:, None], (information - mixed.T @ response)[..., None], response[..., None],
         )  # fmt: skip
 
-    def _derivatives(self, values, linear_values, inputs, shape, free, coupling):
-        """Derivatives of the model by the free parameters, shape (n_free, *shape)."""
-        values = list(values)
+    def _derivatives(self, values, linear_values, inputs, parameters):
+        """Derivatives of the model by the free and the tied parameters, by position."""
+        values, (free, coupling) = list(values), parameters
         for k, value in zip(self.form.linear, linear_values, strict=True):
             values[k] = value
-        wanted = set(free) | set(coupling)
-        derivatives = self.form.derivatives(values, inputs, wanted)
-        jacobian = np.empty((len(free), *shape))
-        for row, k in enumerate(free):
-            jacobian[row] = derivatives[k]
-        for k, slopes in coupling.items():
-            for row in np.flatnonzero(slopes.any(axis=1)):
-                jacobian[row] += slopes[row] * derivatives[k]
-        return jacobian
+        return self.form.derivatives(values, inputs, {*free, *coupling}, separable=True)
+
+
+def _is_separable(columns, derivatives, coupling):
+    """Whether all images are a column of pixels times a row."""
+    return (
+        not coupling
+        and all(column.shape[1] == 1 for column in columns)
+        and all(isinstance(derivative, Outer) for derivative in derivatives.values())
+    )
+
+
+def _jacobian(derivatives, shape, free, coupling):
+    """Derivatives by the free parameters, tied ones followed, shape (n_free, *shape)."""
+    jacobian = np.empty((len(free), *shape))
+    for row, k in enumerate(free):
+        jacobian[row] = derivatives[k]
+    for k, slopes in coupling.items():
+        for row in np.flatnonzero(slopes.any(axis=1)):
+            jacobian[row] += slopes[row] * np.asarray(derivatives[k])
+    return jacobian
 
 
 def _two_dimensional(column, shape):

@@ -13,6 +13,7 @@ __all__ = [
     "BasisModel",
     "LinearForm",
     "LinearParameter",
+    "Outer",
     "TiedTo",
     "design_matrix",
     "linear_parameters",
@@ -70,6 +71,34 @@ class TiedTo:
 
     def __repr__(self):
         return f"TiedTo({self.name!r}, factor={self.factor}, offset={self.offset})"
+
+
+class Outer:
+    """An image that is a column of pixels times a row, kept apart: ``column * row``.
+
+    Parameters
+    ----------
+    column : ndarray, shape (n_pixel, 1)
+        What all columns of the image have in common.
+    row : float or ndarray, shape (n_column,) or (1, n_column)
+        Factor of each column.
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, column, row):
+        self.column, self.row = column, row
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.column * self.row, dtype=dtype)
+
+    def __neg__(self):
+        return Outer(-self.column, self.row)
+
+    def __mul__(self, other):
+        return np.asarray(self) * np.asarray(other)
+
+    __rmul__ = __mul__
 
 
 class BasisModel(FittableModel):
@@ -248,9 +277,14 @@ class LinearForm:
         """
         return self._root.columns(values, inputs)
 
-    def derivatives(self, values, inputs, wanted):
-        """Derivative of the model by each parameter whose position is in `wanted`."""
-        return self._root.derivatives(values, inputs, frozenset(wanted))
+    def derivatives(self, values, inputs, wanted, *, separable=False):
+        """Derivative of the model by each parameter whose position is in `wanted`.
+
+        With `separable` those that are a column of pixels times a row stay `Outer`; without it all
+        are arrays.
+        """
+        found = self._root.derivatives(values, inputs, frozenset(wanted))
+        return found if separable else {k: np.asarray(image) for k, image in found.items()}
 
     def leaves(self):
         """Pairs of the elementary models and the positions of their parameters."""

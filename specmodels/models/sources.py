@@ -8,7 +8,7 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 
-from .linear import BasisModel, LinearParameter, TiedTo
+from .linear import BasisModel, LinearParameter, Outer, TiedTo
 from .profiles import Profile
 from .traces import PolynomialTrace
 
@@ -223,8 +223,7 @@ class Source(FittableModel):
             if n == "flux":
                 result[j] = self.fraction(x, y, values)
             else:
-                outer, inner = out[n]
-                result[j] = outer * (flux * inner)
+                result[j] = _chained(*out[n], flux)
         return result
 
 
@@ -278,6 +277,14 @@ def _renamed(tie, old, new):
     if not isinstance(tie, TiedTo):
         return tie
     return TiedTo(new + tie.name.removeprefix(old), factor=tie.factor, offset=tie.offset)
+
+
+def _chained(outer, inner, flux):
+    """Derivative through the profile times that of trace or width; a column and a row if it can."""
+    row = flux * inner
+    if np.ndim(outer) == 2 and outer.shape[1] == 1 and np.shape(row)[:-1] in ((), (1,)):
+        return Outer(outer, row)
+    return outer * row
 
 
 def _like(parameter, name, prefix=""):

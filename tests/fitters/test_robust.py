@@ -118,7 +118,7 @@ def test_single_system_rejects_too():
 
 
 def test_pixels_masked_before_are_not_counted_as_rejected():
-    _, image, hits = struck(6)
+    _, image, _ = struck(6)
     mask = np.zeros(image.shape, dtype=bool)
     mask[:, :10] = True
     result = CLIP(start(), image.replace(mask=mask))

@@ -319,7 +319,7 @@ class TestConstraints:
         )
         for k in (0, 1):
             getattr(model, f"trace_c0_{k}").fixed = True
-        model.stddev_1.tied = lambda m: m.stddev_0.value ** 2
+        model.stddev_1.tied = lambda m: m.stddev_0.value**2
         pulls, fluxes = [], []
         for seed in range(12):
             result = VarProFitter(shared=shared)(model, observed(clean, seed))
