@@ -1,0 +1,80 @@
+"""Simulated inputs: the same for the same seed, and what the truth says of them is true."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from numpy.testing import assert_allclose, assert_array_equal
+
+from specmodels import SpectralImage
+from specmodels.datasets import make_slit
+
+
+def test_same_seed_gives_the_same_pixels_and_another_seed_others():
+    first, second, other = (make_slit(seed=s)[0].data for s in (3, 3, 4))
+    assert_array_equal(first, second)
+    assert not np.array_equal(first, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("n_sources", [1, 3])
+def test_truth_is_what_the_image_was_drawn_from(n_sources):
+    image, truth = make_slit(n_sources=n_sources, seed=1)
+    assert isinstance(image, SpectralImage)
+    assert image.unit == u.count
+    assert truth.flux.shape == truth.trace.shape == truth.smallest_error.shape
+    assert truth.flux.shape == (n_sources, image.shape[1])
+    total = np.einsum("kx,kyx->yx", truth.flux, truth.profiles) + truth.sky
+    assert_allclose(truth.image, total)
+    good = ~image.mask & ~truth.hits
+    chi2 = np.mean((image.data - truth.image)[good] ** 2 / image.variance[good])
+    assert abs(chi2 - 1) < 5 * np.sqrt(2 / good.sum())
+
+
+def test_profiles_sum_to_one_and_lie_on_the_trace():
+    image, truth = make_slit(seed=2, n_sources=2)
+    rows = np.arange(image.shape[0])[:, None]
+    assert_allclose(truth.profiles.sum(axis=1), 1, atol=1e-3)
+    assert_allclose(np.sum(rows * truth.profiles, axis=1), truth.trace, atol=0.02)
+    assert_allclose(np.diff(truth.trace, axis=0), 5.0)
+
+
+def test_parts_of_the_variance_are_kept_apart():
+    image, truth = make_slit(read_noise=7.0)
+    assert_allclose(image.components["read"], 49.0)
+    assert_allclose(image.components["poisson"], truth.image)
+    assert_allclose(image.variance, 49 + truth.image)
+
+
+def test_brightest_pixel_has_the_signal_to_noise_ratio_asked_for():
+    _, truth = make_slit(snr=50.0, read_noise=5.0, sky=20.0)
+    peak = np.median((truth.flux[0] * truth.profiles[0]).max(axis=0))
+    assert_allclose(peak / np.sqrt(peak + 20 + 25), 50, rtol=0.3)
+
+
+def test_smallest_error_is_that_of_a_fit_with_the_true_profiles():
+    image, truth = make_slit(seed=5, n_sources=2)
+    good = ~image.mask & ~truth.hits
+    for x in (0, 150, 399):
+        matrix = np.column_stack([*truth.profiles[:, :, x], np.ones(image.shape[0])])[good[:, x]]
+        weighted = matrix / image.variance[good[:, x], x, None]
+        covariance = np.linalg.inv(weighted.T @ matrix)
+        assert_allclose(truth.smallest_error[:, x], np.sqrt(np.diag(covariance))[:2])
+
+
+def test_hits_are_unflagged_and_bad_pixels_flagged():
+    image, truth = make_slit(hit_fraction=0.01, bad_fraction=0.02)
+    assert_allclose(truth.hits.mean(), 0.01, rtol=0.4)
+    assert_allclose(image.mask.mean(), 0.02, rtol=0.4)
+    struck = truth.hits & ~image.mask
+    assert struck.any()
+    excess = (image.data - truth.image)[struck] / np.sqrt(image.variance[struck])
+    assert np.median(excess) > 5
+    clean, no_hits = make_slit(hit_fraction=0, bad_fraction=0)
+    assert not clean.mask.any()
+    assert not no_hits.hits.any()
+
+
+def test_shape_and_wavelengths_are_those_asked_for():
+    image, _ = make_slit(shape=(30, 64))
+    assert image.shape == (30, 64)
+    assert image.wavelength_unit == u.um
+    assert (np.diff(image.wavelength) > 0).all()
