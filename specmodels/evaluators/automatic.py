@@ -23,6 +23,7 @@ from ..models import (
     Profile,
     Source,
     TiedTo,
+    UniformSky,
 )
 from ..models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .first_guess import find_sources
@@ -36,6 +37,8 @@ LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
 FAINT_SKY = 3.0
 LARGEST_SKY_DEGREE = 2
+# A sloping sky takes so many rows on either side, so many full widths from the sources.
+LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
@@ -110,7 +113,7 @@ class SlitModelBuilder:
         coarse = _every_nth_column(image)
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
         model = fit.template if _is_sensible(fit, guess, coarse) else with_held_shape(model)
-        model = self._with_sky(model, fit, coarse)
+        model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
             return self._refined(self._empirical(model, image, guess), coarse)
@@ -165,28 +168,29 @@ class SlitModelBuilder:
             return self.width_degree
         return 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
 
-    def _with_sky(self, model, fit, coarse):
-        """Model with the sky that the data ask for: none, a constant or a slope per column.
+    def _with_sky(self, model, fit, coarse, guess):
+        """Model with the sky that the data ask for: one level for all columns, or terms for each.
 
-        A term is kept where it lowers chi-square by more than twice the number of columns (Akaike's
-        criterion). Without sky the model is fitted anew, as wings and sky take each other's light.
+        One level for all serves where a level per column fits no better than it would to noise, so
+        that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
+        than twice the number of columns (Akaike's criterion).
         """
         if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
             return model
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
-        cost = 2 * np.count_nonzero((~cleaned.mask).any(axis=0))
+        n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
         flat = LinearFitter()(model, cleaned)
         if _faint_sky(flat):
-            bare = VarProFitter()(without_leaf(model, "sky"), cleaned)
-            if bare.success and _gain(bare, flat) < cost:
+            bare = VarProFitter()(replace_leaf(model, "sky", UniformSky(name="sky")), cleaned)
+            if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
                 return bare.template
-        if coarse.shape[0] < 3 * LEAST_ROWS_FOR_SKY:
+        if not _has_sky_on_both_sides(coarse, guess):
             return model
         for degree in range(1, LARGEST_SKY_DEGREE + 1):
             sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
             trial = replace_leaf(model, "sky", sky)
             fitted = LinearFitter()(trial, cleaned)
-            if _gain(flat, fitted) < cost:
+            if _gain(flat, fitted) < 2 * n_columns:
                 break
             model, flat = trial, fitted
         return model
@@ -317,16 +321,6 @@ def with_fixed_frame(model, *, degree=0):
     return model
 
 
-def without_leaf(model, name):
-    """Compound without the elementary model called `name`, which must not be all of it."""
-    if not hasattr(model, "op"):
-        return None if model.name == name else model
-    left, right = without_leaf(model.left, name), without_leaf(model.right, name)
-    if left is None or right is None:
-        return right if left is None else left
-    return type(model)(model.op, left, right, name=model.name)
-
-
 def _misfits(fit):
     """Whether the residuals are larger where the sources are bright than in the sky."""
     root = np.sqrt(fit.image.weights)
@@ -338,6 +332,15 @@ def _misfits(fit):
         return False
     excess = np.mean(square[bright]) / np.mean(square[dark])
     return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
+
+
+def _has_sky_on_both_sides(image, guess):
+    """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
+    rows = image.y[(~image.mask).any(axis=1)]
+    reach = SKY_FWHM * guess.fwhm
+    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
+    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
+    return min(below, above) >= LEAST_SKY_ROWS
 
 
 def _faint_sky(fit):

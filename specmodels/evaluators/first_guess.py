@@ -11,7 +11,7 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
-from ..numerics.robust import column_median, column_scatter
+from ..numerics.robust import MAD_TO_SIGMA, column_median, column_scatter
 
 __all__ = ["Guess", "find_sources"]
 
@@ -23,6 +23,8 @@ LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
 KERNELS = (0.6, 1.5)
 LINE_WINDOW = 31
+# Standard deviation of normal numbers over that found from the lower half of them.
+HALF_NORMAL = 1.69
 LARGEST_TRACE_DEGREE = 4
 
 
@@ -349,9 +351,15 @@ def _smoothed(profile, error, usable):
 
 
 def _row_scatter(profile, usable):
-    """Scatter from row to row which noise does not explain: flat-field errors, bars."""
-    values = profile[usable]
-    return 1.4826 * np.median(np.abs(values - np.median(values))) if values.size > 8 else 0.0
+    """Scatter from row to row which noise does not explain: flat-field errors, bars.
+
+    From the darker half of the rows, where sources that fill much of the slit have no part.
+    """
+    values = np.sort(profile[usable])
+    if values.size <= 8:
+        return 0.0
+    dark = values[: (values.size + 1) // 2]
+    return HALF_NORMAL * MAD_TO_SIGMA * np.median(np.abs(dark - np.median(dark)))
 
 
 def _next_peak(residual, candidate, usable, *, first):

@@ -1,7 +1,9 @@
 """What the pixels should be: Fittable astropy models. They know nothing of data or of fitting."""
 
+from .correlated import CorrelatedNoise, FlickerSpectrum
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
+from .flicker import FourierNoise, LineMedian, LineOffset
 from .linear import (
     BasisModel,
     LinearForm,
@@ -20,7 +22,7 @@ from .profiles import (
     VoigtProfile,
 )
 from .psf import EffectivePSF, TabulatedPSF
-from .sources import ColumnPolynomial, Source
+from .sources import ColumnPolynomial, Source, UniformSky
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
 __all__ = [
@@ -28,10 +30,15 @@ __all__ = [
     "BasisModel",
     "BoxProfile",
     "ColumnPolynomial",
+    "CorrelatedNoise",
     "DriftingBSplineProfile",
     "EffectivePSF",
+    "FlickerSpectrum",
+    "FourierNoise",
     "GaussianPrior",
     "GaussianProfile",
+    "LineMedian",
+    "LineOffset",
     "LinearForm",
     "LinearParameter",
     "LorentzProfile",
@@ -43,6 +50,7 @@ __all__ = [
     "TabulatedPSF",
     "TabulatedTrace",
     "TiedTo",
+    "UniformSky",
     "VoigtProfile",
     "design_matrix",
     "linear_parameters",

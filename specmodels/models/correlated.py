@@ -16,10 +16,12 @@ from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_covariance,
 from .flicker import NoisePlan
 from .linear import LinearParameter
 
-__all__ = ["CorrelatedNoise", "FlickerSpectrum"]
+__all__ = ["CorrelatedNoise", "FlickerSpectrum", "variance_left"]
 
 LINES_OF_LAGS = 8
 STRIPE_PASSES = 3
+# A stripe with less of its pixels used tells more of what else is there.
+LEAST_OF_STRIPE = 0.1
 
 
 class FlickerSpectrum(Fittable1DModel):
@@ -157,8 +159,10 @@ class _CorrelatedPlan(NoisePlan):
         if self.readout.stripes == "fast":
             return np.float32(0)
         used, frames = self.grid.frames(self.used), self.grid.frames(series)
-        number = np.maximum(np.count_nonzero(used, axis=1, keepdims=True), 1)
-        mean = np.where(used, frames, 0).sum(axis=1, keepdims=True) / number
+        number = np.count_nonzero(used, axis=1, keepdims=True)
+        total = np.where(used, frames, 0).sum(axis=1, keepdims=True)
+        enough = number > LEAST_OF_STRIPE * used.shape[1]
+        mean = np.divide(total, number, out=np.zeros_like(total), where=enough)
         return self.grid.series(np.broadcast_to(mean, frames.shape).astype("f4"))
 
     def _mean(self, series, used, start=None):
@@ -201,21 +205,37 @@ class _CorrelatedPlan(NoisePlan):
 
     @property
     def variance(self):
-        """Variance of what is left of the noise, from one simulation with this mask.
+        """Variance of what is left of the noise, see `variance_left`."""
+        return variance_left(self, self)
 
-        The squared error of the simulation is averaged over pixels with as much data nearby.
-        """
-        if self.system is None:
-            return np.full(self.use.shape, np.nan, "f4")
-        rng = np.random.default_rng(self.model.seed)
-        noise = self.system.draw(rng)
-        white = rng.standard_normal(noise.shape, dtype="f4") * np.float32(self.system.white**0.5)
-        data = np.where(self.used, noise + white, 0)
-        error = self.grid.frames(self._noise(data, self.used) - noise)
-        used = self.grid.frames(self.used)
-        error = error - error[used].mean()
-        nearby = self.grid.frames(self.system.mean(self.used.astype("f4")))
-        return self.readout.image(_averaged_by(nearby, error**2))
+
+def variance_left(plan, correlated):
+    """Variance of what a plan leaves of correlated noise, from one simulation with its mask.
+
+    The squared error of the simulation is averaged over pixels with as much data nearby.
+
+    Parameters
+    ----------
+    plan : `~specmodels.models.flicker.NoisePlan`
+        Any plan.
+    correlated : plan of a `CorrelatedNoise`
+        For the same mask; it knows the spectra.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_y, n_x)
+        NaN where no correlated noise is known of.
+    """
+    system, grid, readout = correlated.system, correlated.grid, correlated.readout
+    if system is None:
+        return np.full(plan.use.shape, np.nan, "f4")
+    rng = np.random.default_rng(correlated.model.seed)
+    noise = readout.image(grid.frames(system.draw(rng)))
+    white = rng.standard_normal(noise.shape, dtype="f4") * np.float32(system.white**0.5)
+    error = plan(np.where(plan.use, noise + white, 0)) - noise
+    error -= error[plan.use].mean()
+    nearby = readout.image(grid.frames(system.mean(correlated.used.astype("f4"))))
+    return _averaged_by(nearby, error**2)
 
 
 def _averaged_by(key, values, n_bin=40):

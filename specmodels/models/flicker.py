@@ -50,6 +50,11 @@ class NoisePlan:
         values = np.where(use, frame, np.float32(0)).astype("f4", copy=False)
         return self.readout.lines(values), self.readout.lines(use)
 
+    @staticmethod
+    def _level(lines, use):
+        """Mean of the used pixels: no noise model can tell it from the background."""
+        return np.float32(lines.sum(dtype=float) / max(np.count_nonzero(use), 1))
+
 
 class FourierNoise(BasisModel):
     r"""Flicker noise along a line: an offset for each output, and cosines and sines they share.
@@ -142,14 +147,15 @@ class _FourierPlan(NoisePlan):
         lines, used = self._masked(frame, bad)
         out = np.empty(self.use.shape, "f4")
         view = self.readout.lines(out)
-        self.fourier.evaluate(self.fourier.coefficients(lines), view)
+        level = self._level(lines, used)
+        self.fourier.evaluate(self.fourier.coefficients(lines, level), view)
         if bad is None:
             return out
         # Pixels bad in this frame only are filled with the first fit; what they weigh is small.
         extra = self.readout.lines(self.use) & ~used
         if extra.any():
-            filled = np.where(extra, view, lines)
-            self.fourier.evaluate(self.fourier.coefficients(filled), view)
+            filled = np.where(extra, view + level, lines)
+            self.fourier.evaluate(self.fourier.coefficients(filled, level), view)
         return out
 
     @property
@@ -203,7 +209,8 @@ class _SectionPlan(NoisePlan):
         use = self.use if bad is None else self.use & ~bad
         values = np.where(use, frame, np.float32(0)).astype("f4", copy=False)
         lines = self._sections(self.readout.frames(values))
-        fit = self.fourier.evaluate(self.fourier.coefficients(lines), np.empty_like(lines))
+        coefficients = self.fourier.coefficients(lines, self._level(values, use))
+        fit = self.fourier.evaluate(coefficients, np.empty_like(lines))
         return self._blended(fit, self.blend)
 
     @property
@@ -280,9 +287,10 @@ class _OffsetPlan(NoisePlan):
     def __call__(self, frame, bad=None, near=None):
         lines, used = self._masked(frame, bad)
         out = np.empty(self.use.shape, "f4")
-        view = self.readout.lines(out)
+        view, level = self.readout.lines(out), self._level(lines, used)
         for part in self.parts:
-            view[:, part] = self.model.statistic(lines[:, part], used[:, part])[0][:, None]
+            offset, number = self.model.statistic(lines[:, part], used[:, part])
+            view[:, part] = np.where(number > 0, offset - level, 0)[:, None]
         return out
 
     @property

@@ -12,7 +12,7 @@ from .linear import BasisModel, LinearParameter, Outer, TiedTo
 from .profiles import Profile
 from .traces import PolynomialTrace
 
-__all__ = ["ColumnPolynomial", "Source"]
+__all__ = ["ColumnPolynomial", "Source", "UniformSky"]
 
 # A smaller fraction of the light is none: where all good pixels get less, a flux is undetermined.
 LEAST_FRACTION = 1e-13
@@ -225,6 +225,30 @@ class Source(FittableModel):
             else:
                 result[j] = _chained(*out[n], flux)
         return result
+
+
+class UniformSky(FittableModel):
+    """A level that is the same in all pixels: what a subtraction of the sky may have left.
+
+    Its level is no linear parameter, so that fitters which solve those per column find one for all
+    columns; where each column has its own sky, use `ColumnPolynomial`.
+    """
+
+    n_inputs = 2
+    n_outputs = 1
+    linear = False
+
+    level = Parameter(default=0.0, description="light in each pixel")
+
+    @staticmethod
+    def evaluate(x, y, level):
+        """Light in each pixel."""
+        return level + np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
+
+    @staticmethod
+    def fit_deriv(x, y, level):
+        """Derivative by the level: one."""
+        return [np.ones(np.broadcast_shapes(np.shape(x), np.shape(y)))]
 
 
 class ColumnPolynomial(BasisModel):

@@ -138,24 +138,22 @@ class CorrelatedSystem:
         residual = inverse * (known - flat[where]) - self.precision(filled).reshape(-1)[where]
         scale = 1 / (self.diagonal + inverse)
         goal = tolerance * np.sqrt(self.white)
-        change, work = 0.0, np.zeros_like(filled)
+        work = np.zeros_like(filled)
         direction = scale * residual
         power = np.dot(residual, direction)
-        iteration = 0
-        for iteration in range(1, max_iterations + 1):
-            if not power > 0:
-                break
+        changes = []
+        while power > 0 and len(changes) < max_iterations:
             work.reshape(-1)[where] = direction
             product = self.precision(work).reshape(-1)[where] + inverse * direction
             step = power / np.dot(direction, product)
             flat[where] += step * direction
             residual -= step * product
-            change = float(abs(step) * np.sqrt(np.mean(direction**2)))
-            if change < goal:
+            changes.append(float(abs(step) * np.sqrt(np.mean(direction**2))))
+            if changes[-1] < goal:
                 break
             power, last = np.dot(residual, scale * residual), power
             direction = scale * residual + (power / last) * direction
-        return filled, iteration, change
+        return filled, len(changes), changes[-1] if changes else 0.0
 
     def mean(self, filled):
         """Conditional mean of the correlated noise given filled series, (n_output, size)."""

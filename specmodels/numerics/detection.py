@@ -10,6 +10,8 @@ from scipy import ndimage
 __all__ = ["detect_excess", "lower_mode", "robust_location"]
 
 MAD_TO_SIGMA = 1.4826022
+LEAST_SIGMA_OF_PIXELS = 4.0
+MOST_SCORES = 200_000
 
 
 def robust_location(values, *, sigma=3.0, rounds=5, center=np.median):
@@ -74,7 +76,7 @@ def lower_mode(values):
     return float(center), float(MAD_TO_SIGMA * np.median(below))
 
 
-def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=4.0):
+def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=3.5, grow=0.7):
     """Pixels where the mean over a box exceeds its scatter: sources and their wings.
 
     Parameters
@@ -87,7 +89,9 @@ def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=4.0):
         Heights and widths of boxes in pixels, cut to the image. Single pixels are also marked where
         they are too low.
     sigma : float
-        Threshold in standard deviations of the box means.
+        Threshold in standard deviations of the box means; single pixels: at least four.
+    grow : float
+        What stands out is grown by this part of half the box, as means reach beyond light.
 
     Returns
     -------
@@ -100,25 +104,48 @@ def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=4.0):
         good = use & ~found
         if not good.any():
             break
-        score = _box_score(image, good, box)
-        step = tuple(max(1, b // 3) for b in box)
-        cut = tuple(slice(None, None, s) for s in step)
-        middle, scale = lower_mode(score[cut][good[cut]])
-        high = score - middle > sigma * scale
-        if box == (1, 1):
-            high |= score - middle < -sigma * scale
-        found |= _grown(high & use, box)
+        found |= _found_in(image, good, box, sigma, grow)
     return found & use
 
 
-def _box_score(image, good, box):
-    """Mean over a box times the root of the number of good pixels in it."""
-    number = ndimage.uniform_filter(good.astype("f4"), box, mode="constant")
-    mean = ndimage.uniform_filter(np.where(good, image, 0).astype("f4"), box, mode="constant")
-    return np.divide(mean, np.sqrt(number), out=np.zeros_like(mean), where=number > 0.1)
+def _found_in(image, good, box, sigma, grow):
+    """Pixels that stand out in means over one box, which moves by a third of itself."""
+    cell = tuple(max(1, b // 3) for b in box)
+    score, number = _box_scores(image, good, box, cell)
+    known = score[number > 0.1 * number.max()]
+    middle, scale = lower_mode(known[:: max(1, known.size // MOST_SCORES)])
+    if box == (1, 1):
+        high = good & (np.abs(score - middle) > max(sigma, LEAST_SIGMA_OF_PIXELS) * scale)
+    else:
+        high = (score - middle > sigma * scale) & (number > 0)
+    high = _grown(high, [round(grow * b / 2 / c) for b, c in zip(box, cell, strict=True)])
+    for axis, size in enumerate(cell):
+        high = np.repeat(high, size, axis=axis) if size > 1 else high
+    return high[: image.shape[0], : image.shape[1]]
 
 
-def _grown(mask, box):
-    """The mask grown by a third of the box, since its means reach beyond the light."""
-    size = tuple(2 * (b // 6) + 1 for b in box)
+def _box_scores(image, good, box, cell):
+    """Sum over a box about each cell over the root of its good pixels, and their number."""
+    total = _cell_sums(np.where(good, image, np.float32(0)), cell)
+    number = _cell_sums(good.astype("f4"), cell)
+    size = tuple(max(1, round(b / c)) for b, c in zip(box, cell, strict=True))
+    if max(size) > 1:
+        area = size[0] * size[1]
+        total, number = (
+            area * ndimage.uniform_filter(a, size, mode="constant") for a in (total, number)
+        )
+    score = np.divide(total, np.sqrt(number), out=np.zeros_like(total), where=number > 0.5)
+    return score, np.where(number > 0.5, number, 0)
+
+
+def _cell_sums(image, cell):
+    """Sums over cells of an image, the last ones cut."""
+    for axis, size in enumerate(cell):
+        if size > 1:
+            image = np.add.reduceat(image, np.arange(0, image.shape[axis], size), axis=axis)
+    return image
+
+
+def _grown(mask, radii):
+    size = tuple(2 * radius + 1 for radius in radii)
     return ndimage.maximum_filter(mask, size) if max(size) > 1 and mask.any() else mask

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import fft
 from scipy.optimize import nnls
 
-__all__ = ["PowerLaws", "fit_power_laws", "lag_covariance", "power_law"]
+__all__ = ["PowerLaws", "fit_power_laws", "lag_covariance", "line_spectrum", "power_law"]
 
-EXPONENTS = np.arange(0.5, 2.01, 0.1)
+EXPONENTS = np.arange(0.8, 1.81, 0.1)
 
 
 def power_law(frequency, amplitude, exponent):
@@ -85,6 +85,37 @@ def lag_covariance(series, use, max_lag):
                 own_pairs, cross_pairs)  # fmt: skip
 
 
+def line_spectrum(frames, use, overhead=0, n_line=8):
+    """Power spectrum of frames with gaps, averaged over stretches of some lines.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n_output, n_line, width)
+        Zero where not used.
+    use : ndarray of bool, same shape
+        Pixels that count.
+    overhead : int
+        Pixel times between lines.
+    n_line : int
+        Lines in a stretch.
+
+    Returns
+    -------
+    frequency, power : ndarray, shape (n_frequency,)
+        In cycles per pixel time, and in units in which white noise has its variance as power.
+    """
+    n_output, total, width = frames.shape
+    n_line = min(n_line, total)
+    cut = total // n_line * n_line
+    shape = (n_output * cut // n_line, n_line, width)
+    padded = np.zeros((shape[0], n_line, width + overhead), "f4")
+    padded[..., :width] = frames[:, :cut].reshape(shape)
+    spectra = fft.rfft(padded.reshape(shape[0], -1), axis=-1)
+    number = np.count_nonzero(use[:, :cut])
+    power = np.sum(spectra.real**2 + spectra.imag**2, axis=0) / max(number, 1)
+    return fft.rfftfreq(n_line * (width + overhead)), power
+
+
 def _powers(series, size, max_lag):
     """Sums of products within and between series, at lags up to `max_lag`."""
     total, power = 0, 0
@@ -117,7 +148,7 @@ def fit_power_laws(own, cross, own_pairs, cross_pairs, frequency):
     common = (0.0, 1.0)
     rest, pairs = own, own_pairs
     if cross_pairs.any():
-        (amplitude, _), exponent = _best_fit(cross, cross_pairs, frequency, ["plain"])
+        (amplitude, *_), exponent = _best_fit(cross, cross_pairs, frequency, ["plain"])
         common = (float(amplitude), float(exponent))
         rest = own - np.where(cross_pairs > 0, cross, 0)
     terms = ["plain", "alternating", "white"]
@@ -130,6 +161,8 @@ def fit_power_laws(own, cross, own_pairs, cross_pairs, frequency):
 def _best_fit(covariance, pairs, frequency, terms):
     """Amplitudes (and the constant last) and the exponent that fit best."""
     lags, groups = _lag_groups(covariance, pairs)
+    if lags.size <= len(terms) + 1:
+        return np.zeros(len(terms) + 1), 1.0
     target = _grouped(covariance, pairs, lags, groups)
     weight = np.ones(target.size)
     weight[groups[0]] = 10.0 if 0 in lags else 1.0
@@ -145,8 +178,9 @@ def _best_fit(covariance, pairs, frequency, terms):
 
 
 def _columns(frequency, exponent, terms, n_lag):
-    size = 2 * (frequency.size - 1)
-    plain = fft.irfft(power_law(frequency, 1.0, exponent), size)[:n_lag]
+    """Covariances of each term; frequencies so low that they only add a constant are left out."""
+    size = min(2 * (frequency.size - 1), 2 * fft.next_fast_len(16 * n_lag, real=True))
+    plain = fft.irfft(power_law(fft.rfftfreq(size), 1.0, exponent), size)[:n_lag]
     sign = 1 - 2 * (np.arange(n_lag) % 2)
     known = {"plain": plain, "alternating": sign * plain, "white": (np.arange(n_lag) == 0) * 1.0}
     return [known[term] for term in terms]

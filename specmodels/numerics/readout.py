@@ -33,6 +33,9 @@ class ReadoutOrder:
         Pixel times lost after each line.
     dwell : float
         Time per pixel in seconds.
+    stripes : {"fast", "slow"}
+        Whether offsets are shared by the pixels of a line (1/f noise), or by those of the other
+        direction, over all lines of a frame.
 
     Raises
     ------
@@ -48,8 +51,11 @@ class ReadoutOrder:
     alternating: bool = True
     line_overhead: int = 0
     dwell: float = 1e-5
+    stripes: str = "fast"
 
     def __post_init__(self):
+        if self.stripes not in ("fast", "slow"):
+            raise ValueError(f"stripes: expected 'fast' or 'slow', got {self.stripes!r}")
         if self.fast_axis not in (-1, -2):
             raise ValueError(f"fast_axis: expected -1 or -2, got {self.fast_axis!r}")
         for name in ("fast_direction", "slow_direction"):
@@ -77,6 +83,43 @@ class ReadoutOrder:
     def slow_axis(self):
         """Axis along which lines follow one another."""
         return -3 - self.fast_axis
+
+    @property
+    def stripe_axis(self):
+        """Axis of the image along which stripes run."""
+        return self.fast_axis if self.stripes == "fast" else self.slow_axis
+
+    def along_stripes(self):
+        """The order whose lines are the stripes: itself, or one output across the lines."""
+        if self.stripes == "fast":
+            return self
+        return ReadoutOrder(fast_axis=self.slow_axis, fast_direction=self.slow_direction,
+                            slow_direction=self.fast_direction)  # fmt: skip
+
+    def lines(self, image):
+        """The image with one line per row, pixels in the order of their index: a view."""
+        return image.T if self.fast_axis == -2 else image
+
+    def parts(self, n_fast):
+        """Pixels of a line that belong together, and the time of each within its line.
+
+        Parameters
+        ----------
+        n_fast : int
+            Pixels of a line, of all outputs.
+
+        Returns
+        -------
+        parts : list of slice
+            One for each output, in the order of the index.
+        positions : ndarray of int, shape (n_output, width)
+            Pixel times since the start of the line.
+        """
+        n_output, _, width = self.frame_shape((1, n_fast) if self.fast_axis == -1 else (n_fast, 1))
+        times = np.broadcast_to(np.arange(width), (n_output, 1, width))
+        times = self.lines(self.image(times))[0]
+        parts = [self._part(k, width) for k in range(n_output)]
+        return parts, np.stack([times[part] for part in parts])
 
     def frame_shape(self, shape):
         """Shape (n_output, n_line, width) of an image of this shape in readout order.

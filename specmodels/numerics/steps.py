@@ -4,6 +4,8 @@ Any slow curve is a sum of smooth steps. Noise with a power of ``a / k + b`` in 
 is estimated from the series itself, and tells what is significant.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from scipy import fft, optimize
 
@@ -33,7 +35,7 @@ def mode_variance(modes, first=40):
     k = np.maximum(np.arange(modes.size), 1)
     first = min(first, modes.size // 4)
     edges = np.unique(np.geomspace(max(first, 1), modes.size, 9).astype(int))
-    bands = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    bands = [slice(a, b) for a, b in pairwise(edges)]
     power = np.array([np.median(modes[band] ** 2) / 0.4549 for band in bands])
     number = np.array([band.stop - band.start for band in bands])
     design = np.array([[np.mean(1 / k[band]), 1.0] for band in bands])

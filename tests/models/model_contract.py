@@ -14,6 +14,7 @@ from astropy.modeling import models
 import specmodels.models
 from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
+from specmodels.models.flicker import FourierNoise, LineMedian, LineOffset
 from specmodels.models.linear import BasisModel
 from specmodels.models.profiles import (
     BoxProfile,
@@ -25,10 +26,10 @@ from specmodels.models.profiles import (
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.settings import constructor_settings
-from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
-BASES = (Profile, BasisModel, Source)
+BASES = (Profile, BasisModel, Source, UniformSky)
 ABSTRACT = {Profile, BasisModel}
 
 ROWS = np.arange(41.0)
@@ -114,6 +115,12 @@ def examples():
         "tabulated trace": Example(
             lambda: TabulatedTrace([0, 50, 100], [20, 25, 22], c0=0.5, fixed={"c0": False}), columns
         ),
+        "Fourier noise": Example(
+            lambda: FourierNoise(n_harmonics=2, period=60.0, c0=1.0, c1=0.5, c3=-0.3), rows
+        ),
+        "line offset": Example(lambda: LineOffset(c0=2.0), rows),
+        "line median": Example(lambda: LineMedian(by_output=False, c0=2.0), rows),
+        "uniform sky": Example(lambda: UniformSky(2.5), PIXELS),
         "sky": Example(lambda: ColumnPolynomial(2, limits=(0, 40), c0=2.0, c1=0.5, c2=-1), PIXELS),
         "source": Example(lambda: _source(MoffatProfile(gamma=2, alpha=3.5)), PIXELS, rtol=1e-4),
         "source of changing width": Example(

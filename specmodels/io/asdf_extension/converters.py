@@ -19,7 +19,11 @@ __all__ = ["ModelConverter", "TieConverter", "extension", "register_model"]
 MANIFEST = "manifests/specmodels-1.0.0.yaml"
 TAGS = "asdf://specmodels.readthedocs.io/tags"
 MODEL_TYPES = [
+    "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
+    "specmodels.models.flicker.FourierNoise",
+    "specmodels.models.flicker.LineMedian",
+    "specmodels.models.flicker.LineOffset",
     "specmodels.models.profiles.BoxProfile",
     "specmodels.models.profiles.GaussianProfile",
     "specmodels.models.profiles.LorentzProfile",
@@ -29,6 +33,7 @@ MODEL_TYPES = [
     "specmodels.models.psf.TabulatedPSF",
     "specmodels.models.sources.ColumnPolynomial",
     "specmodels.models.sources.Source",
+    "specmodels.models.sources.UniformSky",
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
     "specmodels.models.traces.TabulatedTrace",

@@ -1,0 +1,181 @@
+"""Backgrounds of detector frames as objects: called with a frame, they return its background.
+
+What a background takes is given back after flicker noise has been removed. Those with
+``per_frame = False`` are found once, from the draft rate, and serve all groups.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..numerics.lines import line_medians, median
+from ..numerics.steps import fit_steps
+
+__all__ = [
+    "Background",
+    "GivenBackground",
+    "MedianBackground",
+    "MeshBackground",
+    "NoBackground",
+    "SmoothBackground",
+]
+
+
+class Background(ABC):
+    """Base of backgrounds: a subclass *must* define ``__call__(frame, use, ramp)``.
+
+    It *may* set ``per_frame``: whether each frame has a background of its own.
+    """
+
+    per_frame = True
+
+    @abstractmethod
+    def __call__(self, frame, use, ramp):
+        """Background of a frame.
+
+        Parameters
+        ----------
+        frame : ndarray, shape (n_y, n_x)
+            Finite where used.
+        use : ndarray of bool, same shape
+            Pixels without light of sources.
+        ramp : `~specmodels.ramp.Ramp`
+            What the frame is of: tells along which axes stripes run and light is dispersed.
+
+        Returns
+        -------
+        float or ndarray, broadcast shape (n_y, n_x)
+        """
+
+
+@dataclass(frozen=True)
+class NoBackground(Background):
+    """No background: all that is left in the frame counts as noise."""
+
+    def __call__(self, frame, use, ramp):
+        return np.float32(0)
+
+
+@dataclass(frozen=True)
+class MedianBackground(Background):
+    """The median of the usable pixels."""
+
+    def __call__(self, frame, use, ramp):
+        return np.float32(median(frame[use]))
+
+
+@dataclass(frozen=True)
+class MeshBackground(Background):
+    """A coarse mesh of medians, interpolated: `photutils.background.Background2D`.
+
+    Parameters
+    ----------
+    box : tuple of int
+        Height and width of a cell, in pixels.
+    sigma : float
+        Clipping threshold within a cell.
+    """
+
+    box: tuple = (32, 32)
+    sigma: float = 3.0
+
+    def __call__(self, frame, use, ramp):
+        from astropy.stats import SigmaClip
+        from photutils.background import Background2D, MedianBackground
+
+        box = tuple(min(b, n) for b, n in zip(self.box, frame.shape, strict=True))
+        mesh = Background2D(
+            np.where(use, frame, 0), box, mask=~use, filter_size=5, exclude_percentile=90,
+            sigma_clip=SigmaClip(sigma=self.sigma), bkg_estimator=MedianBackground(),
+        )  # fmt: skip
+        return mesh.background.astype("f4")
+
+
+@dataclass(frozen=True)
+class GivenBackground(Background):
+    """A known shape, such as a template of the zodiacal light, scaled to the usable pixels.
+
+    Parameters
+    ----------
+    shape : ndarray, shape (n_y, n_x)
+        The template.
+    scaled : bool
+        Whether its amplitude is fitted; else it is taken as it is.
+    """
+
+    shape: np.ndarray
+    scaled: bool = True
+    per_frame = False
+
+    def __call__(self, frame, use, ramp):
+        shape = np.asarray(self.shape, dtype="f4")
+        if shape.shape != frame.shape:
+            raise ValueError(f"shape: expected {frame.shape}, got {shape.shape}")
+        if not self.scaled:
+            return shape
+        good = use & np.isfinite(shape)
+        x, y = shape[good], frame[good]
+        x, y = x - x.mean(), y - y.mean()
+        power = np.dot(x, x)
+        return shape * np.float32(np.dot(x, y) / power if power > 0 else 1.0)
+
+
+@dataclass(frozen=True)
+class SmoothBackground(Background):
+    """A level and those smooth steps from line to line that flicker noise cannot make.
+
+    Flicker noise itself has slow parts, so that a smooth fit would take noise for background and a
+    line-by-line one background for noise. Steps are searched for with the noise's own spectrum and
+    taken only where significant (see `specmodels.numerics.steps.fit_steps`).
+
+    Parameters
+    ----------
+    sigma : float
+        Significance of a step.
+    max_steps : int
+        Most steps.
+    degree : int
+        Of a polynomial along the stripes, for images of the sky; where light is dispersed, it would
+        take traces for background.
+    """
+
+    sigma: float = 5.0
+    max_steps: int = 8
+    degree: int = 2
+    per_frame = False
+
+    def __call__(self, frame, use, ramp):
+        if not use.any():
+            return np.float32(0)
+        order = ramp.readout.along_stripes()
+        level = np.float32(median(frame[use]))
+        values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
+        lines, used = order.lines(values), order.lines(use)
+        curve = (self._curve(lines, used) + level).astype("f4")[:, None]
+        if ramp.dispersion_axis is None and self.degree > 0:
+            curve = curve + _slopes(lines - (curve - level), used, self.degree).astype("f4")
+        total = order.lines(curve)
+        rest = frame - total
+        return np.broadcast_to(total + np.float32(np.mean(rest[use])), frame.shape)
+
+    def _curve(self, lines, used):
+        """Significant part of the medians of lines, zero on average."""
+        medians, number = line_medians(lines, used)
+        known = number > min(8, lines.shape[1] // 4)
+        curve, _ = fit_steps(medians.astype(float), known, sigma=self.sigma,
+                             max_steps=self.max_steps)  # fmt: skip
+        return curve - np.mean(curve[known]) if known.any() else curve
+
+
+def _slopes(lines, used, degree):
+    """Polynomial that all lines share, besides an offset for each; shape (width,)."""
+    x = np.linspace(-1, 1, lines.shape[1])
+    terms = np.polynomial.legendre.legvander(x, degree)[:, 1:].astype("f4")
+    weights = used.astype("f4")
+    number = np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    data = np.where(used, lines, np.float32(0))
+    means = (weights @ terms) / number
+    matrix = terms.T @ (weights.sum(axis=0)[:, None] * terms) - (means * number).T @ means
+    vector = (data @ terms).sum(axis=0) - means.T @ data.sum(axis=1)
+    return terms @ np.linalg.lstsq(matrix, vector, rcond=1e-6)[0]

@@ -1,0 +1,274 @@
+"""Flicker noise: what is left of dark pixels shows the noise, which is fitted and subtracted.
+
+Images, integrations and ramps alike; groups are cleaned by their differences. What depends on the
+mask only (normal matrices, spectra, variances) is made once for all frames.
+"""
+
+import warnings
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+from scipy import ndimage
+
+from ..io.ramps import read_ramp
+from ..models.correlated import CorrelatedNoise, variance_left
+from ..numerics.detection import robust_location
+from .backgrounds import Background, SmoothBackground
+from .base import Evaluator
+from .flicker_result import FlickerResult
+from .scene_mask import DetectedMask, GivenMask, MaskStrategy, SceneMask
+
+__all__ = ["FlickerNoiseSubtraction"]
+
+WING_SIGMA, WING_REACH = 3.0, 10
+
+
+class FlickerNoiseSubtraction(Evaluator):
+    """Fit and subtract flicker (1/f) noise of images, integrations or ramps.
+
+    Parameters
+    ----------
+    noise_model : object, optional
+        `~specmodels.models.CorrelatedNoise` (default), `~specmodels.models.FourierNoise`,
+        `~specmodels.models.LineMedian` or `~specmodels.models.LineOffset`, or whatever has a method
+        ``plan`` as they do.
+    background : `~specmodels.evaluators.backgrounds.Background`, optional
+        Fitted first and restored afterwards; default: `SmoothBackground`.
+    mask : MaskStrategy or array_like of bool, optional
+        How the pixels without light are found; default: `DetectedMask`. An array marks sources by
+        True.
+    flat : array_like, shape (n_y, n_x), optional
+        Divided out before the fit, and restored; its holes are filled with one.
+    per_integration : bool
+        Whether each integration of a ramp or cube has a mask of its own.
+
+    Raises
+    ------
+    TypeError
+        If a setting is of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import specmodels as sm
+    >>> rng = np.random.default_rng(1)
+    >>> image = rng.normal(5, 1, (64, 256)) + rng.normal(0, 1, (64, 1))
+    >>> result = sm.FlickerNoiseSubtraction(sm.LineMedian(by_output=False))(image)
+    >>> bool(result.cleaned.mean(axis=1).std() < 0.3)
+    True
+    """
+
+    def __init__(
+        self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False
+    ):
+        super().__init__()
+        self.noise_model = CorrelatedNoise() if noise_model is None else noise_model
+        self.background = SmoothBackground() if background is None else background
+        if mask is None:
+            mask = DetectedMask(background=self.background)
+        self.mask = mask if isinstance(mask, MaskStrategy) else GivenMask(np.asarray(mask))
+        self.flat = None if flat is None else _filled(flat)
+        self.per_integration = bool(per_integration)
+        if not hasattr(noise_model, "plan") and noise_model is not None:
+            raise TypeError(f"noise_model: expected a noise model with a plan, got {noise_model!r}")
+        if not isinstance(self.background, Background):
+            raise TypeError(f"background: expected a Background, got {self.background!r}")
+
+    def __call__(self, data):
+        """Clean anything that `~specmodels.io.ramps.read_ramp` understands."""
+        ramp = read_ramp(data)
+        if self.flat is not None and self.flat.shape != ramp.shape:
+            raise ValueError(f"flat: expected shape {ramp.shape}, got {self.flat.shape}")
+        return self.evaluate(None, ramp)
+
+    def integrations(self, data):
+        """Clean one integration after the other, so that none but one is in memory.
+
+        Yields
+        ------
+        FlickerResult
+            Of each integration, as an image or as a ramp with one integration.
+        """
+        ramp = read_ramp(data)
+        scene = None if self.per_integration else self.scene(ramp)
+        for i in range(ramp.n_integrations):
+            own = self.scene(ramp, i) if scene is None else scene
+            cleaned = np.empty(ramp.integration(i).shape, _float_type(ramp.data))
+            self._clean(ramp, i, own, cleaned)
+            yield FlickerResult(ramp, cleaned, (own,), integration=i)
+
+    def evaluate(self, fit, exposure):
+        """Clean a `~specmodels.ramp.Ramp`."""
+        ramp = exposure
+        out = np.empty(ramp.data.shape, _float_type(ramp.data))
+        scenes, levels = [], []
+        for i in range(ramp.n_integrations):
+            if self.per_integration or not scenes:
+                scenes.append(self.scene(ramp, i if self.per_integration else None))
+            own = out if out.ndim == 2 else out[i]
+            levels.append(self._clean(ramp, i, scenes[-1], own))
+        return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels))
+
+    def scene(self, ramp, i=None):
+        """Mask, background and plan from the draft rate of one integration, or of all."""
+        rate = self._flattened(_draft_rate(ramp, i))
+        mask = self.mask(rate, ramp)
+        rate = np.asarray(rate, dtype="f4")
+        scene = _Scene(mask, ramp, self.noise_model, rate).prepared(self.background)
+        refined = self.mask.refined(mask, np.where(mask.use, scene.left, 0), ramp)
+        if refined is not mask:
+            scene = replace(scene, mask=refined, near=scene.noise).prepared(self.background)
+        for _ in range(self.mask.wings if mask.use.any() else 0):
+            scene = replace(scene, wings=scene.faint_light(), near=scene.noise)
+        return scene
+
+    def _flattened(self, frame):
+        return frame if self.flat is None else frame / self.flat
+
+    def _clean(self, ramp, i, scene, out):
+        """Write the cleaned integration into `out`; return the background's level in each frame."""
+        frames = ramp.integration(i)
+        if ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1):
+            np.subtract(frames, self._restored(scene.noise), out=out)
+            return [scene.level]
+        if ramp.kind == "integrations":
+            noise, level = self._frame_noise(frames, scene, None)
+            np.subtract(frames, noise, out=out)
+            return [level]
+        bad = ramp.differences_bad(i)
+        total, levels = 0, []
+        out[0] = frames[0]
+        for g in range(1, len(frames)):
+            difference = np.subtract(frames[g], frames[g - 1], dtype=out.dtype)
+            noise, level = self._frame_noise(difference, scene, None if bad is None else bad[g - 1])
+            total = total + noise
+            np.subtract(frames[g], total, out=out[g])
+            levels.append(level)
+        return levels
+
+    def _frame_noise(self, frame, scene, bad):
+        """Noise of one frame with the mask of a scene, and the level of its background."""
+        use = scene.mask.use if bad is None else scene.mask.use & ~bad
+        frame = self._flattened(frame)
+        background = scene.background
+        if self.background.per_frame:
+            background = self.background(np.where(use, frame, 0), use, scene.ramp)
+        left = np.where(use, frame - background - scene.wings, 0)
+        return self._restored(scene.frame_plan(left)(left, bad)), float(np.mean(background))
+
+    def _restored(self, noise):
+        return noise if self.flat is None else noise * self.flat
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What is known of a detector besides the noise of a frame: mask, background, faint light."""
+
+    mask: SceneMask
+    ramp: object
+    model: object
+    rate: np.ndarray
+    background: object = np.float32(0)
+    wings: object = np.float32(0)
+    plan: object = None
+    near: np.ndarray | None = None
+
+    def prepared(self, background):
+        """The scene with background and plan for its mask."""
+        found = background(self.rate, self.mask.use, self.ramp)
+        scene = replace(self, background=found)
+        return replace(scene, plan=scene.make_plan(scene.signal))
+
+    @property
+    def use(self):
+        """Pixels without light."""
+        return self.mask.use
+
+    @property
+    def level(self):
+        """Mean background."""
+        return float(np.mean(self.background))
+
+    @property
+    def signal(self):
+        """The rate without background and faint light, zero where not used."""
+        return np.where(self.use, self.rate - self.background - self.wings, 0).astype("f4")
+
+    def make_plan(self, sample):
+        """Plan of the noise of frames with noise like that of the sample."""
+        white = _white_variance(self.ramp.readout, sample, self.use)
+        return self.model.plan(self.ramp.readout, self.use, white=white, sample=sample)
+
+    def frame_plan(self, sample):
+        """Plan of the noise of single frames, made for the first one."""
+        if "_frame_plan" not in self.__dict__:
+            self.__dict__["_frame_plan"] = self.make_plan(sample)
+            self.__dict__["_sample"] = sample
+        return self.__dict__["_frame_plan"]
+
+    @cached_property
+    def noise(self):
+        """Noise of the rate."""
+        return self.plan(self.signal, near=self.near)
+
+    @property
+    def variance(self):
+        """Variance of what is left of the noise of a frame."""
+        plan = self.__dict__.get("_frame_plan", self.plan)
+        if hasattr(plan, "system") or self.ramp.readout.stripes == "slow":
+            return plan.variance
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            correlated = CorrelatedNoise().plan(
+                self.ramp.readout, self.use, sample=self.__dict__.get("_sample", self.signal)
+            )
+        return plan.variance if correlated.system is None else variance_left(plan, correlated)
+
+    @property
+    def left(self):
+        """What is left of the rate without background, faint light and noise."""
+        return self.rate - self.background - self.wings - self.noise
+
+    def faint_light(self):
+        """Faint light near masked pixels: what is left there, smoothed, with that known before."""
+        hidden = ~self.use & ~self.ramp.bad
+        near = ndimage.maximum_filter(hidden, 2 * WING_REACH + 1)
+        if not near.any():
+            return self.wings
+        weight = ndimage.gaussian_filter(self.use.astype("f4"), WING_SIGMA, truncate=2.5)
+        left = np.where(self.use, self.left + self.wings, 0).astype("f4")
+        smooth = ndimage.gaussian_filter(left, WING_SIGMA, truncate=2.5)
+        return np.where(near, smooth / np.maximum(weight, 0.05), np.float32(0))
+
+
+def _draft_rate(ramp, i):
+    """Image, mean of images, or slope of the groups; of one integration or the mean of all."""
+    rates = [ramp.draft_rate(k) if ramp.kind == "ramp" else ramp.integration(k)
+             for k in (range(ramp.n_integrations) if i is None else [i])]  # fmt: skip
+    if len(rates) == 1:
+        return rates[0]
+    total, number = 0, 0
+    for rate in rates:
+        good = np.isfinite(rate)
+        total, number = total + np.where(good, rate, 0), number + good
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def _white_variance(readout, sample, use):
+    """Variance of what differs from pixel to pixel, robustly, from at most 256 lines."""
+    lines, used = readout.lines(sample), readout.lines(use)
+    step = max(1, len(lines) // 256)
+    change = np.diff(lines[::step], axis=1)[used[::step, 1:] & used[::step, :-1]]
+    return float(0.5 * robust_location(change)[1] ** 2)
+
+
+def _float_type(array):
+    return np.dtype("f8") if array.dtype.itemsize > 4 else np.dtype("f4")
+
+
+def _filled(flat):
+    flat = np.array(flat, dtype="f4")
+    flat[~(np.isfinite(flat) & (flat > 0))] = 1
+    return flat

@@ -1,0 +1,43 @@
+"""Figure of a flicker-noise subtraction. Matplotlib is imported when it is drawn."""
+
+import numpy as np
+
+__all__ = ["plot_flicker"]
+
+
+def plot_flicker(result, figure=None):
+    """Draw the draft rate before and after, the noise, the mask and the power spectra.
+
+    Parameters
+    ----------
+    result : `~specmodels.evaluators.FlickerResult`
+    figure : `~matplotlib.figure.Figure`, optional
+        Default: a new one.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    import matplotlib.pyplot as plt
+
+    figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
+    scene = result.scenes[0]
+    panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
+    frames = {"before": scene.rate, "after": scene.rate - scene.noise, "noise": scene.noise}
+    shown = scene.rate[scene.use] if scene.use.any() else np.zeros(1)
+    low, high = np.percentile(shown, [1, 99])
+    for name, frame in frames.items():
+        middle = 0 if name == "noise" else (low + high) / 2
+        half = max((high - low) / 2, np.finfo(float).tiny)
+        panels[name].imshow(frame, vmin=middle - half, vmax=middle + half, origin="lower",
+                            aspect="auto", cmap="gray")  # fmt: skip
+        panels[name].set_title(name)
+    panels["mask"].imshow(scene.use, origin="lower", aspect="auto", cmap="gray")
+    panels["mask"].set_title("pixels used (white)")
+    for name, spectrum in result.spectra.items():
+        positive = slice(1, None)
+        panels["power"].loglog(spectrum.spectral_axis[positive].value,
+                               spectrum.flux[positive].value, label=name)  # fmt: skip
+    panels["power"].set(xlabel="frequency (Hz)", ylabel="power")
+    panels["power"].legend()
+    return figure

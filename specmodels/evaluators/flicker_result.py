@@ -1,0 +1,137 @@
+"""What flicker-noise subtraction returns: cleaned frames and all that was taken from them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+
+from ..io.ramps import like_source
+from ..numerics.noise_spectrum import line_spectrum
+
+__all__ = ["FlickerResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FlickerResult:
+    """Cleaned frames, with the noise, the background and the mask.
+
+    Attributes
+    ----------
+    ramp : `~specmodels.ramp.Ramp`
+        What was cleaned; never changed.
+    cleaned : ndarray
+        In the shape of the data; of one integration where `integration` is given.
+    scenes : tuple
+        Mask, background and plan of all integrations, or of each.
+    levels : ndarray, optional
+        Mean background of each frame or difference of groups.
+    integration : int, optional
+        The integration that was cleaned, if one only.
+    """
+
+    ramp: object
+    cleaned: np.ndarray
+    scenes: tuple
+    levels: np.ndarray | None = None
+    integration: int | None = None
+
+    def __repr__(self):
+        used = np.mean([scene.use.mean() for scene in self.scenes])
+        return f"<FlickerResult: {self.ramp.kind} {self.cleaned.shape}, {used:.1%} of pixels used>"
+
+    @property
+    def data(self):
+        """What was cleaned, shape as `cleaned`."""
+        if self.integration is None:
+            return np.asarray(self.ramp.data)
+        return self.ramp.integration(self.integration)
+
+    @property
+    def noise(self):
+        """The noise that was subtracted, shape as `cleaned`."""
+        return self.data - self.cleaned
+
+    @property
+    def background(self):
+        """Background of the draft rate (faint light near sources included), shape (n_y, n_x).
+
+        With masks of their own, that of the integrations is stacked, shape (n_int, n_y, n_x).
+        """
+        return self._per_scene(lambda s: np.broadcast_to(s.background + s.wings, s.use.shape))
+
+    @property
+    def background_mask(self):
+        """True for pixels that show background and noise only, shape as `background`."""
+        return self._per_scene(lambda scene: scene.use)
+
+    @cached_property
+    def variance(self):
+        """Variance of what is left of the noise in a rate image; of a ramp, in one difference.
+
+        It holds what the noise model cannot describe, as far as the spectra tell that are estimated
+        from the data; where none can be, the error of the model's parameters only.
+        """
+        return self._per_scene(lambda scene: scene.variance)
+
+    def _per_scene(self, function):
+        values = [function(scene) for scene in self.scenes]
+        return values[0] if len(values) == 1 else np.stack(values)
+
+    @cached_property
+    def spectra(self):
+        """Power spectra along time of unmasked pixels, ``before`` and ``after``.
+
+        Returns
+        -------
+        dict of str to `~specutils.Spectrum`
+            Of the draft rate without its background, in units of the variance of white noise.
+        """
+        from specutils import Spectrum
+
+        scene, readout = self.scenes[0], self.ramp.readout
+        before = np.where(scene.use, scene.rate - scene.background - scene.wings, 0)
+        frames = {"before": before, "after": np.where(scene.use, before - scene.noise, 0)}
+        out, use = {}, readout.frames(scene.use)
+        for name, frame in frames.items():
+            frequency, power = line_spectrum(readout.frames(frame), use, readout.line_overhead)
+            axis = frequency / (readout.dwell * u.s)
+            unit = u.dimensionless_unscaled if self.ramp.unit is None else self.ramp.unit**2
+            out[name] = Spectrum(flux=power * unit, spectral_axis=axis.to(u.Hz))
+        return out
+
+    def report(self):
+        """Pixels left out by reason, lines without any, and the spread before and after.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            One row for each scene mask.
+        """
+        return QTable(rows=[self._row(number, scene) for number, scene in enumerate(self.scenes)])
+
+    def _row(self, number, scene):
+        signal = scene.rate - scene.background - scene.wings
+        use = scene.use
+        spread = [float(np.std(v[use])) if use.any() else np.nan
+                  for v in (signal, signal - scene.noise)]  # fmt: skip
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in scene.mask.reasons.items())
+        return {
+            "scene": number, "used": int(use.sum()), "left_out": int((~use).sum()),
+            "reasons": reasons, "lines_without_pixels": scene.plan.n_empty,
+            "background": scene.level, "spread_before": spread[0], "spread_after": spread[1],
+        }  # fmt: skip
+
+    def to_source(self):
+        """The cleaned frames in the kind that came in: datamodel, NDData, Quantity or array.
+
+        The noise model's variance is added to the read-noise variance and to the error of images.
+        """
+        return like_source(self)
+
+    def plot(self, figure=None):
+        """Draw a frame before and after, the noise, the mask and the power spectra."""
+        from .flicker_plot import plot_flicker
+
+        return plot_flicker(self, figure)
