@@ -23,6 +23,7 @@ LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
 KERNELS = (0.6, 1.5)
 LINE_WINDOW = 31
+STRAIGHTENED_AT_ONCE = 256
 # Standard deviation of normal numbers over that found from the lower half of them.
 HALF_NORMAL = 1.69
 LARGEST_TRACE_DEGREE = 4
@@ -266,6 +267,14 @@ def _normalised(light):
 
 def _straightened(data, weights, shape):
     """Image and weights with the trace moved to a constant row, by linear interpolation."""
+    mean, weight = np.empty(data.shape), np.empty(data.shape)
+    for start in range(0, data.shape[1], STRAIGHTENED_AT_ONCE):
+        part = np.s_[:, start : start + STRAIGHTENED_AT_ONCE]
+        mean[part], weight[part] = _straightened_part(data[part], weights[part], shape[part[1]])
+    return mean, weight
+
+
+def _straightened_part(data, weights, shape):
     n_row = len(data)
     rows = np.arange(n_row)[:, None] + shape
     lower = np.clip(np.floor(rows).astype(int), 0, n_row - 1)

@@ -16,7 +16,7 @@ from .separable import separable_sums
 
 __all__ = ["Pass", "Problem"]
 
-CHUNK_BYTES = 2_000_000
+CHUNK_BYTES = 1_500_000
 SUMS = ("gradient", "information", "response")
 
 
@@ -151,7 +151,7 @@ class Problem:
         if self.batch is None:
             return self._linearise_single(values, free, coupling)
         passes, start = [], 0
-        width = self.chunk_width(2 * len(free) + len(self.form.linear) + 4)
+        width = self.chunk_width(2 * len(free) + len(coupling) + len(self.form.linear) + 4)
         while start < self.n_columns:
             chunk = slice(start, min(start + width, self.n_columns))
             one, separable = self._linearise_chunk(values, chunk, free, coupling)
@@ -181,7 +181,7 @@ class Problem:
         """As `linearise` where all pixels share the linear parameters: two passes over them."""
         solved = self.solve(values)
         gradient, information, mixed = 0.0, 0.0, 0.0
-        for chunk in self.chunks(2 * len(free) + len(self.form.linear) + 4):
+        for chunk in self.chunks(2 * len(free) + len(coupling) + len(self.form.linear) + 4):
             inputs, data, weights = self.pixels(chunk)
             local = self.local(values, chunk)
             offset, columns = self.form.columns(local, inputs)

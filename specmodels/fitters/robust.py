@@ -105,15 +105,19 @@ class SigmaClipFitter(Fitter):
     def _threshold(self, result):
         """Threshold of each pixel in standard deviations, from the noise and the model's misfit."""
         image = result.image
-        root = np.sqrt(image.weights)
-        use = root > 0
-        model = np.nan_to_num(result.predict())
-        student = np.where(use, image.filled - model, 0.0) * root
-        sky = column_median(model, np.ones(model.shape, dtype=bool))
-        signal = np.abs(model - sky) * root
-        error = max(self.profile_error, _relative_misfit(student, signal, use))
+        root, use = np.sqrt(image.weights), image.weights > 0
+        signal = np.nan_to_num(result.predict())
+        student = np.subtract(image.filled, signal, out=np.zeros(image.shape), where=use)
+        student *= root
+        signal -= column_median(signal, np.ones(signal.shape, dtype=bool))
+        signal *= root
+        np.abs(signal, out=signal)
+        del root
+        signal *= max(self.profile_error, _relative_misfit(student, signal, use))
         scale = np.maximum(local_scale(student, use), 1.0)
-        return self.sigma * np.sqrt(scale**2 + (error * signal) ** 2)
+        np.hypot(scale, signal, out=scale)
+        scale *= self.sigma
+        return scale
 
 
 def _relative_misfit(student, signal, use):

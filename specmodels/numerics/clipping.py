@@ -35,9 +35,9 @@ def local_scale(residual, use, *, block=128):
     n_block = max(1, n_column // block)
     edges = np.linspace(0, n_column, n_block + 1).astype(int)
     out = np.ones(residual.shape)
-    size = np.where(use, np.abs(residual), np.inf)
     for start, stop in pairwise(edges):
-        ordered = np.sort(size[:, start:stop], axis=1)
+        part = np.s_[:, start:stop]
+        ordered = np.sort(np.where(use[part], np.abs(residual[part]), np.inf), axis=1)
         count = np.count_nonzero(use[:, start:stop], axis=1)
         middle = ordered[np.arange(n_row), np.minimum(count // 2, stop - start - 1)]
         enough = count >= 8
