@@ -52,8 +52,9 @@ def _opened(path):
     import yaml
 
     try:
-        with warnings.catch_warnings():
-            # That an object which cannot be made is an error now and a warning in the future.
+        with warnings.catch_warnings(), asdf.config_context() as config:
+            # An object which cannot be made is an error, whatever the release of asdf.
+            config.warn_on_failed_conversion = False
             warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
             warnings.simplefilter("ignore", FutureWarning)
             return asdf.open(path, memmap=False, lazy_load=False)
