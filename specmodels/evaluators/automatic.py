@@ -375,7 +375,8 @@ def _is_sensible(fit, guess, image):
         fwhm = source.fwhm(image.x)
         if abs(np.mean(trace) - center) > reach or np.ptp(trace) > np.ptp(guess.shape) + 2 * reach:
             return False
-        if fwhm.min() < 0.2 or fwhm.max() > max(4 * guess.fwhm, 0.7 * image.shape[0]):
+        widest = max(4 * guess.fwhm, 0.7 * image.shape[0])
+        if fwhm.min() < max(0.2, 0.35 * guess.fwhm) or fwhm.max() > widest:
             return False
     return True
 

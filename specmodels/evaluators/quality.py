@@ -7,6 +7,7 @@ __all__ = ["judge_source"]
 LEAST_SNR = 3.0
 CHI2_RANGE = (0.5, 2.0)
 LARGEST_LOSS = 0.2
+LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
 
 
@@ -66,6 +67,8 @@ def _reasons(result, figures):
         yield f"{figures['lost']:.0%} of the columns lost"
     if not abs(figures["snr"]) >= LEAST_SNR:
         yield f"faint: S/N {figures['snr']:.2g} per column"
+    if figures["fwhm"] < LEAST_FWHM:
+        yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
     if result.image.variance is None:
         yield "variance estimated from the data"
     elif not CHI2_RANGE[0] <= figures["chi2_dof"] <= CHI2_RANGE[1]:
