@@ -7,20 +7,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-
-
-class Deimos(sm.Instrument):
-    """Slits of the DEEP2 survey: all planes in the cells of a table of one row."""
-
-    def read(self, hdus):
-        slit = hdus[1].data[0]
-        good = slit["IVAR"] > 0
-        return self.image(
-            slit["FLUX"], variance=1 / np.where(good, slit["IVAR"], 1),
-            mask=~good | (slit["MASK"] != 0), unit=u.count / u.hour,
-            wavelength=(slit["LAMBDA0"] + slit["DLAMBDA"]) * u.AA,
-            name=f"slit {hdus[1].header['SLITNO']}",
-        )  # fmt: skip
+from examples.deimos import Deimos
 
 
 class Osiris(sm.Instrument):

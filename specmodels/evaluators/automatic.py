@@ -122,9 +122,9 @@ class SlitModelBuilder:
     def _refined(self, model, coarse):
         """Empirical model fitted to some of the columns, drifting where they ask for it."""
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
-        if not fit.success or not _misfits(fit):
-            return fit.template if fit.success else model
-        drifting = with_drifting_shape(fit.template, coarse)
+        if not fit.success:
+            return model
+        drifting = with_drifting_shape(fit.template, coarse) if _misfits(fit) else None
         if drifting is None:
             return fit.template
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)

@@ -2,12 +2,12 @@
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 from astropy.table import QTable, Table, vstack
 
 from ..io import write
+from ..io.replacing import replacing
 from .extraction import OptimalExtraction
 
 __all__ = ["extract_many"]
@@ -73,7 +73,8 @@ def extract_many(
         reports.append(report)
     summary = QTable(vstack(reports, metadata_conflicts="silent"))
     if folder is not None:
-        _replace_file(folder / "summary.ecsv", lambda path: summary.write(path, overwrite=True))
+        with replacing(folder / "summary.ecsv") as path:
+            summary.write(path)
     return results, summary
 
 
@@ -112,18 +113,7 @@ def _save(result, folder, name, figures, overwrite):
 
     figure = result.plot()
     try:
-        _replace_file(folder / f"{name}_spectrum.png", lambda path: figure.savefig(path, dpi=110))
+        with replacing(folder / f"{name}_spectrum.png") as path:
+            figure.savefig(path, dpi=110)
     finally:
         plt.close(figure)
-
-
-def _replace_file(target, save):
-    """Write to a temporary name beside the target, then replace it."""
-    handle, path = tempfile.mkstemp(dir=target.parent, suffix=target.suffix)
-    os.close(handle)
-    try:
-        save(path)
-        os.replace(path, target)
-    except BaseException:
-        Path(path).unlink(missing_ok=True)
-        raise

@@ -139,9 +139,8 @@ class FreeParameters:
 
     def coupling(self, theta):
         """Derivatives of tied parameters by the free ones: (n_free, n_system) or (n_free, 1)."""
-        return {
-            k: self._slopes(k, theta) for k in self.form.tied if k not in self._fixed_slopes
-        } | (self._fixed_slopes)
+        called = [k for k in self.form.tied if k not in self._fixed_slopes]
+        return {**self._fixed_slopes, **{k: self._slopes(k, theta) for k in called}}
 
     def _slopes(self, k, theta):
         tie = self._ties.get(k)

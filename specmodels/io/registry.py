@@ -5,7 +5,6 @@ Types of packages that may be absent or slow to import are registered by name.
 """
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
@@ -14,6 +13,7 @@ import numpy as np
 from ..exposure import Exposure, SpectralImage
 from .options import ReadOptions
 from .planes import changed_images
+from .replacing import replacing
 
 __all__ = ["read", "reader", "write", "writer"]
 
@@ -170,10 +170,8 @@ def write(result, target, *, overwrite=False, format=None):
         raise ValueError(f"target: expected the name of a file, got the folder {path}")
     if path.exists() and not overwrite:
         raise FileExistsError(f"target: {path} exists; overwrite=True replaces it")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".specmodels-") as folder:
-        temporary = Path(folder) / path.name
+    with replacing(path) as temporary:
         function(result, temporary)
-        os.replace(temporary, path)
     return path
 
 

@@ -7,6 +7,7 @@ from specmodels import ColumnPolynomial, GaussianProfile, PolynomialTrace, Sourc
 N_ROW, N_COLUMN = 24, 60
 LIMITS = (0.0, N_COLUMN - 1.0)
 ROWS = (0.0, N_ROW - 1.0)
+X, Y = np.meshgrid(np.arange(N_COLUMN, dtype=float), np.arange(N_ROW, dtype=float))
 
 
 def scene(*, stddev=1.2, center=11.3, slope=1.5, degree=1, sky=0):

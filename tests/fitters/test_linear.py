@@ -18,14 +18,14 @@ from tests.fitters.simulated import (
     N_COLUMN,
     N_ROW,
     ROWS,
+    X,
+    Y,
     assert_unit_pulls,
     light,
     observed,
     scene,
     spectrum,
 )
-
-X, Y = np.meshgrid(np.arange(N_COLUMN, dtype=float), np.arange(N_ROW, dtype=float))
 
 
 class ThreeInputs(BasisModel):

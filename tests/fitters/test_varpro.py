@@ -23,6 +23,8 @@ from tests.fitters.simulated import (
     N_COLUMN,
     N_ROW,
     ROWS,
+    X,
+    Y,
     assert_unit_pulls,
     light,
     observed,
@@ -30,7 +32,6 @@ from tests.fitters.simulated import (
     spectrum,
 )
 
-X, Y = np.meshgrid(np.arange(N_COLUMN, dtype=float), np.arange(N_ROW, dtype=float))
 SHARED = {"trace_c0_0": 11.3, "trace_c1_0": 1.5, "stddev_0": 1.2}
 
 

@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.nddata import CCDData, InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
+from examples.deimos import Deimos
 from specmodels.instruments import Instrument, Readout, registry
 from specmodels.io import read
 
@@ -284,26 +285,6 @@ def test_tile_compressed_image_is_read(tmp_path):
     hdu = fits.CompImageHDU(DATA.astype(np.int32), name="SCI")
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
     np.testing.assert_array_equal(read(path).single.data, DATA)
-
-
-class Deimos(Instrument):
-    """Keck/DEIMOS slits as the DEEP2 survey published them, in the cells of a binary table."""
-
-    @classmethod
-    def recognises(cls, header):
-        return "SP2DVERS" in header and "SLITNO" in header
-
-    def read(self, hdus):
-        slit, header = hdus[1].data[0], hdus[1].header
-        good = slit["IVAR"] > 0
-        return self.image(
-            slit["FLUX"],
-            variance=np.divide(1.0, slit["IVAR"], out=np.zeros(good.shape), where=good),
-            mask=~good | (slit["MASK"] != 0),
-            wavelength=(slit["LAMBDA0"] + slit["DLAMBDA"]) * u.AA,
-            unit=u.ct / u.h,
-            name=f"{header['SLMSKNAM'].strip()}_{header['SLITNO']}",
-        )
 
 
 class Osiris(Instrument):
