@@ -12,7 +12,7 @@ import numpy as np
 
 from specmodels.evaluators.backgrounds import MedianBackground
 from specmodels.models import CorrelatedNoise, FourierNoise, LineMedian
-from specmodels.numerics.readout import ReadoutOrder
+from specmodels.numerics.readout import Readout
 from specmodels.ramp import Ramp
 
 FULL, NARROW = (2048, 2048), (32, 2048)
@@ -44,7 +44,7 @@ def seconds(function, repeat=3):
 def ours(model, shape, background=None):
     """A function which cleans one frame, and one for further frames with the same mask."""
     data, use = frame(shape)
-    order = ReadoutOrder(fast_axis=-2, line_overhead=12)
+    order = Readout(fast_axis=-2, line_overhead=12)
     ramp = Ramp(data, order)
 
     def level():

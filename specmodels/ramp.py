@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .numerics.readout import ReadoutOrder
+from .numerics.readout import Readout
 
 __all__ = ["Ramp"]
 
@@ -23,7 +23,7 @@ class Ramp:
     ----------
     data : array_like, shape (n_y, n_x), (n_int, n_y, n_x) or (n_int, n_group, n_y, n_x)
         Memory-mapped and dask arrays are read one integration at a time.
-    readout : `~specmodels.numerics.readout.ReadoutOrder`, optional
+    readout : `~specmodels.numerics.readout.Readout`, optional
         Order in which pixels are read.
     mask : array_like of bool, shape (n_y, n_x), optional
         Pixels that are bad throughout.
@@ -35,6 +35,8 @@ class Ramp:
         Of images and integrations, in the square of their unit.
     unit : `~astropy.units.Unit`, optional
         Of the data.
+    lit : array_like of bool, shape (n_y, n_x), optional
+        Pixels that are known to see light: slices, slits, open shutters.
     dispersion_axis : int, optional
         Axis along which light is dispersed, -1 or -2; None for images of the sky.
     source : object, optional
@@ -43,19 +45,20 @@ class Ramp:
     Raises
     ------
     TypeError
-        If the data are not real numbers.
+        If the data are not real numbers, or `readout` is no `Readout`.
     ValueError
         If they have another number of dimensions, no pixels, or another array another shape.
     """
 
     data: object
-    readout: ReadoutOrder = field(default_factory=ReadoutOrder)
+    readout: Readout = field(default_factory=Readout)
     mask: np.ndarray | None = None
     frame_mask: object = None
     saturated: object = None
     jumped: object = None
     variance: object = None
     unit: object = None
+    lit: np.ndarray | None = None
     dispersion_axis: int | None = None
     source: object = None
 
@@ -71,8 +74,10 @@ class Ramp:
             )
         for name in ("frame_mask", "saturated", "jumped", "variance"):
             self._check(name, self.data.shape)
-        self._check("mask", self.shape)
-        object.__setattr__(self, "readout", ReadoutOrder.of(self.readout))
+        for name in ("mask", "lit"):
+            self._check(name, self.shape)
+        if not isinstance(self.readout, Readout):
+            raise TypeError(f"readout: expected a Readout, got {type(self.readout).__name__}")
         self.readout.frame_shape(self.shape)
 
     def _check(self, name, shape):

@@ -7,6 +7,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
+from ..io.flicker_files import write_cleaned
 from ..io.ramps import like_source
 from ..numerics.noise_spectrum import line_spectrum
 
@@ -95,7 +96,7 @@ class FlickerResult:
         frames = {"before": before, "after": np.where(scene.use, before - scene.noise, 0)}
         out, use = {}, readout.frames(scene.use)
         for name, frame in frames.items():
-            frequency, power = line_spectrum(readout.frames(frame), use, readout.line_overhead)
+            frequency, power = line_spectrum(readout.frames(frame), use, readout.overhead)
             axis = frequency / (readout.dwell * u.s)
             unit = u.dimensionless_unscaled if self.ramp.unit is None else self.ramp.unit**2
             out[name] = Spectrum(flux=power * unit, spectral_axis=axis.to(u.Hz))
@@ -129,6 +130,10 @@ class FlickerResult:
         The noise model's variance is added to the read-noise variance and to the error of images.
         """
         return like_source(self)
+
+    def save(self, path):
+        """Write the cleaned frames and the mask to a file; see `specmodels.write`."""
+        write_cleaned(self, path)
 
     def plot(self, figure=None):
         """Draw a frame before and after, the noise, the mask and the power spectra."""

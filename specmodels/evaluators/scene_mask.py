@@ -11,6 +11,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 from scipy import optimize
 
+from ..io.flicker_files import read_background_mask
 from ..numerics.detection import detect_excess, robust_location
 from ..numerics.lines import line_medians
 
@@ -46,11 +47,13 @@ class SceneMask:
         return SceneMask(self.use & ~bad, reasons)
 
     @classmethod
-    def of(cls, rate, bad, regions=None):
-        """Pixels with data, outside of known regions of light."""
-        mask = cls(np.ones(rate.shape, dtype=bool)).without(bad, "flagged")
+    def of(cls, rate, ramp, regions=None):
+        """Pixels with data, outside of known regions of light: those given, else the ramp's."""
+        mask = cls(np.ones(rate.shape, dtype=bool)).without(ramp.bad, "flagged")
         mask = mask.without(~np.isfinite(rate) | (rate == 0), "missing data")
         if regions is None:
+            regions = ramp.lit
+        if regions is None or regions is False:
             return mask
         regions = np.asarray(regions)
         if regions.shape != rate.shape:
@@ -89,12 +92,18 @@ class GivenMask(MaskStrategy):
 
     sources: np.ndarray
 
+    @classmethod
+    def read(cls, path):
+        """The mask that was written with a result, or an image that is not zero for background."""
+        return cls(~read_background_mask(path))
+
     def __call__(self, rate, ramp):
         sources = np.asarray(self.sources)
         if sources.shape != rate.shape:
             raise ValueError(f"sources: expected shape {rate.shape}, got {sources.shape}")
-        mask = SceneMask.of(rate, ramp.bad).without(sources.astype(bool), "given mask")
-        good = np.count_nonzero(SceneMask.of(rate, ramp.bad).use)
+        everything = SceneMask.of(rate, ramp, regions=False)
+        mask = everything.without(sources.astype(bool), "given mask")
+        good = np.count_nonzero(everything.use)
         if np.count_nonzero(mask.use) < 0.05 * good:
             warnings.warn(
                 f"sources: {1 - np.count_nonzero(mask.use) / max(good, 1):.1%} of the good pixels "
@@ -116,18 +125,19 @@ class ClippedMask(MaskStrategy):
         ``np.median`` or ``np.mean``.
     fit_histogram : bool
         Whether a Gaussian fitted to the histogram of the clipped values gives centre and width.
-    regions : array_like of bool, optional
-        Known regions of light (slices, slits), left out.
+    regions : array_like of bool, or False, optional
+        Known regions of light, left out. Default: the slices, slits and open shutters that the
+        metadata tell of; False for none.
     """
 
     n_sigma: float = 2.0
     n_sigma_low: float = 3.0
     center: object = np.median
     fit_histogram: bool = False
-    regions: np.ndarray | None = None
+    regions: object = None
 
     def __call__(self, rate, ramp):
-        mask = SceneMask.of(rate, ramp.bad, self.regions)
+        mask = SceneMask.of(rate, ramp, self.regions)
         values = rate[mask.use]
         if values.size == 0:
             return mask
@@ -153,8 +163,9 @@ class DetectedMask(MaskStrategy):
         Part of half a box by which detections grow; default: 1, or 0.8 where light is dispersed.
     background : `~specmodels.evaluators.backgrounds.Background`, optional
         Taken off before; default: that of the evaluator.
-    regions : array_like of bool, optional
-        Known regions of light (slices, slits), left out.
+    regions : array_like of bool, or False, optional
+        Known regions of light, left out. Default: the slices, slits and open shutters that the
+        metadata tell of; False for none.
     rounds : int
         Passes before the noise is fitted; one more follows after.
     wings : int
@@ -169,14 +180,14 @@ class DetectedMask(MaskStrategy):
     boxes: tuple | None = None
     grow: float | None = None
     background: object = None
-    regions: np.ndarray | None = None
+    regions: object = None
     rounds: int = 2
     wings: int = 2
     least: float = 0.3
     least_refined: float = 0.9
 
     def __call__(self, rate, ramp):
-        mask = SceneMask.of(rate, ramp.bad, self.regions)
+        mask = SceneMask.of(rate, ramp, self.regions)
         found = np.zeros(rate.shape, dtype=bool)
         for _ in range(self.rounds):
             use = mask.use & ~found

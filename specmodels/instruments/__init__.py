@@ -5,6 +5,7 @@ keeps its planes. No numerics, and no file is opened here.
 """
 
 from .base import Instrument, Readout, get_instrument
+from .imaging import MiriImage, NircamImage, NirissImage, NirspecImage
 from .miri import MiriLrs, MiriLrsSlitless, MiriMrs, MiriWfss
 from .nircam import NircamGrismC, NircamGrismR
 from .niriss import NirissGr150C, NirissGr150R, NirissSoss
@@ -17,4 +18,5 @@ __all__ = [
     "NircamGrismC", "NircamGrismR",
     "NirissGr150C", "NirissGr150R", "NirissSoss",
     "NirspecIfu", "NirspecMos", "NirspecSlit",
+    "MiriImage", "NircamImage", "NirissImage", "NirspecImage",
 ]  # fmt: skip

@@ -10,56 +10,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ..exposure import SpectralImage
+from ..numerics.readout import HORIZONTAL, VERTICAL, Readout, normalised_axis
 from . import registry
 
 __all__ = ["Instrument", "Readout", "get_instrument", "normalised_axis"]
-
-HORIZONTAL, VERTICAL = -1, -2
-
-
-@dataclass(frozen=True)
-class Readout:
-    """The order and the pace in which a detector is read.
-
-    Parameters
-    ----------
-    fast_axis, slow_axis : int
-        Axes of the raw array, -1 (along rows) or -2 (along columns), along which pixels and lines
-        follow one another. The slow axis is the other one by default.
-    n_outputs : int
-        Outputs read at the same time, each a stripe along the slow axis.
-    line_overhead : float
-        Pixel times lost after each line.
-    dwell : float
-        Time per pixel in seconds.
-
-    Raises
-    ------
-    ValueError
-        If an axis is unknown, both are the same, or a number is out of range.
-    """
-
-    fast_axis: int = HORIZONTAL
-    slow_axis: int | None = None
-    n_outputs: int = 1
-    line_overhead: float = 0
-    dwell: float = 1e-5
-
-    def __post_init__(self):
-        fast = normalised_axis(self.fast_axis, "fast_axis")
-        slow = HORIZONTAL + VERTICAL - fast
-        if self.slow_axis is not None:
-            slow = normalised_axis(self.slow_axis, "slow_axis")
-        if fast == slow:
-            raise ValueError(f"slow_axis: expected another axis than the fast one, got {slow}")
-        if self.n_outputs < 1 or self.line_overhead < 0 or self.dwell <= 0:
-            raise ValueError(
-                "n_outputs, line_overhead, dwell: expected at least one output, no negative "
-                f"overhead and a positive time, got {self.n_outputs}, {self.line_overhead}, "
-                f"{self.dwell}"
-            )
-        object.__setattr__(self, "fast_axis", fast)
-        object.__setattr__(self, "slow_axis", slow)
 
 
 @dataclass(frozen=True)
@@ -97,8 +51,9 @@ class Instrument:
     bad_flags: int = 1
     readout: Readout | None = None
 
-    # Not annotated, so that dataclasses take it for what it is: the same for every instance.
+    # Not annotated, so that dataclasses take them for what they are: the same for every instance.
     keys = ()
+    dispersed = True  # False for imagers, of which only the readout matters
 
     def __init_subclass__(cls, *, key=None, **kwargs):
         """Register the class under `key`: a word, words, or a list of such."""
@@ -231,14 +186,3 @@ def get_instrument(key):
     if isinstance(key, type) and issubclass(key, Instrument):
         return key()
     return registry.find_class(key)()
-
-
-def normalised_axis(axis, name):
-    """Return -1 or -2 for an axis of a two-dimensional array: 0, 1, -1 or -2."""
-    known = {-1: -1, 1: -1, -2: -2, 0: -2}
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or axis not in known:
-        raise ValueError(
-            f"{name}: expected -1 (horizontal, along rows) or -2 (vertical, along columns), "
-            f"got {axis!r}"
-        )
-    return known[axis]

@@ -9,7 +9,7 @@ from .base import Instrument, Readout
 __all__ = ["MiriLrs", "MiriLrsSlitless", "MiriMrs", "MiriWfss"]
 
 # 1032 columns are read by four interleaved outputs in 271 pixel times per line.
-FULL_FRAME = Readout(fast_axis=-1, n_outputs=4, line_overhead=13, dwell=1e-5)
+FULL_FRAME = Readout(fast_axis=-1, n_outputs=4, line_overhead=13, interleaved=True)
 
 
 class MiriLrs(Instrument, key=("MIRI", "MIR_LRS-FIXEDSLIT")):

@@ -5,6 +5,7 @@ bare arrays of two to four dimensions. Nothing that is read is changed.
 """
 
 import copy
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,21 @@ from astropy import units as u
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
 from ..instruments import recognise_instrument
-from ..numerics.readout import ReadoutOrder
+from ..numerics.readout import Readout
 from ..ramp import Ramp
 from .options import variance_of
 from .planes import parsed_unit
+from .regions import has_fixed_slits, light_regions
 from .registry import writer
 
 __all__ = ["like_source", "read_ramp"]
 
-DO_NOT_USE, SATURATED, JUMP = 1, 2, 4
+DO_NOT_USE, SATURATED, JUMP, NON_SCIENCE = 1, 2, 4, 512
 MSA_FAILED_OPEN = 1 << 29
-OUTPUTS_OF_SUBARRAYS = 1
+OUTPUTS_OF_SUBARRAYS, LINE_OVERHEAD = 1, 12
 # One-indexed rows 923 to 1116 of full frames hold the always open fixed slits.
 FIXED_SLITS = slice(922, 1116)
 MODES_WITH_FIXED_SLITS = ("NRS_IFU", "NRS_MSASPEC")
-IMAGING = ("IMAGE", "TACQ", "FOCUS", "CORON", "_AMI")
 
 
 def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
@@ -37,7 +38,7 @@ def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
     obj : `Ramp`, datamodel, path, NDData, array_like
         A bare array is an image, integrations of images, or a ramp of integrations and groups.
     readout : object, optional
-        Order of the pixels, where not known from metadata; see `ReadoutOrder`.
+        Order of the pixels, where not known from metadata; see `Readout`.
     mask : array_like of bool, shape (n_y, n_x), optional
         Pixels that are bad throughout, besides those flagged.
     dispersion_axis : int, optional
@@ -55,7 +56,7 @@ def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
     ramp = _read(obj)
     changes = {}
     if readout is not None:
-        changes["readout"] = ReadoutOrder.of(readout)
+        changes["readout"] = readout
     if mask is not None:
         mask = np.asarray(mask)
         if mask.shape != ramp.shape:
@@ -165,14 +166,14 @@ def _read_model(model, source):
     data = np.array(tree["data"], dtype="f4")
     meta = _Meta(tree.get("meta") or {})
     flags = _plane(tree, "pixeldq" if data.ndim == 4 else "dq", data.shape)
-    always, single = _flagged(flags, data.ndim)
+    always, single = _flagged(flags, DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0))
     group = _plane(tree, "groupdq", data.shape) if data.ndim == 4 else None
     if group is not None:
         single = (group & DO_NOT_USE) != 0
     shape = data.shape[-2:]
     always = np.zeros(shape, dtype=bool) if always is None else always
     return Ramp(
-        data, readout=meta.readout(shape), mask=always | meta.closed(shape),
+        data, readout=meta.readout(shape), mask=always, lit=meta.lit(tree, flags, shape),
         frame_mask=single if single is not None and single.any() else None,
         saturated=None if group is None else (group & SATURATED) != 0,
         jumped=None if group is None else (group & JUMP) != 0,
@@ -195,10 +196,11 @@ def _plane(tree, name, shape):
     return value.astype(np.uint32)
 
 
-def _flagged(flags, ndim):
+def _flagged(flags, bits):
+    """Pixels with any of the bits throughout, and in single frames where they have flags."""
     if flags is None:
         return None, None
-    bad = (flags & (DO_NOT_USE | MSA_FAILED_OPEN)) != 0
+    bad = (flags & bits) != 0
     if bad.ndim == 2:
         return bad, None
     return bad.all(axis=0), bad
@@ -222,54 +224,59 @@ class _Meta:
             node = node.get(key) if hasattr(node, "get") else None
         return node
 
+    @cached_property
+    def instrument(self):
+        """The instrument and mode, None where unknown."""
+        words = {"INSTRUME": "instrument.name", "EXP_TYPE": "exposure.type",
+                 "FILTER": "instrument.filter", "PUPIL": "instrument.pupil"}  # fmt: skip
+        return recognise_instrument({key: self.get(path) for key, path in words.items()})
+
     @property
     def exposure_type(self):
         return str(self.get("exposure.type") or "")
 
     @property
-    def is_miri(self):
-        return self.get("instrument.name") == "MIRI"
+    def has_dark_parts(self):
+        """Whether pixels flagged as non-science see other light than the rest."""
+        return self.exposure_type == "MIR_IMAGE"
 
     def readout(self, shape):
         """Order of readout: axes from the metadata, the rest as the instrument has it."""
+        known = None if self.instrument is None else self.instrument.readout
+        known = Readout() if known is None else known
         fast, slow = self.get("subarray.fastaxis"), self.get("subarray.slowaxis")
         if not (fast and slow) or {abs(fast), abs(slow)} != {1, 2}:
-            return self._of_instrument()
+            return known
         n_outputs = self.get("exposure.noutputs")
         if not n_outputs:
             full = shape[-abs(fast)] in (2048, 1032) and shape[-abs(slow)] in (2048, 1024)
             n_outputs = 4 if full else OUTPUTS_OF_SUBARRAYS
-        return ReadoutOrder(
+        return known.replace(
             fast_axis=-abs(fast), fast_direction=1 if fast > 0 else -1,
-            slow_direction=1 if slow > 0 else -1, n_outputs=n_outputs, interleaved=self.is_miri,
-            line_overhead=12, stripes="slow" if self.is_miri and self.is_imaging else "fast",
+            slow_direction=1 if slow > 0 else -1, n_outputs=n_outputs,
+            line_overhead=known.line_overhead or LINE_OVERHEAD,
         )  # fmt: skip
 
-    def _of_instrument(self):
-        words = {"INSTRUME": "instrument.name", "EXP_TYPE": "exposure.type",
-                 "FILTER": "instrument.filter", "PUPIL": "instrument.pupil"}  # fmt: skip
-        found = recognise_instrument({key: self.get(path) for key, path in words.items()})
-        known = found.readout if found is not None else None
-        return ReadoutOrder() if known is None else ReadoutOrder.of(known)
-
-    def closed(self, shape):
-        """The region of the always open fixed slits, where others are in use."""
+    def lit(self, tree, flags, shape):
+        """Pixels known to see light, None if there are none."""
         out = np.zeros(shape, dtype=bool)
-        if self.exposure_type in MODES_WITH_FIXED_SLITS and shape == (2048, 2048):
+        always_open = self.exposure_type in MODES_WITH_FIXED_SLITS and shape == (2048, 2048)
+        if always_open and not has_fixed_slits(self.get("wcs")):
             out[FIXED_SLITS] = True
-        return out
+        if self.get("instrument.name") == "NIRSPEC":
+            regions = light_regions(tree, shape)
+            out |= False if regions is None else regions
+        if flags is not None:
+            opened = (flags & MSA_FAILED_OPEN) != 0
+            out |= opened.any(axis=tuple(range(opened.ndim - 2)))
+        return out if out.any() else None
 
     def unit(self):
         text = self.get("bunit_data")
         return None if not text else parsed_unit(text, "bunit_data")
 
-    @property
-    def is_imaging(self):
-        """Whether no light is dispersed, as far as is known."""
-        return not self.exposure_type or any(word in self.exposure_type for word in IMAGING)
-
     def dispersion_axis(self):
         """Axis of dispersion: None for images of the sky."""
-        if self.is_imaging:
-            return None
-        return -2 if self.is_miri else -1
+        if self.instrument is None:
+            return -1 if self.exposure_type else None
+        return self.instrument.dispersion_axis if self.instrument.dispersed else None

@@ -131,8 +131,8 @@ def write(result, target, *, overwrite=False, format=None):
     Parameters
     ----------
     result : object
-        A result with a method ``tables()``, or, for FITS and ASDF, an `Exposure` or
-        `SpectralImage`.
+        A result with a method ``tables()``, or ``save(path)`` for those that are written in the
+        kind that was read; or, for FITS and ASDF, an `Exposure` or `SpectralImage`.
     target : path or type
         A file whose suffix says the format, or a type such as
         `stdatamodels.jwst.datamodels.MultiSpecModel`.
@@ -164,6 +164,8 @@ def write(result, target, *, overwrite=False, format=None):
         raise TypeError(f"target: expected a path or a type, got {type(target).__name__}")
     path = Path(target)
     function = _file_writer(path, format)
+    if format is None and callable(getattr(result, "save", None)):
+        function = type(result).save
     if not path.parent.is_dir():
         raise FileNotFoundError(f"target: there is no folder {path.parent}")
     if path.is_dir():

@@ -120,7 +120,7 @@ class _CorrelatedPlan(NoisePlan):
             sample = np.zeros(use.shape, "f4")
         self.model = model
         self.n_output, n_line, width = readout.frame_shape(use.shape)
-        overhead = readout.line_overhead + (width + readout.line_overhead) % 2
+        overhead = readout.overhead + (width + readout.overhead) % 2
         self.grid = TimeGrid(n_line, width, overhead)
         self.used = self.grid.series(readout.frames(use), False)
         series = self._series(np.where(use, sample, 0))

@@ -23,7 +23,7 @@ class NoisePlan:
 
     Parameters
     ----------
-    readout : `~specmodels.numerics.readout.ReadoutOrder`
+    readout : `~specmodels.numerics.readout.Readout`
         Order of the lines.
     use : ndarray of bool, shape (n_y, n_x)
         Pixels that tell of the noise.
@@ -176,7 +176,7 @@ class _SectionPlan(NoisePlan):
         self.starts = np.unique(
             np.append(np.arange(0, self.n_line - self.height, step), self.n_line - self.height)
         )
-        line = self.width + readout.line_overhead
+        line = self.width + readout.overhead
         times = np.add.outer(np.arange(self.height) * line, np.arange(self.width)).ravel()
         period = model.period or self.height * line
         parts = [slice(k * times.size, (k + 1) * times.size) for k in range(self.n_output)]

@@ -1,38 +1,52 @@
 """The order in which the pixels of a detector are read: images to lines of readout and back.
 
-`ReadoutOrder` turns an image into ``(n_output, n_line, width)``: pixels of one line as they follow
+`Readout` turns an image into ``(n_output, n_line, width)``: pixels of one line as they follow
 one another in time, the lines likewise, the outputs that are read at the same moment side by side.
 Views wherever NumPy allows; no statistics here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["ReadoutOrder"]
+__all__ = ["Readout", "normalised_axis"]
+
+HORIZONTAL, VERTICAL = -1, -2
+
+
+def normalised_axis(axis, name):
+    """Return -1 or -2 for an axis of a two-dimensional array: 0, 1, -1 or -2."""
+    known = {-1: -1, 1: -1, -2: -2, 0: -2}
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or axis not in known:
+        raise ValueError(
+            f"{name}: expected -1 (horizontal, along rows) or -2 (vertical, along columns), "
+            f"got {axis!r}"
+        )
+    return known[axis]
 
 
 @dataclass(frozen=True)
-class ReadoutOrder:
-    """The order and the pace in which a detector is read, with directions.
+class Readout:
+    """The order and the pace in which a detector is read.
 
     Parameters
     ----------
-    fast_axis : int
-        Axis of the image along which pixels of a line follow one another: -1 (along rows) or -2.
-    fast_direction, slow_direction : int
-        1 where pixels, or lines, are read in the order of their index, -1 where backwards.
+    fast_axis, slow_axis : int
+        Axes of the raw array, -1 (along rows) or -2 (along columns), along which pixels and lines
+        follow one another. The slow axis is the other one by default.
     n_outputs : int
         Outputs read at the same time.
-    interleaved : bool
-        Whether neighbouring pixels of a line belong to different outputs; else each output has a
-        strip of its own.
-    alternating : bool
-        Whether every second strip is read in the opposite direction.
-    line_overhead : int
-        Pixel times lost after each line.
+    line_overhead : float
+        Pixel times lost after each line; frames are laid out in time with whole ones.
     dwell : float
         Time per pixel in seconds.
+    fast_direction, slow_direction : int
+        1 where pixels, or lines, are read in the order of their index, -1 where backwards.
+    interleaved : bool
+        Whether neighbouring pixels of a line belong to different outputs; else each output has a
+        strip of its own along the slow axis.
+    alternating : bool
+        Whether every second strip is read in the opposite direction.
     stripes : {"fast", "slow"}
         Whether offsets are shared by the pixels of a line (1/f noise), or by those of the other
         direction, over all lines of a frame.
@@ -40,24 +54,29 @@ class ReadoutOrder:
     Raises
     ------
     ValueError
-        If a setting is none of these.
+        If an axis is unknown, both are the same, or another setting is out of range.
     """
 
-    fast_axis: int = -1
+    fast_axis: int = HORIZONTAL
+    slow_axis: int | None = None
+    n_outputs: int = 1
+    line_overhead: float = 0
+    dwell: float = 1e-5
     fast_direction: int = 1
     slow_direction: int = 1
-    n_outputs: int = 1
     interleaved: bool = False
     alternating: bool = True
-    line_overhead: int = 0
-    dwell: float = 1e-5
     stripes: str = "fast"
 
     def __post_init__(self):
+        fast = normalised_axis(self.fast_axis, "fast_axis")
+        slow = HORIZONTAL + VERTICAL - fast
+        if self.slow_axis is not None:
+            slow = normalised_axis(self.slow_axis, "slow_axis")
+        if fast == slow:
+            raise ValueError(f"slow_axis: expected another axis than the fast one, got {slow}")
         if self.stripes not in ("fast", "slow"):
             raise ValueError(f"stripes: expected 'fast' or 'slow', got {self.stripes!r}")
-        if self.fast_axis not in (-1, -2):
-            raise ValueError(f"fast_axis: expected -1 or -2, got {self.fast_axis!r}")
         for name in ("fast_direction", "slow_direction"):
             if getattr(self, name) not in (1, -1):
                 raise ValueError(f"{name}: expected 1 or -1, got {getattr(self, name)!r}")
@@ -67,22 +86,19 @@ class ReadoutOrder:
                 f"overhead and a positive time, got {self.n_outputs}, {self.line_overhead}, "
                 f"{self.dwell}"
             )
+        object.__setattr__(self, "fast_axis", fast)
+        object.__setattr__(self, "slow_axis", slow)
 
-    @classmethod
-    def of(cls, readout, **changes):
-        """Return the order of any object with some of these attributes; `changes` win."""
-        if isinstance(readout, cls) and not changes:
-            return readout
-        values = {name: getattr(readout, name) for name in cls.__dataclass_fields__
-                  if hasattr(readout, name)}  # fmt: skip
-        values |= changes
-        values["line_overhead"] = round(values.get("line_overhead", 0))
-        return cls(**values)
+    def replace(self, **changes):
+        """Return a copy with the named settings replaced; a new fast axis turns the slow one."""
+        if "fast_axis" in changes:
+            changes = {"slow_axis": None} | changes
+        return replace(self, **changes)
 
     @property
-    def slow_axis(self):
-        """Axis along which lines follow one another."""
-        return -3 - self.fast_axis
+    def overhead(self):
+        """Whole pixel times lost after each line."""
+        return round(self.line_overhead)
 
     @property
     def stripe_axis(self):
@@ -93,8 +109,8 @@ class ReadoutOrder:
         """The order whose lines are the stripes: itself, or one output across the lines."""
         if self.stripes == "fast":
             return self
-        return ReadoutOrder(fast_axis=self.slow_axis, fast_direction=self.slow_direction,
-                            slow_direction=self.fast_direction)  # fmt: skip
+        return Readout(fast_axis=self.slow_axis, fast_direction=self.slow_direction,
+                       slow_direction=self.fast_direction)  # fmt: skip
 
     def lines(self, image):
         """The image with one line per row, pixels in the order of their index: a view."""

@@ -12,11 +12,11 @@ from numpy.testing import assert_allclose
 import specmodels as sm
 from specmodels.numerics.correlated import CorrelatedSystem, TimeGrid
 from specmodels.numerics.noise_spectrum import PowerLaws
-from specmodels.numerics.readout import ReadoutOrder
+from specmodels.numerics.readout import Readout
 from specmodels.ramp import Ramp
 
 SHAPE = (128, 512)
-ORDER = ReadoutOrder(fast_axis=-1, n_outputs=4, line_overhead=12)
+ORDER = Readout(fast_axis=-1, n_outputs=4, line_overhead=12)
 LAWS = PowerLaws((0.1, 1.0), (0.03, 1.0), (0.005, 1.0), 1.0)
 MODELS = {
     "fourier": sm.FourierNoise(),
@@ -126,7 +126,7 @@ class TestImages:
         np.testing.assert_array_equal(one.variance, two.variance)
 
     def test_background_with_a_step_is_kept(self, rng):
-        order = ReadoutOrder(fast_axis=-2, line_overhead=12)
+        order = Readout(fast_axis=-2, line_overhead=12)
         noise = flicker(rng, order=order)
         step = 6 / (1 + np.exp((np.arange(SHAPE[1]) - 200) / 6))
         ramp = Ramp((noise + step + rng.normal(size=SHAPE)).astype("f4"), order)
@@ -136,7 +136,7 @@ class TestImages:
         assert np.std(result.background - step) < 0.5
 
     def test_stripes_across_the_lines_are_removed(self, rng):
-        order = ReadoutOrder(fast_axis=-1, n_outputs=4, interleaved=True, stripes="slow")
+        order = Readout(fast_axis=-1, n_outputs=4, interleaved=True, stripes="slow")
         stripes = np.cumsum(rng.normal(size=SHAPE[1])) * 0.1
         noise = np.broadcast_to(stripes - stripes.mean(), SHAPE)
         ramp = Ramp((noise + rng.normal(size=SHAPE)).astype("f4"), order)

@@ -233,3 +233,11 @@ def test_arrays_of_wrong_shape_or_type_are_named(changes, error, message):
 
 def test_hook_for_files_is_optional():
     assert Toy().read([]) is None
+
+
+def test_imagers_disperse_nothing_and_say_how_they_are_read():
+    miri = recognise_instrument({"INSTRUME": "MIRI", "EXP_TYPE": "MIR_IMAGE"})
+    assert not miri.dispersed
+    assert miri.readout.interleaved
+    assert miri.readout.stripes == "slow"
+    assert recognise_instrument({"INSTRUME": "NIRISS", "EXP_TYPE": "NIS_SOSS"}).dispersed

@@ -6,7 +6,7 @@ from stdatamodels.jwst import datamodels
 
 import specmodels as sm
 from specmodels.io.ramps import read_ramp
-from specmodels.numerics.readout import ReadoutOrder
+from specmodels.numerics.readout import Readout
 
 SHAPE = (32, 256)
 
@@ -50,7 +50,7 @@ def ramp(rng):
 def test_rate_is_read_with_its_readout(rate):
     found = read_ramp(rate)
     assert found.kind == "image"
-    assert found.readout == ReadoutOrder(fast_axis=-2, line_overhead=12)
+    assert found.readout == Readout(fast_axis=-2, line_overhead=12)
     assert found.bad[3, 5]
     assert found.bad.sum() == 1
     assert found.unit == "adu / s" or str(found.unit) in ("DN / s", "ct / s")
@@ -78,7 +78,7 @@ def test_miri_has_stripes_across_its_interleaved_lines(rate):
 def test_fixed_slits_of_a_full_frame_are_left_out():
     model = datamodels.ImageModel((2048, 2048))
     with_meta(model, exposure_type="NRS_IFU")
-    rows = np.flatnonzero(read_ramp(model).bad.all(axis=1))
+    rows = np.flatnonzero(read_ramp(model).lit.all(axis=1))
     assert (rows[0], rows[-1]) == (922, 1115)
 
 
@@ -109,7 +109,7 @@ def test_flags_of_another_shape_are_refused(ramp):
 
 
 def test_given_readout_mask_and_dispersion_win(rng):
-    order = ReadoutOrder(fast_axis=-2)
+    order = Readout(fast_axis=-2)
     mask = rng.random(SHAPE) > 0.9
     found = read_ramp(rng.normal(size=SHAPE), readout=order, mask=mask, dispersion_axis=-2)
     assert found.readout == order

@@ -8,9 +8,9 @@ from astropy.modeling import fitting
 from numpy.testing import assert_allclose
 
 from specmodels.models import CorrelatedNoise, FlickerSpectrum, FourierNoise, LineMedian, LineOffset
-from specmodels.numerics.readout import ReadoutOrder
+from specmodels.numerics.readout import Readout
 
-ORDER = ReadoutOrder(fast_axis=-1, line_overhead=4)
+ORDER = Readout(fast_axis=-1, line_overhead=4)
 
 
 @pytest.fixture

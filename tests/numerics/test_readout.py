@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from specmodels.numerics.readout import ReadoutOrder
+from specmodels.numerics.readout import Readout
 
 ORDERS = [
-    ReadoutOrder(fast_axis=axis, fast_direction=fast, slow_direction=slow, n_outputs=n,
+    Readout(fast_axis=axis, fast_direction=fast, slow_direction=slow, n_outputs=n,
                  interleaved=interleaved)
     for axis, fast, slow, n, interleaved in itertools.product(
         (-1, -2), (1, -1), (1, -1), (1, 4), (False, True)
@@ -34,19 +34,19 @@ class TestEveryOrder:
 
 
 def test_first_pixel_read_is_where_the_directions_say():
-    order = ReadoutOrder(fast_axis=-2, fast_direction=-1, slow_direction=-1)
+    order = Readout(fast_axis=-2, fast_direction=-1, slow_direction=-1)
     assert order.frames(IMAGE)[0, 0, 0] == IMAGE[-1, -1]
     assert order.frames(IMAGE)[0, 0, 1] == IMAGE[-2, -1]
 
 
 def test_neighbouring_strips_are_read_in_opposite_directions():
-    frames = ReadoutOrder(n_outputs=4).frames(IMAGE)
+    frames = Readout(n_outputs=4).frames(IMAGE)
     assert frames[0, 0, 0] == IMAGE[0, 0]
     assert frames[1, 0, 0] == IMAGE[0, 11]
 
 
 def test_stripes_across_the_lines_have_lines_of_their_own():
-    order = ReadoutOrder(fast_axis=-1, n_outputs=4, interleaved=True, stripes="slow")
+    order = Readout(fast_axis=-1, n_outputs=4, interleaved=True, stripes="slow")
     assert order.stripe_axis == -2
     assert order.along_stripes().frame_shape(IMAGE.shape) == (1, 24, 16)
 
@@ -54,7 +54,7 @@ def test_stripes_across_the_lines_have_lines_of_their_own():
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
-        ({"fast_axis": 0}, "fast_axis"),
+        ({"fast_axis": 2}, "fast_axis"),
         ({"fast_direction": 2}, "fast_direction"),
         ({"n_outputs": 0}, "n_outputs"),
         ({"stripes": "both"}, "stripes"),
@@ -62,9 +62,9 @@ def test_stripes_across_the_lines_have_lines_of_their_own():
 )
 def test_bad_settings_are_named(settings, name):
     with pytest.raises(ValueError, match=name):
-        ReadoutOrder(**settings)
+        Readout(**settings)
 
 
 def test_outputs_that_do_not_share_a_line_evenly_are_refused():
     with pytest.raises(ValueError, match="n_outputs: expected a divisor of the 24"):
-        ReadoutOrder(n_outputs=5).frames(IMAGE)
+        Readout(n_outputs=5).frames(IMAGE)

@@ -1,0 +1,84 @@
+"""Files of cleaned frames: what is written can be read again, and the mask be used again."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.nddata import CCDData, StdDevUncertainty
+from stdatamodels.jwst import datamodels
+
+import specmodels as sm
+from specmodels.io.flicker_files import read_background_mask
+
+SHAPE = (32, 128)
+CLEAN = sm.FlickerNoiseSubtraction(sm.LineMedian())
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+@pytest.fixture
+def image(rng):
+    return rng.normal(size=SHAPE) + rng.normal(size=(SHAPE[0], 1))
+
+
+def jwst(model, rng):
+    model.meta.instrument.name, model.meta.exposure.type = "NIRISS", "NIS_IMAGE"
+    return model
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".asdf"])
+def test_datamodel_is_written_in_its_kind(image, rng, tmp_path, suffix):
+    model = jwst(datamodels.ImageModel(data=image.astype("f4")), rng)
+    result = CLEAN(model)
+    path = sm.write(result, tmp_path / f"clean{suffix}")
+    with datamodels.open(path) as read:
+        assert isinstance(read, datamodels.ImageModel)
+        np.testing.assert_array_equal(read.data, result.cleaned.astype("f4"))
+        assert read.meta.filename == path.name
+    with pytest.raises(FileExistsError):
+        sm.write(result, path)
+    assert sm.write(result, path, overwrite=True) == path
+
+
+def test_mask_is_kept_with_a_datamodel_and_can_be_used_again(image, rng, tmp_path):
+    ramp = jwst(datamodels.RampModel(data=np.cumsum([[image] * 3], axis=1).astype("f4")), rng)
+    result = CLEAN(ramp)
+    path = sm.write(result, tmp_path / "ramp.fits")
+    np.testing.assert_array_equal(read_background_mask(path), result.background_mask)
+    with fits.open(path) as hdus:
+        assert hdus["FLICKER_VAR"].data.shape == SHAPE
+    again = sm.FlickerNoiseSubtraction(sm.LineMedian(), mask=sm.GivenMask.read(path))(ramp)
+    np.testing.assert_array_equal(again.background_mask, result.background_mask)
+    cleaned_twice = CLEAN(path)
+    assert cleaned_twice.ramp.kind == "ramp"
+
+
+def test_array_is_written_with_all_that_was_found(image, tmp_path):
+    data = CCDData(image, unit="adu", uncertainty=StdDevUncertainty(np.ones(SHAPE)))
+    result = CLEAN(data)
+    with fits.open(sm.write(result, tmp_path / "clean.fits")) as hdus:
+        np.testing.assert_array_equal(hdus["SCI"].data, result.cleaned)
+        np.testing.assert_allclose(hdus["SCI"].data + hdus["FLICKER"].data, image, atol=1e-12)
+        np.testing.assert_array_equal(hdus["BACKGROUND_MASK"].data != 0, result.background_mask)
+        assert u.Unit(hdus["SCI"].header["BUNIT"]) == u.adu
+        assert (hdus["ERR"].data > 1).all()
+
+
+def test_array_is_not_written_to_asdf(image, tmp_path):
+    with pytest.raises(ValueError, match="target: arrays are written to FITS"):
+        sm.write(CLEAN(image), tmp_path / "clean.asdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_mask_made_by_others_is_read(tmp_path):
+    mask = np.eye(4)
+    fits.PrimaryHDU(mask).writeto(tmp_path / "mask.fits")
+    np.testing.assert_array_equal(sm.GivenMask.read(tmp_path / "mask.fits").sources, mask == 0)
+    fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
+    with pytest.raises(ValueError, match="path: expected a file with an image"):
+        read_background_mask(tmp_path / "empty.fits")
+    with pytest.raises(FileNotFoundError, match="path: there is no file"):
+        read_background_mask(tmp_path / "none.fits")
