@@ -12,6 +12,7 @@ from .linear import (
     design_matrix,
     linear_parameters,
 )
+from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from .priors import GaussianPrior
 from .profiles import (
     BoxProfile,
@@ -43,6 +44,8 @@ __all__ = [
     "LinearParameter",
     "LorentzProfile",
     "MoffatProfile",
+    "NSCleanNoise",
+    "NSCleanSubarrayNoise",
     "PolynomialTrace",
     "Profile",
     "Source",
