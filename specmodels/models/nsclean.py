@@ -110,6 +110,7 @@ class NSCleanSubarrayNoise:
     centred: bool = False
 
     def __post_init__(self):
+        object.__setattr__(self, "band", tuple(self.band))
         if len(self.band) != 4 or not np.all(np.diff(self.band) > 0) or not self.band[0] >= 0:
             raise ValueError(f"band: expected four rising frequencies, got {self.band!r}")
         if not self.n_pixel >= 1:

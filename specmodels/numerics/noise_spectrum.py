@@ -21,13 +21,16 @@ def power_law(frequency, amplitude, exponent):
     Parameters
     ----------
     frequency : ndarray
-        Cycles per pixel time, from 0 to 0.5. At zero the power of the lowest other one is taken.
+        Cycles per pixel time, from 0 to 0.5. At zero the power of the lowest other one is taken,
+        or that at 0.5 where there is no other.
     amplitude : float
         Power at the highest frequency, in units in which white noise has its variance as power.
     exponent : float
         1 for flicker noise.
     """
-    positive = np.where(frequency > 0, frequency, np.min(frequency[frequency > 0]))
+    frequency = np.asarray(frequency)
+    lowest = np.min(frequency, where=frequency > 0, initial=0.5)
+    positive = np.where(frequency > 0, frequency, lowest)
     return amplitude * (2 * positive) ** -exponent
 
 

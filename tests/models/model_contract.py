@@ -12,6 +12,7 @@ import numpy as np
 from astropy.modeling import models
 
 import specmodels.models
+from specmodels.models.correlated import FlickerSpectrum
 from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.flicker import FourierNoise, LineMedian, LineOffset
@@ -29,7 +30,7 @@ from specmodels.models.settings import constructor_settings
 from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
-BASES = (Profile, BasisModel, Source, UniformSky)
+BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum)
 ABSTRACT = {Profile, BasisModel}
 
 ROWS = np.arange(41.0)
@@ -117,6 +118,9 @@ def examples():
         ),
         "Fourier noise": Example(
             lambda: FourierNoise(n_harmonics=2, period=60.0, c0=1.0, c1=0.5, c3=-0.3), rows
+        ),
+        "flicker spectrum": Example(
+            lambda: FlickerSpectrum(0.01, 1.2), (np.linspace(0.1, 0.5, 41),), step=1e-4
         ),
         "line offset": Example(lambda: LineOffset(c0=2.0), rows),
         "line median": Example(lambda: LineMedian(by_output=False, c0=2.0), rows),

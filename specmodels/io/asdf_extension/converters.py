@@ -14,11 +14,12 @@ from asdf_astropy.converters.transform.core import TransformConverterBase, param
 
 from .state import restore_state, state_of
 
-__all__ = ["ModelConverter", "TieConverter", "extension", "register_model"]
+__all__ = ["ModelConverter", "SettingsConverter", "TieConverter", "extension", "register_model"]
 
 MANIFEST = "manifests/specmodels-1.0.0.yaml"
 TAGS = "asdf://specmodels.readthedocs.io/tags"
 MODEL_TYPES = [
+    "specmodels.models.correlated.FlickerSpectrum",
     "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
     "specmodels.models.flicker.FourierNoise",
@@ -37,6 +38,11 @@ MODEL_TYPES = [
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
     "specmodels.models.traces.TabulatedTrace",
+]
+SETTINGS_TYPES = [
+    "specmodels.models.correlated.CorrelatedNoise",
+    "specmodels.models.nsclean.NSCleanNoise",
+    "specmodels.models.nsclean.NSCleanSubarrayNoise",
 ]
 _registered = {}
 
@@ -70,7 +76,8 @@ def register_model(model_class):
 def extension(model_types=MODEL_TYPES):
     """Extension of `asdf` with the converters for these classes or their names."""
     manifest = yaml.safe_load((files(__package__) / MANIFEST).read_text())
-    return ManifestExtension(manifest, converters=[ModelConverter(model_types), TieConverter()])
+    converters = [ModelConverter(model_types), TieConverter(), SettingsConverter()]
+    return ManifestExtension(manifest, converters=converters)
 
 
 class ModelConverter(TransformConverterBase):
@@ -127,6 +134,28 @@ class TieConverter(Converter):
         from ...models.linear import TiedTo
 
         return TiedTo(node["name"], factor=node["factor"], offset=node["offset"])
+
+
+class SettingsConverter(Converter):
+    """Saves dataclasses that are nothing but settings, such as `CorrelatedNoise`."""
+
+    tags = [f"{TAGS}/settings-1.0.0"]
+    types = SETTINGS_TYPES
+
+    def to_yaml_tree(self, value, tag, ctx):
+        settings = {key: _plain(one) for key, one in vars(value).items() if one is not None}
+        return {"class": _path(type(value)), "settings": settings}
+
+    def from_yaml_tree(self, node, tag, ctx):
+        if node["class"] not in SETTINGS_TYPES:
+            raise TypeError(f"class: expected one of {SETTINGS_TYPES}, got {node['class']}")
+        module, _, name = node["class"].rpartition(".")
+        return getattr(import_module(module), name)(**node["settings"])
+
+
+def _plain(value):
+    """A value without tuples, which files do not have."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _make(node):

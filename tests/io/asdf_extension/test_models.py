@@ -18,7 +18,9 @@ from specmodels.io.asdf_extension import (
     register_model,
 )
 from specmodels.io.asdf_extension.converters import MODEL_TYPES
+from specmodels.models.correlated import CorrelatedNoise, FlickerSpectrum
 from specmodels.models.linear import BasisModel, TiedTo
+from specmodels.models.nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
@@ -243,3 +245,22 @@ def yaml_error():
     from yaml.representer import RepresenterError
 
     return RepresenterError
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        CorrelatedNoise(common=FlickerSpectrum(0.3, 1.1), white=2.0, tolerance=0.01),
+        NSCleanNoise(centred=True),
+        NSCleanSubarrayNoise(sigma=3.0),
+    ],
+    ids=lambda noise: type(noise).__name__,
+)
+def test_descriptions_of_noise_come_back(noise):
+    back = round_trip(noise)
+    assert type(back) is type(noise)
+    for name, value in vars(noise).items():
+        if isinstance(value, FlickerSpectrum):
+            assert_array_equal(getattr(back, name).parameters, value.parameters)
+        else:
+            assert getattr(back, name) == value
