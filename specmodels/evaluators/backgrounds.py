@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.lines import line_medians, median
-from ..numerics.steps import fit_steps
+from ..numerics.steps import curve_variance, fit_steps
 
 __all__ = [
     "Background",
@@ -25,7 +25,8 @@ __all__ = [
 class Background(ABC):
     """Base of backgrounds: a subclass *must* define ``__call__(frame, use, ramp)``.
 
-    It *may* set ``per_frame``: whether each frame has a background of its own.
+    It *may* set ``per_frame``: whether each frame has a background of its own; and define
+    ``variance(frame, use, ramp)``, where it knows how far off it may be.
     """
 
     per_frame = True
@@ -47,6 +48,10 @@ class Background(ABC):
         -------
         float or ndarray, broadcast shape (n_y, n_x)
         """
+
+    def variance(self, frame, use, ramp):
+        """Variance of the error of the background, broadcast shape (n_y, n_x); zero if unknown."""
+        return np.float32(0)
 
 
 @dataclass(frozen=True)
@@ -159,13 +164,35 @@ class SmoothBackground(Background):
         rest = frame - total
         return np.broadcast_to(total + np.float32(np.mean(rest[use])), frame.shape)
 
+    def variance(self, frame, use, ramp):
+        """Variance of the error of the background.
+
+        That of the steps follows from their fit. Other slow changes from line to line are hidden by
+        the noise: the sky is taken to change as much across the lines as it is seen to change along
+        them.
+        """
+        if not use.any():
+            return np.float32(0)
+        order = ramp.readout.along_stripes()
+        lines, used = order.lines(np.where(use, frame, 0)), order.lines(use)
+        medians, known, curve, steps = self._steps(lines, used)
+        own = curve_variance(medians, known, steps)
+        if ramp.dispersion_axis is None and self.degree > 0:
+            slope = _slopes(lines - curve[:, None].astype("f4"), used, self.degree)
+            own = own + np.var(slope)
+        return np.broadcast_to(order.lines(own[:, None].astype("f4")), frame.shape)
+
     def _curve(self, lines, used):
         """Significant part of the medians of lines, zero on average."""
-        medians, number = line_medians(lines, used)
-        known = number > min(8, lines.shape[1] // 4)
-        curve, _ = fit_steps(medians.astype(float), known, sigma=self.sigma,
-                             max_steps=self.max_steps)  # fmt: skip
+        _, known, curve, _ = self._steps(lines, used)
         return curve - np.mean(curve[known]) if known.any() else curve
+
+    def _steps(self, lines, used):
+        """Medians of lines, which of them count, and the curve of the steps in them."""
+        medians, number = line_medians(lines, used)
+        medians, known = medians.astype(float), number > min(8, lines.shape[1] // 4)
+        curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=self.max_steps)
+        return medians, known, curve, steps
 
 
 def _slopes(lines, used, degree):

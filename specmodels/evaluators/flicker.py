@@ -116,10 +116,10 @@ class FlickerNoiseSubtraction(Evaluator):
         rate = self._flattened(_draft_rate(ramp, i))
         mask = self.mask(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
-        scene = _Scene(mask, ramp, self.noise_model, rate).prepared(self.background)
+        scene = _Scene(mask, ramp, self.noise_model, self.background, rate).prepared()
         refined = self.mask.refined(mask, np.where(mask.use, scene.left, 0), ramp)
         if refined is not mask:
-            scene = replace(scene, mask=refined, near=scene.noise).prepared(self.background)
+            scene = replace(scene, mask=refined, near=scene.noise).prepared()
         for _ in range(self.mask.wings if mask.use.any() else 0):
             scene = replace(scene, wings=scene.faint_light(), near=scene.noise)
         return scene
@@ -169,15 +169,16 @@ class _Scene:
     mask: SceneMask
     ramp: object
     model: object
+    finder: Background
     rate: np.ndarray
     background: object = np.float32(0)
     wings: object = np.float32(0)
     plan: object = None
     near: np.ndarray | None = None
 
-    def prepared(self, background):
+    def prepared(self):
         """The scene with background and plan for its mask."""
-        found = background(self.rate, self.mask.use, self.ramp)
+        found = self.finder(self.rate, self.mask.use, self.ramp)
         scene = replace(self, background=found)
         return replace(scene, plan=scene.make_plan(scene.signal))
 
@@ -215,9 +216,12 @@ class _Scene:
 
     @property
     def variance(self):
-        """Variance of what is left of the noise of a frame."""
+        """Variance of what is left of the noise of a frame, or of the background in its place."""
+        return self._variance_of_noise() + self.finder.variance(self.rate, self.use, self.ramp)
+
+    def _variance_of_noise(self):
         plan = self.__dict__.get("_frame_plan", self.plan)
-        if hasattr(plan, "system") or self.ramp.readout.stripes == "slow":
+        if hasattr(plan, "system"):
             return plan.variance
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)

@@ -97,8 +97,12 @@ class CorrelatedNoise:
         """Plan for frames with this mask and noise like that of `sample`; see `NoisePlan`."""
         return _CorrelatedPlan(self, readout, use, white, sample)
 
-    def laws(self, series, use, grid):
-        """Power laws: those given, and the others as the data have them."""
+    def laws(self, series, use, grid, *, skip_lines=False):
+        """Power laws: those given, and the others as the data have them.
+
+        With `skip_lines`, pixels at the same place of different lines are not compared: what they
+        have in common was subtracted.
+        """
         given = {key: tuple(float(p) for p in getattr(self, key).parameters)
                  for key in ("common", "separate", "alternating")
                  if getattr(self, key) is not None}  # fmt: skip
@@ -107,7 +111,10 @@ class CorrelatedNoise:
         if len(given) == 4:
             return PowerLaws(**given)
         max_lag = min(LINES_OF_LAGS, max(grid.n_line // 4, 1)) * grid.line
-        found = fit_power_laws(*lag_covariance(series, use, max_lag), grid.frequency)
+        covariances = lag_covariance(series, use, max_lag)
+        if skip_lines:
+            covariances[2][grid.line :: grid.line] = 0
+        found = fit_power_laws(*covariances, grid.frequency)
         return PowerLaws(**(vars(found) | given))
 
 
@@ -124,7 +131,9 @@ class _CorrelatedPlan(NoisePlan):
         self.grid = TimeGrid(n_line, width, overhead)
         self.used = self.grid.series(readout.frames(use), False)
         series = self._series(np.where(use, sample, 0))
-        self.laws = model.laws(series - self._stripes(series), self.used, self.grid)
+        rest = np.where(self.used, series - self._stripes(series), np.float32(0))
+        skip_lines = readout.stripes != "fast"
+        self.laws = model.laws(rest, self.used, self.grid, skip_lines=skip_lines)
         self.system = self._system()
         self.iterations = []
 

@@ -13,6 +13,8 @@ from scipy.optimize import nnls
 __all__ = ["PowerLaws", "fit_power_laws", "lag_covariance", "line_spectrum", "power_law"]
 
 EXPONENTS = np.arange(0.8, 1.81, 0.1)
+# Where data hardly tell, noise is taken for 1/f; covariances are not trusted to better than this.
+EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.2, 0.05
 
 
 def power_law(frequency, amplitude, exponent):
@@ -167,17 +169,26 @@ def _best_fit(covariance, pairs, frequency, terms):
     if lags.size <= len(terms) + 1:
         return np.zeros(len(terms) + 1), 1.0
     target = _grouped(covariance, pairs, lags, groups)
-    weight = np.ones(target.size)
-    weight[groups[0]] = 10.0 if 0 in lags else 1.0
+    weight = 1 / _errors(covariance, target, pairs, lags, groups)
     best = None
     for exponent in EXPONENTS:
         columns = _columns(frequency, exponent, terms, covariance.size)
         design = np.stack([_grouped(c, pairs, lags, groups) for c in columns], axis=1)
         design = np.column_stack([design, -np.ones(len(design)), np.ones(len(design))])
         values, misfit = nnls(design * weight[:, None], target * weight)
+        misfit = misfit**2 + ((exponent - EXPONENT) / EXPONENT_SPREAD) ** 2
         if best is None or misfit < best[0]:
             best = misfit, [*values[:-2], values[-1] - values[-2]], exponent
     return best[1], best[2]
+
+
+def _errors(covariance, target, pairs, lags, groups):
+    """Errors of grouped covariances: from white noise, and a part of the signal for the rest."""
+    total = np.bincount(groups, pairs[lags])
+    white = covariance[0] if np.isfinite(covariance[0]) else np.abs(target).max()
+    signal = np.median(np.abs(target))
+    error = np.hypot(white / np.sqrt(total), LEAST_ERROR * signal)
+    return np.maximum(error, np.finfo(float).tiny)
 
 
 def _columns(frequency, exponent, terms, n_lag):

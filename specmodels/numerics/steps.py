@@ -9,7 +9,10 @@ from itertools import pairwise
 import numpy as np
 from scipy import fft, optimize
 
-__all__ = ["fit_steps", "mode_variance", "smooth_step"]
+__all__ = ["curve_variance", "fit_steps", "mode_variance", "smooth_step"]
+
+
+TINY = np.finfo(float).tiny
 
 
 def smooth_step(x, position, width):
@@ -39,7 +42,7 @@ def mode_variance(modes, first=40):
     power = np.array([np.median(modes[band] ** 2) / 0.4549 for band in bands])
     number = np.array([band.stop - band.start for band in bands])
     design = np.array([[np.mean(1 / k[band]), 1.0] for band in bands])
-    scale = np.sqrt(number) / np.maximum(power, np.finfo(float).tiny)
+    scale = np.sqrt(number) / np.maximum(power, TINY)
     amplitudes, _ = optimize.nnls(design * scale[:, None], power * scale)
     return amplitudes[0] / k + amplitudes[1]
 
@@ -79,7 +82,7 @@ def fit_steps(series, known, *, sigma=5.0, max_steps=8, least_width=4.0):
     chosen = np.empty((0, 2))
     rest = modes
     for _ in range(max_steps):
-        weight = 1 / np.sqrt(np.maximum(mode_variance(rest), np.finfo(float).tiny))
+        weight = 1 / np.sqrt(np.maximum(mode_variance(rest), TINY))
         weight[0] = 0
         scores = _scores(table * weight, rest * weight)
         best = np.argmax(scores)
@@ -87,11 +90,48 @@ def fit_steps(series, known, *, sigma=5.0, max_steps=8, least_width=4.0):
             break
         chosen = _refined(np.vstack([chosen, shapes[best]]), x, modes * weight, weight, least_width)
         rest = modes - _design(chosen, x) @ _heights(chosen, x, modes * weight, weight)
-    weight = 1 / np.sqrt(np.maximum(mode_variance(rest), np.finfo(float).tiny))
+    weight = 1 / np.sqrt(np.maximum(mode_variance(rest), TINY))
     weight[0] = 0
     heights = _heights(chosen, x, modes * weight, weight)
     curve = heights @ smooth_step(x, *chosen.T[:, :, None]) if len(chosen) else np.zeros(n)
     return curve + np.mean((series - curve)[known]), np.column_stack([heights, chosen])
+
+
+def curve_variance(series, known, steps, *, step=1e-3):
+    """Variance of the curve that `fit_steps` found, from the errors of all parameters of its steps.
+
+    Parameters
+    ----------
+    series, known
+        As given to `fit_steps`.
+    steps : ndarray, shape (n_step, 3)
+        Height, position and width of each, as it returned them.
+    step : float
+        Of the numerical derivatives by position and width.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        A constant is free.
+    """
+    n = series.size
+    if not len(steps):
+        return np.zeros(n)
+    x = np.arange(n, dtype=float)
+    filled = np.interp(x, x[known], series[known])
+    columns = []
+    for height, position, width in steps:
+        middle = smooth_step(x, position, width)
+        columns += [middle, height * (smooth_step(x, position + step, width) - middle) / step,
+                    height * (smooth_step(x, position, width + step) - middle) / step]  # fmt: skip
+    columns = np.array(columns)
+    rest = filled - steps[:, 0] @ columns[::3]
+    weight = 1 / np.sqrt(np.maximum(mode_variance(fft.dct(rest, norm="ortho")), TINY))
+    weight[0] = 0
+    modes = fft.dct(columns, norm="ortho", axis=-1) * weight
+    covariance = np.linalg.pinv(modes @ modes.T, hermitian=True)
+    columns -= columns[:, known].mean(axis=1, keepdims=True)
+    return np.einsum("in,ij,jn->n", columns, covariance, columns)
 
 
 def _dictionary(n, least_width):
@@ -106,7 +146,7 @@ def _dictionary(n, least_width):
 
 def _scores(table, target):
     norm = np.sqrt(np.einsum("kn,kn->k", table, table))
-    return np.abs(table @ target) / np.maximum(norm, np.finfo(float).tiny)
+    return np.abs(table @ target) / np.maximum(norm, TINY)
 
 
 def _design(shapes, x):

@@ -146,6 +146,17 @@ class TestImages:
             after, before = left(result, noise)
             assert after < 0.15 * before + 1.6 / np.sqrt(SHAPE[0])
 
+    def test_stripes_do_not_spoil_the_spectrum(self, rng):
+        order = Readout(fast_axis=-1, n_outputs=4, interleaved=True, stripes="slow")
+        stripes = 3 * rng.normal(size=SHAPE[1])
+        noise = flicker(rng, order=order)
+        data = noise + stripes + rng.normal(size=SHAPE)
+        data[30:70, 100:300] += 500
+        background = sm.MedianBackground()
+        result = sm.FlickerNoiseSubtraction(background=background)(Ramp(data.astype("f4"), order))
+        found = result.scenes[0].plan.laws.common
+        assert 0.5 < found[0] / LAWS.common[0] * 10 ** (found[1] - 1) < 2
+
     def test_flat_is_divided_out_and_restored(self, scene, rng):
         ramp, noise = scene
         flat = 1 + 0.1 * rng.normal(size=SHAPE)
@@ -174,6 +185,16 @@ class TestBackgrounds:
         result = sm.FlickerNoiseSubtraction(sm.FourierNoise(), background=background)(scene[0])
         use = result.background_mask
         assert abs(np.mean((result.cleaned - scene[0].data)[use])) < 0.02
+
+    def test_error_of_a_step_enters_the_variance(self, rng):
+        order = Readout(fast_axis=-2, line_overhead=12)
+        step = 6 / (1 + np.exp((np.arange(SHAPE[1]) - 200) / 6))
+        data = (flicker(rng, order=order) + step + rng.normal(size=SHAPE)).astype("f4")
+        smooth = sm.SmoothBackground(degree=0)
+        extra = smooth.variance(data, np.ones(SHAPE, dtype=bool), Ramp(data, order))
+        assert extra.shape == SHAPE
+        assert 0 < extra.mean() < 0.3
+        assert np.ptp(extra, axis=0).max() == 0
 
     def test_template_of_another_shape_is_refused(self, scene):
         clean = sm.FlickerNoiseSubtraction(background=sm.GivenBackground(np.ones((3, 3))))

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import fft
 
 from specmodels.numerics.detection import detect_excess, lower_mode, robust_location
 from specmodels.numerics.fourier import FourierLines, harmonics
 from specmodels.numerics.lines import line_means, line_medians, median
-from specmodels.numerics.steps import fit_steps, smooth_step
+from specmodels.numerics.steps import curve_variance, fit_steps, smooth_step
 
 
 @pytest.fixture
@@ -97,6 +98,24 @@ class TestSteps:
         assert_allclose(abs(steps[0, 0]), 4, atol=0.6)
         assert_allclose(steps[0, 1], 600, atol=5)
         assert np.std(curve - truth) < 0.3
+
+    def test_variance_of_the_curve_is_that_of_its_errors(self, rng):
+        n = 800
+        known = np.ones(n, dtype=bool)
+        truth = 8 * smooth_step(np.arange(n), 300, 12)
+        k = np.maximum(np.arange(n), 1)
+        errors, variances = [], []
+        for _ in range(40):
+            modes = rng.normal(size=n) * np.sqrt(10 / k + 0.05)
+            modes[0] = 0
+            series = truth + fft.idct(modes, norm="ortho")
+            curve, steps = fit_steps(series, known, max_steps=1)
+            errors.append(np.var(curve - truth))
+            variances.append(curve_variance(series, known, steps).mean())
+        assert 0.6 < np.mean(errors) / np.mean(variances) < 1.6
+
+    def test_curve_without_steps_has_no_variance(self):
+        assert not curve_variance(np.zeros(9), np.ones(9, dtype=bool), np.empty((0, 3))).any()
 
     def test_few_values_give_their_mean(self):
         curve, steps = fit_steps(np.arange(10.0), np.ones(10, dtype=bool))
