@@ -223,11 +223,12 @@ class _Scene:
         plan = self.__dict__.get("_frame_plan", self.plan)
         if hasattr(plan, "system"):
             return plan.variance
+        # Faint light is a smoothed image: without it, neighbouring pixels keep their own noise.
+        rate = np.where(self.use, self.rate - self.background, 0).astype("f4")
+        sample = self.__dict__.get("_sample", rate)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)
-            correlated = CorrelatedNoise().plan(
-                self.ramp.readout, self.use, sample=self.__dict__.get("_sample", self.signal)
-            )
+            correlated = CorrelatedNoise().plan(self.ramp.readout, self.use, sample=sample)
         return plan.variance if correlated.system is None else variance_left(plan, correlated)
 
     @property

@@ -11,6 +11,9 @@ from ..numerics.fourier import FourierLines, harmonics
 from ..numerics.lines import line_means, line_medians
 from .linear import BasisModel
 
+# Where nothing is known; an estimate as near to it makes no difference; the least, of the same.
+CUTOFF, CUTOFF_MARGIN, LEAST_POWER = 1 / 64, 1.25, 1e-6
+
 __all__ = ["FourierNoise", "LineMedian", "LineOffset", "NoisePlan"]
 
 
@@ -67,8 +70,8 @@ class FourierNoise(BasisModel):
 
     Parameters
     ----------
-    cutoff : float
-        In cycles per pixel time.
+    cutoff : float, optional
+        In cycles per pixel time; default: estimated from the data, 1/64 where there are none.
     n_harmonics : int
         Number of frequencies.
     period : float, optional
@@ -92,16 +95,17 @@ class FourierNoise(BasisModel):
     cosines and sines are a real least-squares fit whatever the mask.
     """
 
-    def __init__(self, cutoff=1 / 64, *, n_harmonics=4, period=None, section=1, name=None,
+    def __init__(self, cutoff=None, *, n_harmonics=4, period=None, section=1, name=None,
                  **parameters):  # fmt: skip
-        if not cutoff > 0:
+        if cutoff is not None and not cutoff > 0:
             raise ValueError(f"cutoff: expected a positive frequency, got {cutoff!r}")
         if period is not None and not period > 0:
             raise ValueError(f"period: expected a positive number of pixels, got {period!r}")
         for key, value, least in (("n_harmonics", n_harmonics, 0), ("section", section, 1)):
             if int(value) != value or value < least:
                 raise ValueError(f"{key}: expected a whole number from {least}, got {value!r}")
-        self.cutoff, self.n_harmonics = float(cutoff), int(n_harmonics)
+        self.cutoff = None if cutoff is None else float(cutoff)
+        self.n_harmonics = int(n_harmonics)
         self.period = None if period is None else float(period)
         self.section = int(section)
         super().__init__(1 + 2 * self.n_harmonics, name=name, **parameters)
@@ -122,26 +126,62 @@ class FourierNoise(BasisModel):
     def plan(self, readout, use, *, white=np.nan, sample=None):
         """Plan for frames with this mask; see `NoisePlan`."""
         order = readout.along_stripes()
-        if self.section > 1:
-            return _SectionPlan(self, order, use, white)
-        return _FourierPlan(self, order, use, white)
+        kind = _SectionPlan if self.section > 1 else _FourierPlan
+        plan = kind(self, order, use, white, self.cutoff or CUTOFF)
+        if self.cutoff is not None or sample is None or not self.n_harmonics or not white > 0:
+            return plan
+        cutoff = plan.estimated_cutoff(sample)
+        similar = 1 / CUTOFF_MARGIN < cutoff / CUTOFF < CUTOFF_MARGIN
+        return plan if similar else kind(self, order, use, white, cutoff)
 
-    def prior(self, period, n_pixel):
+    def prior(self, period, n_pixel, cutoff):
         """Inverse variance of each frequency's amplitudes, in units of that of a pixel's noise."""
         k = np.arange(1, self.n_harmonics + 1)
-        return 0.5 * n_pixel * k / period / self.cutoff
+        return 0.5 * n_pixel * k / period / cutoff
 
 
-class _FourierPlan(NoisePlan):
+class _HarmonicPlan(NoisePlan):
+    """Fourier terms of lines or sections: a subclass defines ``terms``, and calls ``_prepare``."""
+
+    def __init__(self, model, readout, use, white, cutoff):
+        super().__init__(readout, use, white)
+        self.model, self.cutoff = model, cutoff
+
+    def _prepare(self, used, positions, parts, period, n_pixel):
+        self.prior = self.model.prior(period, n_pixel, self.cutoff)
+        harmonics = self.model.n_harmonics
+        self.fourier = FourierLines(used, positions, parts, harmonics, period, self.prior)
+
+    def estimated_cutoff(self, sample):
+        """Frequency at which the power of 1/f noise in a sample frame equals the white noise's.
+
+        Fitted amplitudes spread as their prior and their noise let them; what remains without the
+        noise tells how wide the prior should be.
+        """
+        n = self.fourier.n_harmonic
+        amplitudes = self.terms(sample)[~self.fourier.empty, -2 * n :]
+        if not len(amplitudes):
+            return self.cutoff
+        variance = np.einsum("jjl->lj", self.fourier.covariance)[~self.fourier.empty, -2 * n :]
+        prior = np.tile(self.prior, 2)
+        kept = 1 - variance * prior  # of the true amplitudes, on average
+        power = amplitudes**2 / self.white - kept * variance
+        return self.cutoff * max(float(power.sum() / (kept**2 / prior).sum()), LEAST_POWER)
+
+
+class _FourierPlan(_HarmonicPlan):
     """Fourier terms of single lines."""
 
-    def __init__(self, model, readout, use, white):
-        super().__init__(readout, use, white)
+    def __init__(self, model, readout, use, white, cutoff):
+        super().__init__(model, readout, use, white, cutoff)
         lines = readout.lines(use)
         parts, positions = readout.parts(lines.shape[1])
         period = model.period or positions.shape[1]
-        prior = model.prior(period, lines.shape[1] / len(parts))
-        self.fourier = FourierLines(lines, positions, parts, model.n_harmonics, period, prior)
+        self._prepare(lines, positions, parts, period, lines.shape[1] / len(parts))
+
+    def terms(self, frame):
+        """Fitted terms of each line of a frame, zero where not used."""
+        return self.fourier.coefficients(self.readout.lines(frame))
 
     def __call__(self, frame, bad=None, near=None):
         lines, used = self._masked(frame, bad)
@@ -165,11 +205,11 @@ class _FourierPlan(NoisePlan):
         return out * np.float32(self.white)
 
 
-class _SectionPlan(NoisePlan):
+class _SectionPlan(_HarmonicPlan):
     """Fourier terms of sections of several lines, half overlapping and blended."""
 
-    def __init__(self, model, readout, use, white):
-        super().__init__(readout, use, white)
+    def __init__(self, model, readout, use, white, cutoff):
+        super().__init__(model, readout, use, white, cutoff)
         self.n_output, self.n_line, self.width = readout.frame_shape(use.shape)
         self.height = min(model.section, self.n_line)
         step = max(1, self.height // 2)
@@ -181,11 +221,14 @@ class _SectionPlan(NoisePlan):
         period = model.period or self.height * line
         parts = [slice(k * times.size, (k + 1) * times.size) for k in range(self.n_output)]
         sections = self._sections(readout.frames(use))
-        prior = model.prior(period, times.size)
         positions = np.broadcast_to(times, (self.n_output, times.size))
-        self.fourier = FourierLines(sections, positions, parts, model.n_harmonics, period, prior)
+        self._prepare(sections, positions, parts, period, times.size)
         ramp = np.minimum(np.arange(1, self.height + 1), np.arange(self.height, 0, -1))
         self.blend = ramp / self.height
+
+    def terms(self, frame):
+        """Fitted terms of each section of a frame, zero where not used."""
+        return self.fourier.coefficients(self._sections(self.readout.frames(frame)))
 
     def _sections(self, frames):
         """Sections of frames, shape (n_section, n_output * height * width)."""

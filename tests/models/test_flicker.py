@@ -87,3 +87,35 @@ class TestFlickerSpectrum:
         again = pickle.loads(pickle.dumps(noise))
         assert again.white == 2.0
         assert_allclose(again.common.parameters, noise.common.parameters)
+
+
+class TestCutoff:
+    shape = (200, 256)
+
+    def lines(self, power, rng):
+        """Lines with 1/f amplitudes of the power that a cutoff stands for, and white noise."""
+        k = np.arange(1, 5)
+        terms = np.exp(2j * np.pi * np.outer(np.arange(256), k) / 256)
+        spread = np.sqrt(2 * power / k)
+        values = (rng.normal(size=(200, 4)) + 1j * rng.normal(size=(200, 4))) * spread
+        return (values @ terms.T).real + rng.normal(size=self.shape)
+
+    @pytest.mark.parametrize("cutoff", [1 / 16, 1 / 100, 1 / 400])
+    def test_is_estimated_where_it_is_not_given(self, cutoff):
+        rng = np.random.default_rng(9)
+        use = rng.random(self.shape) < 0.8
+        data = np.where(use, self.lines(cutoff, rng), 0).astype("f4")
+        plan = FourierNoise().plan(ORDER, use, white=1.0, sample=data)
+        assert_allclose(plan.cutoff, cutoff, rtol=0.3)
+
+    def test_without_flicker_noise_only_offsets_are_left(self):
+        rng = np.random.default_rng(9)
+        data = rng.normal(size=self.shape).astype("f4")
+        use = np.ones(self.shape, dtype=bool)
+        noise = FourierNoise().plan(ORDER, use, white=1.0, sample=data)(data)
+        assert np.std(noise - noise.mean(axis=1, keepdims=True)) < 0.03
+
+    def test_given_one_is_kept(self):
+        data = np.zeros(self.shape, "f4")
+        plan = FourierNoise(1 / 50).plan(ORDER, data == 0, white=1.0, sample=data)
+        assert plan.cutoff == 1 / 50
