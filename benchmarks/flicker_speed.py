@@ -51,9 +51,9 @@ def ours(model, shape, background=None):
         return 0 if background is None else background(data, use, ramp)
 
     def clean():
-        return data - model.plan(order, use, sample=data)(data - level())
+        return data - model.plan(order, use, white=1.0, sample=data)(data - level())
 
-    plan = model.plan(order, use, sample=data)
+    plan = model.plan(order, use, white=1.0, sample=data)
     return clean, lambda: data - plan(data - level())
 
 

@@ -161,12 +161,12 @@ class TestImages:
         ramp, noise = scene
         flat = 1 + 0.1 * rng.normal(size=SHAPE)
         flat[3, 4] = 0
-        bright = ramp.replace(data=ramp.data + 100 * (np.where(flat == 0, 1, flat) - 1))
+        bright = ramp.replace(data=ramp.data + 100 * np.where(flat == 0, 1, flat))
         plain = sm.FlickerNoiseSubtraction(sm.FourierNoise())(bright)
         better = sm.FlickerNoiseSubtraction(
             sm.FourierNoise(), flat=flat, background=sm.MedianBackground()
         )(bright)
-        assert left(better, noise)[0] < left(plain, noise)[0]
+        assert left(better, noise)[0] < 0.8 * left(plain, noise)[0]
 
 
 class TestBackgrounds:
