@@ -1,0 +1,259 @@
+"""Master background: one sky spectrum from the background slits, subtracted from every slit.
+
+Nothing here is specific to an instrument: slitlets, long slits and fibres alike. (Smooth
+two-dimensional backgrounds of flicker noise are in `backgrounds`.)
+"""
+
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+from astropy import units as u
+from astropy.modeling import Model
+
+from ..fitters.sky import SkyPixels
+from ..fitters.sky_polynomial import LogPolynomialSkyFitter
+from ..fitters.sky_spline import SkyFitter
+from ..io import read
+from ..io.slit_models import sky_throughputs
+from ..models.background import LogPolynomialSpectrum
+from ..numerics.sky_level import sky_level
+from .background_result import MasterBackgroundResult, SlitSky
+from .base import Evaluator
+from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
+
+__all__ = ["MasterBackgroundSubtraction"]
+
+log = logging.getLogger(__name__)
+
+# What is assumed of the scatter of throughputs where fewer than three slits tell, and at least.
+UNKNOWN_SCATTER, LEAST_SCATTER = 0.03, 1e-4
+
+
+class MasterBackgroundSubtraction(Evaluator):
+    r"""Fit the sky of all background slits jointly, and subtract it from all slits.
+
+    .. math::
+        d_{s,i} = f_s\,T_{s,i}\,S(\lambda_{s,i}) + \mathrm{source}
+
+    with one sky spectrum :math:`S`, the known throughput :math:`T` of each pixel (bar shadows, path
+    losses, corrections made for point sources) and an unknown grey factor :math:`f` of each slit.
+
+    Parameters
+    ----------
+    model : `MasterBackgroundSpectrum` or `LogPolynomialSpectrum`, optional
+        The spectrum. Default: a B-spline whose breakpoints the data choose.
+    fitter : `SkyFitter` or `LogPolynomialSkyFitter`, optional
+        Default: the one that fits the model.
+    slits : sequence of str, function or SlitSelection, optional
+        The background slits: names (of slits or sources, with wildcards), or a function of an
+        image. Default: `FlaggedSlits`.
+    pixels : SkyPixelSelection, optional
+        Which of their pixels; default all that are not masked.
+    throughput : mapping of str to array_like, model or function, optional
+        Throughput of the pixels of each slit, in place of what the datamodel tells: arrays by name,
+        a function of an image, or a model such as `BarShadow` (of the position along the slit) or
+        `SlitThroughput` (of the wavelength).
+    fit_levels : bool
+        Whether the factor of each other slit is found from its own pixels, the source being fitted
+        along; else it is one.
+
+    Raises
+    ------
+    TypeError
+        If a setting is of another kind.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> exposure, truth = sm.datasets.make_slitlets()
+    >>> result = sm.MasterBackgroundSubtraction()(exposure)
+    >>> result.left_out
+    {}
+    >>> result.spectrum.flux.unit
+    Unit("MJy / sr")
+    """
+
+    def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
+                 fit_levels=True):  # fmt: skip
+        super().__init__(model, fitter)
+        if fitter is None:
+            log_flux = isinstance(model, LogPolynomialSpectrum)
+            self.fitter = LogPolynomialSkyFitter() if log_flux else SkyFitter()
+        elif not isinstance(fitter, SkyFitter | LogPolynomialSkyFitter):
+            raise TypeError(
+                f"fitter: expected a SkyFitter or LogPolynomialSkyFitter, got {fitter!r}"
+            )
+        self.slits = as_slit_selection(slits)
+        self.pixels = SkyPixelSelection() if pixels is None else pixels
+        if not isinstance(self.pixels, SkyPixelSelection):
+            raise TypeError(f"pixels: expected a SkyPixelSelection, got {pixels!r}")
+        if throughput is not None and not (isinstance(throughput, Mapping) or callable(throughput)):
+            raise TypeError(f"throughput: expected a mapping or function, got {throughput!r}")
+        self.throughput = throughput
+        self.fit_levels = bool(fit_levels)
+
+    def __call__(self, data):
+        """Apply to anything that `~specmodels.read` understands, with one slit or several."""
+        exposure = read(data)
+        setup = _Setup(self, exposure)
+        return self._evaluated(self._fitted(setup), setup)
+
+    def build_model(self, exposure):
+        """The model given, None where the data choose one."""
+        return self.model
+
+    def fit(self, exposure):
+        """Fit the sky of the background slits; a `~specmodels.fitters.sky.SkyFit`.
+
+        Raises
+        ------
+        ValueError
+            If no slit is a background slit, none of their pixels can be used, or units differ.
+        """
+        return self._fitted(_Setup(self, exposure))
+
+    def evaluate(self, fit, exposure):
+        """Project the sky to all slits; a `MasterBackgroundResult`."""
+        return self._evaluated(fit, _Setup(self, exposure))
+
+    def _fitted(self, setup):
+        fit = self.fitter(self.build_model(setup.exposure), setup.sky_pixels())
+        for name, reason in fit.left_out.items():
+            log.warning("%s: left out: %s", name, reason)
+        if fit.message:
+            log.warning("%s", fit.message)
+        return fit
+
+    def _evaluated(self, fit, setup):
+        known = fit.throughput_scatter if len(fit.used) > 2 else UNKNOWN_SCATTER
+        scatter = max(known, LEAST_SCATTER)
+        skies = {name: self._sky_of(name, fit, setup, scatter) for name in setup.exposure}
+        return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit)
+
+    def _sky_of(self, name, fit, setup, scatter):
+        """The sky in one slit: projected, with the level that the slit itself shows."""
+        image, throughput = setup.images[name], setup.throughputs[name]
+        value, variance = fit.curve(setup.wavelengths(name))
+        sky = throughput * value
+        own = fit.slits.get(name)
+        if own is not None and not own.reason:
+            level, error = own.throughput, own.error
+        elif self.fit_levels and isinstance(self.fitter, SkyFitter):
+            level, error = _own_level(image, sky, scatter)
+        else:
+            level, error = 1.0, scatter
+        background = level * sky
+        noise = (level * throughput) ** 2 * variance + (error * sky) ** 2
+        return SlitSky(background, noise, throughput, level, error, setup.factors[name])
+
+
+class _Setup:
+    """An exposure with what is needed of it: background slits, throughputs, one unit for all."""
+
+    def __init__(self, settings, exposure):
+        self.settings, self.exposure = settings, exposure
+        self.names = settings.slits(exposure)
+        if not self.names:
+            raise ValueError(
+                f"no background slit among {list(exposure)}: name them by `slits`, or flag them"
+            )
+        first = exposure[self.names[0]]
+        self.unit, self.wavelength_unit = first.unit, first.wavelength_unit
+        self.factors = {name: _factor(image, self.unit) for name, image in exposure.items()}
+        self.images = {name: _in_unit(image, self.unit, self.factors[name])
+                       for name, image in exposure.items()}  # fmt: skip
+        known = sky_throughputs(exposure) if settings.throughput is None else {}
+        self.throughputs = {name: self._throughput(image, known.get(name))
+                            for name, image in exposure.items()}  # fmt: skip
+
+    def _throughput(self, image, known):
+        given = self.settings.throughput
+        if isinstance(given, Mapping):
+            known = given.get(image.name)
+        elif isinstance(given, Model):
+            known = _evaluated_model(given, image, self.exposure)
+        elif given is not None:
+            known = given(image)
+        known = np.ones(image.shape) if known is None else np.asarray(known, dtype=float)
+        if known.shape not in ((), image.shape, (1, image.shape[1]), (image.shape[0], 1)):
+            raise ValueError(
+                f"throughput of {image.name!r}: expected shape {image.shape}, got {known.shape}"
+            )
+        return np.broadcast_to(known, image.shape)
+
+    def wavelengths(self, name):
+        """Wavelengths of the pixels of a slit, NaN where it has none, in the common unit."""
+        image = self.exposure[name]
+        if image.wavelength is None:
+            return np.full(image.shape, np.nan)
+        wavelength = np.broadcast_to(image.wavelength, image.shape)
+        if image.wavelength_unit == self.wavelength_unit:
+            return wavelength
+        if None in (image.wavelength_unit, self.wavelength_unit):
+            raise ValueError(f"wavelength_unit: {name!r} has {image.wavelength_unit}, but "
+                             f"{self.names[0]!r} has {self.wavelength_unit}")  # fmt: skip
+        return (wavelength * image.wavelength_unit).to_value(self.wavelength_unit, u.spectral())
+
+    def sky_pixels(self):
+        """Sky pixels of all background slits."""
+        selection, out = self.settings.pixels, []
+        unknown = sorted(set(selection.source_mask) - set(self.exposure))
+        if unknown:
+            raise ValueError(f"source_mask: no slit is called {unknown}; there are "
+                             f"{list(self.exposure)}")  # fmt: skip
+        for name in self.names:
+            image, throughput = self.images[name], self.throughputs[name]
+            use = selection.use(image, self.exposure, throughput)
+            image = selection.filtered(image, use)
+            if image.wavelength is not None:
+                image = image.replace(wavelength=self.wavelengths(name),
+                                      wavelength_unit=self.wavelength_unit)  # fmt: skip
+            out.append(SkyPixels.of(image, throughput=throughput, use=use))
+        return out
+
+
+def _factor(image, unit):
+    """Factor that turns the data of an image into a unit."""
+    if image.unit == unit:
+        return 1.0
+    if image.unit is None or unit is None:
+        raise ValueError(f"unit: slit {image.name!r} has {image.unit}, but others have {unit}")
+    try:
+        return image.unit.to(unit)
+    except u.UnitConversionError as error:
+        raise ValueError(
+            f"unit: slit {image.name!r} has {image.unit}, which cannot be turned into {unit}, that "
+            "of the first background slit"
+        ) from error
+
+
+def _in_unit(image, unit, factor):
+    if factor == 1.0:
+        return image
+    components = {key: value * factor**2 for key, value in image.components.items()}
+    variance = None if image.variance is None else image.variance * factor**2
+    return image.replace(data=image.data * factor, variance=variance, components=components,
+                         unit=unit)  # fmt: skip
+
+
+def _evaluated_model(model, image, exposure):
+    """A model of throughput at the positions or wavelengths of an image."""
+    if getattr(model, "coordinate", "wavelength") == "spatial":
+        return model(slit_positions(image, exposure))
+    if image.wavelength is None:
+        return None
+    return np.broadcast_to(model(image.wavelength), image.shape)
+
+
+def _own_level(image, sky, scatter):
+    """Level of the sky in a slit, from its own pixels, and the error of that."""
+    known = np.isfinite(sky) & (image.weights > 0)
+    weights = np.where(known, image.weights, 0.0)
+    if image.variance is None and known.any():
+        # Without errors the pixels' scatter about the sky is the noise.
+        residual = (image.data - sky)[known]
+        weights /= max(np.median(np.abs(residual - np.median(residual))) * 1.48, 1e-30) ** 2
+    data = np.where(known, image.data, 0.0).astype(float)
+    level, error = sky_level(data, np.where(known, sky, 0.0), weights, scatter)
+    return (level, error) if np.isfinite(level) and level > 0 else (1.0, scatter)

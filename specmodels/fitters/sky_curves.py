@@ -1,0 +1,158 @@
+"""Fitted sky spectra: value, variance and covariance at any wavelength."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from ..models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
+from ..numerics.bsplines import BandedSolution, LocalBasis
+
+__all__ = ["PolynomialCurve", "SplineCurve"]
+
+# Points between breakpoints at which a spline is tabulated; linear between them to 1e-5 of a line.
+SUBSTEPS = 24
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SplineCurve:
+    """A cubic spline with the covariance of its coefficients.
+
+    Attributes
+    ----------
+    breaks : ndarray, shape (n_break,)
+        Breakpoints.
+    solution : `~specmodels.numerics.bsplines.BandedSolution`
+        Coefficients.
+    gaps : ndarray, shape (n_gap, 2)
+        Ranges of wavelength without data, where nothing is known.
+    n_effective : float, optional
+        Number of coefficients that the data determine, where a prior holds the others.
+    """
+
+    breaks: np.ndarray
+    solution: BandedSolution
+    gaps: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
+    n_effective: float | None = None
+
+    @property
+    def n_terms(self):
+        """Number of coefficients."""
+        return self.solution.values.size
+
+    @property
+    def n_free(self):
+        """Number of coefficients that the data determine."""
+        return self.n_terms if self.n_effective is None else self.n_effective
+
+    @property
+    def limits(self):
+        """First and last wavelength."""
+        return self.breaks[0], self.breaks[-1]
+
+    @cached_property
+    def model(self):
+        """The fitted `MasterBackgroundSpectrum`."""
+        model = MasterBackgroundSpectrum(self.breaks)
+        model.parameters = self.solution.values
+        return model
+
+    @cached_property
+    def _table(self):
+        steps = np.arange(SUBSTEPS) / SUBSTEPS
+        grid = (self.breaks[:-1, None] + np.diff(self.breaks)[:, None] * steps).ravel()
+        grid = np.append(grid, self.breaks[-1])
+        basis = LocalBasis.at(grid, self.breaks)
+        value, variance = basis(self.solution.values), self.solution.variance_at(basis)
+        for low, high in self.gaps:
+            inside = (grid > low) & (grid < high)
+            value[inside] = variance[inside] = np.nan
+        return grid, value, variance
+
+    def __call__(self, wavelength, *, with_variance=True):
+        """Value and variance, NaN outside the limits and in gaps; each of shape (...)."""
+        grid, value, variance = self._table
+        out = np.interp(wavelength, grid, value, left=np.nan, right=np.nan)
+        if not with_variance:
+            return out, None
+        return out, np.interp(wavelength, grid, variance, left=np.nan, right=np.nan)
+
+    def basis(self, wavelength):
+        """B-splines at wavelengths within the limits, shape (n_wavelength, n_term)."""
+        local = LocalBasis.at(np.clip(wavelength, *self.limits), self.breaks)
+        out = np.zeros((np.size(wavelength), self.n_terms))
+        rows = np.arange(np.size(wavelength))
+        for k, values in enumerate(local.values):
+            out[rows, local.first + k] = values
+        return out
+
+    def covariance(self, wavelength):
+        """Covariance matrix of the values at the wavelengths, shape (n, n)."""
+        basis = self.basis(wavelength)
+        return basis @ self.solution.covariance_times(basis.T)
+
+    def mean(self, edges):
+        """Mean between neighbouring edges and its variance, each of shape (n_edge - 1,).
+
+        The integral of the spline, so that flux is conserved; NaN where a bin is not covered.
+        """
+        weights = self.mean_basis(edges)
+        value = weights @ self.solution.values
+        variance = np.einsum("ij,ji->i", weights, self.solution.covariance_times(weights.T))
+        outside = (edges[:-1] < self.limits[0]) | (edges[1:] > self.limits[1])
+        for low, high in self.gaps:
+            outside |= (edges[1:] > low) & (edges[:-1] < high)
+        return np.where(outside, np.nan, value), np.where(outside, np.nan, variance)
+
+    def mean_basis(self, edges):
+        """Mean of each B-spline between neighbouring edges, shape (n_edge - 1, n_term)."""
+        integral = self.model.integrals(np.clip(edges, *self.limits))
+        return np.diff(integral, axis=0) / np.diff(edges)[:, None]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PolynomialCurve:
+    """A polynomial of the logarithm of the flux, with the covariance of its coefficients."""
+
+    model: LogPolynomialSpectrum
+    coefficient_covariance: np.ndarray
+
+    @property
+    def n_terms(self):
+        """Number of coefficients."""
+        return len(self.model.param_names)
+
+    @property
+    def n_free(self):
+        """Number of coefficients that the data determine: all."""
+        return self.n_terms
+
+    @property
+    def limits(self):
+        """First and last wavelength."""
+        return self.model.limits
+
+    def __call__(self, wavelength, *, with_variance=True):
+        """Value and variance, NaN outside the limits; each of shape (...)."""
+        wavelength = np.asarray(wavelength, dtype=float)
+        with np.errstate(invalid="ignore"):
+            inside = (wavelength >= self.limits[0]) & (wavelength <= self.limits[1])
+        safe = np.where(inside, wavelength, self.limits[0])
+        value = self.model(safe)
+        basis = self.model.terms(safe)
+        relative = np.einsum("...i,ij,...j->...", basis, self.coefficient_covariance, basis,
+                             optimize=True)  # fmt: skip
+        return np.where(inside, value, np.nan), np.where(inside, value**2 * relative, np.nan)
+
+    def covariance(self, wavelength):
+        """Covariance matrix of the values at the wavelengths, shape (n, n)."""
+        basis = self.model.terms(wavelength) * self.model(wavelength)[:, None]
+        return basis @ self.coefficient_covariance @ basis.T
+
+    def mean(self, edges):
+        """Mean between neighbouring edges and its variance, by Gauss's rule with five points."""
+        nodes, weights = np.polynomial.legendre.leggauss(5)
+        edges = np.asarray(edges, dtype=float)
+        middle, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges)
+        value, variance = self(middle[:, None] + half[:, None] * nodes)
+        return value @ weights / 2, variance @ weights / 2

@@ -1,0 +1,125 @@
+"""Whether a slit agrees with the sky of the others, and its noise as the sky predicts it."""
+
+import numpy as np
+from scipy.stats import chi2 as chi2_distribution
+
+from ..numerics.cloud import huber_level
+
+__all__ = ["misfit_of", "smooth_poisson", "worst_slit"]
+
+BLOCK = 16
+LEAST_PIXELS = 5
+# Chance of a slit to be left out by noise alone.
+FALSE_ALARM = 1e-6
+LEAST_CORRELATION = 0.2
+# The limit is raised to this multiple of the others' median, where all are alike, but not beyond
+# that multiple of itself: then all are contaminated.
+TIMES_MEDIAN, TIMES_LIMIT = 3.0, 5.0
+
+
+def misfit_of(pixels, light, variance):
+    """How a slit departs from the sky, by rows and by stretches of columns.
+
+    Noise and a grey factor do not count: a source stands out in a few rows, another spectrum in
+    some columns.
+
+    Parameters
+    ----------
+    pixels : `~specmodels.fitters.sky.SkyPixels`
+        The pixels of the slit.
+    light, variance : ndarray, shape (n_pixel,)
+        The sky in them, and the variance of their noise.
+
+    Returns
+    -------
+    misfit : float
+        Rms of the departures beyond the noise, relative to the sky: the larger of the two.
+    chance : float
+        Probability that noise alone departs as much.
+    """
+    residual, weights = pixels.data - light, 1 / variance
+    groups = (pixels.rows, (pixels.index % pixels.shape[1]) // BLOCK)
+    found = [_departure(group, light, residual, weights) for group in groups]
+    return max(found)
+
+
+def _departure(groups, light, residual, weights):
+    n_groups = groups.max() + 1
+    level, error = huber_level(groups, light, residual, weights, n_groups)
+    use = np.isfinite(error) & (np.bincount(groups, minlength=n_groups) >= LEAST_PIXELS)
+    if np.count_nonzero(use) < 2:
+        return 0.0, 1.0
+    level, error = level[use], error[use]
+    inverse = 1 / error**2
+    level = level - np.sum(inverse * level) / inverse.sum()
+    excess = np.sum(inverse * (level**2 - error**2)) / inverse.sum()
+    chance = chi2_distribution.sf(np.sum(level**2 * inverse), level.size - 1)
+    return float(np.sqrt(max(excess, 0.0))), float(chance)
+
+
+def worst_slit(names, misfits, *, limit):
+    """Number of the slit that disagrees most, and why; (None, "") where none does.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the slits.
+    misfits : sequence of (float, float)
+        From `misfit_of`.
+    limit : float or None
+        Least misfit to be left out; None for no limit. Three times the median of the others, but
+        at most five times the limit, if that is more.
+    """
+    if limit is None:
+        return None, ""
+    misfits = [(misfit, chance) for misfit, chance in misfits]
+    excess = []
+    for number, (misfit, chance) in enumerate(misfits):
+        others = [other for k, (other, _) in enumerate(misfits) if k != number]
+        usual = TIMES_MEDIAN * np.median(others) if others else 0.0
+        own_limit = max(limit, min(usual, TIMES_LIMIT * limit))
+        excess.append(misfit / own_limit if chance < FALSE_ALARM else 0.0)
+    worst = int(np.argmax(excess))
+    if not excess[worst] > 1:
+        return None, ""
+    misfit = misfits[worst][0]
+    return worst, (
+        f"differs from the sky by {misfit:.1%} rms in rows or columns, the limit being "
+        f"{misfit / excess[worst]:.1%}: a source, or other light"
+    )
+
+
+def smooth_poisson(pixels, light, residual, use):
+    """Variances in which the Poisson part follows the light of the model and not the noise.
+
+    A variance made from the noisy data gives low pixels high weights, and a sky that is too low.
+
+    Parameters
+    ----------
+    pixels : `~specmodels.fitters.sky.SkyPixels`
+        With a Poisson part, else their variances are returned as they are.
+    light, residual : ndarray, shape (n_pixel,)
+        Model, and data minus model.
+    use : ndarray of bool, shape (n_pixel,)
+        Pixels that are no outliers.
+    """
+    if pixels.poisson is None or np.count_nonzero(use) < 10 * LEAST_PIXELS:
+        return pixels.variance
+    columns = (pixels.index % pixels.shape[1]) // BLOCK
+    total = np.bincount(columns, weights=np.where(use, light, 0))
+    poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
+    gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]
+    smooth = np.maximum(gain * light, 0.0)
+    excess = (pixels.poisson - smooth)[use]
+    if not _correlated(excess, residual[use]):
+        return pixels.variance
+    read = np.maximum(pixels.variance - pixels.poisson, 0.0)
+    known = (smooth > 0) & (read + smooth > 0.1 * pixels.variance)
+    return np.where(known, read + smooth, pixels.variance)
+
+
+def _correlated(first, second):
+    clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (first, second)]
+    if not all(np.std(a) > 0 for a in clipped):
+        return False
+    return np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION

@@ -1,0 +1,272 @@
+"""One B-spline sky for many slits: banded normal equations summed over the slits, solved jointly.
+
+The pixels are fitted where they are: nothing is extracted, resampled or binned. Tilted and curved
+slits sample the sky more finely than their pixels, which is what resolves features narrower than
+two pixels (Kelson 2003, PASP 115, 688).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..models.background import MasterBackgroundSpectrum
+from ..numerics.adaptive_smoothing import SmoothnessPrior
+from ..numerics.bsplines import LocalBasis
+from ..numerics.cloud import cloud_outliers
+from .base import Fitter
+from .sky import SkyFit, SlitFit
+from .sky_curves import SplineCurve
+from .sky_sampling import finest_breaks, gaps_between
+from .sky_slits import misfit_of, smooth_poisson, worst_slit
+
+__all__ = ["SkyFitter"]
+
+TOLERANCE = 1e-7
+MAX_ALTERNATIONS = 50
+
+
+class SkyFitter(Fitter):
+    r"""Fit :math:`d_i = f_s T_i\,S(\lambda_i)` to the sky pixels of all slits :math:`s` jointly.
+
+    The spline :math:`S` and the grey factors :math:`f_s` are solved for in turn on the normal
+    equations, which is cheap as those are not made again; outliers are rejected and the smoothness
+    is learnt anew until nothing changes. Slits that disagree with the others are left out,
+    one by one.
+
+    Parameters
+    ----------
+    sigma : float
+        Pixels that deviate by more standard deviations are left out.
+    smoothing : bool
+        Whether the data decide how smooth the spectrum is, place by place (see
+        `~specmodels.numerics.adaptive_smoothing.SmoothnessPrior`), where no model is given; else
+        all coefficients are free.
+    fit_throughput : bool
+        Whether the factors of the slits are fitted; else they are one.
+    reference : str, optional
+        Name of the slit whose factor is one. Default: the mean of all is one.
+    disagreement : float or None
+        Slits whose smooth misfit, relative to the sky, exceeds this are left out, none with None;
+        the limit is up to five times as high where all slits are alike. A lone slit stays, with a
+        message.
+    max_rounds : int
+        Largest number of fits.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+
+    def __init__(self, *, sigma=4.0, smoothing=True, fit_throughput=True, reference=None,
+                 disagreement=0.03, max_rounds=8):  # fmt: skip
+        if not sigma > 0 or max_rounds < 1:
+            raise ValueError(f"expected sigma > 0 and max_rounds >= 1, got {sigma}, {max_rounds}")
+        if disagreement is not None and not disagreement > 0:
+            raise ValueError(
+                f"disagreement: expected a positive number or None, got {disagreement!r}"
+            )
+        self.sigma, self.smoothing = sigma, bool(smoothing)
+        self.fit_throughput, self.reference = bool(fit_throughput), reference
+        self.disagreement, self.max_rounds = disagreement, int(max_rounds)
+
+    def __call__(self, model, slits):
+        """Fit the sky.
+
+        Parameters
+        ----------
+        model : `~specmodels.models.MasterBackgroundSpectrum` or None
+            Breakpoints, or their number; with None placed by the sampling of the data.
+        slits : sequence of `~specmodels.fitters.sky.SkyPixels`
+            The sky pixels of each slit, in one unit.
+
+        Returns
+        -------
+        `~specmodels.fitters.sky.SkyFit`
+
+        Raises
+        ------
+        TypeError
+            If the model is of another kind.
+        ValueError
+            If no slit has pixels, all disagree, or the reference is not among those used.
+        """
+        if model is not None and not isinstance(model, MasterBackgroundSpectrum):
+            raise TypeError(f"model: expected a MasterBackgroundSpectrum, got {model!r}")
+        left_out = {p.name: SlitFit(reason="no usable pixel") for p in slits if not p.size}
+        slits = [pixels for pixels in slits if pixels.size]
+        if not slits:
+            raise ValueError("no background slit has a usable pixel")
+        breaks = finest_breaks(slits, model)
+        states = [_SlitState(pixels, breaks) for pixels in slits]
+        smoothing = self.smoothing and model is None
+        while True:
+            system = _JointFit(self, states, breaks, smoothing).run()
+            worst, reason = worst_slit(
+                [state.pixels.name for state in states], [s.misfit for s in states],
+                limit=self.disagreement,
+            )  # fmt: skip
+            if worst is None or len(slits) == 1:
+                break
+            left_out[states[worst].pixels.name] = states[worst].summary(reason)
+            if len(states) == 1:
+                reasons = "; ".join(f"{name}: {s.reason}" for name, s in left_out.items())
+                raise ValueError(f"no background slit is left: {reasons}")
+            states = states[:worst] + states[worst + 1 :]
+        return system.result(slits, left_out, reason)
+
+
+@dataclass
+class _SlitState:
+    """One slit during the fit."""
+
+    pixels: object
+    breaks: np.ndarray
+    factor: float = 1.0
+    error: float = 0.0
+    chi2: float = 0.0
+    misfit: tuple = (0.0, 1.0)
+    basis: LocalBasis = field(init=False)
+    variance: np.ndarray = field(init=False)
+    use: np.ndarray = field(init=False)
+    equations: object = field(default=None, init=False)
+
+    def __post_init__(self):
+        low, high = self.breaks[0], self.breaks[-1]
+        wavelength = self.pixels.wavelength
+        self.basis = LocalBasis.at(np.clip(wavelength, low, high), self.breaks)
+        self.inside = (wavelength >= low) & (wavelength <= high)
+        self.variance = self.pixels.variance
+        self.scaled = self.pixels.data / self.pixels.throughput
+        self.use = self.inside
+
+    def set_use(self, use):
+        """Take these pixels; their equations are made when asked for."""
+        if self.equations is None or not np.array_equal(use, self.use):
+            self.use, self.equations = use, None
+
+    def own_equations(self):
+        """Normal equations of the slit, for a factor of one, on the finest breakpoints."""
+        if self.equations is None:
+            weights = self.use * self.pixels.throughput**2 / self.variance
+            n_terms = self.breaks.size + 2
+            self.equations = self.basis.equations(self.scaled, weights, n_terms)
+        return self.equations
+
+    def summary(self, reason=""):
+        """The `SlitFit` of the slit."""
+        n_used = int(self.use.sum())
+        return SlitFit(float(self.factor), float(self.error), float(self.chi2), n_used,
+                       self.pixels.size - n_used, float(self.misfit[0]), reason)  # fmt: skip
+
+
+class _JointFit:
+    """The slits still in use, and the rounds of their joint fit."""
+
+    def __init__(self, settings, states, breaks, smoothing):
+        self.settings, self.states, self.breaks = settings, states, breaks
+        self.smoothing, self.prior = smoothing, None
+        self.names = [state.pixels.name for state in states]
+        self.converged, self.n_rounds = False, 0
+        if settings.reference is not None and settings.reference not in self.names:
+            raise ValueError(
+                f"reference: expected one of the slits used, {self.names}, got "
+                f"{settings.reference!r}"
+            )
+
+    def run(self):
+        """Alternate fits and rejections until nothing changes."""
+        self._first_use()
+        for number in range(self.settings.max_rounds):
+            self.n_rounds = number + 1
+            self._solve()
+            if not self._reject():
+                self.converged = True
+                break
+        for state in self.states:
+            state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
+        return self
+
+    def _first_use(self):
+        """Leave out what is far from the median of all slits at its wavelength."""
+        bins = np.concatenate([state.basis.first // 2 for state in self.states])
+        values = np.concatenate([state.scaled for state in self.states])
+        errors = np.concatenate(
+            [np.sqrt(s.variance) / s.pixels.throughput for s in self.states]
+        )  # fmt: skip
+        outlier = cloud_outliers(bins, values, errors, limit=1.5 * self.settings.sigma)
+        start = 0
+        for state in self.states:
+            stop = start + state.pixels.size
+            state.set_use(state.inside & ~outlier[start:stop])
+            start = stop
+
+    def _solve(self):
+        """Solve for the spline and the factors in turn."""
+        equations = [state.own_equations() for state in self.states]
+        if self.smoothing:
+            self.prior = SmoothnessPrior.learnt(self._total(equations), self.prior)
+        for _ in range(MAX_ALTERNATIONS):
+            total = self._total(equations)
+            self.solution = (
+                total if self.prior is None else total.penalised(self.prior.band)
+            ).solve()
+            if not self.settings.fit_throughput or len(self.states) == 1:
+                break
+            before = np.array([state.factor for state in self.states])
+            self._update_factors(equations)
+            if np.max(np.abs([s.factor for s in self.states] - before)) < TOLERANCE:
+                break
+
+    def _total(self, equations):
+        """Joint normal equations with the present factors."""
+        scaled = [e.scaled(s.factor) for e, s in zip(equations, self.states, strict=True)]
+        return sum(scaled[1:], start=scaled[0])
+
+    def _update_factors(self, equations):
+        values, found = self.solution.values, []
+        for state, own in zip(self.states, equations, strict=True):
+            norm = values @ own.product(values)
+            state.error = 1 / np.sqrt(norm) if norm > 0 else np.inf
+            found.append(values @ own.vector / norm if norm > 0 else 1.0)
+        reference = self.settings.reference
+        unit = np.mean(found) if reference is None else found[self.names.index(reference)]
+        unit = unit if unit > 0 else 1.0
+        for state, factor in zip(self.states, found, strict=True):
+            state.factor, state.error = factor / unit, state.error / unit
+
+    def _light(self, state):
+        return state.factor * state.pixels.throughput * state.basis(self.solution.values)
+
+    def _reject(self):
+        """Reject outliers; whether anything changed."""
+        changed = False
+        for state in self.states:
+            light = self._light(state)
+            residual = state.pixels.data - light
+            state.variance = smooth_poisson(state.pixels, light, residual, state.use)
+            distance = residual**2 / state.variance
+            use = state.inside & (distance <= self.settings.sigma**2)
+            state.chi2 = float(np.sum(distance[use]))
+            changed |= not np.array_equal(use, state.use)
+            state.set_use(use)
+        return changed
+
+    def result(self, slits, left_out, remark):
+        """The `SkyFit`."""
+        used = {state.pixels.name: state for state in self.states}
+        found = {**left_out, **{name: state.summary() for name, state in used.items()}}
+        rejected = {name: ~state.use for name, state in used.items()}
+        gaps = gaps_between([s.pixels.wavelength[s.use] for s in self.states], self.breaks)
+        n_effective = None if self.prior is None else self.prior.n_effective
+        curve = SplineCurve(self.breaks, self.solution, gaps, n_effective)
+        message = f"the only slit {remark}" if remark else ""
+        if not self.converged:
+            message = f"outliers still changed after {self.n_rounds} rounds"
+        order = [pixels.name for pixels in slits]
+        order += [name for name in found if name not in order]
+        indices = {name: state.pixels.index for name, state in used.items()}
+        return SkyFit(
+            curve, {name: found[name] for name in order}, rejected, indices,
+            success=self.converged, message=message, n_iterations=self.n_rounds,
+        )  # fmt: skip

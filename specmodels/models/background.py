@@ -1,0 +1,156 @@
+"""Spectra of the sky that all slits share: a B-spline, and a polynomial of the log flux."""
+
+import numpy as np
+from astropy.modeling import FittableModel, Parameter
+from numpy.polynomial import legendre
+from scipy.interpolate import BSpline
+
+from ..numerics.bsplines import DEGREE, padded_knots
+from .linear import BasisModel
+
+__all__ = ["LogPolynomialSpectrum", "MasterBackgroundSpectrum"]
+
+
+class MasterBackgroundSpectrum(BasisModel):
+    r"""Cubic B-spline in wavelength, :math:`S(\lambda) = \sum_j c_j B_j(\lambda)`.
+
+    The flux that a pixel centred on the wavelength sees: the line spread function and the
+    integration over the pixel are part of the spectrum. Zero outside of the breakpoints.
+
+    Parameters
+    ----------
+    breaks : array_like, shape (n_break,), optional
+        Increasing breakpoints, at least two.
+    n_knots, limits : int, (float, float), optional
+        Instead: number of evenly spaced breakpoints, and the first and the last of them. Without
+        limits they are placed when the model is fitted, by the sampling of the data.
+    name : str, optional
+        Name of the model.
+    **parameters : float
+        ``c0``, ``c1``, …, by default zero.
+
+    Raises
+    ------
+    ValueError
+        If the breakpoints do not increase, or none or too many of the settings are given.
+    """
+
+    def __init__(self, breaks=None, *, n_knots=None, limits=None, name=None, **parameters):
+        if (breaks is None) == (n_knots is None) or (breaks is not None and limits is not None):
+            raise ValueError("expected either breaks or n_knots (with limits or without)")
+        if n_knots is not None and (int(n_knots) != n_knots or n_knots < 2):
+            raise ValueError(f"n_knots: expected a whole number from 2, got {n_knots!r}")
+        self.n_knots, self.limits = n_knots, limits
+        if breaks is None:
+            low, high = (0.0, 1.0) if limits is None else limits
+            breaks = np.linspace(float(low), float(high), int(n_knots))
+            self.breaks = None
+        else:
+            breaks = np.array(breaks, dtype=float)
+            self.breaks = breaks
+        if breaks.ndim != 1 or breaks.size < 2 or not np.all(np.diff(breaks) > 0):
+            raise ValueError(f"breaks: expected two or more increasing numbers, got {breaks}")
+        self._breaks = breaks
+        super().__init__(breaks.size + DEGREE - 1, name=name, **parameters)
+
+    @property
+    def placed(self):
+        """Whether the breakpoints are known, and not only their number."""
+        return self.breaks is not None or self.limits is not None
+
+    @property
+    def breakpoints(self):
+        """The breakpoints, shape (n_break,)."""
+        return self._breaks
+
+    def basis(self, wavelength):
+        """Values of the B-splines, shape (..., n_terms)."""
+        wavelength = np.asarray(wavelength, dtype=float)
+        knots = padded_knots(self._breaks)
+        with np.errstate(invalid="ignore"):
+            inside = (wavelength >= knots[0]) & (wavelength <= knots[-1])
+        safe = np.where(inside, wavelength, knots[0]).ravel()
+        matrix = BSpline.design_matrix(safe, knots, DEGREE).toarray()
+        return matrix.reshape(*wavelength.shape, -1) * inside[..., None]
+
+    def evaluate(self, wavelength, *coefficients):
+        """Value of the spline."""
+        wavelength = np.asarray(wavelength, dtype=float)
+        if any(np.size(c) > 1 for c in coefficients):
+            return super().evaluate(wavelength, *coefficients)
+        knots = padded_knots(self._breaks)
+        spline = BSpline(knots, [np.squeeze(c) for c in coefficients], DEGREE, extrapolate=False)
+        value = np.nan_to_num(spline(wavelength))
+        return np.where(np.isnan(wavelength), np.nan, value)
+
+    def integrals(self, wavelength):
+        """Integral of each B-spline from the first breakpoint, shape (n_wavelength, n_terms)."""
+        knots = padded_knots(self._breaks)
+        spline = BSpline(knots, np.eye(self.n_terms), DEGREE).antiderivative()
+        return spline(np.asarray(wavelength, dtype=float))
+
+
+class LogPolynomialSpectrum(FittableModel):
+    r"""Exponential of a polynomial, :math:`S(\lambda) = \exp \sum_k c_k P_k(t)`.
+
+    Legendre polynomials of :math:`t`, which runs from -1 to 1 between the limits. Always positive,
+    and smooth: for a sky without lines.
+
+    Parameters
+    ----------
+    degree : int
+        Degree of the polynomial.
+    limits : (float, float)
+        Wavelengths at which :math:`t` is -1 and 1.
+    name : str, optional
+        Name of the model.
+    **parameters : float
+        ``c0``, ``c1``, …, by default zero.
+
+    Raises
+    ------
+    ValueError
+        If the degree is negative or the limits do not increase.
+    """
+
+    _param_names = ()
+    n_inputs = n_outputs = 1
+    linear = False
+    col_fit_deriv = True
+
+    def __init__(self, degree=1, *, limits=(0.0, 1.0), name=None, **parameters):
+        if int(degree) != degree or degree < 0:
+            raise ValueError(f"degree: expected a whole number from 0, got {degree!r}")
+        low, high = (float(value) for value in limits)
+        if not low < high:
+            raise ValueError(f"limits: expected increasing numbers, got {limits}")
+        self.degree, self.limits = int(degree), (low, high)
+        n_models = parameters.get("n_models") or 1
+        self._param_names = tuple(f"c{k}" for k in range(self.degree + 1))
+        for parameter_name in self._param_names:
+            default = np.zeros(n_models) if n_models > 1 else 0.0
+            parameter = Parameter(parameter_name, default=default)
+            parameter.model = self
+            self.__dict__[parameter_name] = parameter
+        super().__init__(name=name, **parameters)
+
+    @property
+    def param_names(self):
+        """Names of the coefficients."""
+        return self._param_names
+
+    def terms(self, wavelength):
+        """Legendre polynomials, shape (..., degree + 1)."""
+        low, high = self.limits
+        t = 2 * (np.asarray(wavelength, dtype=float) - low) / (high - low) - 1
+        return legendre.legvander(t, self.degree)
+
+    def evaluate(self, wavelength, *coefficients):
+        """Flux at the wavelengths."""
+        terms = np.moveaxis(self.terms(wavelength), -1, 0)
+        return np.exp(sum(c * term for c, term in zip(coefficients, terms, strict=True)))
+
+    def fit_deriv(self, wavelength, *coefficients):
+        """Derivatives by the coefficients, as a list of arrays."""
+        value = self.evaluate(wavelength, *coefficients)
+        return [value * term for term in np.moveaxis(self.terms(wavelength), -1, 0)]

@@ -1,0 +1,99 @@
+"""How smooth a spline is, place by place, as the data themselves tell. Arrays only."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from .bsplines import WIDTH
+
+__all__ = ["SmoothnessPrior"]
+
+ORDER = 2
+# Coefficients over which the scale of the second differences is averaged (standard deviation).
+WINDOW = 2.0
+MAX_ROUNDS, TOLERANCE = 25, 2e-3
+# Scales are kept above this fraction of the largest, so that the system stays well conditioned.
+FLOOR = 1e-9
+LEAST_SHARE = 1e-6
+
+
+class SmoothnessPrior:
+    r"""Gaussian prior of the second differences of the coefficients, of a scale that may vary.
+
+    The scales are those that make the data most probable: of the scale :math:`\tau` in a
+    neighbourhood, :math:`\tau^2 = \sum (D c)^2 / \sum \gamma`, where :math:`\gamma` is the share of
+    each difference that the data and not the prior determine (MacKay 1992, Neural Computation 4,
+    415). Lines stay sharp and the continuum gets smooth, and the covariance says so.
+
+    Parameters
+    ----------
+    variances : ndarray, shape (n_term - 2,)
+        Variance of each second difference.
+    n_effective : float
+        Number of coefficients that the data determine.
+    """
+
+    def __init__(self, variances, n_effective):
+        self.variances, self.n_effective = variances, n_effective
+
+    @classmethod
+    def learnt(cls, equations, start=None):
+        """Learn the scales from normal equations.
+
+        Parameters
+        ----------
+        equations : `~specmodels.numerics.bsplines.BandedEquations`
+            Of the spline.
+        start : SmoothnessPrior, optional
+            Where to start.
+
+        Returns
+        -------
+        SmoothnessPrior
+        """
+        if start is None:
+            free = equations.solve().values
+            first = np.full(free.size - ORDER, 0.1 * np.mean(np.diff(free, ORDER) ** 2))
+            start = cls(np.maximum(first, np.finfo(float).tiny), np.inf)
+        prior = start
+        for _ in range(MAX_ROUNDS):
+            new = prior._improved(equations)
+            change = abs(new.n_effective - prior.n_effective)
+            prior = new
+            if change <= TOLERANCE * new.n_effective:
+                break
+        return prior
+
+    def _improved(self, equations):
+        solution = equations.penalised(self.band).solve()
+        differences = np.diff(solution.values, ORDER)
+        share = np.clip(1 - _difference_variances(solution) / self.variances, LEAST_SHARE, 1.0)
+        wanted = _smoothed(differences**2) / _smoothed(share)
+        variances = np.sqrt(np.maximum(wanted, np.finfo(float).tiny) * self.variances)
+        return SmoothnessPrior(np.maximum(variances, FLOOR * variances.max()),
+                               float(share.sum()) + ORDER)  # fmt: skip
+
+    @property
+    def band(self):
+        """Precision matrix of the coefficients, diagonal and lower diagonals, shape (4, n_term)."""
+        weight = 1 / self.variances
+        out = np.zeros((WIDTH, weight.size + ORDER))
+        out[0, :-2] += weight
+        out[0, 1:-1] += 4 * weight
+        out[0, 2:] += weight
+        out[1, :-2] -= 2 * weight
+        out[1, 1:-1] -= 2 * weight
+        out[2, :-2] += weight
+        return out
+
+
+def _difference_variances(solution):
+    """Variance of each second difference of the coefficients."""
+    own, next_one, after = solution.covariance_band[:3]
+    return (
+        own[:-2] + 4 * own[1:-1] + own[2:]
+        - 4 * next_one[:-2] - 4 * next_one[1:-1] + 2 * after[:-2]
+    )  # fmt: skip
+
+
+def _smoothed(values):
+    return gaussian_filter1d(values, WINDOW, mode="nearest", truncate=3.0)
