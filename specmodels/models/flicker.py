@@ -8,7 +8,7 @@ line is in ``correlated.py``.
 import numpy as np
 
 from ..numerics.fourier import FourierLines, harmonics
-from ..numerics.lines import line_means, line_medians
+from ..numerics.lines import LineMeans, LineMedians
 from .linear import BasisModel
 
 # Where nothing is known; an estimate as near to it makes no difference; the least, of the same.
@@ -292,9 +292,9 @@ class LineOffset(BasisModel):
         return np.ones((*np.shape(t), 1))
 
     @staticmethod
-    def statistic(lines, use):
-        """Offset of lines of shape (..., width), and how many pixels it is made of."""
-        return line_means(lines, use)
+    def prepared(use):
+        """Function for the offsets of lines, (n_line, width), with this mask."""
+        return LineMeans(use)
 
     def plan(self, readout, use, *, white=np.nan, sample=None):
         """Plan for frames with this mask; see `NoisePlan`."""
@@ -313,9 +313,9 @@ class LineMedian(LineOffset):
     inefficiency = np.pi / 2
 
     @staticmethod
-    def statistic(lines, use):
-        """Offset of lines of shape (..., width), and how many pixels it is made of."""
-        return line_medians(lines, use)
+    def prepared(use):
+        """Function for the offsets of lines, (n_line, width), with this mask."""
+        return LineMedians(use)
 
 
 class _OffsetPlan(NoisePlan):
@@ -324,16 +324,19 @@ class _OffsetPlan(NoisePlan):
     def __init__(self, model, readout, use, white):
         super().__init__(readout, use, white)
         self.model = model
-        n_fast = readout.lines(use).shape[1]
-        self.parts = readout.parts(n_fast)[0] if model.by_output else [slice(None)]
+        lines = readout.lines(use)
+        self.parts = readout.parts(lines.shape[1])[0] if model.by_output else [slice(None)]
+        self.statistics = [model.prepared(lines[:, part]) for part in self.parts]
 
     def __call__(self, frame, bad=None, near=None):
         lines, used = self._masked(frame, bad)
         out = np.empty(self.use.shape, "f4")
         view, level = self.readout.lines(out), self._level(lines, used)
-        for part in self.parts:
-            offset, number = self.model.statistic(lines[:, part], used[:, part])
-            view[:, part] = np.where(number > 0, offset - level, 0)[:, None]
+        for part, statistic in zip(self.parts, self.statistics, strict=True):
+            if bad is not None:
+                statistic = self.model.prepared(used[:, part])
+            offset = statistic(lines[:, part])
+            view[:, part] = np.where(statistic.number > 0, offset - level, 0)[:, None]
         return out
 
     @property
