@@ -53,6 +53,8 @@ class Instrument:
 
     # Not annotated, so that dataclasses take them for what they are: the same for every instance.
     keys = ()
+    # Frame of a gwcs that has the position along the slit, a `positions.SlitFrame`.
+    slit_frame = None
     dispersed = True  # False for imagers, of which only the readout matters
 
     def __init_subclass__(cls, *, key=None, **kwargs):

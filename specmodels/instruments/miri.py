@@ -5,6 +5,7 @@ own values replace them when read.
 """
 
 from .base import Instrument, Readout
+from .positions import SlitFrame
 
 __all__ = ["MiriLrs", "MiriLrsSlitless", "MiriMrs", "MiriWfss"]
 
@@ -17,6 +18,7 @@ class MiriLrs(Instrument, key=("MIRI", "MIR_LRS-FIXEDSLIT")):
 
     dispersion_axis = -2
     readout = FULL_FRAME
+    slit_frame = SlitFrame("alpha_beta")
 
 
 class MiriLrsSlitless(Instrument, key=("MIRI", "MIR_LRS-SLITLESS")):
@@ -31,6 +33,7 @@ class MiriMrs(Instrument, key=("MIRI", "MIR_MRS")):
 
     dispersion_axis = -2
     readout = FULL_FRAME
+    slit_frame = SlitFrame("alpha_beta")
 
 
 class MiriWfss(Instrument, key=("MIRI", "MIR_WFSS")):

@@ -1,0 +1,296 @@
+"""One slice on fine rows: model, residual, and the variance of their sum.
+
+With what belongs to a column found by least squares, what is written to a fine pixel is linear in
+the data of its column; the variances and covariances here are those of that map.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+from scipy.ndimage import binary_dilation
+
+from ..numerics.oversample import FineRows, isolated
+
+__all__ = ["FineSlice", "compact_region"]
+
+
+@dataclass(frozen=True, eq=False)
+class FineSlice:
+    """A slice, its fit (None where there is none), and the fine rows to be filled.
+
+    Attributes
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        The slice, pixels of others masked and without position.
+    inside : ndarray of bool, shape of the image
+        Pixels of the slice.
+    fit : `~specmodels.fitters.WindowedFit` or None
+    rows : `~specmodels.numerics.oversample.FineRows`
+    settings : object
+        ``slope_limit``, ``pad``, ``residual``, ``native_response`` and ``psf_optimal``.
+    """
+
+    image: object
+    inside: np.ndarray
+    fit: object
+    rows: FineRows
+    settings: object
+
+    @cached_property
+    def hits(self):
+        """Outliers that stand alone along the dispersion: cosmic rays that nothing has flagged."""
+        if self.fit is None or not self.fit.rejected.any():
+            return np.zeros(self.image.shape, dtype=bool)
+        usable = (self.image.weights > 0) & np.isfinite(self.native_model)
+        return isolated(
+            np.where(usable, self.image.filled - self.native_model, 0), self.fit.rejected
+        )
+
+    @cached_property
+    def available(self):
+        """Pixels with a value of their own."""
+        return (self.image.weights > 0) & ~self.hits
+
+    @cached_property
+    def positions(self):
+        """Positions along the slice in pixels; NaN outside."""
+        if self.image.spatial is None:
+            rows = np.broadcast_to(self.image.y[:, None], self.image.shape)
+            return np.where(self.inside, rows, np.nan)
+        return self.image.spatial / (1.0 if self.fit is None else self.fit.unit)
+
+    @cached_property
+    def fine_positions(self):
+        """Positions of the fine pixels, in native pixels."""
+        return self.rows.coordinates(self.positions)
+
+    @cached_property
+    def native_profile(self):
+        """Profile of unit area in each native pixel."""
+        return self.fit.profile(self.positions, self.image.x)
+
+    @cached_property
+    def native_model(self):
+        """Scale times profile plus level in each native pixel, NaN where there is no model."""
+        model = self.fit.scale * self.native_profile + self.fit.ground(self.positions)
+        return np.where(np.isfinite(self.positions) & self.fit.fitted_columns, model, np.nan)
+
+    @cached_property
+    def compact(self):
+        """Native pixels near a compact source, or all modelled ones for ``psf_optimal``."""
+        if self.fit is None:
+            return np.zeros(self.image.shape, dtype=bool)
+        modelled = self.inside & np.isfinite(self.native_model)
+        if self.settings.psf_optimal or self.settings.slope_limit == 0:
+            return modelled
+        profile = np.where(modelled, self.native_profile, np.nan)
+        return modelled & compact_region(profile, self.settings.slope_limit, self.settings.pad)
+
+    @cached_property
+    def fine_compact(self):
+        """Fine pixels that are given by model and residual."""
+        return self.rows.own(self.compact)
+
+    @cached_property
+    def filled(self):
+        """Native pixels without a value of their own, of which the model knows the value."""
+        if self.fit is None:
+            return np.zeros(self.image.shape, dtype=bool)
+        return self.inside & ~self.available & np.isfinite(self.native_model)
+
+    @cached_property
+    def modelled(self):
+        """Fine pixels with the model in them: near compact sources, and where data are missing."""
+        return self.fine_compact | self.rows.own(self.filled)
+
+    @cached_property
+    def width(self):
+        """Size of the pixels that the model is averaged over, in native pixels."""
+        return 1.0 if self.settings.native_response else 1 / self.rows.factor
+
+    @cached_property
+    def fine_profile(self):
+        """Profile of unit area in each fine pixel."""
+        return self.fit.profile(self.fine_positions, self.image.x, self.width)
+
+    @cached_property
+    def fine_model(self):
+        """The trace model: scale times profile plus level in each fine pixel."""
+        return self.fit.scale * self.fine_profile + self.fit.ground(self.fine_positions)
+
+    @cached_property
+    def residual_weight(self):
+        """Weight of the residual of each native pixel."""
+        student = np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0)
+        student *= np.sqrt(self.image.weights)
+        weight = self.settings.residual(student, self.available & np.isfinite(self.native_model))
+        # Outliers that are no hits belong to the sky.
+        return np.where(self.fit.rejected & self.available & (weight > 0), 1.0, weight)
+
+    @cached_property
+    def interpolation(self):
+        """Weights of the own and the neighbouring row, each of shape (n_fine, n_column)."""
+        return self.rows.weights(self.available)
+
+    def interpolated(self, values):
+        """Linear interpolation between available pixels."""
+        own, other = self.interpolation
+        return own * self.rows.own(values) + other * self.rows.other(values)
+
+    @cached_property
+    def data(self):
+        """Values of the fine pixels, NaN where there is none."""
+        linear = self.interpolated(self.image.filled)
+        known = self.rows.own(self.available)
+        out = np.where(known, linear, np.nan)
+        if self.fit is None or not self.modelled.any():
+            return out
+        residual = np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0)
+        value = self.fine_model + self.interpolated(residual * self.residual_weight)
+        return np.where(self.modelled, value, out)
+
+    def variance(self, component=None):
+        """Variance of the fine pixels.
+
+        Parameters
+        ----------
+        component : ndarray, optional
+            A part of the variance of the native pixels. Default: all of it, with that of the
+            profile.
+
+        Returns
+        -------
+        ndarray, shape (n_fine, n_column)
+        """
+        native = component if component is not None else self.image.variance
+        native = np.ones(self.image.shape) if native is None else native
+        native = np.where(self.available, native, 0.0)
+        own, other = self.interpolation
+        linear = own**2 * self.rows.own(native) + other**2 * self.rows.other(native)
+        out = np.where(self.rows.own(self.available), linear, np.nan)
+        if self.fit is None or not self.modelled.any():
+            return out
+        value = self._model_variance(native)
+        if component is None:
+            profile = self.fit.profile_variance(self.fine_positions, self.image.x, self.width)
+            value = value + self.fit.scale**2 * profile
+        return np.where(self.modelled, value, out)
+
+    def _model_variance(self, native):
+        """Variance of model plus residual that a variance of the native pixels brings."""
+        own, other, effect = self._column_effect()
+        weights = np.where(self.fit_kept, self.image.weights, 0.0)
+        total = own**2 * self.rows.own(native) + other**2 * self.rows.other(native)
+        response = weights * native
+        terms = self._terms(self.native_profile, self.positions)
+        for k, term in enumerate(terms):
+            moved = response * term
+            inner = sum(
+                change * np.sum(moved * weights * own_term, axis=0)
+                for change, own_term in zip(effect, terms, strict=True)
+            )
+            moved = own * self.rows.own(moved) + other * self.rows.other(moved)
+            total += effect[k] * (2 * moved + inner)
+        return np.maximum(total, 0)
+
+    def _terms(self, profile, positions):
+        """What scale, level and slope are multiplied by."""
+        height = np.nan_to_num(self.fit.height(positions))
+        return (profile, np.ones(profile.shape), height)
+
+    @cached_property
+    def fit_kept(self):
+        """Pixels that scale and level were found from."""
+        return self.fit.pixels.image_of(self.fit.kept, False)
+
+    def _column_effect(self):
+        """Weights of native pixels, and the change of fine pixels with the sums of the columns.
+
+        Returns
+        -------
+        own, other : ndarray, shape (n_fine, n_column)
+            Weights of the native pixels in the residual.
+        effect : list of ndarray
+            Change by the sums over each column of weighted data times each term.
+        """
+        own, other = self.interpolation
+        weight = self.residual_weight
+        own, other = own * self.rows.own(weight), other * self.rows.other(weight)
+        native = self._terms(self.native_profile, self.positions)
+        fine = self._terms(self.fine_profile, self.fine_positions)
+        by_value = [
+            f - own * self.rows.own(n) - other * self.rows.other(n)
+            for f, n in zip(fine, native, strict=True)
+        ]
+        c = self.fit.column_covariance
+        effect = [sum(c[k, j] * by for j, by in enumerate(by_value)) for k in range(len(fine))]
+        return own, other, effect
+
+    def covariance_map(self, columns):
+        """Matrix from the data of some columns to their fine pixels.
+
+        Parameters
+        ----------
+        columns : sequence of int
+            Numbers within the slice.
+
+        Returns
+        -------
+        `~scipy.sparse.csr_matrix`, shape (n_fine * n, n_row * n)
+            Pixels in the order of rows.
+        """
+        n_fine, (n_row, _) = len(self.rows.native), self.image.shape
+        own, other = self.interpolation
+        model = self.fit is not None and self.modelled.any()
+        if model:
+            model_own, model_other, effect = self._column_effect()
+            terms = self._terms(self.native_profile, self.positions)
+            own = np.where(self.modelled, model_own, own)
+            other = np.where(self.modelled, model_other, other)
+        blocks = np.zeros((len(columns), n_fine, n_row))
+        at = np.arange(n_fine)
+        clipped = np.clip(self.rows.neighbour, 0, n_row - 1)
+        for place, column in enumerate(columns):
+            np.add.at(blocks[place], (at, self.rows.native), own[:, column])
+            np.add.at(blocks[place], (at, clipped), other[:, column])
+            if model:
+                weights = np.where(self.fit_kept[:, column], self.image.weights[:, column], 0.0)
+                use = self.modelled[:, column]
+                by_data = sum(
+                    np.outer(change[:, column], weights * term[:, column])
+                    for change, term in zip(effect, terms, strict=True)
+                )
+                blocks[place] += np.where(use[:, None], by_data, 0)
+        n = len(columns)
+        index = np.nonzero(blocks)
+        values = blocks[index]
+        place, fine, row = index
+        return sparse.csr_matrix(
+            (values, (fine * n + place, row * n + place)), shape=(n_fine * n, n_row * n)
+        )
+
+
+def compact_region(profile, slope_limit, pad):
+    """Pixels within `pad` rows of a steep part of the profile.
+
+    Parameters
+    ----------
+    profile : ndarray, shape (n_row, n_column)
+        Of unit area in each column; NaN where there is none.
+    slope_limit : float
+        Least absolute difference of neighbouring pixels.
+    pad : int
+        Rows on either side.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    with np.errstate(invalid="ignore"):
+        edge = np.abs(np.diff(profile, axis=0)) > slope_limit
+    steep = np.zeros(profile.shape, dtype=bool)
+    steep[1:] |= edge
+    steep[:-1] |= edge
+    return binary_dilation(steep, np.ones((2 * int(pad) + 1, 1), dtype=bool))

@@ -1,0 +1,283 @@
+"""What the adaptive trace model returns: the trace, and the image on finer rows."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+
+from ..exposure import SpectralImage
+from ..io.oversampled import like_source, save_like_source
+from ..numerics.oversample import FineRows
+
+__all__ = ["OversamplingResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OversamplingResult:
+    """Trace model of an exposure, and its oversampled image.
+
+    All images have the dispersion along the last axis.
+
+    Attributes
+    ----------
+    sliced : `~specmodels.io.slices.SlicedImage`
+        The image, its slices, and the exposure that it came from; never changed.
+    rows : `~specmodels.numerics.oversample.FineRows`
+        The fine rows of the whole image.
+    settings : `~specmodels.evaluators.TraceOversampling`
+    parts : dict of str to `~specmodels.evaluators.fine_slice.FineSlice`
+        Slices by name.
+    reasons : dict of str to str
+        Why slices have no model.
+    """
+
+    sliced: object
+    rows: FineRows
+    settings: object
+    parts: dict
+    reasons: dict
+
+    def __repr__(self):
+        return (
+            f"<OversamplingResult: {len(self.fits)} of {len(self.parts)} slices modelled, "
+            f"{self.sliced.image.shape} to {self.shape} pixels>"
+        )
+
+    @property
+    def factor(self):
+        """Number of fine rows for each row."""
+        return self.rows.factor
+
+    @property
+    def shape(self):
+        """Shape of the oversampled image."""
+        return (len(self.rows.native), self.sliced.image.shape[1])
+
+    @property
+    def fits(self):
+        """Fits by slice, `~specmodels.fitters.WindowedFit`."""
+        return {name: part.fit for name, part in self.parts.items() if part.fit is not None}
+
+    @property
+    def models(self):
+        """Profiles by slice, `~specmodels.models.BSplineTrace`."""
+        return {name: fit.model for name, fit in self.fits.items()}
+
+    @cached_property
+    def share(self):
+        """Part of the light of a pixel that a fine pixel holds: one for surface brightness."""
+        per_pixel = self.settings.flux_per_pixel
+        if per_pixel is None:
+            unit = self.sliced.image.unit
+            per_pixel = unit is not None and not _has_solid_angle(unit)
+        return 1 / self.factor if per_pixel else 1.0
+
+    @cached_property
+    def trace(self):
+        """Trace model of the native pixels near compact sources, NaN elsewhere."""
+        out = np.full(self.sliced.image.shape, np.nan, dtype=self.sliced.image.data.dtype)
+        for name, part in self.parts.items():
+            if part.fit is not None:
+                self._paste(out, name, part.native_model, part.compact)
+        return out
+
+    @cached_property
+    def oversampled_trace(self):
+        """Trace model of the fine pixels near compact sources, NaN elsewhere."""
+        return self.share * self._fine(
+            lambda part: part.fine_model, lambda part: part.fine_compact, modelled=True
+        )
+
+    @cached_property
+    def data(self):
+        """The oversampled image, NaN outside of slices and where nothing is known."""
+        return self._scaled(self._fine(lambda part: part.data))
+
+    @cached_property
+    def variance(self):
+        """Variance of the oversampled image, that of the profile included."""
+        return self._scaled(self._fine(lambda part: part.variance()), 2)
+
+    @cached_property
+    def components(self):
+        """Parts of the variance, by name as in the image."""
+        components = self.sliced.image.components
+        return {name: self._scaled(self._fine(
+            lambda part, name=name: part.variance(part.image.components[name])), 2)
+            for name in components}  # fmt: skip
+
+    @cached_property
+    def error(self):
+        """Standard deviation of each oversampled pixel."""
+        return np.sqrt(self.variance)
+
+    @property
+    def inflation(self):
+        """The empirical factor ``0.23 N + 0.77``.
+
+        Multiplied with `error` it makes the errors that resampled cubes would show if their pixels
+        were independent; the true covariance is given by `covariance`.
+        """
+        return 0.23 * self.factor + 0.77
+
+    @cached_property
+    def estimated(self):
+        """Oversampled pixels whose native pixel has no value of its own."""
+        return self._fine(lambda part: part.rows.own(part.filled), fill=False)
+
+    @cached_property
+    def regions(self):
+        """Number of the slice of each oversampled pixel."""
+        return self.rows.own(self.sliced.regions)
+
+    @cached_property
+    def spatial(self):
+        """Position of the oversampled pixels along their slices, in the image's unit."""
+
+        def positions(part):
+            if part.image.spatial is None:
+                return part.fine_positions
+            return part.rows.coordinates(part.image.spatial)
+
+        return self._fine(positions, dtype=float)
+
+    @cached_property
+    def wavelength(self):
+        """Wavelength of the oversampled pixels, or of the columns; None where unknown."""
+        values = self.sliced.image.wavelength
+        if values is None or values.ndim == 1:
+            return values
+
+        def coordinates(part):
+            own = part.image.wavelength
+            return part.rows.coordinates(np.where(part.inside, own, np.nan))
+
+        return self._fine(coordinates, dtype=values.dtype)
+
+    @cached_property
+    def image(self):
+        """The oversampled `~specmodels.exposure.SpectralImage`."""
+        image = self.sliced.image
+        return SpectralImage(
+            data=self.data, variance=None if image.variance is None else self.variance,
+            components=self.components, wavelength=self.wavelength, spatial=self.spatial,
+            unit=image.unit, wavelength_unit=image.wavelength_unit, name=image.name,
+            meta=image.meta,
+        )  # fmt: skip
+
+    def covariance(self, name, columns=None):
+        """Covariance of the oversampled pixels of a slice.
+
+        Parameters
+        ----------
+        name : str
+            Name of the slice.
+        columns : sequence of int, optional
+            Columns within the slice, as in ``parts[name].image``. Default: all.
+
+        Returns
+        -------
+        `~astropy.nddata.Covariance`
+            Of the fine rows times columns of the slice's box, in this order. Columns are
+            independent; the error of the profile, which they share, is left out.
+        """
+        from astropy.nddata import Covariance
+
+        part = self.parts[name]
+        columns = range(part.image.shape[1]) if columns is None else columns
+        columns = np.asarray(columns, dtype=int)
+        matrix = self.share * part.covariance_map(columns)
+        native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
+        native = np.where(part.available, native, 0.0)[:, columns]
+        return Covariance.from_matrix_multiplication(matrix, native.ravel())
+
+    @cached_property
+    def spectra(self):
+        """Light of the modelled source of each slice, `~specutils.Spectrum` by name."""
+        return {name: _spectrum(fit) for name, fit in self.fits.items()}
+
+    def report(self):
+        """One row for each slice: what was modelled, filled, rejected, and why not.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+        """
+        return QTable(rows=[self._row(name, part) for name, part in self.parts.items()])
+
+    def _row(self, name, part):
+        fit = part.fit
+        known = fit is not None
+        return {
+            "slice": name, "status": "modelled" if known else "interpolated",
+            "windows": len(fit.layout.nodes) - 1 if known else 0,
+            "knot_spacing": fit.layout.grid.spacing if known else np.nan,
+            "reduced_chi2": fit.reduced_chi2 if known else np.nan,
+            "rejected": int(fit.rejected.sum()) if known else 0,
+            "hits": int(part.hits.sum()), "filled": int(part.filled.sum()),
+            "missing": int((part.inside & ~part.available & ~part.filled).sum()),
+            "compact": int(part.compact.sum()), "reason": self.reasons.get(name, ""),
+        }  # fmt: skip
+
+    def to_source(self):
+        """The oversampled exposure in the kind that came in, with its WCS where it has one."""
+        return like_source({self.sliced.image.name: self}, self.sliced.exposure)
+
+    def save(self, path):
+        """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
+        save_like_source({self.sliced.image.name: self}, self.sliced.exposure, path)
+
+    def plot(self, figure=None):
+        """Draw data, trace and oversampled image of the brightest slice, and its profile."""
+        from .oversampling_plot import plot_oversampling
+
+        return plot_oversampling(self, figure)
+
+    def _scaled(self, values, power=1):
+        return values if self.share == 1 else values * values.dtype.type(self.share**power)
+
+    def _fine(self, function, where=None, *, fill=np.nan, dtype=None, modelled=False):
+        """Image of fine pixels put together from the slices."""
+        if dtype is None:
+            dtype = bool if fill is False else self.sliced.image.data.dtype
+        out = np.full(self.shape, fill, dtype=dtype)
+        for name, part in self.parts.items():
+            if part.fit is None and modelled:
+                continue
+            use = part.rows.own(part.inside)
+            if where is not None:
+                use = use & where(part)
+            self._paste(out, name, function(part), use, fine=True)
+        return out
+
+    def _paste(self, out, name, values, use, *, fine=False):
+        rows, columns = self.sliced.boxes[name]
+        rows = self.rows.slice_of(rows) if fine else rows
+        np.copyto(out[rows, columns], values, where=use, casting="same_kind")
+
+
+def _has_solid_angle(unit):
+    return any(base.is_equivalent(u.rad) for base in unit.decompose().bases)
+
+
+def _spectrum(fit):
+    from astropy.nddata import StdDevUncertainty
+    from specutils import Spectrum
+
+    image = fit.image
+    used = np.flatnonzero(fit.fitted_columns & np.isfinite(fit.scale))
+    profile = np.where(np.isfinite(fit.predict()), fit.predict(), -np.inf)
+    axis = image.wavelength_along(image.y[np.argmax(profile, axis=0)])
+    values = getattr(axis, "value", axis)
+    keep = used[np.isfinite(values[used])]
+    if np.any(np.diff(values[keep]) <= 0):
+        keep = keep[np.argsort(values[keep])]
+        keep = keep[np.append(True, np.diff(values[keep]) > 0)]
+    unit = image.unit or u.dimensionless_unscaled
+    error = np.sqrt(fit.column_covariance[0, 0])
+    return Spectrum(
+        flux=fit.scale[keep] * unit, uncertainty=StdDevUncertainty(error[keep]),
+        spectral_axis=u.Quantity(values[keep], getattr(axis, "unit", u.pix)),
+    )  # fmt: skip

@@ -1,0 +1,210 @@
+"""Spatial profiles from windows of neighbouring columns: the fitter of the adaptive trace model."""
+
+import numpy as np
+
+from ..models.bspline_trace import BSplineTrace
+from ..numerics.spline_grid import SplineGrid
+from .base import Fitter
+from .windowed_fit import WindowedFit
+from .windowed_pixels import BINS_PER_PIXEL, LOW_PERCENTILE, Layout, WindowPixels
+
+__all__ = ["WindowedFitter"]
+
+SPACINGS = (0.4, 0.5, 0.75, 1.0)
+FIRST_SPACING = 0.5
+RESOLVED_SPACING = 0.75
+MOST_INTERVALS = 16
+LEAST_WINDOW = 24
+# A finer choice has to lower the cross-validation by this much.
+LEAST_GAIN = 1e-3
+FIRST_PROFILE_ERROR = 0.1
+
+
+class WindowedFitter(Fitter):
+    r"""Fit one spatial profile to windows of columns, with scale, level and slope of each column.
+
+    .. math::
+        d_{ix} = s_x \sum_k c_k(x)\,\overline{B_k}(\alpha_{ix}) + b_x + g_x\,u(\alpha_{ix})
+
+    :math:`\overline{B_k}` is the mean of a cubic B-spline over the pixel at the position
+    :math:`\alpha` along the slit, which :math:`u` maps to -1 … 1. Diffuse light, whose spectrum is
+    another one than that of the source, goes to the level :math:`b` and the slope :math:`g`.
+
+    The coefficients :math:`c_k` run linearly from the middle of one window to that of the next, so
+    that neighbouring windows share their pixels, and drifts within them do not blur the profile.
+    All windows are solved as one banded system, weighted by inverse variances; what belongs to
+    columns, and rejected pixels, are found in turn with it.
+
+    Parameters
+    ----------
+    window : float, optional
+        Distance of the middles of windows, in columns. Default: of divisions by powers of two, the
+        one with the least generalised cross-validation (Craven & Wahba 1979).
+    knot_spacing : float, optional
+        Distance of knots, in pixels along the slit. Default: 0.5, 0.75 or 1, chosen likewise.
+    smoothing : float
+        Penalty on second differences of coefficients, relative to the mean weight of one. It
+        settles what the positions of the pixels leave open.
+    sigma : float
+        Pixels farther from the model than this many standard deviations are rejected.
+    profile_error : float
+        Relative error of the model that is added to the noise when pixels are judged.
+    n_rounds : int
+        Number of times that pixels are judged.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range or, in a call, the image has too few good pixels.
+    """
+
+    def __init__(
+        self, *, window=None, knot_spacing=None, smoothing=1e-5, sigma=4.5, profile_error=0.02,
+        n_rounds=3,
+    ):  # fmt: skip
+        for name, value in (("window", window), ("knot_spacing", knot_spacing)):
+            if value is not None and not value > 0:
+                raise ValueError(f"{name}: expected a positive number, got {value!r}")
+        if not (smoothing >= 0 and sigma > 0 and profile_error >= 0 and n_rounds >= 1):
+            raise ValueError(
+                "expected smoothing >= 0, sigma > 0, profile_error >= 0 and n_rounds >= 1, got "
+                f"{smoothing!r}, {sigma!r}, {profile_error!r}, {n_rounds!r}"
+            )
+        self.window, self.knot_spacing, self.smoothing = window, knot_spacing, smoothing
+        self.sigma, self.profile_error, self.n_rounds = sigma, profile_error, n_rounds
+
+    def __call__(self, model, image, *, batch="columns"):
+        """Fit an image.
+
+        Parameters
+        ----------
+        model : `~specmodels.models.BSplineTrace` or None
+            Its knots and nodes are used; with None they are chosen by the data.
+        image : `~specmodels.exposure.SpectralImage`
+            With ``spatial``, the position along the slit; else rows are the positions.
+        batch : {"columns"}
+            Scales, levels and slopes are of columns.
+
+        Returns
+        -------
+        WindowedFit
+        """
+        if model is not None and not isinstance(model, BSplineTrace):
+            raise TypeError(f"model: expected a BSplineTrace or None, got {type(model).__name__}")
+        if batch != "columns":
+            raise ValueError(f"batch: expected 'columns', got {batch!r}")
+        pixels = WindowPixels.of(image)
+        layout = self._layout(pixels) if model is None else _layout_of(model, pixels)
+        values, kept = pixels.first_scales()
+        for number in range(self.n_rounds + 1):
+            if number == 1 and model is None:
+                layout = self._chosen(pixels, values, kept)
+            system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
+            self._check(system, pixels, image)
+            coefficients, factor = _normalised(system.solve(self.smoothing), layout, pixels)
+            shape = layout.shape(coefficients, pixels.positions, pixels.x[pixels.columns])
+            values, covariance = pixels.scales(shape, kept)
+            if number < self.n_rounds:
+                error = FIRST_PROFILE_ERROR if number == 0 else self.profile_error
+                kept = pixels.judged(shape, values, covariance, self.sigma, error)
+        return WindowedFit(
+            image=image, layout=layout, coefficients=coefficients, values=values,
+            column_covariance=covariance, pixels=pixels, shape=shape, kept=kept, system=system,
+            factor=factor, smoothing=self.smoothing,
+        )  # fmt: skip
+
+    @staticmethod
+    def _check(system, pixels, image):
+        n_parameters = system.n_determined + 3 * pixels.n_columns
+        if system.n_data <= n_parameters:
+            raise ValueError(
+                f"{image.name}: {system.n_data} good pixels in {pixels.n_columns} columns do not "
+                f"determine {n_parameters} parameters"
+            )
+
+    def _layout(self, pixels):
+        """What the settings say, or few windows and narrow knots to begin with."""
+        intervals = 2 if self.window is None else max(1, round(pixels.span / self.window))
+        if self.window is None and pixels.span < 4 * LEAST_WINDOW:
+            intervals = 1
+        return pixels.layout(intervals, self.knot_spacing or FIRST_SPACING)
+
+    def _chosen(self, pixels, values, kept):
+        """The fewest windows and the widest knots that the data allow."""
+        layout = self._layout(pixels)
+        if self.knot_spacing is None:
+            moments = pixels.moments(layout, values, kept)
+            scores = {own: self._score(moments, pixels, own) for own in SPACINGS}
+            limit = min(scores.values()) * (1 + LEAST_GAIN)
+            spacing = max(own for own, score in scores.items() if score <= limit)
+            layout = pixels.layout(len(layout.nodes) - 1, spacing)
+        return layout if self.window is not None else self._divided(layout, pixels, values, kept)
+
+    def _divided(self, layout, pixels, values, kept):
+        """The layout with as many windows as lower the cross-validation."""
+        spacing = layout.grid.spacing
+        finest = pixels.layout(_most_intervals(pixels, spacing), spacing)
+        divided = [pixels.moments(finest, values, kept)]
+        while divided[0].matrix.shape[1] > 1:
+            divided.insert(0, divided[0].halved())
+        scores = []
+        for moments in divided:
+            scores.append(self._score(moments, pixels, spacing))
+            if len(scores) > 1 and not scores[-1] < scores[-2] * (1 - LEAST_GAIN):
+                break
+        best = next(k for k, own in enumerate(scores) if own <= min(scores) * (1 + LEAST_GAIN))
+        return pixels.layout(divided[best].matrix.shape[1], spacing)
+
+    def _score(self, moments, pixels, spacing):
+        system = moments.system(pixels.layout(1, spacing).grid, 1.0)
+        coefficients = system.solve(self.smoothing)
+        return system.cross_validation(coefficients, 3 * pixels.n_columns)
+
+
+def _most_intervals(pixels, spacing):
+    """Most windows to be tried, a power of two.
+
+    Where knots are closer than the pixels resolve, each window needs pixels at all phases.
+    """
+    limit = pixels.drift if spacing < RESOLVED_SPACING else np.inf
+    most = 1
+    while 2 * most <= min(MOST_INTERVALS, limit) and pixels.span / (2 * most) >= LEAST_WINDOW:
+        most *= 2
+    return most
+
+
+def _layout_of(model, pixels):
+    """Nodes and knots of a model, in pixels."""
+    spacing = model.knot_spacing / pixels.unit
+    grid = SplineGrid.over(
+        model.low / pixels.unit, model.high / pixels.unit, spacing, step=1 / BINS_PER_PIXEL
+    )
+    return Layout(model.columns, grid)
+
+
+def _normalised(coefficients, layout, pixels):
+    """Coefficients of profiles of unit area on level ground, and the areas before.
+
+    The ground is a line through low percentiles of both halves of a profile: without this, level
+    and slope could go to and fro between profile and columns. Only positions that pixels near a
+    node cover count; what lies beyond is extrapolated.
+    """
+    grid = layout.grid
+    table = grid.profiles(coefficients, 1.0)
+    covered = pixels.covered(layout)
+    areas = np.ones(len(table))
+    out = np.array(coefficients)
+    for k, (values, use) in enumerate(zip(table, covered, strict=True)):
+        if np.count_nonzero(use) < 2:
+            continue
+        halves = np.array_split(np.flatnonzero(use), 2)
+        floors = [np.percentile(values[half], LOW_PERCENTILE) for half in halves]
+        middles = [grid.centers[half].mean() for half in halves]
+        slope = (floors[1] - floors[0]) / (middles[1] - middles[0])
+        out[k] -= floors[0] + slope * (grid.term_centers - middles[0])
+        above = values[use] - floors[0] - slope * (grid.centers[use] - middles[0])
+        area, light = np.sum(above) * grid.step, np.sum(np.abs(above)) * grid.step
+        # Nods of both signs have no area to speak of.
+        area = area if area > 0.5 * light else light
+        areas[k] = area if area > 0 else 1.0
+    return out / areas[:, None], areas

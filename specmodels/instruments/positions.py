@@ -1,0 +1,67 @@
+"""Positions along slits and slices, and maps of the slices, from the gwcs of an exposure.
+
+Which frame of a pipeline holds the position, and how slices are told apart, is said by the
+instruments; how to ask a gwcs lives here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["SlitFrame", "slice_map"]
+
+
+@dataclass(frozen=True)
+class SlitFrame:
+    """The frame of a gwcs that has the position along the slit.
+
+    Parameters
+    ----------
+    frame : str
+        Name of the frame.
+    output : int
+        Which of its outputs, of those without names of slits.
+    sign : int
+        -1 where the position falls with the pixel number.
+    """
+
+    frame: str
+    output: int = 0
+    sign: int = 1
+
+    def positions(self, wcs, regions):
+        """Position of each pixel along its slit, NaN where there is none.
+
+        Parameters
+        ----------
+        wcs : `~gwcs.WCS`
+            From pixels, or from pixels and the number of a slice, which counts from zero.
+        regions : ndarray of int, shape (n_y, n_x)
+            Number of the slice of each pixel, counted from one; zero outside.
+
+        Returns
+        -------
+        ndarray, shape (n_y, n_x), or None
+            None where the WCS has no such frame.
+        """
+        if self.frame not in wcs.available_frames:
+            return None
+        transform = wcs.get_transform(wcs.available_frames[0], self.frame)
+        out = np.full(regions.shape, np.nan)
+        for number in (None,) if transform.n_inputs == 2 else np.unique(regions[regions > 0]):
+            y, x = np.nonzero(regions > 0 if number is None else regions == number)
+            extra = () if number is None else (int(number) - 1,)
+            values = [np.asarray(v, dtype=float) for v in transform(x + 0.0, y + 0.0, *extra)]
+            # The name of a slit is passed along as a single number.
+            values = [v for v in values if v.shape == x.shape]
+            out[y, x] = self.sign * values[self.output]
+        return out if np.isfinite(out).any() else None
+
+
+def slice_map(wcs):
+    """Map of the slices that a gwcs selects its transforms by, None if it has none."""
+    for step in wcs.pipeline:
+        mapper = getattr(getattr(step.transform, "label_mapper", None), "mapper", None)
+        if isinstance(mapper, np.ndarray):
+            return np.array(mapper)
+    return None

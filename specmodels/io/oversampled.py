@@ -1,0 +1,127 @@
+"""Oversampled or repaired exposures in the kind that came in: datamodels, else images.
+
+The source is never changed; what is returned is a copy.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from .oversampled_wcs import oversampled_wcs
+from .slices import opened_source
+from .tables import write_asdf, write_fits
+
+__all__ = ["like_source", "save_like_source"]
+
+DO_NOT_USE, FLUX_ESTIMATED = 1, 1 << 28
+VARIANCES = {"read": "var_rnoise", "poisson": "var_poisson", "flat": "var_flat"}
+
+
+def like_source(results, exposure):
+    """The oversampled exposure as a datamodel, or as a `SpectralImage` if it was read from none.
+
+    Parameters
+    ----------
+    results : mapping of str to OversamplingResult or ReplacementResult
+        By name of the image.
+    exposure : `~specmodels.exposure.Exposure`
+        What was read.
+
+    Returns
+    -------
+    datamodel, `~specmodels.exposure.SpectralImage` or `~specmodels.exposure.Exposure`
+        A datamodel has the trace model of its pixels, maps of regions and wavelengths, errors,
+        flags, and a WCS whose first frame is ``coordinates``. With factor 1 it is the one that was
+        read, with the trace model.
+    """
+    with opened_source(exposure.source) as model:
+        if model is None:
+            images = [result.image for result in results.values()]
+            return images[0] if len(images) == 1 else type(exposure)(images)
+        out = model.copy()
+        slits = model.instance.get("slits")
+        vertical = exposure.instrument is not None and exposure.instrument.dispersion_axis == -2
+        for name, result in results.items():
+            index = list(exposure).index(name)
+            tree = slits[index] if slits else model.instance
+            fill = _replace if hasattr(result, "replaced") else _fill
+            fill(out.slits[index] if slits else out, tree, model, result, vertical)
+        return out
+
+
+def save_like_source(results, exposure, path):
+    """Write what `like_source` makes to a FITS or ASDF file."""
+    path = Path(path)
+    made = like_source(results, exposure)
+    is_asdf = path.suffix == ".asdf"
+    if not hasattr(made, "to_fits"):
+        (write_asdf if is_asdf else write_fits)(made, path)
+        return
+    with made:
+        made.meta.filename = path.name
+        (made.to_asdf if is_asdf else made.to_fits)(str(path))
+
+
+def _fill(out, tree, model, result, vertical):
+    """Put the planes of a result into a copy of the slit or image that it was made from."""
+    turn = (lambda a: np.ascontiguousarray(a.T)) if vertical else np.asarray
+    if result.factor == 1:
+        out.trace_model = turn(result.trace).astype("f4")
+        return
+    native = np.shape(tree["data"])
+    dq = tree.get("dq")
+    has = {
+        name for name in ("err", *VARIANCES.values(), "wavelength") if _is_plane(tree, name, native)
+    }
+    for name in [key for key in tree if key != "meta" and _is_plane(tree, key, native)]:
+        del out.instance[name]
+    data = turn(result.data).astype("f4")
+    out.data = data
+    if result.sliced.image.variance is not None and "err" in has:
+        out.err = turn(result.error).astype("f4")
+    for key, name in VARIANCES.items():
+        if name in has and key in result.components:
+            setattr(out, name, turn(result.components[key]).astype("f4"))
+    if result.wavelength is not None and np.ndim(result.wavelength) == 2:
+        out.wavelength = turn(result.wavelength).astype("f4")
+    flags = np.zeros(native, "u4") if dq is None else np.array(dq)
+    out.dq = turn(_flags(flags.T if vertical else flags, result))
+    out.trace_model = turn(result.oversampled_trace).astype("f4")
+    if hasattr(type(model), "regions") or "regions" in (model.schema.get("properties") or {}):
+        out.regions = turn(result.regions).astype("i4")
+    wcs = (tree.get("meta") or {}).get("wcs")
+    if wcs is not None:
+        axis = -1 if vertical else -2
+        regions = turn(result.sliced.regions)
+        out.meta.wcs = oversampled_wcs(wcs, result.factor, axis, regions)
+
+
+def _replace(out, tree, model, result, vertical):
+    """Put the pixels that were replaced into a copy of the slit or image that they are from."""
+    turn = (lambda a: np.ascontiguousarray(a.T)) if vertical else np.asarray
+    replaced = turn(result.replaced)
+    planes = {"data": result.data}
+    if result.variance is not None:
+        planes["err"] = np.sqrt(result.variance)
+        components = result.trace_result.components
+        planes |= {name: components[key] for key, name in VARIANCES.items() if key in components}
+    for name, values in planes.items():
+        if _is_plane(tree, name, replaced.shape):
+            setattr(out, name, np.where(replaced, turn(values), tree[name]).astype("f4"))
+    if _is_plane(tree, "dq", replaced.shape):
+        dq = np.array(tree["dq"], dtype="u4")
+        out.dq = np.where(replaced, (dq & ~np.uint32(DO_NOT_USE)) | FLUX_ESTIMATED, dq)
+    out.trace_model = turn(result.trace_result.trace).astype("f4")
+
+
+def _flags(dq, result):
+    """Flags of the nearest pixel; what the model has filled is estimated and can be used."""
+    out = np.array(result.rows.own(dq), dtype="u4")
+    estimated = result.estimated
+    out[estimated] = (out[estimated] & ~np.uint32(DO_NOT_USE)) | FLUX_ESTIMATED
+    out[~np.isfinite(result.data)] |= DO_NOT_USE
+    return out
+
+
+def _is_plane(tree, name, shape):
+    return tree.get(name) is not None and np.shape(tree[name]) == shape

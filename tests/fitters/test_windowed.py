@@ -1,0 +1,169 @@
+"""Profiles from windows of columns, against the truth of simulated slits."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import specmodels as sm
+from specmodels.fitters.windowed_pixels import regular_positions
+
+
+@pytest.fixture(scope="module")
+def slit():
+    return sm.datasets.make_undersampled_slit(seed=1, shape=(26, 400))
+
+
+@pytest.fixture(scope="module")
+def fit(slit):
+    return sm.WindowedFitter()(None, slit[0])
+
+
+def test_residual_is_noise_where_no_hit_fell(slit, fit):
+    image, truth = slit
+    good = ~image.mask & ~truth.hits
+    pulls = fit.residual()[good] * np.sqrt(image.weights[good])
+    n_free = fit.system.n_determined + 3 * image.shape[1]
+    expected = np.sqrt(1 - n_free / good.sum())
+    assert abs(np.std(pulls) / expected - 1) < 0.03
+    assert abs(fit.reduced_chi2 - 1) < 0.06
+
+
+def test_scale_is_the_light_of_each_column(slit, fit):
+    _, truth = slit
+    ratio = fit.scale / truth.flux[0]
+    assert abs(np.median(ratio) - 1) < 0.03
+    error = np.sqrt(fit.column_covariance[0, 0]) / truth.flux[0]
+    assert np.std(ratio / np.median(ratio)) < 1.6 * np.median(error)
+
+
+def test_profile_predicts_half_pixels_by_integration(slit, fit):
+    image, truth = slit
+    at = np.linspace(-6, 6, 200)[:, None]
+    thin = fit.profile(at, image.x, 0.5)
+    wide = 0.5 * (fit.profile(at - 0.25, image.x, 0.5) + fit.profile(at + 0.25, image.x, 0.5))
+    assert_allclose(fit.profile(at, image.x, 1.0), wide, atol=2e-4)
+    assert thin.max() > 1.05 * wide.max()
+
+
+def test_hits_are_rejected_and_little_else(slit, fit):
+    image, truth = slit
+    visible = truth.hits & ~image.mask
+    assert visible.any()
+    assert fit.rejected[visible].all()
+    assert np.count_nonzero(fit.rejected & ~truth.hits) <= 3
+
+
+def test_order_of_columns_does_not_matter(slit, fit):
+    image, _ = slit
+    turned = image.replace(
+        data=image.data[:, ::-1], variance=image.variance[:, ::-1], mask=image.mask[:, ::-1],
+        spatial=image.spatial[:, ::-1], wavelength=image.wavelength[::-1],
+    )  # fmt: skip
+    other = sm.WindowedFitter()(None, turned)
+    assert_allclose(other.scale[::-1], fit.scale, rtol=1e-6)
+    assert_allclose(other.predict()[:, ::-1], fit.predict(), rtol=1e-5, atol=1e-6)
+
+
+def test_same_answer_in_every_run(slit, fit):
+    again = sm.WindowedFitter()(None, slit[0])
+    assert_array_equal(again.coefficients, fit.coefficients)
+    assert_array_equal(again.values, fit.values)
+
+
+def test_settings_of_the_user_win(slit):
+    fit = sm.WindowedFitter(window=100, knot_spacing=0.8)(None, slit[0])
+    assert len(fit.layout.nodes) == 5
+    assert fit.layout.grid.spacing == 0.8
+
+
+def test_windows_and_knots_are_as_coarse_as_the_data_allow():
+    sampled, _ = sm.datasets.make_undersampled_slit(seed=2, shape=(30, 400), fwhm=(3.0, 3.0))
+    fit = sm.WindowedFitter()(None, sampled)
+    assert fit.layout.grid.spacing == 1.0
+    assert len(fit.layout.nodes) <= 3
+
+
+def test_model_is_the_profile_in_the_unit_of_the_positions(slit, fit):
+    image, _ = slit
+    found = fit.model(image.x[None, ::50], image.spatial[:, ::50])
+    expected = fit.profile(image.spatial[:, ::50] / fit.unit, image.x[::50])
+    assert_allclose(found, expected, atol=2e-4)
+    covariance = fit.model.meta["covariance"]
+    assert covariance.shape == (fit.model.n_terms,) * 2
+    assert_allclose(covariance, covariance.T, rtol=1e-6, atol=1e-12)
+
+
+def test_template_gives_knots_and_nodes(slit, fit):
+    again = sm.WindowedFitter()(fit.model, slit[0])
+    assert_allclose(again.layout.nodes, fit.layout.nodes)
+    assert_allclose(again.scale, fit.scale, rtol=0.02)
+
+
+def test_source_parts_extract_the_light(slit, fit):
+    image, truth = slit
+    profile, trace = fit.source_parts()
+    model = sm.Source(profile, trace, name="star") + sm.ColumnPolynomial(1, name="sky")
+    result = sm.OptimalExtraction(model, fitter=sm.SigmaClipFitter(sm.LinearFitter()))(image)
+    flux = result.spectrum.flux.value
+    assert abs(np.nanmedian(flux / truth.flux[0]) - 1) < 0.03
+
+
+def test_negative_nod_beside_the_source():
+    image, truth = sm.datasets.make_undersampled_slit(
+        seed=3, positions=(-0.62, 0.58), fluxes=(1.0, -0.9), fwhm=(1.6, 1.6)
+    )
+    fit = sm.WindowedFitter()(None, image)
+    good = ~image.mask & ~truth.hits
+    error = (fit.predict() - truth.image)[good] * np.sqrt(image.weights[good])
+    assert np.sqrt(np.mean(error**2)) < 0.9
+
+
+def test_positions_that_leap_repeat_or_turn_back_are_left_out(slit):
+    image, _ = slit
+    spatial = np.array(image.spatial)
+    spatial[10, 50] = spatial[9, 50]
+    spatial[5, 60] += 5
+    spatial[3, 70] = np.nan
+    _, unit, sign, regular = regular_positions(image.replace(spatial=spatial))
+    assert_allclose(unit, 0.1)
+    assert sign == 1
+    assert not regular[[9, 10], 50].any()
+    assert not regular[5, 60]
+    assert not regular[3, 70]
+    assert np.count_nonzero(~regular) < 12
+    fit = sm.WindowedFitter()(None, image.replace(spatial=spatial))
+    assert abs(fit.reduced_chi2 - 1) < 0.06
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        "settings", [{"window": 0}, {"knot_spacing": -1}, {"sigma": 0}, {"n_rounds": 0}]
+    )
+    def test_settings_out_of_range(self, settings):
+        with pytest.raises(ValueError, match="expected"):
+            sm.WindowedFitter(**settings)
+
+    def test_model_of_another_kind(self, slit):
+        with pytest.raises(TypeError, match="BSplineTrace"):
+            sm.WindowedFitter()(sm.GaussianProfile(), slit[0])
+
+    def test_batch_of_another_kind(self, slit):
+        with pytest.raises(ValueError, match="columns"):
+            sm.WindowedFitter()(None, slit[0], batch=None)
+
+    def test_no_good_pixel(self, slit):
+        image = slit[0]
+        with pytest.raises(ValueError, match="no good pixels"):
+            sm.WindowedFitter()(None, image.replace(mask=np.ones(image.shape, bool)))
+
+    def test_one_usable_column(self, slit):
+        image = slit[0]
+        mask = np.ones(image.shape, bool)
+        mask[:, 100] = False
+        with pytest.raises(ValueError, match="do not determine"):
+            sm.WindowedFitter()(None, image.replace(mask=mask | image.mask))
+
+    def test_positions_that_do_not_change(self, slit):
+        image = slit[0]
+        with pytest.raises(ValueError, match="do not change"):
+            sm.WindowedFitter()(None, image.replace(spatial=np.ones(image.shape)))

@@ -1,0 +1,172 @@
+"""Slices from a gwcs, and oversampled datamodels with maps and WCS."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from stdatamodels.jwst import datamodels
+
+import specmodels as sm
+from specmodels.io.slices import SlicedImage
+
+from .oversampled_models import COLUMNS, GAP, ROWS, slices_model
+
+FLUX_ESTIMATED = 1 << 28
+
+
+@pytest.fixture(scope="module")
+def made():
+    return slices_model()
+
+
+@pytest.fixture(scope="module")
+def result(made):
+    return sm.TraceOversampling(factor=2)(made[0])
+
+
+@pytest.fixture(scope="module")
+def out(result):
+    return result.to_source()
+
+
+class TestSlices:
+    def test_regions_and_positions_come_from_the_wcs(self, made):
+        exposure = sm.read(made[0])
+        sliced = SlicedImage.of(exposure.single, exposure)
+        assert list(sliced.images) == ["1", "2"]
+        assert_array_equal(np.unique(sliced.regions), [0, 1, 2])
+        part = sliced.images["2"]
+        assert part.shape == (ROWS, COLUMNS)
+        assert_allclose(np.diff(part.spatial, axis=0), 0.1)
+
+    def test_maps_of_the_user_win(self, made):
+        exposure = sm.read(made[0])
+        regions = np.zeros(exposure.single.shape, int)
+        regions[GAP : GAP + ROWS] = 5
+        spatial = np.arange(regions.shape[0])[:, None] + np.zeros(regions.shape)
+        sliced = SlicedImage.of(exposure.single, exposure, regions=regions, spatial=spatial)
+        assert list(sliced.images) == ["5"]
+        assert_allclose(sliced.images["5"].spatial[0], GAP)
+
+    def test_file_is_read_like_the_model(self, made, tmp_path):
+        made[0].save(str(tmp_path / "in.fits"))
+        exposure = sm.read(tmp_path / "in.fits")
+        assert list(SlicedImage.of(exposure.single, exposure).images) == ["1", "2"]
+
+
+class TestModel:
+    def test_planes_are_oversampled_as_they_lie(self, made, out):
+        n = 2 * ROWS + 3 * GAP
+        assert isinstance(out, datamodels.IFUImageModel)
+        for name in ("data", "err", "dq", "var_poisson", "var_rnoise", "wavelength", "regions",
+                     "trace_model"):  # fmt: skip
+            assert out[name].shape == (COLUMNS, 2 * n), name
+        assert made[0].data.shape == (COLUMNS, n)
+
+    def test_light_is_that_of_the_truth(self, made, out):
+        _, truths = made
+        data = np.asarray(out.data).T
+        for start, truth in zip((GAP, 2 * GAP + ROWS), truths, strict=True):
+            found = data[2 * start : 2 * (start + ROWS)]
+            error = (found - truth.oversampled) / truth.oversampled.max(axis=0)
+            assert np.sqrt(np.mean(error[truth.core] ** 2)) < 0.013
+
+    def test_filled_pixels_are_flagged_and_can_be_used(self, made, result, out):
+        estimated = (np.asarray(out.dq) & FLUX_ESTIMATED) > 0
+        assert_array_equal(estimated.T, result.estimated)
+        assert estimated.any()
+        assert not np.any(np.asarray(out.dq)[estimated] & 1)
+        assert np.all(np.asarray(out.dq)[~np.isfinite(out.data)] & 1)
+
+    def test_wcs_has_the_fine_pixels_in_front(self, made, out):
+        wcs, old = out.meta.wcs, made[0].meta.wcs
+        assert wcs.available_frames[:2] == ["coordinates", "detector"]
+        y, x = np.mgrid[5:200:13, GAP : GAP + ROWS : 3]
+        fine = 2.0 * x + 0.5
+        expected = old(x, y)
+        for found in (
+            wcs(fine, y), wcs.get_transform("coordinates", "world")(fine, y),
+            wcs.get_transform("detector", "world")(x, y),
+        ):  # fmt: skip
+            for one, other in zip(found, expected, strict=True):
+                assert_allclose(one, other, rtol=1e-12)
+
+    def test_maps_agree_with_the_wcs(self, out):
+        y, x = np.nonzero(np.asarray(out.regions) == 2)
+        wavelength = out.meta.wcs(x + 0.0, y + 0.0)[2]
+        assert_allclose(wavelength, np.asarray(out.wavelength)[y, x], rtol=1e-6)
+
+    def test_input_and_its_wcs_are_untouched(self, made, out):
+        fresh, _ = slices_model()
+        for name in ("data", "err", "dq"):
+            assert_array_equal(made[0][name], fresh[name])
+        assert made[0].meta.wcs.available_frames == ["detector", "alpha_beta", "world"]
+        assert made[0].instance.get("trace_model") is None
+
+    def test_file_opens_in_stdatamodels(self, made, result, out, tmp_path):
+        path = sm.write(result, tmp_path / "os.fits")
+        with datamodels.open(str(path)) as model:
+            assert type(model) is datamodels.IFUImageModel
+            assert_allclose(model.trace_model, out.trace_model)
+            assert_array_equal(model.regions, out.regions)
+            assert_allclose(model.meta.wcs(20.0, 30.0), out.meta.wcs(20.0, 30.0))
+
+    def test_oversampled_file_can_be_read_again(self, result, tmp_path):
+        path = sm.write(result, tmp_path / "os.fits")
+        again = sm.TraceOversampling(factor=1)(path)
+        assert list(again.fits) == ["1", "2"]
+        assert again.sliced.image.shape == result.shape
+
+    def test_oversampling_twice_joins_the_maps(self, result, made, tmp_path):
+        out = sm.TraceOversampling(factor=2)(result.to_source()).to_source()
+        assert out.meta.wcs.available_frames.count("coordinates") == 1
+        expected = made[0].meta.wcs(10.0, 50.0)
+        assert_allclose(out.meta.wcs(4 * 10.0 + 1.5, 50.0), expected)
+
+
+def test_factor_one_adds_the_trace_model_only(made):
+    out = sm.TraceOversampling(factor=1)(made[0]).to_source()
+    assert_array_equal(out.data, made[0].data)
+    assert out.trace_model.shape == out.data.shape
+    assert out.meta.wcs.available_frames == made[0].meta.wcs.available_frames
+    assert 0.1 < np.isfinite(out.trace_model).mean() < 0.9
+
+
+def test_replaced_pixels_in_a_model(made):
+    result = sm.PixelReplacement()(made[0])
+    out = result.to_source()
+    bad = np.asarray(made[0].dq) & 1 > 0
+    filled = (np.asarray(out.dq) & FLUX_ESTIMATED) > 0
+    assert filled.sum() > 30
+    assert np.isfinite(np.asarray(out.data)[filled]).all()
+    kept = ~bad & ~filled
+    assert_array_equal(np.asarray(out.data)[kept], np.asarray(made[0].data)[kept])
+
+
+def test_horizontal_slices():
+    model, truths = slices_model("NRS_IFU")
+    out = sm.TraceOversampling()(model).to_source()
+    found = np.asarray(out.data)[2 * GAP : 2 * (GAP + ROWS)]
+    error = (found - truths[0].oversampled) / truths[0].oversampled.max(axis=0)
+    assert np.sqrt(np.mean(error[truths[0].core] ** 2)) < 0.013
+
+
+def test_slit_model_without_wcs_is_one_slit(tmp_path):
+    image, truth = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300), tilt=0, fwhm=(2, 2))
+    model = datamodels.SlitModel(np.asarray(image.data, "f4"))
+    model.err = np.sqrt(image.variance).astype("f4")
+    model.dq = image.mask.astype("u4")
+    model.wavelength = np.broadcast_to(image.wavelength, image.shape).astype("f4")
+    model.meta.bunit_data = "MJy / sr"
+    result = sm.TraceOversampling()(model)
+    out = result.to_source()
+    assert type(out) is datamodels.SlitModel
+    assert out.data.shape == (52, 300)
+    assert result.fits
+
+
+def test_image_is_written_without_datamodel(tmp_path):
+    image, _ = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300))
+    result = sm.TraceOversampling()(image)
+    assert isinstance(result.to_source(), sm.SpectralImage)
+    path = sm.write(result, tmp_path / "os.fits")
+    assert_allclose(sm.read(path).single.data, result.data)
