@@ -13,7 +13,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy import ndimage
 
 from ..io.ramps import read_ramp
-from ..models.correlated import CorrelatedNoise, variance_left
+from ..models.correlated import (
+    CorrelatedNoise,
+    line_covariance,
+    simulated_error,
+    variance_left,
+)
 from ..numerics.detection import robust_location
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
@@ -219,17 +224,40 @@ class _Scene:
         """Variance of what is left of the noise of a frame, or of the background in its place."""
         return self._variance_of_noise() + self.finder.variance(self.rate, self.use, self.ramp)
 
+    def line_covariance(self, line):
+        """Covariance of what is left of the noise in one line, None where it is not known."""
+        if self._error is None:
+            return None
+        variance = self._variance_of_noise()
+        return line_covariance(self._error, variance, self._correlated, line)
+
     def _variance_of_noise(self):
-        plan = self.__dict__.get("_frame_plan", self.plan)
-        if hasattr(plan, "system"):
+        plan = self._last_plan
+        if self._error is None:
             return plan.variance
+        return variance_left(plan, self._correlated, self._error)
+
+    @property
+    def _last_plan(self):
+        return self.__dict__.get("_frame_plan", self.plan)
+
+    @cached_property
+    def _correlated(self):
+        """Plan that knows the spectra: the own one, or one made for the purpose."""
+        plan = self._last_plan
+        if hasattr(plan, "system"):
+            return plan
         # Faint light is a smoothed image: without it, neighbouring pixels keep their own noise.
         rate = np.where(self.use, self.rate - self.background, 0).astype("f4")
         sample = self.__dict__.get("_sample", rate)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)
-            correlated = CorrelatedNoise().plan(self.ramp.readout, self.use, sample=sample)
-        return plan.variance if correlated.system is None else variance_left(plan, correlated)
+            return CorrelatedNoise().plan(self.ramp.readout, self.use, sample=sample)
+
+    @cached_property
+    def _error(self):
+        """Error of the noise in one simulation, None where no correlated noise is known of."""
+        return simulated_error(self._last_plan, self._correlated)
 
     @property
     def left(self):

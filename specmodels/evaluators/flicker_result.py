@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from astropy import units as u
+from astropy.nddata import Covariance
 from astropy.table import QTable
 
 from ..io.flicker_files import write_cleaned
@@ -75,6 +76,35 @@ class FlickerResult:
         from the data; where none can be, the error of the model's parameters only.
         """
         return self._per_scene(lambda scene: scene.variance)
+
+    def covariance(self, line, *, scene=0):
+        """Covariance of what is left of the noise, between the pixels of one line.
+
+        Parameters
+        ----------
+        line : int
+            Index along the slow axis of readout.
+        scene : int
+            Of integrations with masks of their own: which one.
+
+        Returns
+        -------
+        `~astropy.nddata.Covariance`
+            Of pixels in the order of their index; the error of the background is not in it.
+
+        Raises
+        ------
+        ValueError
+            If no correlated noise could be told from white noise, or there is no such line.
+        """
+        n_line = self.ramp.shape[self.ramp.readout.slow_axis]
+        if not -n_line <= line < n_line:
+            raise ValueError(f"line: expected one of {n_line} lines, got {line}")
+        matrix = self.scenes[scene].line_covariance(line)
+        if matrix is None:
+            raise ValueError("covariance: no spectrum of correlated noise is known")
+        unit = None if self.ramp.unit is None else self.ramp.unit**2
+        return Covariance(array=matrix, unit=unit)
 
     def _per_scene(self, function):
         values = [function(scene) for scene in self.scenes]

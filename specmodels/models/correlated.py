@@ -16,7 +16,13 @@ from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_covariance,
 from .flicker import NoisePlan
 from .linear import LinearParameter
 
-__all__ = ["CorrelatedNoise", "FlickerSpectrum", "variance_left"]
+__all__ = [
+    "CorrelatedNoise",
+    "FlickerSpectrum",
+    "line_covariance",
+    "simulated_error",
+    "variance_left",
+]
 
 LINES_OF_LAGS = 8
 STRIPE_PASSES = 3
@@ -218,10 +224,8 @@ class _CorrelatedPlan(NoisePlan):
         return variance_left(self, self)
 
 
-def variance_left(plan, correlated):
-    """Variance of what a plan leaves of correlated noise, from one simulation with its mask.
-
-    The squared error of the simulation is averaged over pixels with as much data nearby.
+def simulated_error(plan, correlated):
+    """What a plan leaves of correlated noise in one simulation with its mask, or None.
 
     Parameters
     ----------
@@ -232,19 +236,80 @@ def variance_left(plan, correlated):
 
     Returns
     -------
-    ndarray of float32, shape (n_y, n_x)
-        NaN where no correlated noise is known of.
+    ndarray of float32, shape (n_y, n_x), or None
+        With zero mean over used pixels; None where no correlated noise is known of.
     """
     system, grid, readout = correlated.system, correlated.grid, correlated.readout
     if system is None:
-        return np.full(plan.use.shape, np.nan, "f4")
+        return None
     rng = np.random.default_rng(correlated.model.seed)
     noise = readout.image(grid.frames(system.draw(rng)))
     white = rng.standard_normal(noise.shape, dtype="f4") * np.float32(system.white**0.5)
     error = plan(np.where(plan.use, noise + white, 0)) - noise
-    error -= error[plan.use].mean()
-    nearby = readout.image(grid.frames(system.mean(correlated.used.astype("f4"))))
-    return _averaged_by(nearby, error**2)
+    return error - error[plan.use].mean()
+
+
+def variance_left(plan, correlated, error=None):
+    """Variance of what a plan leaves of correlated noise, from one simulation with its mask.
+
+    The squared error of the simulation is averaged over pixels with as much data nearby.
+
+    Parameters
+    ----------
+    plan, correlated
+        As for `simulated_error`.
+    error : ndarray, shape (n_y, n_x), optional
+        That error, where it is known.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_y, n_x)
+        NaN where no correlated noise is known of.
+    """
+    error = simulated_error(plan, correlated) if error is None else error
+    if error is None:
+        return np.full(plan.use.shape, np.nan, "f4")
+    system, grid = correlated.system, correlated.grid
+    nearby = grid.frames(system.mean(correlated.used.astype("f4")))
+    return _averaged_by(correlated.readout.image(nearby), error**2)
+
+
+def line_covariance(error, variance, correlated, line):
+    """Covariance of what is left of the noise in the pixels of one line.
+
+    Errors of pixels are taken to be correlated as in the whole frame, by the time between them and
+    by whether they belong to the same output.
+
+    Parameters
+    ----------
+    error, variance : ndarray, shape (n_y, n_x)
+        Of `simulated_error` and of `variance_left`.
+    correlated : plan of a `CorrelatedNoise`
+        Which made them.
+    line : int
+        Index along the slow axis.
+
+    Returns
+    -------
+    ndarray, shape (n_fast, n_fast)
+        Pixels in the order of their index.
+    """
+    readout, grid = correlated.readout, correlated.grid
+    scaled = error / np.sqrt(np.maximum(variance, np.finfo("f4").tiny))
+    ones = grid.series(np.ones(readout.frame_shape(error.shape), dtype=bool), False)
+    series = grid.series(readout.frames(scaled.astype("f4")))
+    own, cross, own_pairs, cross_pairs = lag_covariance(series, ones, grid.width - 1)
+    # Sums over as many pairs as there are at lag zero make a positive matrix.
+    own = own * own_pairs / own_pairs[0]
+    cross = np.nan_to_num(cross * cross_pairs / max(cross_pairs[0], 1))
+    parts, positions = readout.parts(readout.lines(error).shape[1])
+    time, output = np.empty((2, positions.size), dtype=int)
+    for k, (part, position) in enumerate(zip(parts, positions, strict=True)):
+        time[part], output[part] = position, k
+    lag = np.abs(np.subtract.outer(time, time))
+    correlation = np.where(np.equal.outer(output, output), own[lag], cross[lag]) / own[0]
+    spread = np.sqrt(readout.lines(variance)[line].astype(float))
+    return correlation * np.multiply.outer(spread, spread)
 
 
 def _averaged_by(key, values, n_bin=40):

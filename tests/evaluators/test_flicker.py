@@ -104,6 +104,22 @@ class TestImages:
         system = result.scenes[0].plan.system
         assert np.nanstd(error[result.background_mask]) < 1.1 * system.full_variance**0.5
 
+    @pytest.mark.parametrize("name", ["correlated", "fourier"])
+    def test_covariance_along_lines_is_that_of_the_errors(self, scene, name):
+        ramp, noise = scene
+        result = sm.FlickerNoiseSubtraction(MODELS[name])(ramp)
+        error = np.nan_to_num(noise - result.noise)
+        error -= error.mean()
+        covariance = result.covariance(40).to_dense()
+        assert_allclose(np.diag(covariance), result.scenes[0]._variance_of_noise()[40], rtol=1e-4)
+        assert np.linalg.eigvalsh(covariance).min() > -1e-3 * covariance.max()
+        same, other = np.s_[10:100], np.s_[20:110]
+        expected = np.mean(error[:, same] * error[:, other])
+        lags = np.arange(10, 100)
+        assert abs(covariance[lags, lags + 10].mean() - expected) < 0.25 * np.mean(error**2)
+        with pytest.raises(ValueError, match="line: expected one of 128"):
+            result.covariance(128)
+
     def test_given_spectra_are_taken_as_they_are(self, scene):
         ramp, noise = scene
         spectra = {k: sm.FlickerSpectrum(*getattr(LAWS, k))
