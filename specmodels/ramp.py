@@ -132,6 +132,15 @@ class Ramp:
             bad |= own[1:] | own[:-1]
         return bad
 
+    def rate(self, i):
+        """Image of integration `i`, or the draft rate of its groups, (n_y, n_x); NaN where bad."""
+        if self.kind == "ramp":
+            return self.draft_rate(i)
+        image = self.integration(i)
+        if self.frame_mask is None or self.kind == "image":
+            return image
+        return np.where(np.asarray(self.frame_mask[i]), np.nan, image)
+
     def draft_rate(self, i):
         """Change per group of integration `i`: differences in the weights of a straight line.
 

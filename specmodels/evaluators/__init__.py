@@ -1,37 +1,63 @@
 """What is done with a fitted model: one evaluator for each job."""
 
 from .automatic import SlitModelBuilder
+from .background import MasterBackgroundSubtraction
+from .background_result import MasterBackgroundResult, SlitSky
 from .backgrounds import (
     GivenBackground,
     MedianBackground,
+    MedianOverIntegrations,
     MeshBackground,
     NoBackground,
     SmoothBackground,
 )
 from .base import Evaluator, ImageEvaluator, ResultSet
 from .batch import extract_many
+from .contamination import ContaminationSubtraction
+from .contamination_result import ContaminationResult
 from .extraction import ExtractionResult, OptimalExtraction
 from .flicker import FlickerNoiseSubtraction
 from .flicker_result import FlickerResult
+from .oversampling import TraceOversampling
+from .oversampling_result import OversamplingResult
+from .pixel_replacement import PixelReplacement, ReplacementResult
+from .residuals import FullResidual, NoResidual, SignificantResidual
 from .scene_mask import ClippedMask, DetectedMask, GivenMask, SceneMask
+from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
 
 __all__ = [
     "ClippedMask",
     "DetectedMask",
     "Evaluator",
     "ExtractionResult",
+    "FlaggedSlits",
     "FlickerNoiseSubtraction",
     "FlickerResult",
+    "FullResidual",
     "GivenBackground",
     "GivenMask",
     "ImageEvaluator",
+    "MasterBackgroundResult",
+    "MasterBackgroundSubtraction",
     "MedianBackground",
+    "MedianOverIntegrations",
     "MeshBackground",
+    "NamedSlits",
     "NoBackground",
+    "NoResidual",
     "OptimalExtraction",
+    "OversamplingResult",
+    "PixelReplacement",
+    "ReplacementResult",
     "ResultSet",
     "SceneMask",
+    "SignificantResidual",
+    "SkyPixelSelection",
     "SlitModelBuilder",
+    "SlitSky",
     "SmoothBackground",
+    "TraceOversampling",
     "extract_many",
+    "ContaminationResult",
+    "ContaminationSubtraction",
 ]

@@ -4,6 +4,7 @@ What a background takes is given back after flicker noise has been removed. Thos
 ``per_frame = False`` are found once, from the draft rate, and serve all groups.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ __all__ = [
     "Background",
     "GivenBackground",
     "MedianBackground",
+    "MedianOverIntegrations",
     "MeshBackground",
     "NoBackground",
     "SmoothBackground",
@@ -26,7 +28,8 @@ class Background(ABC):
     """Base of backgrounds: a subclass *must* define ``__call__(frame, use, ramp)``.
 
     It *may* set ``per_frame``: whether each frame has a background of its own; and define
-    ``variance(frame, use, ramp)``, where it knows how far off it may be.
+    ``variance(frame, use, ramp)``, where it knows how far off it may be, and ``prepared(ramp)``,
+    which does once what all frames of a ramp need.
     """
 
     per_frame = True
@@ -52,6 +55,10 @@ class Background(ABC):
     def variance(self, frame, use, ramp):
         """Variance of the error of the background, broadcast shape (n_y, n_x); zero if unknown."""
         return np.float32(0)
+
+    def prepared(self, ramp):
+        """The background to call for the frames of this ramp: by default the same."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,45 @@ class GivenBackground(Background):
         x, y = x - x.mean(), y - y.mean()
         power = np.dot(x, x)
         return shape * np.float32(np.dot(x, y) / power if power > 0 else 1.0)
+
+
+@dataclass(frozen=True)
+class MedianOverIntegrations(Background):
+    """The median image of a time series, with all its sources: what changes is noise.
+
+    The level of each frame is fitted to its usable pixels. With the default mask all pixels are
+    used that do not change, with light or without.
+
+    Raises
+    ------
+    ValueError
+        If there are less than three integrations.
+    """
+
+    def prepared(self, ramp):
+        """The median image."""
+        if ramp.n_integrations < 3:
+            raise ValueError(
+                "background: expected at least three integrations for a median over them, got "
+                f"{ramp.n_integrations}"
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            image = np.nanmedian([ramp.rate(i) for i in range(ramp.n_integrations)], axis=0)
+        return _Template(np.nan_to_num(image).astype("f4"))
+
+    def __call__(self, frame, use, ramp):
+        return self.prepared(ramp)(frame, use, ramp)
+
+
+@dataclass(frozen=True, eq=False)
+class _Template(Background):
+    """An image of which only the level is fitted."""
+
+    image: np.ndarray
+
+    def __call__(self, frame, use, ramp):
+        return self.image + np.float32(median((frame - self.image)[use]))
 
 
 @dataclass(frozen=True)

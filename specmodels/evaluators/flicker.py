@@ -5,6 +5,7 @@ mask only (normal matrices, spectra, variances) is made once for all frames.
 """
 
 import warnings
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -97,24 +98,37 @@ class FlickerNoiseSubtraction(Evaluator):
             Of each integration, as an image or as a ramp with one integration.
         """
         ramp = read_ramp(data)
-        scene = None if self.per_integration else self.scene(ramp)
+        ready = self._ready(ramp)
+        scene = None if self.per_integration else ready.scene(ramp)
+        shape = ramp.shape if ramp.kind == "image" else ramp.data.shape[1:]
         for i in range(ramp.n_integrations):
-            own = self.scene(ramp, i) if scene is None else scene
-            cleaned = np.empty(ramp.integration(i).shape, _float_type(ramp.data))
-            self._clean(ramp, i, own, cleaned)
+            own = ready.scene(ramp, i) if scene is None else scene
+            cleaned = np.empty(shape, _float_type(ramp.data))
+            ready._clean(ramp, i, own, cleaned)
             yield FlickerResult(ramp, cleaned, (own,), integration=i)
 
     def evaluate(self, fit, exposure):
         """Clean a `~specmodels.ramp.Ramp`."""
-        ramp = exposure
+        ramp, ready = exposure, self._ready(exposure)
         out = np.empty(ramp.data.shape, _float_type(ramp.data))
         scenes, levels = [], []
         for i in range(ramp.n_integrations):
             if self.per_integration or not scenes:
-                scenes.append(self.scene(ramp, i if self.per_integration else None))
+                scenes.append(ready.scene(ramp, i if self.per_integration else None))
             own = out if out.ndim == 2 else out[i]
-            levels.append(self._clean(ramp, i, scenes[-1], own))
+            levels.append(ready._clean(ramp, i, scenes[-1], own))
         return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels))
+
+    def _ready(self, ramp):
+        """The evaluator with its background prepared for the frames of a ramp."""
+        background = self.background.prepared(ramp)
+        if background is self.background:
+            return self
+        ready = copy(self)
+        ready.background = background
+        if getattr(self.mask, "background", None) is self.background:
+            ready.mask = replace(self.mask, background=background)
+        return ready
 
     def scene(self, ramp, i=None):
         """Mask, background and plan from the draft rate of one integration, or of all."""
@@ -139,7 +153,8 @@ class FlickerNoiseSubtraction(Evaluator):
             np.subtract(frames, self._restored(scene.noise), out=out)
             return [scene.level]
         if ramp.kind == "integrations":
-            noise, level = self._frame_noise(frames, scene, None)
+            bad = None if ramp.frame_mask is None else np.asarray(ramp.frame_mask[i])
+            noise, level = self._frame_noise(frames, scene, bad)
             np.subtract(frames, noise, out=out)
             return [level]
         bad = ramp.differences_bad(i)
@@ -155,8 +170,12 @@ class FlickerNoiseSubtraction(Evaluator):
 
     def _frame_noise(self, frame, scene, bad):
         """Noise of one frame with the mask of a scene, and the level of its background."""
-        use = scene.mask.use if bad is None else scene.mask.use & ~bad
         frame = self._flattened(frame)
+        missing = ~np.isfinite(frame)
+        missing &= scene.mask.use
+        if missing.any():
+            bad = missing if bad is None else bad | missing
+        use = scene.mask.use if bad is None else scene.mask.use & ~bad
         background = scene.background
         if self.background.per_frame:
             background = self.background(np.where(use, frame, 0), use, scene.ramp)
@@ -205,7 +224,8 @@ class _Scene:
     def make_plan(self, sample):
         """Plan of the noise of frames with noise like that of the sample."""
         white = _white_variance(self.ramp.readout, sample, self.use)
-        return self.model.plan(self.ramp.readout, self.use, white=white, sample=sample)
+        return self.model.plan(self.ramp.readout, self.use, white=white, sample=sample,
+                               variance=_pixel_variance(self.ramp))  # fmt: skip
 
     def frame_plan(self, sample):
         """Plan of the noise of single frames, made for the first one."""
@@ -278,12 +298,12 @@ class _Scene:
 
 def _draft_rate(ramp, i):
     """Image, mean of images, or slope of the groups; of one integration or the mean of all."""
-    rates = [ramp.draft_rate(k) if ramp.kind == "ramp" else ramp.integration(k)
-             for k in (range(ramp.n_integrations) if i is None else [i])]  # fmt: skip
-    if len(rates) == 1:
-        return rates[0]
+    chosen = range(ramp.n_integrations) if i is None else [i]
+    if len(chosen) == 1:
+        return ramp.rate(chosen[0])
     total, number = 0, 0
-    for rate in rates:
+    for k in chosen:
+        rate = ramp.rate(k)
         good = np.isfinite(rate)
         total, number = total + np.where(good, rate, 0), number + good
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
@@ -295,6 +315,15 @@ def _white_variance(readout, sample, use):
     step = max(1, len(lines) // 256)
     change = np.diff(lines[::step], axis=1)[used[::step, 1:] & used[::step, :-1]]
     return float(0.5 * robust_location(change)[1] ** 2)
+
+
+def _pixel_variance(ramp):
+    """Variance of pixels, (n_y, n_x), on average over integrations; None where it is not known."""
+    if ramp.variance is None:
+        return None
+    variance = np.asarray(ramp.variance)
+    variance = variance.reshape(-1, *ramp.shape).mean(axis=0)
+    return np.where(np.isfinite(variance), variance, np.inf)
 
 
 def _float_type(array):

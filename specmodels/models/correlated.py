@@ -26,6 +26,8 @@ __all__ = [
 
 LINES_OF_LAGS = 8
 STRIPE_PASSES = 3
+# Pixels with a variance up to this quantile count alike, and so do those up to a factor above it.
+QUIET, SIMILAR = 0.3, 1.3
 # A stripe with less of its pixels used tells more of what else is there.
 LEAST_OF_STRIPE = 0.1
 
@@ -99,9 +101,12 @@ class CorrelatedNoise:
         if not self.tolerance > 0:
             raise ValueError(f"tolerance: expected a positive number, got {self.tolerance!r}")
 
-    def plan(self, readout, use, *, white=np.nan, sample=None):
-        """Plan for frames with this mask and noise like that of `sample`; see `NoisePlan`."""
-        return _CorrelatedPlan(self, readout, use, white, sample)
+    def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
+        """Plan for frames with this mask and noise like that of `sample`; see `NoisePlan`.
+
+        Pixels whose `variance`, (n_y, n_x), is above that of the quieter ones count less.
+        """
+        return _CorrelatedPlan(self, readout, use, white, sample, variance)
 
     def laws(self, series, use, grid, *, skip_lines=False):
         """Power laws: those given, and the others as the data have them.
@@ -127,7 +132,7 @@ class CorrelatedNoise:
 class _CorrelatedPlan(NoisePlan):
     """Conditional means for one mask."""
 
-    def __init__(self, model, readout, use, white, sample):
+    def __init__(self, model, readout, use, white, sample, variance):
         super().__init__(readout, use, white)
         if sample is None:
             sample = np.zeros(use.shape, "f4")
@@ -140,14 +145,16 @@ class _CorrelatedPlan(NoisePlan):
         rest = np.where(self.used, series - self._stripes(series), np.float32(0))
         skip_lines = readout.stripes != "fast"
         self.laws = model.laws(rest, self.used, self.grid, skip_lines=skip_lines)
-        self.system = self._system()
+        self.extra, share = (np.float32(0), 1.0) if variance is None else self._excess(variance)
+        self.extra = self.extra * np.float32(share * self.laws.white)
+        self.system = self._system(share * self.laws.white)
         self.iterations = []
 
     @property
     def n_empty(self):
         return int(np.count_nonzero(~self.grid.frames(self.used).any(axis=(0, 2))))
 
-    def _system(self):
+    def _system(self, white):
         """The linear system, None where there is no correlated noise."""
         common, separate = self.laws.spectra(self.grid.frequency)
         power = max(self.laws.common[0], self.laws.separate[0], self.laws.alternating[0])
@@ -158,7 +165,22 @@ class _CorrelatedPlan(NoisePlan):
                 AstropyUserWarning, stacklevel=2,
             )  # fmt: skip
             return None
-        return CorrelatedSystem(common, separate, self.laws.white, self.n_output, self.grid.size)
+        return CorrelatedSystem(common, separate, white, self.n_output, self.grid.size)
+
+    def _excess(self, variance):
+        """Variance of noisy pixels over that of quiet ones, less one, as series.
+
+        Also the variance of the quiet ones over the mean, which is that of the estimated spectrum.
+        """
+        known = variance[self.use & np.isfinite(variance)]
+        quiet = np.quantile(known, QUIET) if known.size else np.nan
+        if not quiet > 0:
+            return np.float32(0), 1.0
+        ratio = np.where(self.use, variance / quiet, 1).astype("f4")
+        excess = np.where(ratio > SIMILAR, ratio - 1, np.float32(0))
+        used = excess[self.use]
+        share = 1 / (1 + used[np.isfinite(used)].mean(dtype=float))
+        return self.grid.series(self.readout.frames(excess)), share
 
     def _series(self, frame):
         """Time series of a frame, zero mean over used pixels."""
@@ -184,7 +206,7 @@ class _CorrelatedPlan(NoisePlan):
         """Conditional mean of series whose pixels are used or not."""
         if self.system is None:
             return np.zeros_like(series)
-        extra = np.where(used, np.float32(0), np.float32(np.inf))
+        extra = np.where(used, self.extra, np.float32(np.inf))
         filled, n, _ = self.system.fill(series, extra, start=start, tolerance=self.model.tolerance)
         self.iterations.append(n)
         return self.system.mean(filled)

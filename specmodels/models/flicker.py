@@ -34,6 +34,10 @@ class NoisePlan:
         Variance of a pixel's white noise; NaN where unknown.
     """
 
+    # A noise model makes it by its method
+    #   plan(readout, use, *, white=nan, sample=None, variance=None)
+    # with a frame of noise, zero where not used, and the variances of pixels, where they are known.
+
     def __init__(self, readout, use, white=np.nan):
         self.readout, self.use, self.white = readout, use, white
 
@@ -123,7 +127,7 @@ class FourierNoise(BasisModel):
         terms = harmonics(t, self.n_harmonics, self.period or 1.0)
         return np.concatenate([np.ones((*np.shape(t), 1)), terms], axis=-1)
 
-    def plan(self, readout, use, *, white=np.nan, sample=None):
+    def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
         """Plan for frames with this mask; see `NoisePlan`."""
         order = readout.along_stripes()
         kind = _SectionPlan if self.section > 1 else _FourierPlan
@@ -296,7 +300,7 @@ class LineOffset(BasisModel):
         """Function for the offsets of lines, (n_line, width), with this mask."""
         return LineMeans(use)
 
-    def plan(self, readout, use, *, white=np.nan, sample=None):
+    def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
         """Plan for frames with this mask; see `NoisePlan`."""
         return _OffsetPlan(self, readout.along_stripes(), use, white)
 

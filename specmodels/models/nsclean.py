@@ -62,7 +62,7 @@ class NSCleanNoise:
         if not self.buffer >= 0:
             raise ValueError(f"buffer: expected no negative number, got {self.buffer!r}")
 
-    def plan(self, readout, use, *, white=np.nan, sample=None):
+    def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
         """Plan for frames with this mask; see `~specmodels.models.flicker.NoisePlan`."""
         return _ExponentialPlan(self, readout.along_stripes(), use, white)
 
@@ -120,7 +120,7 @@ class NSCleanSubarrayNoise:
         if self.sigma is not None and not self.sigma > 0:
             raise ValueError(f"sigma: expected a positive number or None, got {self.sigma!r}")
 
-    def plan(self, readout, use, *, white=np.nan, sample=None):
+    def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
         """Plan for frames with this mask; see `~specmodels.models.flicker.NoisePlan`."""
         return _ExponentialPlan(self, readout.along_stripes(), use, white)
 

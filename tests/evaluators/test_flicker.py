@@ -296,6 +296,52 @@ class TestRamps:
         after, before = left(result, noise)
         assert after < 0.75 * before
 
+    def test_pixels_bad_or_missing_in_one_integration_do_not_count(self, rng):
+        noise = np.array([flicker(rng) for _ in range(3)])
+        data = (noise + 2 + rng.normal(size=noise.shape)).astype("f4")
+        spoiled, flagged = data.copy(), np.zeros(data.shape, dtype=bool)
+        spoiled[1, 30:34, 40:60], flagged[2, 50:55, 70:90] = np.nan, True
+        spoiled[flagged] = 1e5
+        clean = sm.FlickerNoiseSubtraction(sm.LineOffset(), mask=np.zeros(SHAPE, dtype=bool))
+        found = clean(Ramp(spoiled, ORDER, frame_mask=flagged)).scenes[0].use
+        result = clean(Ramp(spoiled, ORDER, frame_mask=flagged, mask=np.zeros(SHAPE, dtype=bool)))
+        assert found.all()
+        error = np.where(flagged | ~np.isfinite(spoiled), 0, result.noise - noise)
+        assert np.std(error) < 0.9 * np.std(noise)
+
+    def test_median_over_integrations_takes_all_that_stays(self, rng):
+        noise = np.array([flicker(rng) for _ in range(12)])
+        data = noise + 300 * light() + 5 + rng.normal(size=noise.shape)
+        cube = Ramp(data.astype("f4"), ORDER)
+        background = sm.MedianOverIntegrations()
+        result = sm.FlickerNoiseSubtraction(sm.FourierNoise(), background=background)(cube)
+        assert result.background_mask.mean() > 0.7
+        plain = sm.FlickerNoiseSubtraction(sm.FourierNoise())(cube)
+        own, other = ((r.noise - noise)[:, light() > 5].std() for r in (result, plain))
+        assert own < other
+        with pytest.raises(ValueError, match="at least three integrations"):
+            sm.FlickerNoiseSubtraction(background=background)(cube.data[0])
+
+    def test_dask_array_is_read_one_integration_at_a_time(self, rng):
+        array = pytest.importorskip("dask.array", reason="is the input")
+        ramp, _ = groups(rng, n_int=2, n_group=3)
+        lazy = array.from_array(ramp.data, chunks=(1, 3, *SHAPE))
+        clean = sm.FlickerNoiseSubtraction(sm.FourierNoise())
+        expected = clean(ramp.replace(jumped=None, saturated=None))
+        parts = list(clean.integrations(Ramp(lazy, ORDER)))
+        for part, cleaned in zip(parts, expected.cleaned, strict=True):
+            assert_allclose(part.cleaned, cleaned, atol=1e-3)
+        assert_allclose(clean(Ramp(lazy, ORDER)).cleaned, expected.cleaned, atol=1e-3)
+
+    def test_noisy_pixels_count_less(self, rng):
+        noise = flicker(rng)
+        spread = np.where(rng.random(SHAPE) < 0.5, 1.0, 6.0)
+        data = (noise + spread * rng.normal(size=SHAPE)).astype("f4")
+        ramp = Ramp(data, ORDER, variance=spread**2)
+        clean = sm.FlickerNoiseSubtraction(mask=np.zeros(SHAPE, dtype=bool))
+        weighted = left(clean(ramp), noise)[0]
+        assert weighted < 0.9 * left(clean(ramp.replace(variance=None)), noise)[0]
+
 
 class TestBadInput:
     def test_all_pixels_masked_changes_nothing(self, scene):
