@@ -8,10 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 from astropy import units as u
 
+from .datasets_flicker import FlickerTruth, make_flicker
+from .datasets_slitless import SlitlessTruth, make_slitless
+from .datasets_slitlets import SlitletTruth, make_slitlets
+from .datasets_undersampled import UndersampledTruth, make_undersampled_slit
 from .exposure import SpectralImage
 from .models import GaussianProfile
 
-__all__ = ["SlitTruth", "make_slit"]
+__all__ = [
+    "FlickerTruth",
+    "make_flicker",
+    "SlitTruth",
+    "SlitletTruth",
+    "UndersampledTruth",
+    "make_slit",
+    "make_slitlets",
+    "make_undersampled_slit",
+    "SlitlessTruth",
+    "make_slitless",
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,29 @@ from .base import FitResult, Fitter
 from .kernel import KernelSliceFitter
 from .linear import LinearFitter
 from .robust import SigmaClipFitter
+from .scene import SceneFitter
+from .scene_fit import SceneFit
+from .sky import SkyFit, SkyPixels, SlitFit
+from .sky_polynomial import LogPolynomialSkyFitter
+from .sky_spline import SkyFitter
 from .varpro import VarProFitter
+from .windowed import WindowedFitter
+from .windowed_fit import WindowedFit
 
 __all__ = [
     "FitResult",
     "Fitter",
     "KernelSliceFitter",
     "LinearFitter",
+    "LogPolynomialSkyFitter",
     "SigmaClipFitter",
+    "SkyFit",
+    "SkyFitter",
+    "SkyPixels",
+    "SlitFit",
     "VarProFitter",
+    "WindowedFit",
+    "WindowedFitter",
+    "SceneFit",
+    "SceneFitter",
 ]

@@ -18,6 +18,7 @@ class NircamGrismR(
     """NIRCam grism R, wide-field or time series: horizontal dispersion."""
 
     readout = FULL_FRAME
+    band_wheel = "filter"
 
 
 class NircamGrismC(
@@ -27,3 +28,4 @@ class NircamGrismC(
 
     dispersion_axis = -2
     readout = FULL_FRAME
+    band_wheel = "filter"

@@ -16,12 +16,14 @@ class NirissGr150R(Instrument, key=("NIRISS", "NIS_WFSS", "GR150R")):
 
     dispersion_axis = -2
     readout = FULL_FRAME
+    band_wheel = "pupil"
 
 
 class NirissGr150C(Instrument, key=("NIRISS", "NIS_WFSS", "GR150C")):
     """NIRISS grism GR150C, which disperses along rows of the mission's frame."""
 
     readout = FULL_FRAME
+    band_wheel = "pupil"
 
 
 class NirissSoss(Instrument, key=("NIRISS", "NIS_SOSS")):

@@ -1,9 +1,13 @@
 """What the pixels should be: Fittable astropy models. They know nothing of data or of fitting."""
 
+from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
+from .bspline_trace import BSplineTrace
 from .correlated import CorrelatedNoise, FlickerSpectrum
+from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
 from .flicker import FourierNoise, LineMedian, LineOffset
+from .grism import DispersedSource, Grism, Sensitivity
 from .linear import (
     BasisModel,
     LinearForm,
@@ -23,11 +27,18 @@ from .profiles import (
     VoigtProfile,
 )
 from .psf import EffectivePSF, TabulatedPSF
+from .scene import GrismScene
+from .selection import SourceSelection
+from .shapes import GrownShapes, SegmentShapes, SourceShapes
+from .slits import BarShadow, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
+from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
 __all__ = [
     "BSplineProfile",
+    "BSplineTrace",
+    "BarShadow",
     "BasisModel",
     "BoxProfile",
     "ColumnPolynomial",
@@ -42,12 +53,15 @@ __all__ = [
     "LineOffset",
     "LinearForm",
     "LinearParameter",
+    "LogPolynomialSpectrum",
     "LorentzProfile",
+    "MasterBackgroundSpectrum",
     "MoffatProfile",
     "NSCleanNoise",
     "NSCleanSubarrayNoise",
     "PolynomialTrace",
     "Profile",
+    "SlitThroughput",
     "Source",
     "SplineTrace",
     "TabulatedPSF",
@@ -57,4 +71,17 @@ __all__ = [
     "VoigtProfile",
     "design_matrix",
     "linear_parameters",
+    "BSplineSpectrum",
+    "LegendreSpectrum",
+    "TabulatedSpectrum",
+    "SourceSpectrum",
+    "DirectImage",
+    "DispersedSource",
+    "Grism",
+    "GrismScene",
+    "GrownShapes",
+    "SegmentShapes",
+    "Sensitivity",
+    "SourceSelection",
+    "SourceShapes",
 ]

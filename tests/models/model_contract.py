@@ -12,10 +12,13 @@ import numpy as np
 from astropy.modeling import models
 
 import specmodels.models
+from specmodels.models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
+from specmodels.models.bspline_trace import BSplineTrace
 from specmodels.models.correlated import FlickerSpectrum
 from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.flicker import FourierNoise, LineMedian, LineOffset
+from specmodels.models.grism import DispersedSource
 from specmodels.models.linear import BasisModel
 from specmodels.models.profiles import (
     BoxProfile,
@@ -27,11 +30,18 @@ from specmodels.models.profiles import (
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.settings import constructor_settings
+from specmodels.models.slits import BarShadow, SlitThroughput
 from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
+from specmodels.models.spectra import (
+    BSplineSpectrum,
+    LegendreSpectrum,
+    SourceSpectrum,
+    TabulatedSpectrum,
+)
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
-BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum)
-ABSTRACT = {Profile, BasisModel}
+BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow)
+ABSTRACT = {Profile, BasisModel, SourceSpectrum}
 
 ROWS = np.arange(41.0)
 COLUMNS = np.linspace(0, 100, 31)
@@ -107,6 +117,22 @@ def examples():
             ),
             PIXELS,
         ),
+        "master background": Example(
+            lambda: MasterBackgroundSpectrum(
+                [0, 20, 45, 70, 100], **{f"c{j}": value for j, value in enumerate(
+                    (1.0, 3.0, -1.0, 2.0, 0.5, 1.5, 2.5))},
+            ),
+            columns,
+        ),
+        "log polynomial": Example(
+            lambda: LogPolynomialSpectrum(2, limits=(0, 100), c0=0.5, c1=-0.3, c2=0.2), columns
+        ),
+        "bar shadow": Example(
+            lambda: BarShadow(3, 0.9, 20.3, 8.2, 10.1, 1.3), rows,
+        ),
+        "throughput": Example(
+            lambda: SlitThroughput(1, limits=(0, 100), c0=0.9, c1=0.1), columns
+        ),
         "polynomial": Example(
             lambda: PolynomialTrace(2, limits=(0, 100), c0=20.0, c1=3.0, c2=-1.0), columns
         ),
@@ -124,8 +150,30 @@ def examples():
         ),
         "line offset": Example(lambda: LineOffset(c0=2.0), rows),
         "line median": Example(lambda: LineMedian(by_output=False, c0=2.0), rows),
+        "B-spline trace": Example(
+            lambda: BSplineTrace(
+                0, 40, knot_spacing=10, columns=[0, 11],
+                **{f"c{j}": value for j, value in enumerate(np.sin(np.arange(18.0)))},
+            ),
+            PIXELS, held=("c0", "c8", "c9", "c17"), rtol=1e-4,
+        ),
         "uniform sky": Example(lambda: UniformSky(2.5), PIXELS),
         "sky": Example(lambda: ColumnPolynomial(2, limits=(0, 40), c0=2.0, c1=0.5, c2=-1), PIXELS),
+        "Legendre spectrum": Example(
+            lambda: LegendreSpectrum(3, limits=(0, 100), c1=0.3, c3=-0.2), columns
+        ),
+        "spline spectrum": Example(
+            lambda: BSplineSpectrum(8, limits=(0, 100), c2=1.4, c5=0.7), columns
+        ),
+        "tabulated spectrum": Example(
+            lambda: TabulatedSpectrum([0, 40, 100], [1, 2, 0.5], c0=1.3), columns
+        ),
+        "dispersed source": Example(
+            lambda: DispersedSource(
+                [0, 13, 30, 13, 40, 45], [1, 2, 0.5, 1, -1, 3.0], [0, 3, 6], (41, 12), c0=1.5, c1=-0.4
+            ),
+            PIXELS,
+        ),
         "source": Example(lambda: _source(MoffatProfile(gamma=2, alpha=3.5)), PIXELS, rtol=1e-4),
         "source of changing width": Example(
             lambda: _source(GaussianProfile(), width=width), PIXELS

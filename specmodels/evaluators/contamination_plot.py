@@ -1,0 +1,65 @@
+"""Figure of a contamination subtraction. Matplotlib is imported when it is drawn."""
+
+import numpy as np
+
+__all__ = ["plot_contamination"]
+
+MOST = 4
+
+
+def plot_contamination(result, keys=None, figure=None):
+    """Draw cutouts: before, contamination, after, and the spectrum of the source.
+
+    Parameters
+    ----------
+    result : `~specmodels.evaluators.ContaminationResult`
+    keys : sequence, optional
+        Labels, or labels and orders. Default: the most contaminated cutouts.
+    figure : `~matplotlib.figure.Figure`, optional
+        Default: a new one.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    import matplotlib.pyplot as plt
+
+    slits = _worst(result.slits) if keys is None else [result[key] for key in keys]
+    if figure is None:
+        figure = plt.figure(figsize=(11, 2.2 * max(len(slits), 1)), layout="constrained")
+    if not slits:
+        figure.text(0.5, 0.5, "no cutouts", ha="center")
+        return figure
+    axes = figure.subplots(len(slits), 4, squeeze=False)
+    for row, slit in zip(axes, slits, strict=True):
+        images = {"before": slit.data, "contamination": slit.contamination,
+                  "after": slit.corrected}  # fmt: skip
+        shown = slit.data[np.isfinite(slit.data)]
+        top = np.percentile(np.abs(shown), 99) if shown.size else 1.0
+        for axis, (title, image) in zip(row, images.items(), strict=False):
+            axis.imshow(image, vmin=-0.2 * top, vmax=top or 1.0, origin="lower", aspect="auto",
+                        cmap="gray", interpolation="nearest")  # fmt: skip
+            axis.set_title(f"{slit.name}: {title}", fontsize="small")
+            axis.tick_params(labelsize="x-small")
+        _draw_spectrum(row[3], result, slit)
+    return figure
+
+
+def _worst(slits):
+    total = [-np.sum(np.abs(slit.contamination)) for slit in slits]
+    return [slits[k] for k in np.argsort(total, kind="stable")[:MOST]]
+
+
+def _draw_spectrum(axis, result, slit):
+    if slit.own is None:
+        axis.text(0.5, 0.5, slit.reason, ha="center", wrap=True, fontsize="x-small")
+        axis.set_axis_off()
+        return
+    spectrum = result.spectrum(slit.cutout.key)
+    x, y = spectrum.spectral_axis.value, spectrum.flux.value
+    error = spectrum.uncertainty.array
+    axis.fill_between(x, y - error, y + error, alpha=0.3, linewidth=0)
+    axis.plot(x, y, linewidth=1)
+    axis.set_title(f"{slit.name}: fitted spectrum", fontsize="small")
+    axis.set_xlabel(str(spectrum.spectral_axis.unit), fontsize="x-small")
+    axis.tick_params(labelsize="x-small")

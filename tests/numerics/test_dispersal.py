@@ -1,0 +1,131 @@
+"""Squares of light moved along traces, against sums written out at every wavelength."""
+
+import numpy as np
+import pytest
+
+from specmodels.numerics.dispersal import Squares, Steps, Traces, disperse, trace_length
+
+SHAPE = (40, 90)
+LIMITS = (1.0, 2.0)
+
+
+def moved(x, y, wavelength):
+    t = wavelength - 1
+    return x + 10 + 50 * t * (1 + 1e-3 * x), y + 3 * t + 0.5 * t**2 + 1e-3 * x * y
+
+
+def squares(seed=0, half=0.5, n_band=1):
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(4, 9.0), np.arange(10, 14.0))
+    x, y = np.tile(x.ravel(), 3), np.concatenate([y.ravel() + shift for shift in (0, 9, 18)])
+    light = rng.uniform(0.5, 2, (n_band, x.size))
+    return Squares(x, y, light, np.full(x.size, half), np.array([0, 20, 40, 60]))
+
+
+def steps(n=150, n_terms=3, **settings):
+    scaled = (2 * np.arange(n) + 1) / n - 1
+    return Steps.of(scaled, np.vander(scaled, n_terms, increasing=True) + 0.1, **settings)
+
+
+def traces(light, n_nodes=3):
+    return Traces.through(moved, light.boxes(), LIMITS, n_nodes=n_nodes, n_wave_nodes=4)
+
+
+def by_hand(light, table, shape=SHAPE, band=0):
+    """The same, with the exact transform and areas of overlap, square by square."""
+    columns = np.zeros((light.n_source, table.n_terms, *shape))
+    row, column = np.arange(shape[0])[:, None], np.arange(shape[1])
+    for s in range(light.n_source):
+        for i in range(light.start[s], light.start[s + 1]):
+            for m, scaled in enumerate(table.scaled):
+                x, y = moved(light.x[i], light.y[i], 1.5 + scaled / 2)
+                h = light.half[i]
+                tall = np.clip(np.minimum(y + h, row + 0.5) - np.maximum(y - h, row - 0.5), 0, None)
+                wide = np.clip(np.minimum(x + h, column + 0.5) - np.maximum(x - h, column - 0.5),
+                               0, None)  # fmt: skip
+                columns[s] += (light.light[band, i] / (4 * h * h) * tall * wide
+                               * table.values[m][:, None, None])  # fmt: skip
+    return columns.reshape(-1, shape[0] * shape[1]).T
+
+
+@pytest.mark.parametrize("half", [0.5, 0.25])
+def test_areas_of_overlap_are_exact(half):
+    light, table = squares(half=half), steps(40)
+    found = disperse(light, traces(light), table, SHAPE).toarray()
+    np.testing.assert_allclose(found, by_hand(light, table), atol=1e-9)
+
+
+def test_light_is_conserved():
+    light, table = squares(), steps()
+    found = disperse(light, traces(light), table, (60, 120))
+    total = np.array([part.sum() for part in np.split(light.light[0], light.start[1:-1])])
+    expected = np.outer(total, table.values.sum(axis=0)).ravel()
+    np.testing.assert_allclose(found.sum(axis=0), expected, rtol=1e-12)
+
+
+def test_result_depends_on_no_chunk_thread_or_band():
+    light, table = squares(), steps(n_terms=7)
+    reference = disperse(light, traces(light), table, SHAPE)
+    for settings in ({"chunk": 1}, {"chunk": 5000}, {"n_jobs": 2, "chunk": 1}):
+        found = disperse(light, traces(light), table, SHAPE, **settings)
+        for name in ("data", "indices", "indptr"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(reference, name))
+
+
+def test_terms_that_are_zero_for_most_wavelengths_are_dispersed_in_bands():
+    light = squares()
+    n = 120
+    scaled = (2 * np.arange(n) + 1) / n - 1
+    columns = np.clip(1 - np.abs(scaled[:, None] - np.linspace(-1, 1, 12)) * 5.5, 0, None)
+    table = Steps.of(scaled, columns)
+    assert table.values.shape[1] == 2
+    whole = disperse(light, traces(light), table, SHAPE, band_size=12)
+    parts = disperse(light, traces(light), table, SHAPE, band_size=4)
+    np.testing.assert_allclose(parts.toarray(), whole.toarray(), atol=1e-13)
+
+
+def test_source_does_not_depend_on_the_others():
+    light, table = squares(), steps()
+    alone = Squares(light.x[20:40], light.y[20:40], light.light[:, 20:40], light.half[20:40],
+                    np.array([0, 20]))  # fmt: skip
+    all_three = disperse(light, traces(light), table, SHAPE)[:, 3:6]
+    np.testing.assert_array_equal(disperse(alone, traces(alone), table, SHAPE).toarray(),
+                                  all_three.toarray())  # fmt: skip
+
+
+def test_light_is_interpolated_between_bands():
+    light = squares(n_band=2)
+    n = 40
+    table = steps(n, band=np.zeros(n, int), fraction=np.full(n, 0.25))
+    found = disperse(light, traces(light), table, SHAPE).toarray()
+    plain = steps(n)
+    expected = 0.75 * by_hand(light, plain) + 0.25 * by_hand(light, plain, band=1)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_light_off_the_detector_is_lost_only_there():
+    light, table = squares(), steps(40)
+    whole = disperse(light, traces(light), table, (60, 120)).toarray().reshape(60, 120, -1)
+    small = disperse(light, traces(light), table, (25, 30)).toarray().reshape(25, 30, -1)
+    np.testing.assert_allclose(small, whole[:25, :30], atol=1e-14)
+
+
+def test_transform_without_a_value_gives_no_light():
+    light = squares()
+    paths = Traces.through(lambda x, y, w: (x * np.nan, y), light.boxes(), LIMITS)
+    assert disperse(light, paths, steps(), SHAPE).nnz == 0
+
+
+def test_interpolated_traces_reach_the_transform():
+    light = squares()
+    paths = traces(light, n_nodes=3)
+    ends = moved(light.boxes()[:, 0], light.boxes()[:, 1], np.full(3, 2.0))
+    found = paths.coefficients.sum(axis=2)[:, :, 0, 0].T + light.boxes()[:, :2].T
+    np.testing.assert_allclose(found, ends, atol=1e-10)
+    assert trace_length(paths) == pytest.approx(50, rel=0.1)
+
+
+def test_light_without_steps_gives_empty_columns():
+    table = Steps.of(np.zeros(3), np.zeros((3, 4)))
+    light = squares()
+    assert disperse(light, traces(light), table, SHAPE).nnz == 0
