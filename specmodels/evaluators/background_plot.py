@@ -30,7 +30,9 @@ def plot_background(result, figure=None):
     )  # fmt: skip
     _draw_sky(result, panels["sky"], panels["error"])
     _draw_levels(result, panels["levels"])
-    residual = np.concatenate([result.normalised_residual(n).ravel() for n in result.fit.used])
+    residual = np.concatenate(
+        [result.normalised_residual(name)[result.sky_pixels(name)] for name in result.fit.used]
+    )
     _draw_residuals(residual, panels["residuals"])
     _draw_misfits(result, panels["misfits"])
     return figure
@@ -79,9 +81,8 @@ def _draw_sky(result, axes, below):
     axis_unit = next(iter(result.exposure.values())).wavelength_unit
     for name in result.fit.used:
         image, sky = result.exposure[name], result.skies[name]
-        use = np.isfinite(result.normalised_residual(name)).ravel()
-        every = max(1, use.sum() // (MAX_POINTS // max(len(result.fit.used), 1)))
-        index = np.flatnonzero(use)[::every]
+        index = np.flatnonzero(result.sky_pixels(name))
+        index = index[:: max(1, index.size // (MAX_POINTS // len(result.fit.used)))]
         wavelength = np.broadcast_to(image.wavelength, image.shape).ravel()[index]
         seen = sky.factor * image.data.ravel()[index]
         axes.plot(wavelength, seen / (sky.level * sky.throughput.ravel()[index]), ",",

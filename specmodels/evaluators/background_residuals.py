@@ -35,7 +35,8 @@ def gaussian_of(residual):
 
 def residual_table(result):
     """See `MasterBackgroundResult.residuals`."""
-    parts = {name: result.normalised_residual(name).ravel() for name in result.fit.used}
+    parts = {name: result.normalised_residual(name)[result.sky_pixels(name)]
+             for name in result.fit.used}  # fmt: skip
     parts["all"] = np.concatenate(list(parts.values()))
     return QTable(rows=[{"slit": name, **_row(values)} for name, values in parts.items()])
 
@@ -73,7 +74,7 @@ def nod_comparison(result, nods):
 def _compared(result, name, nods):
     image = result.exposure[name]
     residual = result.normalised_residual(name)
-    good = np.isfinite(residual) & ~np.any([nod.mask for nod in nods], axis=0)
+    good = result.sky_pixels(name) & ~np.any([nod.mask for nod in nods], axis=0)
     root = np.sqrt(image.weights)
     nodded = (image.data - np.mean([nod.data for nod in nods], axis=0)) * root
     sky_noise = float(np.median(np.sqrt(result.background_variance(name)[good])))

@@ -198,20 +198,21 @@ class MasterBackgroundResult:
         return background / sky.factor, noise / sky.factor**2
 
     def normalised_residual(self, name):
-        """Data minus sky over the error of the data, masked pixels and outliers NaN."""
-        image, own = self.exposure[name], self.fit.slits.get(name)
+        """Data minus sky over the error of the data, shape of the image; masked pixels NaN."""
+        image = self.exposure[name]
         residual = (image.data - self.background(name)) * np.sqrt(image.weights)
-        residual = np.where(image.mask, np.nan, residual)
-        rejected = self.fit.rejected.get(name)
-        if own is not None and not own.reason and rejected is not None:
-            residual = residual.ravel()
-            residual[self.fit.indices[name][rejected]] = np.nan
-            residual = residual.reshape(image.shape)
-        return residual
+        return np.where(image.mask, np.nan, residual)
+
+    def sky_pixels(self, name):
+        """Pixels of a background slit that took part in the fit, shape of the image."""
+        use = np.zeros(self.exposure[name].shape, dtype=bool)
+        if name in self.fit.used:
+            use.ravel()[self.fit.indices[name]] = ~self.fit.rejected[name]
+        return use
 
     @cached_property
     def residuals(self):
-        """Distribution of the normalised residuals of each background slit, and of all.
+        """Distribution of the normalised residuals of the sky pixels of each slit, and of all.
 
         Returns
         -------

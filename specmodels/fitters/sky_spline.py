@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models.background import MasterBackgroundSpectrum
 from ..numerics.adaptive_smoothing import SmoothnessPrior
-from ..numerics.bsplines import LocalBasis
+from ..numerics.bsplines import BandedSolution, LocalBasis
 from ..numerics.cloud import cloud_outliers
 from .base import Fitter
 from .sky import SkyFit, SlitFit
@@ -140,10 +140,14 @@ class _SlitState:
         self.scaled = self.pixels.data / self.pixels.throughput
         self.use = self.inside
 
-    def set_use(self, use):
-        """Take these pixels; their equations are made when asked for."""
-        if self.equations is None or not np.array_equal(use, self.use):
-            self.use, self.equations = use, None
+    def update(self, use, variance):
+        """Take these pixels with these variances; whether anything changed."""
+        same = np.array_equal(use, self.use) and (
+            variance is self.variance or np.allclose(variance, self.variance, rtol=0.02)
+        )
+        if not same:
+            self.use, self.variance, self.equations = use, variance, None
+        return not same
 
     def own_equations(self):
         """Normal equations of the slit, for a factor of one, on the finest breakpoints."""
@@ -198,7 +202,7 @@ class _JointFit:
         start = 0
         for state in self.states:
             stop = start + state.pixels.size
-            state.set_use(state.inside & ~outlier[start:stop])
+            state.update(state.inside & ~outlier[start:stop], state.variance)
             start = stop
 
     def _solve(self):
@@ -229,11 +233,17 @@ class _JointFit:
             norm = values @ own.product(values)
             state.error = 1 / np.sqrt(norm) if norm > 0 else np.inf
             found.append(values @ own.vector / norm if norm > 0 else 1.0)
-        reference = self.settings.reference
-        unit = np.mean(found) if reference is None else found[self.names.index(reference)]
+        unit = np.mean(found)
         unit = unit if unit > 0 else 1.0
         for state, factor in zip(self.states, found, strict=True):
             state.factor, state.error = factor / unit, state.error / unit
+
+    def _scale_to_reference(self):
+        """Make the factor of the reference one."""
+        unit = self.states[self.names.index(self.settings.reference)].factor
+        self.solution = BandedSolution(unit * self.solution.values, self.solution.factor / unit)
+        for state in self.states:
+            state.factor, state.error = state.factor / unit, state.error / unit
 
     def _light(self, state):
         return state.factor * state.pixels.throughput * state.basis(self.solution.values)
@@ -244,16 +254,17 @@ class _JointFit:
         for state in self.states:
             light = self._light(state)
             residual = state.pixels.data - light
-            state.variance = smooth_poisson(state.pixels, light, residual, state.use)
-            distance = residual**2 / state.variance
+            variance = smooth_poisson(state.pixels, light, residual, state.use)
+            distance = residual**2 / variance
             use = state.inside & (distance <= self.settings.sigma**2)
             state.chi2 = float(np.sum(distance[use]))
-            changed |= not np.array_equal(use, state.use)
-            state.set_use(use)
+            changed |= state.update(use, variance)
         return changed
 
     def result(self, slits, left_out, remark):
         """The `SkyFit`."""
+        if self.settings.reference is not None:
+            self._scale_to_reference()
         used = {state.pixels.name: state for state in self.states}
         found = {**left_out, **{name: state.summary() for name, state in used.items()}}
         rejected = {name: ~state.use for name, state in used.items()}

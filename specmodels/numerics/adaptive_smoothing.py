@@ -11,8 +11,10 @@ ORDER = 2
 # Coefficients over which the scale of the second differences is averaged (standard deviation).
 WINDOW = 2.0
 MAX_ROUNDS, TOLERANCE = 25, 2e-3
-# Scales are kept above this fraction of the largest, so that the system stays well conditioned.
-FLOOR = 1e-9
+# Scales are kept above this fraction of the largest, and of the coefficients, so that the system
+# stays well conditioned.
+FLOOR, COEFFICIENT_FLOOR = 1e-9, 1e-12
+SMALLEST = 1e-200
 LEAST_SHARE = 1e-6
 
 
@@ -53,7 +55,7 @@ class SmoothnessPrior:
         if start is None:
             free = equations.solve().values
             first = np.full(free.size - ORDER, 0.1 * np.mean(np.diff(free, ORDER) ** 2))
-            start = cls(np.maximum(first, np.finfo(float).tiny), np.inf)
+            start = cls(np.maximum(first, SMALLEST), np.inf)
         prior = start
         for _ in range(MAX_ROUNDS):
             new = prior._improved(equations)
@@ -68,9 +70,10 @@ class SmoothnessPrior:
         differences = np.diff(solution.values, ORDER)
         share = np.clip(1 - _difference_variances(solution) / self.variances, LEAST_SHARE, 1.0)
         wanted = _smoothed(differences**2) / _smoothed(share)
-        variances = np.sqrt(np.maximum(wanted, np.finfo(float).tiny) * self.variances)
-        return SmoothnessPrior(np.maximum(variances, FLOOR * variances.max()),
-                               float(share.sum()) + ORDER)  # fmt: skip
+        variances = np.sqrt(np.maximum(wanted, 0.0)) * np.sqrt(self.variances)
+        least = max(FLOOR * variances.max(), COEFFICIENT_FLOOR * np.mean(solution.values**2))
+        variances = np.maximum(variances, max(least, SMALLEST))
+        return SmoothnessPrior(variances, float(share.sum()) + ORDER)
 
     @property
     def band(self):

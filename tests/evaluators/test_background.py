@@ -1,0 +1,373 @@
+"""Master backgrounds of simulated slitlets, against the sky that was put in."""
+
+import pickle
+
+import numpy as np
+import pytest
+from astropy import units as u
+from numpy.testing import assert_allclose
+
+import specmodels as sm
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return sm.datasets.make_slitlets(seed=7, contaminated=1)
+
+
+def subtraction(truth, **settings):
+    return sm.MasterBackgroundSubtraction(throughput=truth.throughputs, **settings)
+
+
+@pytest.fixture(scope="module")
+def result(scene):
+    exposure, truth = scene
+    return subtraction(truth)(exposure)
+
+
+def relative_errors(result, truth, names):
+    return np.concatenate([
+        (result.background(n) / truth.backgrounds[n] - 1)[np.isfinite(result.background(n))]
+        for n in names
+    ])  # fmt: skip
+
+
+TARGETS = ["target_1", "target_2", "target_3"]
+
+
+class TestAgainstTruth:
+    def test_sky_of_science_slits_is_right_within_its_errors(self, scene, result):
+        _, truth = scene
+        error = relative_errors(result, truth, TARGETS)
+        assert abs(np.median(error)) < 0.005
+        assert np.std(error) < 0.02
+        pulls = np.concatenate([
+            ((result.background(n) - truth.backgrounds[n])
+             / np.sqrt(result.background_variance(n))).ravel() for n in TARGETS
+        ])  # fmt: skip
+        assert 0.6 < np.sqrt(np.nanmean(pulls**2)) < 1.5
+
+    def test_levels_of_science_slits_are_better_than_a_guess(self):
+        exposure, truth = sm.datasets.make_slitlets(seed=1, snr=60, level_scatter=0.03)
+        fitted = subtraction(truth)(exposure)
+        guessed = subtraction(truth, fit_levels=False)(exposure)
+        unit = np.mean([truth.levels[name] for name in fitted.fit.used])
+        off = [[r.skies[n].level - truth.levels[n] / unit for n in TARGETS]
+               for r in (fitted, guessed)]  # fmt: skip
+        assert np.std(off[0]) < 0.5 * np.std(off[1])
+        assert guessed.skies["target_1"].error > 0.01
+
+    def test_contaminated_slit_is_left_out_and_in_the_report(self, result):
+        assert list(result.left_out) == ["BKG_1"]
+        report = result.report()
+        row = report[report["slit"] == "BKG_1"][0]
+        assert row["role"] == "left out"
+        assert "source" in row["reason"]
+        assert list(report["role"]).count("background") == 4
+        assert list(report["role"]).count("science") == 3
+
+    def test_residuals_are_like_noise(self, result):
+        table = result.residuals
+        assert list(table["slit"]) == ["BKG_2", "BKG_3", "BKG_4", "BKG_5", "all"]
+        assert_allclose(table["gaussian_width"], 1, atol=0.06)
+        assert_allclose(table["width"], 1, atol=0.06)
+        assert abs(table["mean"][-1]) < 0.05
+        assert table["tail_excess"][-1] < 1.5
+        assert table["n_pixels"][-1] == sum(table["n_pixels"][:-1])
+
+    def test_nodded_subtraction_is_noisier_by_its_predicted_ratio(self):
+        first, truth = sm.datasets.make_slitlets(seed=1, n_background=10, hit_fraction=0)
+        rng = np.random.default_rng(3)
+        nod = first.map(lambda image: image.replace(
+            data=truth.backgrounds[image.name] + np.sqrt(image.variance) * rng.normal(
+                size=image.shape)))  # fmt: skip
+        table = subtraction(truth)(first).compare_nods(nod)
+        assert len(table) == 10
+        assert np.all(table["ratio"] > 2)
+        assert_allclose(table["nodded"], np.sqrt(2), rtol=0.05)
+        assert_allclose(table["master"], 1, rtol=0.05)
+
+    def test_polynomial_is_the_method_of_the_study(self):
+        exposure, truth = sm.datasets.make_slitlets(seed=7, n_lines=0)
+        result = subtraction(truth, fitter=sm.LogPolynomialSkyFitter(max_degree=8))(exposure)
+        assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.02
+        degrees = result.degrees()
+        assert list(degrees["degree"]) == list(range(9))
+        assert np.all(np.isfinite(degrees["chi2"]))
+
+    def test_judged_by_the_scenes(self, shared_tools):
+        scene = shared_tools.scenes.mos_background_scene(snr=5, seed=0)
+        result = sm.MasterBackgroundSubtraction()(scene.model)
+        assert list(result.left_out) == ["21"]
+        backgrounds = [np.nan_to_num(result.background(name)) for name in result.exposure]
+        figures = shared_tools.judge.background(scene, backgrounds)
+        assert abs(figures["bias"]) < 1e-3
+        assert figures["scatter"] < 0.022
+        assert figures["features"] < 0.045
+        pulls = [
+            (result.background(n) - b) / np.sqrt(result.background_variance(n))
+            for n, b in zip(result.exposure, scene.truth["backgrounds"], strict=True)
+        ][:20]
+        assert 0.8 < np.sqrt(np.nanmean(np.concatenate(pulls) ** 2)) < 1.25
+
+
+class TestProducts:
+    def test_input_is_not_changed(self, scene, result):
+        exposure, _ = scene
+        again, _ = sm.datasets.make_slitlets(seed=7, contaminated=1)
+        assert result.exposure is exposure
+        for name, image in exposure.items():
+            assert np.array_equal(image.data, again[name].data, equal_nan=True)
+
+    def test_subtracted_carries_the_error_of_the_sky(self, scene, result):
+        exposure, _ = scene
+        for name, image in result.subtracted.items():
+            before = exposure[name]
+            assert_allclose(image.data, before.data - result.background(name))
+            known = ~image.mask
+            expected = before.variance + result.background_variance(name)
+            assert_allclose(image.variance[known], expected[known])
+            assert np.all(image.components["background"][known] > 0)
+
+    def test_spectrum_has_its_covariance(self, scene, result):
+        _, truth = scene
+        spectrum, covariance = result.spectrum, result.covariance
+        assert spectrum.flux.unit == u.MJy / u.sr
+        assert spectrum.spectral_axis.unit == u.um
+        assert covariance.shape == (spectrum.flux.size,) * 2
+        assert_allclose(np.sqrt(np.diagonal(covariance)), spectrum.uncertainty.array, rtol=0.03)
+        assert 230 < spectrum.flux.size < 270
+        assert list(result.spectra) == ["sky"]
+        inner = slice(5, -5)
+        ratio = spectrum.flux.value[inner] / truth.sky(spectrum.spectral_axis.value[inner])
+        assert abs(np.median(ratio) - 1) < 0.02
+
+    def test_rectified_grid_conserves_flux(self, result):
+        edges = np.linspace(1.2, 4.8, 100)
+        background, variance = result.rectified("target_1", edges)
+        assert background.shape == variance.shape == (17, 99)
+        fine, _ = result.rectified("target_1", np.linspace(1.2, 4.8, 991))
+        assert_allclose(background, fine.reshape(17, 99, 10).mean(axis=2), rtol=2e-3)
+        half, _ = result.rectified("target_1", edges, rows=[3.5])
+        assert_allclose(half[0], 0.5 * (background[3] + background[4]), rtol=1e-6)
+
+    def test_figures_are_drawn(self, result):
+        assert len(result.plot().axes) == 5
+        assert len(result.plot_slit("target_1").axes) >= 5
+
+    def test_pickle(self, result):
+        again = pickle.loads(pickle.dumps(result))
+        assert_allclose(again.background("BKG_2"), result.background("BKG_2"))
+
+    def test_of_an_exposure_is_an_exposure(self, result):
+        assert isinstance(result.to_source(), sm.Exposure)
+
+    def test_says_what_it_is(self, result):
+        assert "8 slits" in repr(result)
+        assert "1 left out" in repr(result)
+        assert "SkyFitter" in repr(sm.MasterBackgroundSubtraction())
+
+
+class TestSelection:
+    @pytest.mark.parametrize(
+        "slits", [["BKG_2", "BKG_3"], "BKG_[23]", lambda image: image.name in ("BKG_2", "BKG_3")]
+    )
+    def test_slits_by_name_or_function(self, scene, slits):
+        exposure, truth = scene
+        assert subtraction(truth, slits=slits)(exposure).fit.used == ["BKG_2", "BKG_3"]
+
+    def test_slits_by_flag_source_and_number(self, scene):
+        exposure, _ = scene
+        metas = [{"is_background": True}, {"source_name": "bkg 7"}, {"source_id": -3}]
+        images = [image.replace(name=f"slit{k}", meta=metas[k] if k < 3 else {})
+                  for k, image in enumerate(list(exposure.values())[1:])]  # fmt: skip
+        other = sm.Exposure(images)
+        assert sm.FlaggedSlits()(other) == ["slit0", "slit1"]
+        assert sm.NamedSlits([-3])(other) == ["slit2"]
+
+    def test_windows_leave_out_the_bars(self, scene):
+        exposure, truth = scene
+        windows = [(-1.2, -0.8), (-0.2, 0.2), (0.8, 1.2)]
+        result = subtraction(truth, pixels=sm.SkyPixelSelection(windows=windows))(exposure)
+        position = np.abs(exposure["BKG_2"].spatial)
+        use = result.sky_pixels("BKG_2")
+        assert use.any()
+        assert np.all((position[use] <= 0.2) | ((position[use] >= 0.8) & (position[use] <= 1.2)))
+        assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.01
+
+    def test_source_mask_lets_science_slits_help(self, scene):
+        exposure, truth = scene
+        masks = {n: truth.sources[n] > 1e-3 * truth.backgrounds[n] for n in TARGETS}
+        names = ["BKG_2", "BKG_3", *TARGETS]
+        result = subtraction(truth, slits=names,
+                             pixels=sm.SkyPixelSelection(source_mask=masks))(exposure)  # fmt: skip
+        assert set(TARGETS) <= set(result.fit.used)
+        assert not np.any(result.sky_pixels("target_1") & masks["target_1"])
+
+    def test_deep_shadows_can_be_left_out(self, scene):
+        exposure, truth = scene
+        pixels = sm.SkyPixelSelection(least_throughput=0.5)
+        result = subtraction(truth, pixels=pixels)(exposure)
+        seen = truth.throughputs["BKG_2"]
+        assert np.all(seen[result.sky_pixels("BKG_2")] >= 0.5 * seen.max())
+
+    def test_median_filter_runs_over_the_data(self, scene):
+        exposure, truth = scene
+        pixels = sm.SkyPixelSelection(median_filter=(1, 3))
+        result = subtraction(truth, pixels=pixels, fit_levels=False)(exposure)
+        plain = subtraction(truth, fit_levels=False)(exposure)
+        assert result.fit.chi2 < 0.8 * plain.fit.chi2
+        assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.02
+
+    def test_throughput_may_be_a_model_or_a_function(self, scene):
+        exposure, truth = scene
+        shadow = sm.BarShadow(3, height=0.9, sigma=0.12)
+        arrays = subtraction(truth)(exposure).background("target_1")
+        settings = (shadow, lambda image: shadow(image.spatial))
+        for throughput in settings:
+            result = sm.MasterBackgroundSubtraction(throughput=throughput)(exposure)
+            assert_allclose(result.background("target_1"), arrays, rtol=1e-6)
+        grey = sm.SlitThroughput(limits=(1, 5))
+        flat = sm.MasterBackgroundSubtraction(
+            fitter=sm.SkyFitter(disagreement=None), throughput=grey
+        )(exposure)
+        assert np.all(flat.skies["BKG_2"].throughput == 1)
+
+    def test_slits_of_other_shapes_units_and_without_variance(self, scene):
+        exposure, truth = scene
+        images = list(exposure.values())
+        images[2] = images[2].cutout(rows=slice(2, 14), columns=slice(20, 200))
+        image = images[5]
+        images[5] = image.replace(data=image.data * 1e6, variance=image.variance * 1e12,
+                                  components={}, unit=u.Jy / u.sr)  # fmt: skip
+        images[6] = images[6].replace(variance=None, components={})
+        throughputs = {**truth.throughputs, "BKG_3": truth.throughputs["BKG_3"][2:14, 20:200]}
+        result = sm.MasterBackgroundSubtraction(throughput=throughputs)(sm.Exposure(images))
+        assert result.background("BKG_3").shape == (12, 180)
+        for name, factor in (("target_1", 1e6), ("target_2", 1.0)):
+            ratio = np.nanmedian(result.background(name) / truth.backgrounds[name])
+            assert_allclose(ratio, factor, rtol=0.05)
+
+
+class TestBadInput:
+    def test_no_background_slit(self, scene):
+        exposure, truth = scene
+        with pytest.raises(ValueError, match="no background slit among"):
+            subtraction(truth, slits=lambda image: False)(exposure)
+
+    def test_unknown_name(self, scene):
+        exposure, truth = scene
+        with pytest.raises(ValueError, match="no slit is called 'nowhere'"):
+            subtraction(truth, slits=["nowhere"])(exposure)
+
+    def test_one_background_slit(self, scene):
+        exposure, truth = scene
+        result = subtraction(truth, slits=["BKG_2"])(exposure)
+        assert result.fit.used == ["BKG_2"]
+        assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.05
+
+    def test_all_contaminated(self):
+        exposure, truth = sm.datasets.make_slitlets(seed=2, contaminated=3, n_background=3)
+        with pytest.raises(ValueError, match="no background slit is left"):
+            subtraction(truth)(exposure)
+
+    def test_wavelengths_that_do_not_overlap(self, scene):
+        exposure, truth = scene
+        far = exposure.map(lambda image: image.replace(wavelength=image.wavelength + 10)
+                           if image.name == "target_1" else image)  # fmt: skip
+        result = subtraction(truth)(far)
+        assert np.isnan(result.background("target_1")).all()
+        assert result.subtracted["target_1"].mask.all()
+        row = result.report()[list(result.report()["slit"]).index("target_1")]
+        assert "not known" in row["reason"]
+        assert row["n_unknown"] > 4000
+        assert "not known" in result.subtracted["target_1"].notes[-1]
+
+    def test_nan_wavelengths(self, scene):
+        exposure, truth = scene
+
+        def holed(image):
+            wavelength = np.array(image.wavelength)
+            wavelength[:, :20] = np.nan
+            return image.replace(wavelength=wavelength)
+
+        result = subtraction(truth)(exposure.map(holed))
+        assert np.isnan(result.background("target_1")[:, :20]).all()
+        assert np.isfinite(result.background("target_1")[:, 30:-2]).all()
+        assert result.subtracted["target_1"].mask[:, :20].all()
+
+    def test_no_wavelengths(self, scene):
+        exposure, truth = scene
+        bare = exposure.map(lambda image: image.replace(wavelength=None, wavelength_unit=None))
+        with pytest.raises(ValueError, match="expected wavelengths"):
+            subtraction(truth)(bare)
+
+    def test_everything_masked(self, scene):
+        exposure, truth = scene
+        dark = exposure.map(lambda image: image.replace(mask=np.ones(image.shape, dtype=bool)))
+        with pytest.raises(ValueError, match="no background slit has a usable pixel"):
+            subtraction(truth)(dark)
+
+    @pytest.mark.parametrize("unit", [None, u.s])
+    def test_units_that_differ(self, scene, unit):
+        exposure, truth = scene
+        mixed = exposure.map(lambda image: image if image.name != "target_2" else sm.SpectralImage(
+            image.data, wavelength=image.wavelength, name=image.name, unit=unit))  # fmt: skip
+        with pytest.raises(ValueError, match="unit: slit 'target_2'"):
+            subtraction(truth)(mixed)
+
+    def test_throughput_of_another_shape(self, scene):
+        exposure, truth = scene
+        wrong = {**truth.throughputs, "BKG_2": np.ones((3, 3))}
+        with pytest.raises(ValueError, match=r"throughput of 'BKG_2': expected shape \(17, 256\)"):
+            sm.MasterBackgroundSubtraction(throughput=wrong)(exposure)
+
+    def test_windows_without_positions(self, scene):
+        exposure, truth = scene
+        bare = exposure.map(lambda image: image.replace(spatial=None))
+        pixels = sm.SkyPixelSelection(windows=[(-0.2, 0.2)])
+        with pytest.raises(ValueError, match="no position along the slit"):
+            subtraction(truth, pixels=pixels)(bare)
+
+    def test_source_mask_of_another_shape_or_slit(self, scene):
+        exposure, truth = scene
+        for mask, words in (({"BKG_2": np.ones(3)}, "expected shape"), ({"x": 1}, "no slit is")):
+            with pytest.raises(ValueError, match=words):
+                subtraction(truth, pixels=sm.SkyPixelSelection(source_mask=mask))(exposure)
+
+    @pytest.mark.parametrize(
+        ("settings", "error", "words"),
+        [
+            ({"fitter": sm.LinearFitter()}, TypeError, "fitter"),
+            ({"slits": 1.5}, TypeError, "slits"),
+            ({"pixels": 3}, TypeError, "pixels"),
+            ({"throughput": 3}, TypeError, "throughput"),
+            ({"model": 3}, TypeError, "model"),
+        ],
+    )
+    def test_settings_of_another_kind(self, settings, error, words):
+        with pytest.raises(error, match=words):
+            sm.MasterBackgroundSubtraction(**settings)
+
+    @pytest.mark.parametrize(
+        ("settings", "words"),
+        [
+            ({"windows": [(1, 0)]}, "windows"),
+            ({"least_throughput": 2}, "least_throughput"),
+            ({"median_filter": (0, 3)}, "median_filter"),
+        ],
+    )
+    def test_selections_out_of_range(self, settings, words):
+        with pytest.raises(ValueError, match=words):
+            sm.SkyPixelSelection(**settings)
+
+    def test_nods_must_fit(self, result):
+        with pytest.raises(ValueError, match="at least one"):
+            result.compare_nods()
+        other, _ = sm.datasets.make_slitlets(n_background=1, shape=(11, 100))
+        with pytest.raises(ValueError, match="same shape"):
+            result.compare_nods(other)
+
+    def test_edges_must_increase(self, result):
+        with pytest.raises(ValueError, match="edges"):
+            result.rectified("BKG_2", [2, 1])
