@@ -18,6 +18,8 @@ NAMES = (
     "profile_fits",
     "memory",
     "scaling",
+    "oversampling_truth",
+    "oversampling_speed",
 )
 
 

@@ -9,11 +9,16 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, uniform_filter
 
 from ..numerics.oversample import FineRows, isolated
 
 __all__ = ["FineSlice", "compact_region"]
+
+# Box of rows and columns in which outliers are counted, and the largest part that may be hits.
+CROWD, MOST_CROWDED = (5, 33), 0.05
+# Box of rows and columns whose residuals tell the misfit of the model.
+AROUND = (3, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +45,17 @@ class FineSlice:
 
     @cached_property
     def hits(self):
-        """Outliers that stand alone along the dispersion: cosmic rays that nothing has flagged."""
+        """Outliers that stand alone along the dispersion: cosmic rays that nothing has flagged.
+
+        Where many pixels are outliers it is the model that is wrong, and none is taken for a hit.
+        """
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
+        rejected = self.fit.rejected
         usable = (self.image.weights > 0) & np.isfinite(self.native_model)
-        return isolated(
-            np.where(usable, self.image.filled - self.native_model, 0), self.fit.rejected
-        )
+        residual = np.where(usable, self.image.filled - self.native_model, 0)
+        density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
+        return isolated(residual, rejected) & (density < MOST_CROWDED)
 
     @cached_property
     def available(self):
@@ -123,8 +132,7 @@ class FineSlice:
     @cached_property
     def residual_weight(self):
         """Weight of the residual of each native pixel."""
-        student = np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0)
-        student *= np.sqrt(self.image.weights)
+        student = self.residual * np.sqrt(self.image.weights)
         weight = self.settings.residual(student, self.available & np.isfinite(self.native_model))
         # Outliers that are no hits belong to the sky.
         return np.where(self.fit.rejected & self.available & (weight > 0), 1.0, weight)
@@ -147,8 +155,7 @@ class FineSlice:
         out = np.where(known, linear, np.nan)
         if self.fit is None or not self.modelled.any():
             return out
-        residual = np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0)
-        value = self.fine_model + self.interpolated(residual * self.residual_weight)
+        value = self.fine_model + self.interpolated(self.residual * self.residual_weight)
         return np.where(self.modelled, value, out)
 
     def variance(self, component=None):
@@ -176,7 +183,27 @@ class FineSlice:
         if component is None:
             profile = self.fit.profile_variance(self.fine_positions, self.image.x, self.width)
             value = value + self.fit.scale**2 * profile
+            if self.filled.any():
+                value = value + np.where(self.rows.own(self.filled), self.rows.own(self.misfit), 0)
         return np.where(self.modelled, value, out)
+
+    @cached_property
+    def misfit(self):
+        """Variance of the data about the model beyond their noise, from the pixels around each.
+
+        Pixels without a value of their own have no residual that would make up for it.
+        """
+        use = self.available & np.isfinite(self.native_model)
+        variance = np.divide(1.0, self.image.weights, out=np.zeros(use.shape), where=use)
+        excess = np.where(use, self.residual**2 - variance, 0.0)
+        count = uniform_filter(use.astype(float), AROUND, mode="constant")
+        mean = uniform_filter(excess, AROUND, mode="constant") / np.maximum(count, 1e-3)
+        return np.maximum(mean, 0.0)
+
+    @cached_property
+    def residual(self):
+        """Data minus model of the native pixels, zero where they have no value of their own."""
+        return np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0.0)
 
     def _model_variance(self, native):
         """Variance of model plus residual that a variance of the native pixels brings."""

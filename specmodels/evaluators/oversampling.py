@@ -12,9 +12,9 @@ from ..io.slices import SlicedImage
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.oversample import FineRows
 from ..numerics.robust import MAD_TO_SIGMA
-from .base import Evaluator, ResultSet
+from .base import Evaluator
 from .fine_slice import FineSlice
-from .oversampling_result import OversamplingResult
+from .oversampling_result import OversamplingResult, OversamplingResultSet
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
@@ -113,7 +113,7 @@ class TraceOversampling(Evaluator):
             except ValueError as error:
                 log.warning("%s: %s", name, error)
                 failures[name] = str(error)
-        return ResultSet(results, failures, source_exposure=exposure)
+        return OversamplingResultSet(results, failures, source_exposure=exposure)
 
     def _one(self, image, exposure):
         if image.variance is None:

@@ -1,6 +1,6 @@
 """What the adaptive trace model returns: the trace, and the image on finer rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,8 +10,24 @@ from astropy.table import QTable
 from ..exposure import SpectralImage
 from ..io.oversampled import like_source, save_like_source
 from ..numerics.oversample import FineRows
+from .base import ResultSet
 
-__all__ = ["OversamplingResult"]
+__all__ = ["OversamplingResult", "OversamplingResultSet"]
+
+
+class OversamplingResultSet(ResultSet):
+    """Results of several slits by name, which are written back as one exposure.
+
+    Slits that could not be treated are left as they were.
+    """
+
+    def to_source(self):
+        """The exposure in the kind that came in; see `OversamplingResult.to_source`."""
+        return like_source(self, self.source_exposure)
+
+    def save(self, path):
+        """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
+        save_like_source(self, self.source_exposure, path)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,7 +94,7 @@ class OversamplingResult:
     def trace(self):
         """Trace model of the native pixels near compact sources, NaN elsewhere."""
         out = np.full(self.sliced.image.shape, np.nan, dtype=self.sliced.image.data.dtype)
-        for name, part in self.parts.items():
+        for name, part in self._passing():
             if part.fit is not None:
                 self._paste(out, name, part.native_model, part.compact)
         return out
@@ -205,7 +221,7 @@ class OversamplingResult:
         -------
         `~astropy.table.QTable`
         """
-        return QTable(rows=[self._row(name, part) for name, part in self.parts.items()])
+        return QTable(rows=[self._row(name, part) for name, part in self._passing()])
 
     def _row(self, name, part):
         fit = part.fit
@@ -235,6 +251,10 @@ class OversamplingResult:
 
         return plot_oversampling(self, figure)
 
+    def _passing(self):
+        """Slices by name, as copies: what is found on the way is not kept for all of them."""
+        return ((name, replace(part)) for name, part in self.parts.items())
+
     def _scaled(self, values, power=1):
         return values if self.share == 1 else values * values.dtype.type(self.share**power)
 
@@ -243,7 +263,7 @@ class OversamplingResult:
         if dtype is None:
             dtype = bool if fill is False else self.sliced.image.data.dtype
         out = np.full(self.shape, fill, dtype=dtype)
-        for name, part in self.parts.items():
+        for name, part in self._passing():
             if part.fit is None and modelled:
                 continue
             use = part.rows.own(part.inside)

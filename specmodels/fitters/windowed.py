@@ -48,7 +48,8 @@ class WindowedFitter(Fitter):
     sigma : float
         Pixels farther from the model than this many standard deviations are rejected.
     profile_error : float
-        Relative error of the model that is added to the noise when pixels are judged.
+        Least relative error of the model, added to the noise when pixels are judged; a larger one
+        is used where bright pixels show it.
     n_rounds : int
         Number of times that pixels are judged.
 

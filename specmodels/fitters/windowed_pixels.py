@@ -7,6 +7,7 @@ import numpy as np
 
 from ..numerics.clipping import reject_by_column
 from ..numerics.normal import NormalEquations
+from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.spline_grid import SplineGrid
 from ..numerics.windows import Moments
 
@@ -19,6 +20,8 @@ LEAST_PIXELS = 4
 LEAST_CONTRAST = 1e-4
 # Part of the usual number of pixels that a knot interval needs near a node.
 LEAST_COVER = 0.3
+# Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
+BRIGHT, LEAST_BRIGHT = 10, 50
 LOW_PERCENTILE = 20
 SPIKE_SIGMA = 8
 
@@ -268,8 +271,9 @@ class WindowPixels:
     def judged(self, shape, values, covariance, sigma, profile_error):
         """Pixels that agree with the model, True, shape (n_pixel,)."""
         model = values[0][self.columns] * shape
-        variance = 1 / self.weights + (profile_error * model) ** 2
         residual = self.data - model - self.ground(values)
+        profile_error = max(profile_error, self._misfit(residual, model))
+        variance = 1 / self.weights + (profile_error * model) ** 2
         c = covariance[:2, :2, self.columns]
         leverage = (c[0, 0] * shape + 2 * c[0, 1]) * shape + c[1, 1]
         free = np.clip(1 - leverage * self.weights, 0.02, 1.0)
@@ -279,6 +283,16 @@ class WindowPixels:
         if columns.size:
             kept[:] = ~self._rejected(columns, shape, variance, sigma)[self.rows, self.columns]
         return kept
+
+    def _misfit(self, residual, model):
+        """Relative error of the model that bright pixels show beyond their noise."""
+        bright = model**2 * self.weights > BRIGHT**2
+        if np.count_nonzero(bright) < LEAST_BRIGHT:
+            return 0.0
+        relative = np.abs(residual[bright] / model[bright])
+        noise = 1 / (np.abs(model[bright]) * np.sqrt(self.weights[bright]))
+        excess = (MAD_TO_SIGMA * np.median(relative)) ** 2 - (1.2 * np.median(noise)) ** 2
+        return np.sqrt(max(excess, 0.0))
 
     def _rejected(self, columns, shape, variance, sigma):
         """Outliers of some columns, one by one, as an image."""

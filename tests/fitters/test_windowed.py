@@ -37,7 +37,7 @@ def test_scale_is_the_light_of_each_column(slit, fit):
 
 
 def test_profile_predicts_half_pixels_by_integration(slit, fit):
-    image, truth = slit
+    image, _truth = slit
     at = np.linspace(-6, 6, 200)[:, None]
     thin = fit.profile(at, image.x, 0.5)
     wide = 0.5 * (fit.profile(at - 0.25, image.x, 0.5) + fit.profile(at + 0.25, image.x, 0.5))

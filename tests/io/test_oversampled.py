@@ -151,7 +151,7 @@ def test_horizontal_slices():
 
 
 def test_slit_model_without_wcs_is_one_slit(tmp_path):
-    image, truth = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300), tilt=0, fwhm=(2, 2))
+    image, _truth = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300), tilt=0, fwhm=(2, 2))
     model = datamodels.SlitModel(np.asarray(image.data, "f4"))
     model.err = np.sqrt(image.variance).astype("f4")
     model.dq = image.mask.astype("u4")
@@ -162,6 +162,28 @@ def test_slit_model_without_wcs_is_one_slit(tmp_path):
     assert type(out) is datamodels.SlitModel
     assert out.data.shape == (52, 300)
     assert result.fits
+
+
+def test_slits_of_one_model_are_written_together(tmp_path):
+    model = datamodels.MultiSlitModel()
+    for seed in (1, 2):
+        image, _ = sm.datasets.make_undersampled_slit(seed=seed, shape=(26, 300), tilt=0)
+        slit = datamodels.SlitModel(np.asarray(image.data, "f4"))
+        slit.err = np.sqrt(image.variance).astype("f4")
+        slit.dq = image.mask.astype("u4")
+        slit.wavelength = np.broadcast_to(image.wavelength, image.shape).astype("f4")
+        slit.name = f"S{seed}"
+        model.slits.append(slit)
+    result = sm.TraceOversampling()(model)
+    assert list(result) == ["S1", "S2"]
+    assert len(result.report()) == 2
+    assert list(result.spectra) == ["S1/1", "S2/1"]
+    path = sm.write(result, tmp_path / "os.fits")
+    with datamodels.open(str(path)) as out:
+        assert [slit.data.shape for slit in out.slits] == [(52, 300)] * 2
+        assert_allclose(out.slits[1].data, result["S2"].data, rtol=1e-6)
+        assert out.slits[0].trace_model.shape == (52, 300)
+    assert model.slits[0].data.shape == (26, 300)
 
 
 def test_image_is_written_without_datamodel(tmp_path):

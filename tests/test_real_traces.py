@@ -1,0 +1,50 @@
+"""Trace models of real lamp exposures of NIRSpec, with their bad pixels."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import specmodels as sm
+
+
+def lamp(folder, pattern):
+    """Image, and map of the pixels within the slit."""
+    (path,) = folder.glob(pattern)
+    with fits.open(path) as hdus:
+        data, variance, wavelength, position = (
+            hdus[name].data.astype(float) for name in ("DATA1", "VAR1", "LAMBDA1", "SLITY1")
+        )
+        bad = hdus["QUALITY1"].data != 0
+    inside = (wavelength > 0) & np.isfinite(position)
+    image = sm.SpectralImage(
+        data, variance=variance, mask=bad | ~inside, spatial=np.where(inside, position, np.nan),
+        wavelength=np.where(inside, 1e6 * wavelength, np.nan), wavelength_unit="um",
+    )  # fmt: skip
+    return image, inside.astype(int)
+
+
+@pytest.mark.parametrize("pattern", ["Trace_IFU*", "Trace_SLIT*"])
+def test_held_out_pixels_are_predicted_within_their_errors(shared_data, pattern):
+    image, regions = lamp(shared_data / "ifu", pattern)
+    rng = np.random.default_rng(0)
+    held = ~image.mask & (rng.random(image.shape) < 0.02)
+    replace = sm.PixelReplacement(regions=regions)
+    result = replace(image.replace(mask=image.mask | held))
+    error = (result.data - image.data)[held]
+    pulls = error / np.sqrt(result.variance + image.variance)[held]
+    neighbours = 0.5 * (np.roll(image.data, 1, axis=0) + np.roll(image.data, -1, axis=0))
+    assert np.isfinite(error).all()
+    assert 0.7 < 1.4826 * np.median(np.abs(pulls)) < 1.4
+    assert np.median(np.abs(error)) < 0.8 * np.nanmedian(np.abs(neighbours - image.data)[held])
+
+
+@pytest.mark.parametrize("pattern", ["Trace_IFU*", "Trace_SLIT*"])
+def test_oversampled_lamp_keeps_its_light(shared_data, pattern):
+    image, regions = lamp(shared_data / "ifu", pattern)
+    result = sm.TraceOversampling(regions=regions)(image)
+    assert result.fits
+    good = ~image.mask
+    pairs = 0.5 * (result.data[::2] + result.data[1::2])
+    assert abs(np.median(pairs[good] / image.data[good]) - 1) < 0.01
+    assert abs(pairs[good].sum() / image.data[good].sum() - 1) < 0.01
+    assert np.isfinite(result.data[result.regions > 0]).mean() > 0.98
