@@ -1,11 +1,12 @@
-"""Remove flicker (1/f) noise from a ramp or a rate image.
+"""Remove flicker (1/f) noise from a ramp, rates or an image.
 
 Usage::
 
     python examples/flicker.py [FILE [FOLDER]]
 
-The file is a JWST ramp or rate; without one, an image is simulated. The cleaned data and a figure
-are written to the folder, by default the current one.
+The file is a JWST ramp, rateints or rate; without one, a ramp is simulated and compared with its
+truth. The cleaned data, the mask and a figure are written to the folder, by default to the current
+one.
 """
 
 import sys
@@ -16,32 +17,31 @@ import numpy as np
 import specmodels as sm
 
 
-def simulated(shape=(256, 512), seed=1):
-    """An image with a few sources, lines with offsets, and white noise."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    light = sum(50 * np.exp(-0.5 * ((y - b) ** 2 + (x - a) ** 2) / 9)
-                for a, b in rng.uniform(20, min(shape) - 20, (5, 2)))  # fmt: skip
-    return light + rng.normal(size=shape) + rng.normal(size=(shape[0], 1)).astype("f4")
-
-
 def main(file=None, folder="."):
     """Clean the data, and write them and a figure."""
-    data = simulated() if file is None else file
-    name = "simulated" if file is None else Path(file).stem
-    model = sm.LineMedian(by_output=False) if file is None else sm.CorrelatedNoise()
-    result = sm.FlickerNoiseSubtraction(model)(data)
-    print(result)
-    print(result.report())
-    cleaned = result.to_source()
-    if hasattr(cleaned, "save"):
-        path = Path(folder) / f"{name}_clean.fits"
-        cleaned.save(str(path))
+    if file is None:
+        data, truth = sm.datasets.make_flicker(n_groups=4, n_integrations=2)
+        name = "simulated"
     else:
-        path = Path(folder) / f"{name}_clean.npy"
-        np.save(path, cleaned)
+        data, truth, name = Path(file), None, Path(file).stem
+    result = sm.FlickerNoiseSubtraction()(data)
+    print(result)
+    result.report().pprint(max_width=-1)
+    if truth is not None:
+        compare(result, truth)
+    path = sm.write(result, Path(folder) / f"{name}_clean.fits", overwrite=True)
     result.plot().savefig(Path(folder) / f"{name}_clean.png")
     print(f"wrote {path}")
+
+
+def compare(result, truth):
+    """Print the noise before and after in the differences of groups."""
+    use = result.background_mask
+    before = np.diff(truth.noise, axis=1)
+    after = before - np.diff(result.noise, axis=1)
+    print(f"flicker noise of a difference: {before[..., use].std():.3f} before, "
+          f"{after[..., use].std():.3f} after; quoted "
+          f"{np.sqrt(result.variance[use].mean()):.3f}")  # fmt: skip
 
 
 if __name__ == "__main__":

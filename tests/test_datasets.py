@@ -6,7 +6,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels import SpectralImage
-from specmodels.datasets import make_slit
+from specmodels.datasets import make_flicker, make_slit
 
 
 def test_same_seed_gives_the_same_pixels_and_another_seed_others():
@@ -78,3 +78,24 @@ def test_shape_and_wavelengths_are_those_asked_for():
     assert image.shape == (30, 64)
     assert image.wavelength_unit == u.um
     assert (np.diff(image.wavelength) > 0).all()
+
+
+class TestFlicker:
+    def test_image_is_light_sky_and_noise(self):
+        ramp, truth = make_flicker(shape=(64, 128), n_sources=3)
+        good = ~ramp.mask
+        rest = (ramp.data - truth.light - truth.background - truth.noise)[good]
+        assert abs(np.mean(rest**2 / ramp.variance[good]) - 1) < 0.1
+        assert abs(truth.noise.mean()) < 1e-5
+
+    def test_ramp_grows_and_is_flagged(self):
+        ramp, truth = make_flicker(shape=(64, 128), n_integrations=2, n_groups=4, saturation=60.0)
+        assert ramp.data.shape == truth.noise.shape == (2, 4, 64, 128)
+        change = np.diff(ramp.data - truth.noise, axis=1)
+        good = ~(truth.hits | ramp.saturated)[:, 1:] & ~ramp.mask
+        expected = np.broadcast_to(truth.light + truth.background, change.shape)
+        assert abs(np.median((change - expected)[good])) < 0.1
+        assert ramp.saturated.any()
+        assert_array_equal(ramp.jumped, truth.hits)
+        again, _ = make_flicker(shape=(64, 128), n_integrations=2, n_groups=4, saturation=60.0)
+        assert_array_equal(ramp.data, again.data)

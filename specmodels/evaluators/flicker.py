@@ -136,8 +136,11 @@ class FlickerNoiseSubtraction(Evaluator):
         mask = self.mask(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
         scene = _Scene(mask, ramp, self.noise_model, self.background, rate).prepared()
-        refined = self.mask.refined(mask, np.where(mask.use, scene.left, 0), ramp)
-        if refined is not mask:
+        for _ in range(self.mask.looks if mask.use.any() else 0):
+            left = np.where(scene.use, scene.left, 0)
+            refined = self.mask.refined(scene.mask, left, ramp)
+            if np.array_equal(refined.use, scene.use):
+                break
             scene = replace(scene, mask=refined, near=scene.noise).prepared()
         for _ in range(self.mask.wings if mask.use.any() else 0):
             scene = replace(scene, wings=scene.faint_light(), near=scene.noise)

@@ -65,10 +65,11 @@ class MaskStrategy(ABC):
     """Base of masks: a subclass *must* define ``__call__(rate, ramp)``.
 
     It *may* define ``refined(mask, left, ramp)``, which looks again at what is left without
-    background and noise, and ``wings``: passes in which faint light around masked pixels is fitted
-    together with the noise.
+    background and noise, ``looks``, how often that is done at most, and ``wings``: passes in which
+    faint light around masked pixels is fitted together with the noise.
     """
 
+    looks = 0
     wings = 0
 
     @abstractmethod
@@ -167,13 +168,15 @@ class DetectedMask(MaskStrategy):
         Known regions of light, left out. Default: the slices, slits and open shutters that the
         metadata tell of; False for none.
     rounds : int
-        Passes before the noise is fitted; one more follows after.
+        Passes before the noise is fitted.
+    looks : int
+        Passes after that, each with the noise fitted anew.
     wings : int
         Passes in which faint light around masked pixels is fitted together with the noise.
     least : float
         If less than this fraction of the good pixels were left, the threshold is raised.
     least_refined : float
-        The same for the pass after the fit of the noise, of the pixels used before.
+        The same for each pass after a fit of the noise, of the pixels used before.
     """
 
     sigma: float = 3.5
@@ -182,6 +185,7 @@ class DetectedMask(MaskStrategy):
     background: object = None
     regions: object = None
     rounds: int = 2
+    looks: int = 2
     wings: int = 2
     least: float = 0.3
     least_refined: float = 0.9
