@@ -11,7 +11,7 @@ BLOCK = 16
 LEAST_PIXELS = 5
 # Chance of a slit to be left out by noise alone.
 FALSE_ALARM = 1e-6
-LEAST_CORRELATION = 0.2
+LEAST_CORRELATION, N_PROBED = 0.2, 4000
 # The limit is raised to this multiple of the others' median, where all are alike, but not beyond
 # that multiple of itself: then all are contaminated.
 TIMES_MEDIAN, TIMES_LIMIT = 3.0, 5.0
@@ -110,8 +110,8 @@ def smooth_poisson(pixels, light, residual, use):
     poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
     gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]
     smooth = np.maximum(gain * light, 0.0)
-    excess = (pixels.poisson - smooth)[use]
-    if not _correlated(excess, residual[use]):
+    probed = np.flatnonzero(use)[:: max(1, use.size // N_PROBED)]
+    if not _correlated((pixels.poisson - smooth)[probed], residual[probed]):
         return pixels.variance
     read = np.maximum(pixels.variance - pixels.poisson, 0.0)
     known = (smooth > 0) & (read + smooth > 0.1 * pixels.variance)

@@ -10,7 +10,8 @@ __all__ = ["SmoothnessPrior"]
 ORDER = 2
 # Coefficients over which the scale of the second differences is averaged (standard deviation).
 WINDOW = 2.0
-MAX_ROUNDS, TOLERANCE = 25, 2e-3
+# Steps go a little beyond what each round asks for, which takes fewer of them.
+MAX_ROUNDS, TOLERANCE, POWER = 6, 0.01, 1.3
 # Scales are kept above this fraction of the largest, and of the coefficients, so that the system
 # stays well conditioned.
 FLOOR, COEFFICIENT_FLOOR = 1e-9, 1e-12
@@ -70,7 +71,8 @@ class SmoothnessPrior:
         differences = np.diff(solution.values, ORDER)
         share = np.clip(1 - _difference_variances(solution) / self.variances, LEAST_SHARE, 1.0)
         wanted = _smoothed(differences**2) / _smoothed(share)
-        variances = np.sqrt(np.maximum(wanted, 0.0)) * np.sqrt(self.variances)
+        ratio = np.maximum(wanted / self.variances, SMALLEST)
+        variances = self.variances * ratio**POWER
         least = max(FLOOR * variances.max(), COEFFICIENT_FLOOR * np.mean(solution.values**2))
         variances = np.maximum(variances, max(least, SMALLEST))
         return SmoothnessPrior(variances, float(share.sum()) + ORDER)

@@ -17,7 +17,7 @@ WIDTH = DEGREE + 1
 # Added to the diagonal, relative to its largest entry: splines without data get zero.
 RIDGE = 1e-11
 # Size of the blocks in which the inverse is found.
-BLOCK = 32
+BLOCK = 24
 
 
 def padded_knots(breaks):
@@ -163,32 +163,27 @@ class BandedSolution:
     def covariance_band(self):
         """Covariances of each coefficient with itself and the next three, shape (4, n_term).
 
-        Exact: the matrix is tridiagonal in blocks, of whose inverse the blocks near the diagonal
-        follow from one elimination forwards and one backwards.
+        Exact, from the blocks of the Cholesky factor. Neighbouring blocks are linked by no more
+        than three rows, so that all but a small matrix for each block is done at once.
         """
-        n = self.values.size
-        n_block = -(-n // BLOCK)
-        diagonal, below = _blocks(self.factor, n_block)
-        inverses = np.empty_like(diagonal)
-        eliminated = diagonal[0]
-        for i in range(n_block):
-            if i:
-                eliminated = diagonal[i] - below[i] @ inverses[i - 1] @ below[i].T
-            inverses[i] = np.linalg.inv(eliminated)
-        out = np.zeros((WIDTH, n_block * BLOCK + DEGREE))
-        later = np.zeros((BLOCK, BLOCK))
-        for i in reversed(range(n_block)):
-            start, cross = i * BLOCK, np.zeros((BLOCK, BLOCK))
-            own = inverses[i]
-            if i + 1 < n_block:
-                response = inverses[i] @ below[i + 1].T
-                cross = -response @ later
-                own = own - cross @ response.T
-            whole = np.hstack([own, cross])
-            for k in range(WIDTH):
-                out[k, start : start + BLOCK] = np.diagonal(whole, k)[:BLOCK]
-            later = own
-        out = out[:, :n]
+        n, n_block = self.values.size, -(-self.values.size // BLOCK)
+        diagonal, below = _factor_blocks(self.factor, n_block)
+        inverse = np.linalg.inv(diagonal)
+        blocks = inverse.transpose(0, 2, 1) @ inverse
+        link = inverse[:-1].transpose(0, 2, 1) @ below.transpose(0, 2, 1)
+        corner, corners = blocks[-1, :DEGREE, :DEGREE], np.empty((n_block - 1, DEGREE, DEGREE))
+        for i in reversed(range(n_block - 1)):
+            corners[i] = corner
+            top = link[i, :DEGREE]
+            corner = blocks[i, :DEGREE, :DEGREE] + top @ corner @ top.T
+        response = link @ corners
+        blocks[:-1] += response @ link.transpose(0, 2, 1)
+        out = np.zeros((WIDTH, n_block, BLOCK))
+        for k in range(WIDTH):
+            out[k, :, : BLOCK - k] = np.diagonal(blocks, k, axis1=1, axis2=2)
+            for j in range(k):
+                out[k, :-1, BLOCK - k + j] = -response[:, BLOCK - k + j, j]
+        out = out.reshape(WIDTH, -1)[:, :n].copy()
         for k in range(1, WIDTH):
             out[k, n - k :] = 0.0
         return out
@@ -203,27 +198,30 @@ class BandedSolution:
         return out
 
 
-def _blocks(factor, n_block):
-    """Diagonal blocks of the matrix of a banded factor, and those below: (n_block, b, b) each."""
-    size, n = n_block * BLOCK, factor.shape[1]
-    lower = np.zeros((WIDTH, size))
-    lower[0] = 1.0
-    lower[:, :n] = factor
+def _factor_blocks(factor, n_block):
+    """Blocks on the diagonal of a banded factor, and the rows that link each to the next.
+
+    Returns
+    -------
+    diagonal : ndarray, shape (n_block, b, b)
+        Lower triangular; the last is filled up with ones on the diagonal.
+    below : ndarray, shape (n_block - 1, 3, b)
+        First three rows of the blocks below them.
+    """
+    n = factor.shape[1]
+    padded = np.zeros((WIDTH, n_block * BLOCK))
+    padded[0] = 1.0
+    padded[:, :n] = factor
     for k in range(1, WIDTH):
-        lower[k, n - k :] = 0.0
-    matrix = np.zeros((WIDTH, size))
-    for k in range(WIDTH):
-        for j in range(WIDTH - k):
-            matrix[k, j:] += lower[j, : size - j] * lower[j + k, : size - j]
-    diagonal, below = np.zeros((2, n_block, BLOCK, BLOCK))
+        padded[k, n - k :] = 0.0
+    bands = padded.reshape(WIDTH, n_block, BLOCK)
+    diagonal = np.zeros((n_block, BLOCK, BLOCK))
+    below = np.zeros((n_block - 1, DEGREE, BLOCK))
     rows = np.arange(BLOCK)
-    blocks = matrix.reshape(WIDTH, n_block, BLOCK)
     for k in range(WIDTH):
-        inside = rows[: BLOCK - k]
-        diagonal[:, inside + k, inside] = blocks[k][:, inside]
-        diagonal[:, inside, inside + k] = blocks[k][:, inside]
-        last = rows[BLOCK - k :]
-        below[1:, last + k - BLOCK, last] = blocks[k][:-1, last]
+        inside, last = rows[: BLOCK - k], rows[BLOCK - k :]
+        diagonal[:, inside + k, inside] = bands[k][:, inside]
+        below[:, last + k - BLOCK, last] = bands[k][:-1, last]
     return diagonal, below
 
 
