@@ -155,6 +155,15 @@ class MasterBackgroundResult:
         """The spectrum of the sky, by the name ``"sky"``."""
         return {"sky": self.spectrum}
 
+    def tables(self):
+        """The sky as a table, by the name ``"sky"``: wavelength, flux, flux_error, mask."""
+        spectrum = self.spectrum
+        table = QTable({"wavelength": spectrum.spectral_axis, "flux": spectrum.flux,
+                        "flux_error": spectrum.uncertainty.array * spectrum.flux.unit,
+                        "mask": spectrum.mask})  # fmt: skip
+        table.meta = {"source": "sky", "slits": ", ".join(self.fit.used)}
+        return {"sky": table}
+
     @cached_property
     def covariance(self):
         """Covariance matrix of the spectrum, shape (n_wavelength, n_wavelength)."""
