@@ -16,6 +16,7 @@ from .base import Evaluator
 from .fine_slice import FineSlice
 from .oversampling_result import OversamplingResult, OversamplingResultSet
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
+from .trace_noise import with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
 
@@ -55,6 +56,9 @@ class TraceOversampling(Evaluator):
     flux_per_pixel : bool, optional
         Whether data are light per pixel, which fine pixels share, and not surface brightness.
         Default: what the unit says; without unit they are taken for surface brightness.
+    inflate_errors : bool
+        Multiply errors by the empirical factor ``0.23 factor + 0.77`` of the JWST pipeline, meant
+        for cubes whose pixels are taken for independent. Default: errors are those of the pixels.
     regions, spatial : array_like, optional
         Map of slices (numbers from one; zero outside), and position along them, dispersion along
         the last axis. Default: from the WCS; else the image is one slit and rows are positions.
@@ -77,8 +81,8 @@ class TraceOversampling(Evaluator):
 
     def __init__(
         self, model=None, fitter=None, *, factor=2, fit_threshold=10.0, slope_limit=0.03, pad=3,
-        residual=None, psf_optimal=False, native_response=False, flux_per_pixel=None, regions=None,
-        spatial=None,
+        residual=None, psf_optimal=False, native_response=False, flux_per_pixel=None,
+        inflate_errors=False, regions=None, spatial=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         if model is not None and not isinstance(model, BSplineTrace):
@@ -100,6 +104,7 @@ class TraceOversampling(Evaluator):
         self.slope_limit, self.pad, self.residual = slope_limit, pad, residual
         self.psf_optimal, self.native_response = bool(psf_optimal), bool(native_response)
         self.flux_per_pixel, self.regions, self.spatial = flux_per_pixel, regions, spatial
+        self.inflate_errors = bool(inflate_errors)
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands."""
@@ -142,7 +147,7 @@ class TraceOversampling(Evaluator):
                 reasons[name] = f"signal-to-noise ratio {signal:.3g} below {self.fit_threshold:g}"
                 continue
             try:
-                found = self.fitter(self.model, image)
+                found = self._fitted(image)
             except ValueError as error:
                 reasons[name] = str(error)
                 continue
@@ -154,13 +159,19 @@ class TraceOversampling(Evaluator):
             fits[name] = found
         return fits, reasons
 
+    def _fitted(self, image):
+        """The fit of a slice, with smooth variances where the given ones follow the noise."""
+        found = self.fitter(self.model, image)
+        smooth = with_smooth_variance(found)
+        return found if smooth is None else self.fitter(self.model, smooth)
+
     def evaluate(self, fit, exposure):
         """Make the result from the fits and a `~specmodels.io.slices.SlicedImage`."""
         fits, reasons = fit
         rows = FineRows.of(exposure.image.shape[0], self.factor)
         parts = {
-            name: FineSlice(image, exposure.inside(name), fits.get(name),
-                            rows.within(exposure.boxes[name][0]), self)
+            name: FineSlice(fits[name].image if name in fits else image, exposure.inside(name),
+                            fits.get(name), rows.within(exposure.boxes[name][0]), self)
             for name, image in exposure.images.items()
         }  # fmt: skip
         return OversamplingResult(exposure, rows, self, parts, reasons)

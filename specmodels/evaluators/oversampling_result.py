@@ -114,15 +114,17 @@ class OversamplingResult:
     @cached_property
     def variance(self):
         """Variance of the oversampled image, that of the profile included."""
-        return self._scaled(self._fine(lambda part: part.variance()), 2)
+        return self._inflated(self._fine(lambda part: part.variance()))
 
     @cached_property
     def components(self):
         """Parts of the variance, by name as in the image."""
-        components = self.sliced.image.components
-        return {name: self._scaled(self._fine(
-            lambda part, name=name: part.variance(part.image.components[name])), 2)
-            for name in components}  # fmt: skip
+        names = self.sliced.image.components
+
+        def part_of(name):
+            return self._fine(lambda part: part.variance(part.image.components[name]))
+
+        return {name: self._inflated(part_of(name)) for name in names}
 
     @cached_property
     def error(self):
@@ -133,8 +135,8 @@ class OversamplingResult:
     def inflation(self):
         """The empirical factor ``0.23 N + 0.77``.
 
-        Multiplied with `error` it makes the errors that resampled cubes would show if their pixels
-        were independent; the true covariance is given by `covariance`.
+        Errors multiplied by it (``inflate_errors``) are those that resampled cubes would show if
+        their pixels were independent; the true covariance is given by `covariance`.
         """
         return 0.23 * self.factor + 0.77
 
@@ -254,6 +256,10 @@ class OversamplingResult:
     def _passing(self):
         """Slices by name, as copies: what is found on the way is not kept for all of them."""
         return ((name, replace(part)) for name, part in self.parts.items())
+
+    def _inflated(self, variance):
+        factor = self.inflation**2 if self.settings.inflate_errors else 1
+        return self._scaled(variance, 2) * variance.dtype.type(factor)
 
     def _scaled(self, values, power=1):
         return values if self.share == 1 else values * values.dtype.type(self.share**power)

@@ -97,14 +97,15 @@ class WindowedFit:
         return self.pixels.image_of(~self.kept, False)
 
     @cached_property
-    def _residual(self):
+    def residuals(self):
+        """Data minus model of the pixels that were fitted, in their order, shape (n_pixel,)."""
         columns = self.pixels.columns
         return self.pixels.data - self.scale[columns] * self.shape - self.pixels.ground(self.values)
 
     @property
     def chi2(self):
         """Chi-square of each column, rejected pixels left out, shape (n_column,)."""
-        return self.pixels.sums(np.where(self.kept, self._residual**2 * self.pixels.weights, 0.0))
+        return self.pixels.sums(np.where(self.kept, self.residuals**2 * self.pixels.weights, 0.0))
 
     @property
     def reduced_chi2(self):

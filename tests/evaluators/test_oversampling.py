@@ -98,6 +98,20 @@ class TestTruth:
         added = (found.data - plain.data)[30:48, 195:209].sum() / 2
         assert abs(added / blob.sum() - 1) < 0.03
 
+    def test_variances_made_from_noisy_data_do_not_bias_the_light(self):
+        image, truth = sm.datasets.make_undersampled_slit(
+            seed=6, shape=(26, 600), snr=12, hit_fraction=0
+        )
+        floor = (0.1 * np.percentile(truth.image, 99.9) / 12) ** 2
+        gain = np.median((image.variance - floor) / truth.image)
+        poisson = gain * np.maximum(np.where(image.mask, 1, image.data), 0)
+        read = np.full(image.shape, floor)
+        noisy = image.replace(variance=None, components={"read": read, "poisson": poisson})
+        good = np.repeat(~image.mask, 2, axis=0) & truth.core
+        for options in ({}, {"residual": sm.FullResidual()}):
+            found = sm.TraceOversampling(**options)(noisy)
+            assert abs(found.data[good].sum() / truth.oversampled[good].sum() - 1) < 0.01
+
     def test_diffuse_light_is_not_altered(self):
         image, truth = sm.datasets.make_undersampled_slit(fluxes=(1e-6,), **SMALL)
         found = sm.TraceOversampling()(image)
@@ -197,6 +211,11 @@ class TestResult:
 
     def test_factor_of_the_empirical_inflation(self, result):
         assert_allclose(result.inflation, 1.23)
+
+    def test_inflated_errors(self, slit, result):
+        found = sm.TraceOversampling(inflate_errors=True)(slit[0])
+        assert_allclose(found.error, 1.23 * result.error)
+        assert_allclose(found.data, result.data)
 
     def test_report_spectrum_and_repr(self, slit, result):
         _, truth = slit
