@@ -1,21 +1,39 @@
 """Speed of flicker-noise fits, against the inner functions of jwst's ``clean_flicker_noise``.
 
-Usage: ``python -m benchmarks.flicker_speed``. CPU seconds of one thread, the best of some runs, the
-same frames and the same mask for both; set ``OMP_NUM_THREADS=1``.
+CPU seconds of one thread, the best of some calls, the same frames and the same mask for both; set
+``OMP_NUM_THREADS=1``.
 """
 
-import resource
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 
-from specmodels.evaluators.backgrounds import MedianBackground
-from specmodels.models import CorrelatedNoise, FourierNoise, LineMedian
+import specmodels as sm
 from specmodels.numerics.readout import Readout
 from specmodels.ramp import Ramp
 
-FULL, NARROW = (2048, 2048), (32, 2048)
+from . import measure
+
+FULL, NARROW, MEGABYTE = (2048, 2048), (32, 2048), 1e6
+ORDER = Readout(fast_axis=-2, line_overhead=12)
+
+
+def run(*, quick=False):
+    """Rows for single frames, and for a ramp."""
+    cases = [
+        ("Fourier, full frame", sm.FourierNoise(), FULL, None, "fft", 40),
+        ("Fourier, median background", sm.FourierNoise(), FULL, sm.MedianBackground(), "fft", 40),
+        ("median, median background", sm.LineMedian(), FULL, sm.MedianBackground(), "median", 20),
+        ("Fourier, subarray", sm.FourierNoise(section=8), NARROW, None, "fft", 20),
+        ("NSClean's fit, full frame", sm.NSCleanNoise(), FULL, None, "fft", None),
+        ("NSClean's fit, subarray", sm.NSCleanSubarrayNoise(sigma=None), NARROW, None, "fft", None),
+        ("correlated, full frame", sm.CorrelatedNoise(), FULL, None, None, None),
+    ]  # fmt: skip
+    rows = [_frame_row(*case, repeat=2 if quick else 5) for case in cases]
+    return [*rows, _ramp_row(n_int=1 if quick else 5, n_group=3 if quick else 20)]
 
 
 def frame(shape, seed=0):
@@ -28,79 +46,90 @@ def frame(shape, seed=0):
     return data.astype("f4"), use
 
 
-def seconds(function, repeat=3):
-    """Least CPU seconds of some calls, and megabytes added to the peak by the first."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    function()
-    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    times = []
-    for _ in range(repeat):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times), memory
-
-
-def ours(model, shape, background=None):
-    """A function which cleans one frame, and one for further frames with the same mask."""
+def _frame_row(name, model, shape, background, method, goal, *, repeat):
+    """Times of the first frame, with all that depends on the mask, and of those that follow."""
     data, use = frame(shape)
-    order = Readout(fast_axis=-2, line_overhead=12)
-    ramp = Ramp(data, order)
+    ramp = Ramp(data, ORDER)
 
     def level():
         return 0 if background is None else background(data, use, ramp)
 
-    def clean():
-        return data - model.plan(order, use, white=1.0, sample=data)(data - level())
+    def plan():
+        return model.plan(ORDER, use, white=1.0, sample=data)
 
-    plan = model.plan(order, use, white=1.0, sample=data)
-    return clean, lambda: data - plan(data - level())
+    def first():
+        return data - plan()(data - level())
+
+    ready = plan()
+    row = {"case": name, "first s": _cpu(first, repeat),
+           "next s": _cpu(lambda: data - ready(data - level()), repeat),
+           "added memory / frame": measure.memory(first)[0] * MEGABYTE / data.nbytes}  # fmt: skip
+    peer = _peer(method, shape, "median" if background is not None else None)
+    if peer is not None:
+        row["peer s"] = _cpu(peer, 2)
+        row |= {"ratio, first": row["peer s"] / row["first s"],
+                "ratio, next": row["peer s"] / row["next s"], "goal": goal}  # fmt: skip
+    return row
 
 
-def peer(fit_method, shape, background_method):
-    """The peer's function for one frame; None where it is not installed."""
+def _ramp_row(n_int, n_group):
+    """A memory-mapped ramp, one integration after the other; the peer for one group."""
+    data, use = frame(FULL)
+    with tempfile.TemporaryDirectory() as folder:
+        ramp = np.lib.format.open_memmap(Path(folder) / "ramp.npy", "w+", "f4",
+                                         (n_int, n_group, *FULL))  # fmt: skip
+        for i in range(n_int):
+            for g in range(n_group):
+                ramp[i, g] = g * data + i
+        ramp.flush()
+        clean = sm.FlickerNoiseSubtraction(
+            sm.FourierNoise(), background=sm.MedianBackground(), mask=~use
+        )
+        start = time.process_time()
+        for part in clean.integrations(Ramp(ramp, ORDER)):
+            part.cleaned.mean()
+        seconds = time.process_time() - start
+    number = n_int * (n_group - 1)
+    row = {"case": f"Fourier, ramp of {n_int} × {n_group} groups, per group",
+           "next s": seconds / number}  # fmt: skip
+    peer = _peer("fft", FULL, "median")
+    if peer is not None:
+        row["peer s"] = _cpu(peer, 2)
+        row |= {"ratio, next": row["peer s"] / row["next s"], "goal": 40}
+    return row
+
+
+def _peer(method, shape, background_method):
+    """The peer's function for one frame; None where there is none."""
+    if method is None:
+        return None
     try:
-        from jwst.clean_flicker_noise import clean_flicker_noise as peer_module
+        from jwst.clean_flicker_noise import clean_flicker_noise as module
     except ImportError:
         return None
     data, use = frame(shape)
 
     def clean():
-        image = data.copy()
-        mask = use.copy()
-        background = peer_module.background_level(image, mask, background_method=background_method)
-        image -= background
+        image, mask = data.copy(), use.copy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if fit_method == "median":
-                return peer_module.median_clean(image, mask, 1) + background
+            level = module.background_level(image, mask, background_method=background_method)
+            image -= level
+            if method == "median":
+                return module.median_clean(image, mask, 1) + level
             if shape == FULL:
-                return peer_module.fft_clean_full_frame(image, mask, "NRS1") + background
-            cleaner = peer_module.fft_clean_subarray
-            return cleaner(image, mask, "NRS1", npix_iter=512, exclude_outliers=False) + background
+                return module.fft_clean_full_frame(image, mask, "NRS1") + level
+            return module.fft_clean_subarray(image, mask, "NRS1", exclude_outliers=False) + level
 
     return clean
 
 
-def main():
-    """Print a table."""
-    cases = [
-        ("Fourier, full frame", FourierNoise(), FULL, None, ("fft", None)),
-        ("Fourier, background", FourierNoise(), FULL, MedianBackground(), ("fft", "median")),
-        ("median, background", LineMedian(), FULL, MedianBackground(), ("median", "median")),
-        ("Fourier, subarray", FourierNoise(section=8), NARROW, None, ("fft", None)),
-        ("correlated, full frame", CorrelatedNoise(), FULL, None, None),
-    ]  # fmt: skip
-    print(f"{'case':<30}{'peer s':>9}{'MB':>6}{'first s':>9}{'MB':>6}{'next s':>9}{'ratio':>14}")
-    for name, model, shape, background, other in cases:
-        first, following = ours(model, shape, background)
-        own, own_memory = seconds(first)
-        later, _ = seconds(following)
-        function = peer(other[0], shape, other[1]) if other else None
-        theirs, memory = seconds(function, 2) if function else (np.nan, np.nan)
-        print(f"{name:<30}{theirs:>9.3f}{memory:>6.0f}{own:>9.4f}{own_memory:>6.0f}{later:>9.4f}"
-              f"{theirs / own:>7.1f}{theirs / later:>7.1f}")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+def _cpu(function, repeat):
+    """Least CPU seconds of some calls after one that is not counted."""
+    function()
+    times = []
+    for _ in range(repeat):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return min(times)

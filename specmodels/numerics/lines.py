@@ -20,8 +20,7 @@ class LineMedians:
     """
 
     def __init__(self, use):
-        # In the memory layout of the images to which it is added.
-        self.last = np.where(use, np.float32(0), np.float32(np.inf))
+        self.masked = np.ascontiguousarray(~use)
         self.number = np.count_nonzero(use, axis=-1)
 
     def __call__(self, lines):
@@ -30,23 +29,31 @@ class LineMedians:
         Parameters
         ----------
         lines : ndarray of float32, shape (n_line, width)
-            Finite everywhere.
+            Finite where used.
         """
-        filled = lines + self.last
         low, high = np.maximum(self.number - 1, 0) // 2, self.number // 2
         high = np.minimum(high, lines.shape[-1] - 1)
         out = np.empty((2, len(lines)), "f4")
         for start in range(0, len(lines), BLOCK):
             part = slice(start, start + BLOCK)
-            ordered = np.array(filled[part], order="C")
+            ordered = _turned(lines[part])
+            np.copyto(ordered, np.float32(np.inf), where=self.masked[part])
             ordered.sort(axis=-1)
             rows = np.arange(len(ordered))
             out[:, part] = ordered[rows, low[part]], ordered[rows, high[part]]
         return np.where(self.number > 0, 0.5 * (out[0] + out[1]), np.float32(0))
 
 
+def _turned(lines):
+    """A copy of lines, one after the other in memory.
+
+    A compact copy is made first: columns of a large image lie too far apart to be turned quickly.
+    """
+    return np.array(np.array(lines, order="K"), order="C")
+
+
 class LineMeans:
-    """Means of lines with one mask; as `LineMedians`, but for lines that are zero where not used."""
+    """Means of lines with one mask, as `LineMedians`; lines are zero where they are not used."""
 
     def __init__(self, use):
         self.number = np.count_nonzero(use, axis=-1)
