@@ -67,7 +67,7 @@ class MasterBackgroundSubtraction(Evaluator):
     --------
     >>> import specmodels as sm
     >>> exposure, truth = sm.datasets.make_slitlets()
-    >>> result = sm.MasterBackgroundSubtraction()(exposure)
+    >>> result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(exposure)
     >>> result.left_out
     {}
     >>> result.spectrum.flux.unit
