@@ -17,6 +17,7 @@ from .scene_fit import SceneFit, SourceFit
 __all__ = ["SceneFitter"]
 
 DENSE_LIMIT = 4000
+MOST_STEPS, PASSES = 500, 2
 
 
 class SceneFitter(Fitter):
@@ -34,8 +35,11 @@ class SceneFitter(Fitter):
         with the current model of all others subtracted.
     ridge : float
         Strength of the prior; zero for none.
-    n_iterations : int
-        Passes over all sources where they are fitted one after the other.
+    n_iterations : int, optional
+        Passes over all sources where they are fitted one after the other, by default two. Of a
+        joint fit, the most steps of conjugate gradients, by default as many as it takes: shapes are
+        never exact, and what they are wrong by decides how fully blended spectra share their light
+        in the last steps. Twelve keep those near to the direct image. Errors are those at the end.
     model_error : float
         Relative error of the shapes of the sources: this fraction of the initial scene is added in
         quadrature to the error of each pixel, so that bright cores do not rule the spectra of faint
@@ -53,17 +57,19 @@ class SceneFitter(Fitter):
         If a setting is out of range.
     """
 
-    def __init__(self, *, joint=True, ridge=0.1, n_iterations=2, model_error=0.0,
+    def __init__(self, *, joint=True, ridge=0.1, n_iterations=None, model_error=0.0,
                  rejection=None, dense_limit=DENSE_LIMIT):  # fmt: skip
         if not (np.isfinite(ridge) and ridge >= 0):
             raise ValueError(f"ridge: expected a number of at least zero, got {ridge!r}")
-        if int(n_iterations) != n_iterations or n_iterations < 1:
+        given = n_iterations is not None
+        if given and (int(n_iterations) != n_iterations or n_iterations < 1):
             raise ValueError(
                 f"n_iterations: expected a positive whole number, got {n_iterations!r}"
             )
         if rejection is not None and not rejection > 0:
             raise ValueError(f"rejection: expected a positive number or None, got {rejection!r}")
-        self.joint, self.ridge, self.n_iterations = bool(joint), float(ridge), int(n_iterations)
+        self.joint, self.ridge = bool(joint), float(ridge)
+        self.n_iterations = int(n_iterations) if given else None
         if not (np.isfinite(model_error) and model_error >= 0):
             raise ValueError(f"model_error: expected none below zero, got {model_error!r}")
         self.model_error = float(model_error)
@@ -128,11 +134,14 @@ class SceneFitter(Fitter):
         arguments = (problem.columns, problem.data, weights, blocks, problem.precision,
                      problem.mean)  # fmt: skip
         if self.joint:
-            values, n_iterations, converged = conjugate_gradients(*arguments, held=terms)
+            values, n_iterations, converged = conjugate_gradients(
+                *arguments, held=terms, n_iterations=self.n_iterations or MOST_STEPS
+            )
             return values, {"n_iterations": n_iterations, "converged": converged}
         order = np.array([b for b in problem.brightest_first() if not held[b]], dtype=np.int64)
-        values, change = sweep(*arguments, order, self.n_iterations)
-        return values, {"n_iterations": self.n_iterations, "converged": bool(change < 1e-3)}
+        n_passes = self.n_iterations or PASSES
+        values, change = sweep(*arguments, order, n_passes)
+        return values, {"n_iterations": n_passes, "converged": bool(change < 1e-3)}
 
     def _result(self, problem, weights, blocks, held, reasons, values, info, noise):
         residual = problem.data - problem.columns @ values

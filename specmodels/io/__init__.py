@@ -6,8 +6,11 @@ are imported when one of their objects is met.
 
 # Imported for the readers and writers that they register.
 from . import asdf_files, fits, jwst, jwst_spectra, nddata, tables  # noqa: F401
+from .grisms import jwst_grism
 from .options import ReadOptions
 from .planes import Planes
 from .registry import read, reader, write, writer
+from .slitless import read_direct_image, read_slitless
 
-__all__ = ["read", "write", "reader", "writer", "Planes", "ReadOptions"]
+__all__ = ["read", "write", "reader", "writer", "Planes", "ReadOptions", "jwst_grism",
+           "read_direct_image", "read_slitless"]

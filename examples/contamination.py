@@ -1,0 +1,58 @@
+"""Remove the light of neighbours from the cutouts of a grism exposure.
+
+Usage::
+
+    python examples/contamination.py [CUTOUTS DIRECT SEGMENTATION PHOTOM RANGES [FOLDER]]
+
+The files are a JWST MultiSlitModel after extraction of the cutouts and before the flux calibration,
+the direct image, its segmentation map, and the reference files of photometry and wavelength ranges;
+without them, a field is simulated. Cleaned cutouts, a table and a figure are written to the folder,
+by default the current one.
+"""
+
+import sys
+from pathlib import Path
+
+import specmodels as sm
+
+
+def simulated():
+    """A small field, with the scene of its sources."""
+    exposure, truth = sm.datasets.make_slitless(seed=7, n_sources=14)
+    return exposure, sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
+
+
+def observed(cutouts, direct, segmentation, photom, ranges):
+    """Cutouts and scene of a JWST exposure; spectra are splines, which can follow lines."""
+    from stdatamodels.jwst import datamodels
+
+    from specmodels.io import jwst_grism, read_direct_image
+
+    cutouts = datamodels.open(cutouts)
+    with datamodels.open(direct) as image, datamodels.open(photom) as table:
+        with datamodels.open(ranges) as limits:
+            grism = jwst_grism(cutouts, image.meta.wcs, table, limits)
+        field = read_direct_image(image, segmentation)
+    return cutouts, sm.GrismScene.from_direct_image(
+        field, grism=grism, spectrum=sm.BSplineSpectrum(40)
+    )
+
+
+def main(*files, folder="."):
+    """Clean the cutouts, and write them, a table and a figure."""
+    data, scene = observed(*files) if files else simulated()
+    print(scene)
+    result = sm.ContaminationSubtraction(scene, sm.SceneFitter(joint=not files))(data)
+    print(result)
+    report = result.report()
+    print(report)
+    name = Path(files[0]).stem if files else "simulated"
+    report.write(Path(folder) / f"{name}_contamination.ecsv", overwrite=True)
+    result.plot().savefig(Path(folder) / f"{name}_contamination.png")
+    if files:
+        result.to_source().save(str(Path(folder) / f"{name}_clean.fits"))
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    main(*arguments[:5], folder=arguments[5] if len(arguments) > 5 else ".")
