@@ -52,10 +52,11 @@ class FineSlice:
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
         rejected = self.fit.rejected
-        usable = (self.image.weights > 0) & np.isfinite(self.native_model)
-        residual = np.where(usable, self.image.filled - self.native_model, 0)
-        density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
-        return isolated(residual, rejected) & (density < MOST_CROWDED)
+        found = isolated(self.fit.residual_image, rejected)
+        if np.count_nonzero(rejected) > MOST_CROWDED * CROWD[0] * CROWD[1]:
+            density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
+            found &= density < MOST_CROWDED
+        return found
 
     @cached_property
     def available(self):
@@ -84,18 +85,22 @@ class FineSlice:
     def native_model(self):
         """Scale times profile plus level in each native pixel, NaN where there is no model."""
         model = self.fit.scale * self.native_profile + self.fit.ground(self.positions)
-        return np.where(np.isfinite(self.positions) & self.fit.fitted_columns, model, np.nan)
+        return np.where(self.known, model, np.nan)
+
+    @cached_property
+    def known(self):
+        """Native pixels of the slice that the model has a value for."""
+        return self.inside & np.isfinite(self.positions) & self.fit.fitted_columns
 
     @cached_property
     def compact(self):
         """Native pixels near a compact source, or all modelled ones for ``psf_optimal``."""
         if self.fit is None:
             return np.zeros(self.image.shape, dtype=bool)
-        modelled = self.inside & np.isfinite(self.native_model)
         if self.settings.psf_optimal or self.settings.slope_limit == 0:
-            return modelled
-        profile = np.where(modelled, self.native_profile, np.nan)
-        return modelled & compact_region(profile, self.settings.slope_limit, self.settings.pad)
+            return self.known
+        profile = np.where(self.known, self.native_profile, np.nan)
+        return self.known & compact_region(profile, self.settings.slope_limit, self.settings.pad)
 
     @cached_property
     def fine_compact(self):
@@ -107,7 +112,7 @@ class FineSlice:
         """Native pixels without a value of their own, of which the model knows the value."""
         if self.fit is None:
             return np.zeros(self.image.shape, dtype=bool)
-        return self.inside & ~self.available & np.isfinite(self.native_model)
+        return self.known & ~self.available
 
     @cached_property
     def modelled(self):
@@ -133,7 +138,7 @@ class FineSlice:
     def residual_weight(self):
         """Weight of the residual of each native pixel."""
         student = self.residual * np.sqrt(self.image.weights)
-        weight = self.settings.residual(student, self.available & np.isfinite(self.native_model))
+        weight = self.settings.residual(student, self.available & self.known)
         # Outliers that are no hits belong to the sky.
         return np.where(self.fit.rejected & self.available & (weight > 0), 1.0, weight)
 
@@ -150,13 +155,16 @@ class FineSlice:
     @cached_property
     def data(self):
         """Values of the fine pixels, NaN where there is none."""
-        linear = self.interpolated(self.image.filled)
-        known = self.rows.own(self.available)
-        out = np.where(known, linear, np.nan)
-        if self.fit is None or not self.modelled.any():
-            return out
-        value = self.fine_model + self.interpolated(self.residual * self.residual_weight)
-        return np.where(self.modelled, value, out)
+        by_model = self.fit is not None and self.modelled.any()
+        others = self.rows.own(self.available)
+        others = others & ~self.modelled if by_model else others
+        out = np.full(others.shape, np.nan)
+        if others.any():
+            np.copyto(out, self.interpolated(self.image.filled), where=others)
+        if by_model:
+            value = self.fine_model + self.interpolated(self.residual * self.residual_weight)
+            np.copyto(out, value, where=self.modelled)
+        return out
 
     def variance(self, component=None):
         """Variance of the fine pixels.
@@ -193,7 +201,7 @@ class FineSlice:
 
         Pixels without a value of their own have no residual that would make up for it.
         """
-        use = self.available & np.isfinite(self.native_model)
+        use = self.available & self.known
         variance = np.divide(1.0, self.image.weights, out=np.zeros(use.shape), where=use)
         excess = np.where(use, self.residual**2 - variance, 0.0)
         count = uniform_filter(use.astype(float), AROUND, mode="constant")
@@ -203,7 +211,10 @@ class FineSlice:
     @cached_property
     def residual(self):
         """Data minus model of the native pixels, zero where they have no value of their own."""
-        return np.where(self.available, self.image.filled - np.nan_to_num(self.native_model), 0.0)
+        use = self.available & self.known
+        if np.any(use & ~self.fit.used):
+            return np.where(use, self.image.filled - np.nan_to_num(self.native_model), 0.0)
+        return np.where(use, self.fit.residual_image, 0.0)
 
     def _model_variance(self, native):
         """Variance of model plus residual that a variance of the native pixels brings."""
@@ -230,7 +241,7 @@ class FineSlice:
     @cached_property
     def fit_kept(self):
         """Pixels that scale and level were found from."""
-        return self.fit.pixels.image_of(self.fit.kept, False)
+        return self.fit.used & ~self.fit.rejected
 
     def _column_effect(self):
         """Weights of native pixels, and the change of fine pixels with the sums of the columns.
