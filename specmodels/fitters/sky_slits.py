@@ -5,7 +5,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from ..numerics.cloud import huber_level
 
-__all__ = ["misfit_of", "smooth_poisson", "worst_slit"]
+__all__ = ["follows_noise", "misfit_of", "smooth_poisson", "worst_slit"]
 
 BLOCK = 16
 LEAST_PIXELS = 5
@@ -89,37 +89,53 @@ def worst_slit(names, misfits, *, limit):
     )
 
 
-def smooth_poisson(pixels, light, residual, use):
+def follows_noise(pixels, light, use):
+    """Whether the Poisson part of the variances is high where the data are, by chance, high.
+
+    Parameters
+    ----------
+    pixels : `~specmodels.fitters.sky.SkyPixels`
+        With or without a Poisson part.
+    light : ndarray, shape (n_pixel,)
+        Model of the pixels.
+    use : ndarray of bool, shape (n_pixel,)
+        Pixels that are no outliers.
+    """
+    if pixels.poisson is None or np.count_nonzero(use) < 10 * LEAST_PIXELS:
+        return False
+    probed = np.flatnonzero(use)[:: max(1, use.size // N_PROBED)]
+    excess = (pixels.poisson - _smooth_part(pixels, light, use))[probed]
+    pair = [excess, (pixels.data - light)[probed]]
+    clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in pair]
+    if not all(np.std(a) > 0 for a in clipped):
+        return False
+    return bool(np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION)
+
+
+def smooth_poisson(pixels, light, use):
     """Variances in which the Poisson part follows the light of the model and not the noise.
 
     A variance made from the noisy data gives low pixels high weights, and a sky that is too low.
 
     Parameters
     ----------
-    pixels : `~specmodels.fitters.sky.SkyPixels`
-        With a Poisson part, else their variances are returned as they are.
-    light, residual : ndarray, shape (n_pixel,)
-        Model, and data minus model.
-    use : ndarray of bool, shape (n_pixel,)
-        Pixels that are no outliers.
+    pixels, light, use
+        As for `follows_noise`.
+
+    Returns
+    -------
+    ndarray, shape (n_pixel,)
     """
-    if pixels.poisson is None or np.count_nonzero(use) < 10 * LEAST_PIXELS:
-        return pixels.variance
-    columns = (pixels.index % pixels.shape[1]) // BLOCK
-    total = np.bincount(columns, weights=np.where(use, light, 0))
-    poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
-    gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]
-    smooth = np.maximum(gain * light, 0.0)
-    probed = np.flatnonzero(use)[:: max(1, use.size // N_PROBED)]
-    if not _correlated((pixels.poisson - smooth)[probed], residual[probed]):
-        return pixels.variance
+    smooth = _smooth_part(pixels, light, use)
     read = np.maximum(pixels.variance - pixels.poisson, 0.0)
     known = (smooth > 0) & (read + smooth > 0.1 * pixels.variance)
     return np.where(known, read + smooth, pixels.variance)
 
 
-def _correlated(first, second):
-    clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (first, second)]
-    if not all(np.std(a) > 0 for a in clipped):
-        return False
-    return np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION
+def _smooth_part(pixels, light, use):
+    """The light times its variance per light, which is averaged over blocks of columns."""
+    columns = (pixels.index % pixels.shape[1]) // BLOCK
+    total = np.bincount(columns, weights=np.where(use, light, 0))
+    poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
+    gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]
+    return np.maximum(gain * light, 0.0)

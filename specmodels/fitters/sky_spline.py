@@ -17,12 +17,15 @@ from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import SplineCurve
 from .sky_sampling import finest_breaks, gaps_between
-from .sky_slits import misfit_of, smooth_poisson, worst_slit
+from .sky_slits import follows_noise, misfit_of, smooth_poisson, worst_slit
 
 __all__ = ["SkyFitter"]
 
 TOLERANCE = 1e-7
 MAX_ALTERNATIONS = 50
+# Rounds before slits are judged for the first time, and the share of pixels whose coming and going
+# makes no difference.
+FIRST_ROUNDS, NEGLIGIBLE = 2, 1e-4
 
 
 class SkyFitter(Fitter):
@@ -100,12 +103,12 @@ class SkyFitter(Fitter):
         breaks = finest_breaks(slits, model)
         states = [_SlitState(pixels, breaks) for pixels in slits]
         smoothing = self.smoothing and model is None
+        first_rounds = FIRST_ROUNDS if len(slits) > 1 else self.max_rounds
         while True:
-            system = _JointFit(self, states, breaks, smoothing).run()
-            worst, reason = worst_slit(
-                [state.pixels.name for state in states], [s.misfit for s in states],
-                limit=self.disagreement,
-            )  # fmt: skip
+            system = _JointFit(self, states, breaks, smoothing)
+            worst, reason = system.worst(first_rounds)
+            if worst is None:
+                worst, reason = system.worst(self.max_rounds)
             if worst is None or len(slits) == 1:
                 break
             left_out[states[worst].pixels.name] = states[worst].summary(reason)
@@ -130,6 +133,7 @@ class _SlitState:
     variance: np.ndarray = field(init=False)
     use: np.ndarray = field(init=False)
     equations: object = field(default=None, init=False)
+    follows_noise: bool | None = field(default=None, init=False)
 
     def __post_init__(self):
         low, high = self.breaks[0], self.breaks[-1]
@@ -141,13 +145,21 @@ class _SlitState:
         self.use = self.inside
 
     def update(self, use, variance):
-        """Take these pixels with these variances; whether anything changed."""
-        same = np.array_equal(use, self.use) and (
-            variance is self.variance or np.allclose(variance, self.variance, rtol=0.02)
-        )
-        if not same:
+        """Take these pixels with these variances; whether that makes a difference."""
+        changed = np.count_nonzero(use != self.use) > NEGLIGIBLE * use.size
+        if variance is not self.variance:
+            changed |= not np.allclose(variance, self.variance, rtol=0.02)
+        if changed:
             self.use, self.variance, self.equations = use, variance, None
-        return not same
+        return changed
+
+    def smoothed_variance(self, light):
+        """Variances of the pixels; without the noise of the data where they follow it."""
+        if self.follows_noise is None:
+            self.follows_noise = follows_noise(self.pixels, light, self.use)
+        if not self.follows_noise:
+            return self.variance
+        return smooth_poisson(self.pixels, light, self.use)
 
     def own_equations(self):
         """Normal equations of the slit, for a factor of one, on the finest breakpoints."""
@@ -178,18 +190,23 @@ class _JointFit:
                 f"{settings.reference!r}"
             )
 
-    def run(self):
-        """Alternate fits and rejections until nothing changes."""
-        self._first_use()
-        for number in range(self.settings.max_rounds):
-            self.n_rounds = number + 1
+    def worst(self, n_rounds):
+        """Fit in so many rounds; the number of the slit that disagrees most, and why."""
+        self.run(n_rounds)
+        return worst_slit(
+            self.names, [s.misfit for s in self.states], limit=self.settings.disagreement
+        )
+
+    def run(self, n_rounds):
+        """Alternate fits and rejections until nothing changes, or for so many rounds in all."""
+        if self.n_rounds == 0:
+            self._first_use()
+        while self.n_rounds < min(n_rounds, self.settings.max_rounds) and not self.converged:
+            self.n_rounds += 1
             self._solve()
-            if not self._reject():
-                self.converged = True
-                break
+            self.converged = not self._reject()
         for state in self.states:
             state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
-        return self
 
     def _first_use(self):
         """Leave out what is far from the median of all slits at its wavelength."""
@@ -254,7 +271,7 @@ class _JointFit:
         for state in self.states:
             light = self._light(state)
             residual = state.pixels.data - light
-            variance = smooth_poisson(state.pixels, light, residual, state.use)
+            variance = state.smoothed_variance(light)
             distance = residual**2 / variance
             use = state.inside & (distance <= self.settings.sigma**2)
             state.chi2 = float(np.sum(distance[use]))
