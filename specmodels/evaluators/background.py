@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.modeling import Model
 
+from ..fitters import LinearFitter, SigmaClipFitter
 from ..fitters.sky import SkyPixels
 from ..fitters.sky_polynomial import LogPolynomialSkyFitter
 from ..fitters.sky_spline import SkyFitter
@@ -44,7 +45,8 @@ class MasterBackgroundSubtraction(Evaluator):
     model : `MasterBackgroundSpectrum` or `LogPolynomialSpectrum`, optional
         The spectrum. Default: a B-spline whose breakpoints the data choose.
     fitter : `SkyFitter` or `LogPolynomialSkyFitter`, optional
-        Default: the one that fits the model.
+        Default: the one that fits the model. A `SigmaClipFitter` of a `LinearFitter` stands for a
+        `SkyFitter` with its threshold.
     slits : sequence of str, function or SlitSelection, optional
         The background slits: names (of slits or sources, with wildcards), or a function of an
         image. Default: `FlaggedSlits`.
@@ -80,6 +82,8 @@ class MasterBackgroundSubtraction(Evaluator):
         if fitter is None:
             log_flux = isinstance(model, LogPolynomialSpectrum)
             self.fitter = LogPolynomialSkyFitter() if log_flux else SkyFitter()
+        elif isinstance(fitter, SigmaClipFitter) and isinstance(fitter.fitter, LinearFitter):
+            self.fitter = SkyFitter(sigma=fitter.sigma)
         elif not isinstance(fitter, SkyFitter | LogPolynomialSkyFitter):
             raise TypeError(
                 f"fitter: expected a SkyFitter or LogPolynomialSkyFitter, got {fitter!r}"

@@ -233,6 +233,15 @@ class TestSelection:
         )(exposure)
         assert np.all(flat.skies["BKG_2"].throughput == 1)
 
+    def test_a_clipped_linear_fit_stands_for_the_fit_of_the_sky(self, scene):
+        exposure, truth = scene
+        clipped = sm.SigmaClipFitter(sm.LinearFitter(), sigma=3)
+        model = sm.MasterBackgroundSpectrum(n_knots=200)
+        result = subtraction(truth, model=model, fitter=clipped)(exposure)
+        assert result.fit.model.n_terms == 202
+        assert np.all(np.abs(result.normalised_residual("BKG_2")[result.sky_pixels("BKG_2")]) <= 3)
+        assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.01
+
     def test_slits_of_other_shapes_units_and_without_variance(self, scene):
         exposure, truth = scene
         images = list(exposure.values())
