@@ -18,8 +18,14 @@ NAMES = (
     "profile_fits",
     "memory",
     "scaling",
+    "flicker_truth",
+    "flicker_speed",
     "oversampling_truth",
     "oversampling_speed",
+    "background_truth",
+    "background_speed",
+    "contamination_truth",
+    "contamination_speed",
 )
 
 

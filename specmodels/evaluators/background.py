@@ -108,7 +108,7 @@ class MasterBackgroundSubtraction(Evaluator):
         return self.model
 
     def fit(self, exposure):
-        """Fit the sky of the background slits; a `~specmodels.fitters.sky.SkyFit`.
+        """Fit the sky of the background slits; a `~specmodels.fitters.SkyFit`.
 
         Raises
         ------

@@ -48,7 +48,7 @@ class MasterBackgroundResult:
     ----------
     exposure : `~specmodels.exposure.Exposure`
         What was read; never changed.
-    fit : `~specmodels.fitters.sky.SkyFit`
+    fit : `~specmodels.fitters.SkyFit`
         The fit of the background slits.
     skies : mapping of str to `SlitSky`
         The sky in every slit, in the unit of the sky.

@@ -59,12 +59,12 @@ class LogPolynomialSkyFitter(Fitter):
         ----------
         model : `~specmodels.models.LogPolynomialSpectrum` or None
             With a model its degree is used; else the best is chosen.
-        slits : sequence of `~specmodels.fitters.sky.SkyPixels`
+        slits : sequence of `~specmodels.fitters.SkyPixels`
             The sky pixels of each slit, in one unit.
 
         Returns
         -------
-        `~specmodels.fitters.sky.SkyFit`
+        `~specmodels.fitters.SkyFit`
 
         Raises
         ------

@@ -20,7 +20,7 @@ def finest_breaks(slits, model=None):
 
     Parameters
     ----------
-    slits : sequence of `~specmodels.fitters.sky.SkyPixels`
+    slits : sequence of `~specmodels.fitters.SkyPixels`
         The pixels.
     model : `~specmodels.models.MasterBackgroundSpectrum`, optional
         Its breakpoints are used as they are, or their number.

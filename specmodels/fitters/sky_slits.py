@@ -25,7 +25,7 @@ def misfit_of(pixels, light, variance):
 
     Parameters
     ----------
-    pixels : `~specmodels.fitters.sky.SkyPixels`
+    pixels : `~specmodels.fitters.SkyPixels`
         The pixels of the slit.
     light, variance : ndarray, shape (n_pixel,)
         The sky in them, and the variance of their noise.
@@ -94,7 +94,7 @@ def follows_noise(pixels, light, use):
 
     Parameters
     ----------
-    pixels : `~specmodels.fitters.sky.SkyPixels`
+    pixels : `~specmodels.fitters.SkyPixels`
         With or without a Poisson part.
     light : ndarray, shape (n_pixel,)
         Model of the pixels.

@@ -80,12 +80,12 @@ class SkyFitter(Fitter):
         ----------
         model : `~specmodels.models.MasterBackgroundSpectrum` or None
             Breakpoints, or their number; with None placed by the sampling of the data.
-        slits : sequence of `~specmodels.fitters.sky.SkyPixels`
+        slits : sequence of `~specmodels.fitters.SkyPixels`
             The sky pixels of each slit, in one unit.
 
         Returns
         -------
-        `~specmodels.fitters.sky.SkyFit`
+        `~specmodels.fitters.SkyFit`
 
         Raises
         ------
