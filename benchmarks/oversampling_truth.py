@@ -5,11 +5,13 @@ The scenes and their figures of merit are independent of this package; without t
 
 import numpy as np
 
+import specmodels as sm
+
 from . import oversampling_scenes as scenes
 
 
 def run(*, quick=False):
-    """One row for each scene: medians over seeds of errors relative to the column's peak."""
+    """One row for each scene: means over seeds of errors relative to the column's peak."""
     rows = []
     for name in scenes.NAMES:
         found = [_figures(name, seed) for seed in range(1 if quick else 3)]
@@ -19,9 +21,7 @@ def run(*, quick=False):
 
 
 def _figures(name, seed):
-    """Errors of one scene; plain and robust RMS."""
-    import specmodels as sm
-
+    """RMS errors of one scene, plain and robust."""
     scene, exposure, maps = scenes.drawn(name, seed)
     out = {}
     for label, key, options in (

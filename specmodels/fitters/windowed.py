@@ -96,13 +96,15 @@ class WindowedFitter(Fitter):
             raise ValueError(f"batch: expected 'columns', got {batch!r}")
         pixels = WindowPixels.of(image)
         layout = self._layout(pixels) if model is None else _layout_of(model, pixels)
+        covered = pixels.covered(layout)
         values, kept = pixels.first_scales()
         for number in range(self.n_rounds + 1):
             if number == 1 and model is None:
                 layout = self._chosen(pixels, values, kept)
+                covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             self._check(system, pixels, image)
-            coefficients, factor = _normalised(system.solve(self.smoothing), layout, pixels)
+            coefficients, factor = _normalised(system.solve(self.smoothing), layout, covered)
             shape = layout.shape(coefficients, pixels.positions, pixels.x[pixels.columns])
             values, covariance = pixels.scales(shape, kept)
             if number < self.n_rounds:
@@ -180,10 +182,11 @@ def _layout_of(model, pixels):
     grid = SplineGrid.over(
         model.low / pixels.unit, model.high / pixels.unit, spacing, step=1 / BINS_PER_PIXEL
     )
-    return Layout(model.columns, grid)
+    nodes = model.columns
+    return Layout(nodes if nodes.size > 1 else np.array([nodes[0], nodes[0] + 1.0]), grid)
 
 
-def _normalised(coefficients, layout, pixels):
+def _normalised(coefficients, layout, covered):
     """Coefficients of profiles of unit area on level ground, and the areas before.
 
     The ground is a line through low percentiles of both halves of a profile: without this, level
@@ -192,7 +195,6 @@ def _normalised(coefficients, layout, pixels):
     """
     grid = layout.grid
     table = grid.profiles(coefficients, 1.0)
-    covered = pixels.covered(layout)
     areas = np.ones(len(table))
     out = np.array(coefficients)
     for k, (values, use) in enumerate(zip(table, covered, strict=True)):

@@ -18,6 +18,8 @@ BINS_PER_PIXEL = 100
 LEAST_PIXELS = 4
 # Below this part of its square a profile cannot be told from a level.
 LEAST_CONTRAST = 1e-4
+# Part of its variance that a residual keeps, at least, when pixels are judged.
+LEAST_FREEDOM = 0.05
 # Part of the usual number of pixels that a knot interval needs near a node.
 LEAST_COVER = 0.3
 # Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
@@ -274,10 +276,12 @@ class WindowPixels:
         residual = self.data - model - self.ground(values)
         profile_error = max(profile_error, self._misfit(residual, model))
         variance = 1 / self.weights + (profile_error * model) ** 2
-        c = covariance[:2, :2, self.columns]
-        leverage = (c[0, 0] * shape + 2 * c[0, 1]) * shape + c[1, 1]
-        free = np.clip(1 - leverage * self.weights, 0.02, 1.0)
-        suspect = residual**2 > sigma**2 * variance * free
+        # Only these can stand out when divided by what their leverage leaves to them.
+        some = np.flatnonzero(residual**2 > LEAST_FREEDOM * sigma**2 * variance)
+        c, own = covariance[:2, :2, self.columns[some]], shape[some]
+        leverage = ((c[0, 0] * own + 2 * c[0, 1]) * own + c[1, 1]) * self.weights[some]
+        free = np.clip(1 - leverage, LEAST_FREEDOM, 1.0)
+        suspect = some[residual[some] ** 2 > sigma**2 * variance[some] * free]
         kept = np.ones(len(self.data), dtype=bool)
         columns = np.unique(self.columns[suspect])
         if columns.size:

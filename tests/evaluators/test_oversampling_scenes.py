@@ -3,6 +3,7 @@
 import numpy as np
 
 import specmodels as sm
+from specmodels.io.oversampled_wcs import oversampled_wcs
 
 
 def test_miri_mrs(shared_tools):
@@ -16,3 +17,24 @@ def test_miri_mrs(shared_tools):
     true = scene.truth["oversampled_native_response"].T
     pulls = np.abs(result.data - true)[fine] / result.error[fine]
     assert np.median(pulls) < 3
+
+
+def test_wcs_that_wants_the_number_of_a_slice(shared_tools):
+    """The WCS of the NIRSpec integral field unit has a third input, which the pixel tells."""
+    model = shared_tools.scenes.nirspec_ifu_model("PRISM")
+    regions = np.asarray(model.regions)
+    old = model.meta.wcs
+    wcs = oversampled_wcs(old, 2, -2, regions)
+    assert old.available_frames[0] == "detector"
+    for number in (1, 2, 30):
+        y, x = (part[::97].astype(float) for part in np.nonzero(regions == number))
+        expected = [np.asarray(one, dtype=float) for one in old(x, y, number - 1)[:3]]
+        for found in (
+            wcs(x, 2 * y + 0.5), wcs.get_transform("coordinates", "world")(x, 2 * y + 0.5),
+            wcs.get_transform("detector", "world")(x, y),
+        ):  # fmt: skip
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        halves = np.mean([wcs(x, 2 * y), wcs(x, 2 * y + 1)], axis=0)
+        known = np.isfinite(halves[0])
+        assert known.mean() > 0.9
+        np.testing.assert_allclose(halves[:, known], np.array(expected)[:, known], rtol=1e-5)
