@@ -25,11 +25,12 @@ def plot_oversampling(result, figure=None):
     part = result.parts[name]
     rows, columns = result.sliced.boxes[name]
     fine = result.rows.slice_of(rows)
+    mine = part.rows.own(part.inside)
     panels = figure.subplot_mosaic([["data"], ["oversampled"], ["trace"], ["profile"]])
     images = {
         "data": np.where(part.inside, part.image.data, np.nan),
-        "oversampled": result.data[fine, columns],
-        "trace": result.oversampled_trace[fine, columns],
+        "oversampled": np.where(mine, result.data[fine, columns], np.nan),
+        "trace": np.where(mine, result.oversampled_trace[fine, columns], np.nan),
     }
     low, high = np.nanpercentile(images["data"], [1, 99.5])
     for title, values in images.items():
