@@ -9,7 +9,7 @@ __all__ = ["finest_breaks", "gaps_between"]
 # Fractions of a pixel; the finer where tilted slits fill the pixel evenly.
 FINE, COARSE = 0.5, 1.0
 N_PHASES, LEAST_SHARE = 4, 0.08
-N_SAMPLES = 200_000
+N_SAMPLES = 3000  # of each slit
 N_BINS = 96
 # A gap is wider than this, in breakpoints.
 LEAST_GAP = 6
@@ -73,7 +73,7 @@ def _pixel_numbers(slits, low, high):
 
 def _steps(pixels):
     """Wavelength between neighbours along the dispersion, and their distance."""
-    every = max(1, pixels.size // (N_SAMPLES // 10))
+    every = max(1, pixels.size // N_SAMPLES)
     together = np.flatnonzero((np.diff(pixels.index) == 1) & (np.diff(pixels.rows) == 0))[::every]
     first, second = pixels.wavelength[together], pixels.wavelength[together + 1]
     step = np.abs(second - first)
@@ -83,7 +83,7 @@ def _steps(pixels):
 
 def _spacing(slits, grid, number):
     """Half a pixel where the phases of the pixels are spread, else a pixel."""
-    sample = np.concatenate([p.wavelength[:: max(1, p.size // 5000)] for p in slits])
+    sample = np.concatenate([p.wavelength[:: max(1, p.size // N_SAMPLES)] for p in slits])
     phase = np.interp(sample, grid, number) % 1
     counts = np.bincount((phase * N_PHASES).astype(int), minlength=N_PHASES)
     return FINE if counts[:N_PHASES].min() >= LEAST_SHARE * phase.size else COARSE

@@ -104,8 +104,11 @@ class SkyFitter(Fitter):
         states = [_SlitState(pixels, breaks) for pixels in slits]
         smoothing = self.smoothing and model is None
         first_rounds = FIRST_ROUNDS if len(slits) > 1 else self.max_rounds
+        _leave_out_far_pixels(states, 1.5 * self.sigma)
+        system = None
         while True:
-            system = _JointFit(self, states, breaks, smoothing)
+            before = None if system is None else system.prior
+            system = _JointFit(self, states, breaks, smoothing, before)
             worst, reason = system.worst(first_rounds)
             if worst is None:
                 worst, reason = system.worst(self.max_rounds)
@@ -179,9 +182,9 @@ class _SlitState:
 class _JointFit:
     """The slits still in use, and the rounds of their joint fit."""
 
-    def __init__(self, settings, states, breaks, smoothing):
+    def __init__(self, settings, states, breaks, smoothing, prior=None):
         self.settings, self.states, self.breaks = settings, states, breaks
-        self.smoothing, self.prior = smoothing, None
+        self.smoothing, self.prior = smoothing, prior
         self.names = [state.pixels.name for state in states]
         self.converged, self.n_rounds = False, 0
         if settings.reference is not None and settings.reference not in self.names:
@@ -199,28 +202,12 @@ class _JointFit:
 
     def run(self, n_rounds):
         """Alternate fits and rejections until nothing changes, or for so many rounds in all."""
-        if self.n_rounds == 0:
-            self._first_use()
         while self.n_rounds < min(n_rounds, self.settings.max_rounds) and not self.converged:
             self.n_rounds += 1
             self._solve()
             self.converged = not self._reject()
         for state in self.states:
             state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
-
-    def _first_use(self):
-        """Leave out what is far from the median of all slits at its wavelength."""
-        bins = np.concatenate([state.basis.first // 2 for state in self.states])
-        values = np.concatenate([state.scaled for state in self.states])
-        errors = np.concatenate(
-            [np.sqrt(s.variance) / s.pixels.throughput for s in self.states]
-        )  # fmt: skip
-        outlier = cloud_outliers(bins, values, errors, limit=1.5 * self.settings.sigma)
-        start = 0
-        for state in self.states:
-            stop = start + state.pixels.size
-            state.update(state.inside & ~outlier[start:stop], state.variance)
-            start = stop
 
     def _solve(self):
         """Solve for the spline and the factors in turn."""
@@ -298,3 +285,15 @@ class _JointFit:
             curve, {name: found[name] for name in order}, rejected, indices,
             success=self.converged, message=message, n_iterations=self.n_rounds,
         )  # fmt: skip
+
+
+def _leave_out_far_pixels(states, limit):
+    """Leave out what is far from the median of all slits at its wavelength."""
+    bins = np.concatenate([state.basis.first // 2 for state in states])
+    values = np.concatenate([state.scaled for state in states])
+    errors = np.concatenate([np.sqrt(s.variance) / s.pixels.throughput for s in states])
+    outlier = cloud_outliers(bins, values, errors, limit=limit)
+    sizes = [state.pixels.size for state in states]
+    parts = np.split(outlier, np.cumsum(sizes)[:-1])
+    for state, far in zip(states, parts, strict=True):
+        state.update(state.inside & ~far, state.variance)

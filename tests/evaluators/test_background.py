@@ -239,7 +239,8 @@ class TestSelection:
         model = sm.MasterBackgroundSpectrum(n_knots=200)
         result = subtraction(truth, model=model, fitter=clipped)(exposure)
         assert result.fit.model.n_terms == 202
-        assert np.all(np.abs(result.normalised_residual("BKG_2")[result.sky_pixels("BKG_2")]) <= 3)
+        used = result.normalised_residual("BKG_2")[result.sky_pixels("BKG_2")]
+        assert 2.5 < np.max(np.abs(used)) < 3.05
         assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.01
 
     def test_slits_of_other_shapes_units_and_without_variance(self, scene):
