@@ -136,7 +136,7 @@ class FlickerNoiseSubtraction(Evaluator):
         mask = self.mask(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
         scene = _Scene(mask, ramp, self.noise_model, self.background, rate).prepared()
-        for _ in range(self.mask.looks if mask.use.any() else 0):
+        for _ in range(self.mask.looks(ramp) if mask.use.any() else 0):
             left = np.where(scene.use, scene.left, 0)
             refined = self.mask.refined(scene.mask, left, ramp)
             if np.array_equal(refined.use, scene.use):

@@ -65,19 +65,22 @@ class MaskStrategy(ABC):
     """Base of masks: a subclass *must* define ``__call__(rate, ramp)``.
 
     It *may* define ``refined(mask, left, ramp)``, which looks again at what is left without
-    background and noise, ``looks``, how often that is done at most, and ``wings``: passes in which
-    faint light around masked pixels is fitted together with the noise.
+    background and noise, ``looks(ramp)``, how often that is done at most, and ``wings``: passes in
+    which faint light around masked pixels is fitted together with the noise.
     """
 
-    looks = 0
     wings = 0
 
     @abstractmethod
     def __call__(self, rate, ramp):
         """Return the `SceneMask` of the draft rate, (n_y, n_x), of a `~specmodels.ramp.Ramp`."""
 
+    def looks(self, ramp):
+        """How often the mask is refined at most."""
+        return 0
+
     def refined(self, mask, left, ramp):
-        """The mask after a second look; by default the same."""
+        """The mask after another look; by default the same."""
         return mask
 
 
@@ -169,8 +172,9 @@ class DetectedMask(MaskStrategy):
         metadata tell of; False for none.
     rounds : int
         Passes before the noise is fitted.
-    looks : int
-        Passes after that, each with the noise fitted anew.
+    n_looks : int, optional
+        Passes after that, each with the noise fitted anew; default: 2, or 1 where light is
+        dispersed.
     wings : int
         Passes in which faint light around masked pixels is fitted together with the noise.
     least : float
@@ -185,7 +189,7 @@ class DetectedMask(MaskStrategy):
     background: object = None
     regions: object = None
     rounds: int = 2
-    looks: int = 2
+    n_looks: int | None = None
     wings: int = 2
     least: float = 0.3
     least_refined: float = 0.9
@@ -201,6 +205,12 @@ class DetectedMask(MaskStrategy):
             left = left - _line_offsets(left, use, ramp.readout)
             found = self._found(left, mask.use, ramp, self.least)
         return mask.without(found, "light detected")
+
+    def looks(self, ramp):
+        """How often the mask is refined at most."""
+        if self.n_looks is not None:
+            return self.n_looks
+        return 2 if ramp.dispersion_axis is None else 1
 
     def refined(self, mask, left, ramp):
         """The mask without what stands out once noise and background are gone."""

@@ -14,7 +14,7 @@ __all__ = ["PowerLaws", "fit_power_laws", "lag_covariance", "line_spectrum", "po
 
 EXPONENTS = np.arange(0.8, 1.81, 0.1)
 # Where data hardly tell, noise is taken for 1/f; covariances are not trusted to better than this.
-EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.2, 0.05
+EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.2, 0.1
 
 
 def power_law(frequency, amplitude, exponent):
@@ -183,11 +183,16 @@ def _best_fit(covariance, pairs, frequency, terms):
 
 
 def _errors(covariance, target, pairs, lags, groups):
-    """Errors of grouped covariances: from white noise, and a part of the signal for the rest."""
+    """Errors of grouped covariances: from white noise, and a part of their change with the lag.
+
+    The error of the slowest noise is the same at all lags and goes into the constant.
+    """
     total = np.bincount(groups, pairs[lags])
     white = covariance[0] if np.isfinite(covariance[0]) else np.abs(target).max()
-    signal = np.median(np.abs(target))
-    error = np.hypot(white / np.sqrt(total), LEAST_ERROR * signal)
+    change = np.abs(target - np.median(target[1:4]))
+    change[0] = 0  # with the white noise
+    change = np.maximum.accumulate(change) + LEAST_ERROR * np.median(np.abs(target))
+    error = np.hypot(white / np.sqrt(total), LEAST_ERROR * change)
     return np.maximum(error, np.finfo(float).tiny)
 
 
