@@ -7,7 +7,7 @@ from scipy.optimize import curve_fit
 from ..io import read
 from ..numerics.robust import MAD_TO_SIGMA
 
-__all__ = ["gaussian_of", "histogram", "nod_comparison", "residual_table"]
+__all__ = ["gaussian_of", "histogram", "nod_comparison", "readable", "residual_table"]
 
 EDGES = np.linspace(-6, 6, 97)
 TAIL = 3.0
@@ -38,7 +38,15 @@ def residual_table(result):
     parts = {name: result.normalised_residual(name)[result.sky_pixels(name)]
              for name in result.fit.used}  # fmt: skip
     parts["all"] = np.concatenate(list(parts.values()))
-    return QTable(rows=[{"slit": name, **_row(values)} for name, values in parts.items()])
+    return readable(QTable(rows=[{"slit": name, **_row(v)} for name, v in parts.items()]))
+
+
+def readable(table):
+    """The table, its numbers shown with four digits."""
+    for column in table.columns.values():
+        if column.dtype.kind == "f":
+            column.info.format = ".4g"
+    return table
 
 
 def _row(values):
@@ -68,7 +76,7 @@ def nod_comparison(result, nods):
         raise ValueError(
             f"nods: no background slit of {result.fit.used} is in all of them with the same shape"
         )
-    return QTable(rows=rows)
+    return readable(QTable(rows=rows))
 
 
 def _compared(result, name, nods):

@@ -9,7 +9,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..io.slit_models import with_new_slits
-from .background_residuals import nod_comparison, residual_table
+from .background_residuals import nod_comparison, readable, residual_table
 
 __all__ = ["MasterBackgroundResult", "SlitSky"]
 
@@ -253,7 +253,7 @@ class MasterBackgroundResult:
 
     def report(self):
         """One row for each slit: what it was used for, its level, and the reason if left out."""
-        return QTable(rows=[self._row(name) for name in self.exposure])
+        return readable(QTable(rows=[self._row(name) for name in self.exposure]))
 
     def _row(self, name):
         own, sky = self.fit.slits.get(name), self.skies[name]
@@ -265,7 +265,7 @@ class MasterBackgroundResult:
             "slit": name, "role": role, "n_used": used,
             "n_rejected": 0 if own is None else own.n_rejected,
             "level": float(sky.level), "level_error": float(sky.error),
-            "chi2": own.chi2 / max(used, 1) if used else np.nan,
+            "chi2_per_pixel": own.chi2 / used if used else np.nan,
             "misfit": np.nan if own is None else own.misfit, "n_unknown": int(unknown),
             "reason": own.reason if own is not None else UNKNOWN if unknown else "",
         }  # fmt: skip
