@@ -156,15 +156,36 @@ class SpectralImage:
     @cached_property
     def weights(self):
         """Inverse variance, zero where masked; one where no variance is known."""
-        if self.variance is None:
-            return _read_only((~self.mask).astype(float))
-        weights = np.divide(1.0, self.variance, out=np.zeros(self.shape), where=~self.mask)
-        return _read_only(weights)
+        return _read_only(self.columns(slice(None))[1])
 
     @cached_property
     def filled(self):
         """Data in double precision, zero where they have no weight."""
-        return _read_only(np.where(self.weights > 0, self.data, 0.0))
+        return _read_only(self.columns(slice(None))[0])
+
+    def columns(self, which):
+        """Filled data and weights of some columns, worked out anew, in double precision.
+
+        Parameters
+        ----------
+        which : slice or ndarray of int
+            The columns.
+
+        Returns
+        -------
+        filled, weights : ndarray, shape (n_spatial, n_column)
+            As the properties of these names, which keep whole images.
+        """
+        mask, data = self.mask[:, which], self.data[:, which]
+        masked = mask.any()
+        filled = np.where(mask, 0.0, data) if masked else data
+        filled = filled.astype(float, copy=False)
+        if self.variance is None:
+            return filled, (~mask).astype(float)
+        variance = self.variance[:, which]
+        if not masked:
+            return filled, np.divide(1.0, variance, dtype=float)
+        return filled, np.divide(1.0, variance, out=np.zeros(mask.shape), where=~mask)
 
     def replace(self, **changes):
         """Return a copy with the named fields replaced, checked like the original."""
@@ -336,7 +357,7 @@ def _checked_wavelength(value, shape):
 
 def _combined_mask(data, variance, masks):
     """Mask of all pixels that cannot be used, and the count of each reason."""
-    flagged = np.zeros(data.shape, dtype=bool)
+    bad = np.zeros(data.shape, dtype=bool)
     for mask in masks:
         if mask is None or mask is np.ma.nomask:
             continue
@@ -347,16 +368,24 @@ def _combined_mask(data, variance, masks):
             )
         if mask.dtype.kind not in "biu":
             raise TypeError(f"mask: expected booleans (True = bad), got dtype {mask.dtype}")
-        flagged |= mask.astype(bool)
-    reasons = {"flagged": flagged, "data not finite": ~np.isfinite(data) & ~flagged}
-    bad = flagged | reasons["data not finite"]
-    if variance is not None:
+        bad |= mask.astype(bool, copy=False)
+    reasons = {"flagged": np.count_nonzero(bad)}
+    if not _sum_is_finite(data):
+        wrong = ~np.isfinite(data) & ~bad
+        reasons["data not finite"] = np.count_nonzero(wrong)
+        bad |= wrong
+    if variance is not None and not (_sum_is_finite(variance) and variance.min() > 0):
         with np.errstate(invalid="ignore"):
-            reasons["variance not positive and finite"] = ~bad & ~(
-                np.isfinite(variance) & (variance > 0)
-            )
-        bad = bad | reasons["variance not positive and finite"]
-    return bad, {key: int(value.sum()) for key, value in reasons.items() if value.any()}
+            wrong = ~bad & ~(np.isfinite(variance) & (variance > 0))
+        reasons["variance not positive and finite"] = np.count_nonzero(wrong)
+        bad |= wrong
+    return bad, {key: int(count) for key, count in reasons.items() if count}
+
+
+def _sum_is_finite(array):
+    """Whether the sum is finite, and so every number: one pass, where a map takes several."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(array.sum()))
 
 
 def _read_only(array):

@@ -326,7 +326,7 @@ def _misfits(fit):
     root = np.sqrt(fit.image.weights)
     model = np.nan_to_num(fit.predict())
     signal = np.abs(model - np.median(model, axis=0)) * root
-    square = ((fit.image.filled - model) * root) ** 2
+    square = (np.where(root > 0, fit.image.data - model, 0.0) * root) ** 2
     bright, dark = (root > 0) & (signal > 5), (root > 0) & (signal < 1)
     if min(np.count_nonzero(bright), np.count_nonzero(dark)) < 100:
         return False

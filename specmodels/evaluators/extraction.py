@@ -15,7 +15,7 @@ from astropy.table import QTable
 
 from ..fitters import SigmaClipFitter, VarProFitter
 from ..models import Source
-from .aperture import aperture_sum
+from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
@@ -173,14 +173,10 @@ class ExtractionResult:
         return found
 
     @cached_property
-    def _components(self):
-        return dict(zip(self.sources, self._source_images(), strict=True))
-
-    def _source_images(self):
-        inputs = (self.fit.image.x[None], self.fit.image.y[:, None])
-        for leaf, positions in self.sources.values():
-            values = [self.fit.values[k] for k in positions]
-            yield np.broadcast_to(leaf.evaluate(*inputs, *values), self.image.shape)
+    def _sums(self):
+        traces = {name: self.trace(name) for name in self.sources}
+        radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
+        return source_sums(self.fit, self.sources, traces, radii)
 
     @cached_property
     def model(self):
@@ -195,7 +191,10 @@ class ExtractionResult:
     @cached_property
     def sky(self):
         """Image of all of the model that is no source."""
-        return self.model - sum(self._components.values())
+        inputs, sky = (self.fit.image.x[None], self.fit.image.y[:, None]), np.array(self.model)
+        for leaf, positions in self.sources.values():
+            sky -= leaf.evaluate(*inputs, *(self.fit.values[k] for k in positions))
+        return sky
 
     @property
     def variance(self):
@@ -237,14 +236,13 @@ class ExtractionResult:
         unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
         flux, error, trace = *self._flux(name), self.trace(name)
         aperture_flux, aperture_error = self.aperture_flux(name)
-        rows = np.round(np.interp(trace, self.image.y, np.arange(self.image.shape[0])))
         columns = np.arange(self.image.shape[1])
         table = QTable()
         table["column"] = self.image.x
         table["wavelength"] = self.image.wavelength_along(trace)
         table["flux"], table["flux_error"] = flux * unit, error * unit
         table["mask"] = self.mask(name)
-        table["background"] = self.sky[np.nan_to_num(rows).astype(int), columns] * unit
+        table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
         table["trace"], table["chi2"] = trace, self.fit.chi2 * np.ones(len(columns))
@@ -278,23 +276,12 @@ class ExtractionResult:
         flux, error = self._flux(name)
         trace = self.trace(name)
         outside = (trace < self.image.y[0] - 0.5) | (trace > self.image.y[-1] + 0.5)
-        seen = self._light_seen(name) >= LEAST_LIGHT
+        seen = self._sums[name].seen >= LEAST_LIGHT
         return ~np.isfinite(flux) | ~np.isfinite(error) | outside | ~seen
-
-    def _light_seen(self, name):
-        """Fraction of a source's light that falls on good pixels, in each column."""
-        leaf, positions = self.sources[name]
-        image = self.fit.image
-        values = [self.fit.values[k] for k in positions]
-        fraction = leaf.fraction(image.x[None], image.y[:, None], values)
-        return np.sum(np.where(image.weights > 0, fraction, 0.0), axis=0)
 
     def aperture_flux(self, name):
         """Flux in the comparison aperture and its error, per column, less sky and other sources."""
-        own = np.nan_to_num(self._components[name])
-        others = np.nan_to_num(self.model) - own
-        radius = self.aperture * self.fwhm(name)
-        return aperture_sum(self.fit.image, own, others, self.trace(name), radius)[:2]
+        return self._sums[name].flux, self._sums[name].error
 
     def normalisation(self, name):
         """Optimal flux over aperture flux, which has been corrected for the light outside.
@@ -305,10 +292,8 @@ class ExtractionResult:
             Ratio of the weighted sums over all columns, and its standard error; NaN where there is
             nothing to compare.
         """
-        own = np.nan_to_num(self._components[name])
-        others = np.nan_to_num(self.model) - own
-        radius = self.aperture * self.fwhm(name)
-        flux, error, enclosed = aperture_sum(self.fit.image, own, others, self.trace(name), radius)
+        sums = self._sums[name]
+        flux, error, enclosed = sums.flux, sums.error, sums.enclosed
         use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
         if not use.any():
             return np.nan, np.nan

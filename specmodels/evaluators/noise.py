@@ -134,7 +134,7 @@ def _follows_the_noise(template, image, good):
     if not good.any():
         return False
     fit = LinearFitter()(template, image.replace(mask=~good))
-    residual = (image.filled - np.nan_to_num(fit.predict()))[good]
+    residual = (image.data - np.nan_to_num(fit.predict()))[good]
     excess = (image.components["poisson"] - _smooth_poisson(template, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):

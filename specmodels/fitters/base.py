@@ -7,9 +7,14 @@ from functools import cached_property
 import numpy as np
 
 from ..models.linear import LinearForm
+from ..numerics import NormalEquations
+from .elimination import as_image
 from .problem import Problem
 
 __all__ = ["FitResult", "Fitter"]
+
+# Images that a model makes on the way to its value.
+PREDICTED_IMAGES = 6
 
 
 class Fitter(ABC):
@@ -155,7 +160,11 @@ class FitResult:
                 f"image: expected the columns fitted, {self.image.x[0]:g} to {self.image.x[-1]:g}, "
                 f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
             )
-        return np.broadcast_to(self.form.value(list(self.values), self._inputs(image)), image.shape)
+        problem, out = self.problem(image), np.empty(image.shape)
+        for chunk in problem.chunks(PREDICTED_IMAGES):
+            inputs = problem.inputs(chunk)
+            out[:, chunk] = self.form.value(problem.local(self.values, chunk), inputs)
+        return out
 
     def residual(self, image=None):
         """Data minus model, shape of the image."""
@@ -203,16 +212,16 @@ class FitResult:
         """
         if np.shape(variance) != self.image.shape:
             raise ValueError(f"variance: expected {self.image.shape}, got {np.shape(variance)}")
-        weights = self.image.weights
-        squared = np.where(weights > 0, weights**2 * np.asarray(variance, dtype=float), 0.0)
-        columns = self.basis()
-        n_linear = len(columns)
-        middle = np.empty((n_linear, n_linear, self.image.shape[1]))
-        for i in range(n_linear):
-            for j in range(i, n_linear):
-                middle[i, j] = middle[j, i] = np.einsum(
-                    "yb,yb->b", squared * columns[i], np.broadcast_to(columns[j], weights.shape)
-                )
+        problem, values, parts = self.problem(), self._finite_values(), []
+        for chunk in problem.chunks(len(self.form.linear) + 3):
+            inputs, _, weights = problem.pixels(chunk)
+            given = np.asarray(variance[:, chunk], dtype=float)
+            squared = np.where(weights > 0, weights**2 * given, 0.0)
+            _, columns = self.form.columns(problem.local(values, chunk), inputs)
+            columns = [as_image(columns[k], weights.shape) for k in self.form.linear]
+            none = np.zeros(weights.shape)
+            parts.append(NormalEquations.from_columns(columns, none, squared).matrix)
+        middle = np.concatenate(parts, axis=-1)
         if self.batch is None:
             middle = middle.sum(axis=-1, keepdims=True)
         inner = self.held_covariance

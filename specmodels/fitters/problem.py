@@ -6,18 +6,23 @@ Pereyra 1973, SIAM J. Numer. Anal. 10, 413; the Jacobian is that of Kaufman 1975
 pixels are visited in chunks of columns, so that memory does not grow with the image.
 """
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from ..models.linear import Outer
 from ..numerics import NormalEquations
-from .separable import separable_sums
+from .elimination import Slopes, as_image, eliminated, eliminated_from_jacobian
 
 __all__ = ["Pass", "Problem"]
 
-CHUNK_BYTES = 1_500_000
+# Images of a chunk of columns fit the cache; independent columns, of which there are fewer in each
+# pass, are worked on in larger chunks.
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 1_200_000, 6_000_000
 SUMS = ("gradient", "information", "response")
+PER_COLUMN = ("values", "particular", "covariance", "chi2", "n_data")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +57,45 @@ class Pass:
     information: np.ndarray | None = None
     response: np.ndarray | None = None
 
+    def take(self, columns):
+        """The pass of some of the columns, which are independent systems."""
+        return Pass(*(np.take(array, columns, axis=-1) for array in vars(self).values()))
+
+    def put(self, columns, other, where=slice(None)):
+        """Overwrite columns by those of another pass at `where`."""
+        for key, own in vars(self).items():
+            own[..., columns] = getattr(other, key)[..., where]
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Pixels of some columns, and the sums that do not depend on the model."""
+
+    inputs: tuple
+    data: np.ndarray
+    weights: np.ndarray
+    memory: dict = field(default_factory=dict)
+
+    @cached_property
+    def weighted_data(self):
+        """Data times weights."""
+        return self.data * self.weights
+
+    @property
+    def sums(self):
+        """Chi-square of no model, and the number of pixels, of each column."""
+        if "sums" not in self.memory:
+            chi2 = np.einsum("yb,yb->b", self.weighted_data, self.data)
+            self.memory["sums"] = chi2, np.count_nonzero(self.weights > 0, axis=0)
+        return self.memory["sums"]
+
+    def less(self, offset):
+        """The pixels with a part of the model subtracted that does not depend on the rest."""
+        if not np.any(offset):
+            return self
+        data = self.data - np.where(self.weights > 0, offset, 0.0)
+        return Pixels(self.inputs, data, self.weights)
+
 
 class Problem:
     """A model on the pixels of an image.
@@ -66,11 +110,9 @@ class Problem:
         Whether each column has its own linear parameters, or all pixels share them.
     shared : bool
         Whether the non-linear parameters are shared by the columns.
-    columns : ndarray of int, optional
-        The columns to use; default all.
     """
 
-    def __init__(self, form, image, *, batch="columns", shared=True, columns=None):
+    def __init__(self, form, image, *, batch="columns", shared=True):
         if batch not in ("columns", None):
             raise ValueError(f"batch: expected 'columns' or None, got {batch!r}")
         if form.model.n_inputs not in (1, 2) or form.model.n_outputs != 1:
@@ -79,14 +121,27 @@ class Problem:
                 f"{form.model.n_inputs} and {form.model.n_outputs}"
             )
         self.form, self.image, self.batch, self.shared = form, image, batch, shared
-        self.index = np.arange(image.shape[1]) if columns is None else np.asarray(columns)
-        self.n_columns = len(self.index)
-        self.n_batch = self.n_columns if batch == "columns" else 1
+        self._use(image.x, None)
+
+    def _use(self, x, taken):
+        self._x, self._taken = x, taken
+        self.n_columns, self._memory = len(x), {}
+        self.n_batch = self.n_columns if self.batch == "columns" else 1
 
     def take(self, columns):
         """Return the problem of a subset of the columns."""
-        return Problem(self.form, self.image, batch=self.batch, shared=self.shared,
-                       columns=self.index[columns])  # fmt: skip
+        new = copy(self)
+        taken = (self.image.filled, self.image.weights) if self._taken is None else self._taken
+        new._use(self._x[columns], tuple(np.take(array, columns, axis=1) for array in taken))
+        new.__dict__.pop("whole", None)
+        return new
+
+    @cached_property
+    def whole(self):
+        """All pixels, with what has been worked out of them."""
+        if self._taken is None:  # kept by the image, for further fits
+            self._use(self._x, (self.image.filled, self.image.weights))
+        return self._pixels(slice(0, self.n_columns))
 
     def chunks(self, n_images):
         """Slices of columns such that `n_images` images of them fit the cache."""
@@ -96,18 +151,26 @@ class Problem:
 
     def chunk_width(self, n_images):
         """Number of columns such that `n_images` images of them fit the cache."""
-        return max(16, int(CHUNK_BYTES / (8 * self.image.shape[0] * max(n_images, 1))))
+        size = CHUNK_BYTES if self.shared else LARGE_CHUNK_BYTES
+        return max(16, int(size / (8 * self.image.shape[0] * max(n_images, 1))))
 
     def pixels(self, chunk):
         """Inputs, data and weights of a chunk; data are zero where they have no weight."""
-        columns = self.index[chunk]
-        contiguous = columns[-1] - columns[0] + 1 == len(columns)
-        where = slice(columns[0], columns[-1] + 1) if contiguous else columns
-        weights = self.image.weights[:, where]
-        data = self.image.filled[:, where]
+        pixels = self._pixels(chunk)
+        return pixels.inputs, pixels.data, pixels.weights
+
+    def inputs(self, chunk):
+        """Inputs of the model for a chunk: rows, or columns and rows."""
         y = self.image.y[:, None]
-        inputs = (y,) if self.form.model.n_inputs == 1 else (self.image.x[where][None], y)
-        return inputs, data, weights
+        return (y,) if self.form.model.n_inputs == 1 else (self._x[chunk][None], y)
+
+    def _pixels(self, chunk):
+        memory = self._memory.setdefault((chunk.start, chunk.stop), {})
+        if self._taken is None:
+            data, weights = self.image.columns(chunk)
+        else:
+            data, weights = (array[:, chunk] for array in self._taken)
+        return Pixels(self.inputs(chunk), data, weights, memory)
 
     def local(self, values, chunk):
         """Values of a chunk: those given per column are cut."""
@@ -115,22 +178,42 @@ class Problem:
 
     def solve(self, values, *, ridge=0.0):
         """Solve for the linear parameters, the others held at `values`. Returns a `Pass`."""
+        if self._is_separable(values, ()):
+            return self._solved(self._whole_equations(values), ridge)
         equations = []
         for chunk in self.chunks(len(self.form.linear) + 2):
-            inputs, data, weights = self.pixels(chunk)
-            equations.append(self._equations(self.local(values, chunk), inputs, data, weights)[0])
+            pixels = self._pixels(chunk)
+            offset, columns = self.form.columns(self.local(values, chunk), pixels.inputs)
+            equations.append(self._equations(pixels.less(offset), columns)[0])
         return self._solved(_joined(equations, self.batch), ridge)
 
-    def _equations(self, values, inputs, data, weights):
-        offset, columns = self.form.columns(values, inputs)
-        columns = [_two_dimensional(columns[k], data.shape) for k in self.form.linear]
-        offset = np.where(weights > 0, offset, 0.0) if np.any(offset) else 0.0
-        return NormalEquations.from_columns(columns, data - offset, weights), columns, offset
+    def _whole_equations(self, values):
+        offset, columns = self.form.columns(values, self.whole.inputs)
+        equations = self._equations(self.whole.less(offset), columns)[0]
+        return equations.total() if self.batch is None else equations
 
-    def _solved(self, equations, ridge):
+    def _equations(self, pixels, columns):
+        """Normal equations of some columns, and their basis images."""
+        columns = [as_image(columns[k], pixels.data.shape) for k in self.form.linear]
+        return NormalEquations.from_columns(
+            columns, pixels.data, pixels.weights,
+            weighted_data=pixels.weighted_data, sums=pixels.sums,
+        ), columns  # fmt: skip
+
+    def _solved(self, equations, ridge=0.0):
         solution = equations.solve(ridge=ridge)
         return Pass(solution.values, solution.particular, solution.covariance,
                     equations.chi2(solution.particular), equations.n_data)  # fmt: skip
+
+    def _is_separable(self, values, wanted):
+        """Whether basis images and derivatives are single columns, judged by three columns."""
+        if self.n_columns < 3 or any(np.ndim(v) and np.size(v) > 1 for v in values):
+            return False
+        few = [0, self.n_columns // 2, self.n_columns - 1]
+        _, columns, derivatives = self.form.expansion(values, self.inputs(few), wanted)
+        images = [*columns.values(), *(d.image for d in (derivatives or {}).values())]
+        one = (self.image.shape[0], 1)
+        return derivatives is not None and all(np.shape(image) == one for image in images)
 
     def linearise(self, values, free, coupling):
         """Solve for the linear parameters and differentiate by the others.
@@ -150,32 +233,42 @@ class Problem:
         """
         if self.batch is None:
             return self._linearise_single(values, free, coupling)
-        passes, start = [], 0
-        width = self.chunk_width(2 * len(free) + len(coupling) + len(self.form.linear) + 4)
-        while start < self.n_columns:
+        if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
+            return self._linearise(self.whole, values, free, coupling)
+        width = self.chunk_width(3 * len(free) + len(coupling) + len(self.form.linear) + 6)
+        passes = []
+        for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))
-            one, separable = self._linearise_chunk(values, chunk, free, coupling)
-            passes.append(one)
-            start = chunk.stop
-            if separable:  # no images of derivatives, so that the rest needs no chunks
-                width = self.n_columns
+            slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
+            local = self.local(values, chunk)
+            passes.append(self._linearise(self._pixels(chunk), local, free, slopes))
         return _joined_passes(passes, self.shared)
 
-    def _linearise_chunk(self, values, chunk, free, coupling):
-        """The pass of a chunk of columns, and whether its images were a column times a row."""
-        inputs, data, weights = self.pixels(chunk)
-        local = self.local(values, chunk)
-        equations, columns, offset = self._equations(local, inputs, data, weights)
-        solved = self._solved(equations, 0.0)
-        slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
-        derivatives = self._derivatives(local, solved.particular, inputs, (free, slopes))
-        if _is_separable(columns, derivatives, slopes):
-            listed, pixels = [derivatives[k] for k in free], (data - offset, weights)
-            sums = separable_sums(solved, columns, listed, pixels, shared=self.shared)
-            return replace(solved, **dict(zip(SUMS, sums, strict=True))), True
-        residual = _residual(data - offset, columns, solved.particular)
-        jacobian = _jacobian(derivatives, data.shape, free, slopes)
-        return _projected(solved, columns, residual, weights, jacobian, self.shared), False
+    def _linearise(self, pixels, values, free, coupling):
+        """The pass of some columns."""
+        wanted = {*free, *coupling}
+        offset, columns, derivatives = self.form.expansion(values, pixels.inputs, wanted)
+        pixels = pixels.less(offset)
+        equations, columns = self._equations(pixels, columns)
+        solved = self._solved(equations)
+        if derivatives is None:
+            derivatives = self._derivatives(values, solved.particular, pixels.inputs, wanted)
+        derivatives = {k: self._known(d, solved.particular) for k, d in derivatives.items()}
+        slopes = Slopes.of(derivatives, free, coupling, pixels.data.shape)
+        if slopes.few_images or not self.shared:
+            known = (pixels.weighted_data, pixels.weights)
+            sums = eliminated(solved, columns, slopes, known, shared=self.shared)
+        else:
+            residual = _residual(pixels.data, columns, solved.particular)
+            sums = eliminated_from_jacobian(solved, columns, slopes, residual, pixels.weights)
+        return replace(solved, **dict(zip(SUMS, sums, strict=True)))
+
+    def _known(self, derivative, particular):
+        """The derivative with its amplitude, if it awaits one, as part of the row."""
+        if derivative.amplitude is None:
+            return derivative
+        row = particular[self.form.linear.index(derivative.amplitude)]
+        return Outer(derivative.image, derivative.row * row)
 
     def _linearise_single(self, values, free, coupling):
         """As `linearise` where all pixels share the linear parameters: two passes over them."""
@@ -185,12 +278,13 @@ class Problem:
             inputs, data, weights = self.pixels(chunk)
             local = self.local(values, chunk)
             offset, columns = self.form.columns(local, inputs)
-            columns = [_two_dimensional(columns[k], data.shape) for k in self.form.linear]
+            columns = [as_image(columns[k], data.shape) for k in self.form.linear]
             residual = _residual(
                 np.where(weights > 0, data - offset, 0), columns, solved.particular
             )
-            derivatives = self._derivatives(local, solved.particular, inputs, (free, coupling))
-            jacobian = _jacobian(derivatives, data.shape, free, coupling)
+            wanted = {*free, *coupling}
+            derivatives = self._derivatives(local, solved.particular, inputs, wanted)
+            jacobian = Slopes.of(derivatives, free, coupling, data.shape).jacobian(data.shape)
             weighted = jacobian * weights
             gradient = gradient + np.einsum("pyb,yb->p", weighted, residual)
             information = information + np.einsum("pyb,qyb->pq", weighted, jacobian, optimize=True)
@@ -203,40 +297,13 @@ class Problem:
             gradient[:, None], (information - mixed.T @ response)[..., None], response[..., None],
         )  # fmt: skip
 
-    def _derivatives(self, values, linear_values, inputs, parameters):
-        """Derivatives of the model by the free and the tied parameters, by position."""
-        values, (free, coupling) = list(values), parameters
+    def _derivatives(self, values, linear_values, inputs, wanted):
+        """Derivatives of the model by the wanted parameters, by position."""
+        values = list(values)
         for k, value in zip(self.form.linear, linear_values, strict=True):
             values[k] = value
-        return self.form.derivatives(values, inputs, {*free, *coupling}, separable=True)
-
-
-def _is_separable(columns, derivatives, coupling):
-    """Whether all images are a column of pixels times a row."""
-    return (
-        not coupling
-        and all(column.shape[1] == 1 for column in columns)
-        and all(isinstance(derivative, Outer) for derivative in derivatives.values())
-    )
-
-
-def _jacobian(derivatives, shape, free, coupling):
-    """Derivatives by the free parameters, tied ones followed, shape (n_free, *shape)."""
-    jacobian = np.empty((len(free), *shape))
-    for row, k in enumerate(free):
-        jacobian[row] = derivatives[k]
-    for k, slopes in coupling.items():
-        for row in np.flatnonzero(slopes.any(axis=1)):
-            jacobian[row] += slopes[row] * np.asarray(derivatives[k])
-    return jacobian
-
-
-def _two_dimensional(column, shape):
-    """The column as it is where its second axis is shared, else with the shape of the data."""
-    column = np.asarray(column, dtype=float)
-    if column.ndim == 2 and column.shape == (shape[0], 1):
-        return column
-    return np.broadcast_to(column, shape)
+        found = self.form.derivatives(values, inputs, wanted, factored=True)
+        return {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
 
 
 def _residual(data, columns, values):
@@ -244,35 +311,6 @@ def _residual(data, columns, values):
     for column, value in zip(columns, values, strict=True):
         residual -= column * value
     return residual
-
-
-def _projected(solved, columns, residual, weights, jacobian, shared):
-    """The pass of one chunk with gradient and information, the linear parameters eliminated."""
-    n_free = len(jacobian)
-    weighted = jacobian * weights
-    mixed = np.empty((len(columns), n_free, residual.shape[1]))
-    for i, column in enumerate(columns):
-        if column.shape[1] == 1:
-            mixed[i] = np.einsum("pyb,y->pb", weighted, column[:, 0])
-        else:
-            mixed[i] = np.einsum("pyb,yb->pb", weighted, column)
-    covariance = np.nan_to_num(solved.covariance)
-    response = np.einsum("klb,lpb->kpb", covariance, mixed)
-    if shared:
-        gradient = (weighted.reshape(n_free, -1) @ residual.reshape(-1))[:, None]
-        information = weighted.reshape(n_free, -1) @ jacobian.reshape(n_free, -1).T
-        information -= np.einsum("kpb,kqb->pq", mixed, response, optimize=True)
-        information = information[..., None]
-    else:
-        gradient = np.einsum("pyb,yb->pb", weighted, residual)
-        information = np.empty((n_free, n_free, residual.shape[1]))
-        for p in range(n_free):
-            for q in range(p, n_free):
-                product = np.einsum("yb,yb->b", weighted[p], jacobian[q])
-                product -= np.einsum("kb,kb->b", mixed[:, p], response[:, q])
-                information[p, q] = information[q, p] = product
-    return Pass(solved.values, solved.particular, solved.covariance, solved.chi2, solved.n_data,
-                gradient, information, response)  # fmt: skip
 
 
 def _joined(equations, batch):
@@ -291,12 +329,14 @@ def _joined(equations, batch):
 
 
 def _joined_passes(passes, shared):
+    if len(passes) == 1:
+        return passes[0]
+
     def side_by_side(key):
         return np.concatenate([getattr(p, key) for p in passes], axis=-1)
 
     def system(key):
         return sum(getattr(p, key) for p in passes) if shared else side_by_side(key)
 
-    keys = ("values", "particular", "covariance", "chi2", "n_data")
-    return Pass(*(side_by_side(key) for key in keys), system("gradient"), system("information"),
-                side_by_side("response"))  # fmt: skip
+    return Pass(*(side_by_side(key) for key in PER_COLUMN), system("gradient"),
+                system("information"), side_by_side("response"))  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..models.linear import LinearForm
 from ..numerics.clipping import local_scale, reject_by_column
-from ..numerics.robust import MAD_TO_SIGMA, column_median
+from ..numerics.robust import MAD_TO_SIGMA
 from .base import Fitter
 from .linear import LinearFitter
 from .problem import Problem
@@ -104,15 +104,15 @@ class SigmaClipFitter(Fitter):
 
     def _threshold(self, result):
         """Threshold of each pixel in standard deviations, from the noise and the model's misfit."""
-        image = result.image
-        root, use = np.sqrt(image.weights), image.weights > 0
-        signal = np.nan_to_num(result.predict())
-        student = np.subtract(image.filled, signal, out=np.zeros(image.shape), where=use)
-        student *= root
-        signal -= column_median(signal, np.ones(signal.shape, dtype=bool))
-        signal *= root
-        np.abs(signal, out=signal)
-        del root
+        image, problem = result.image, result.problem()
+        use, values = ~image.mask, [np.nan_to_num(value) for value in result.values]
+        student, signal = (np.empty(image.shape, dtype=np.float32) for _ in range(2))
+        for chunk in problem.chunks(8):
+            inputs, data, weights = problem.pixels(chunk)
+            model = result.form.value(problem.local(values, chunk), inputs)
+            model, root = np.broadcast_to(model, data.shape), np.sqrt(weights)
+            student[:, chunk] = np.where(use[:, chunk], data - model, 0.0) * root
+            signal[:, chunk] = np.abs(model - np.median(model, axis=0)) * root
         signal *= max(self.profile_error, _relative_misfit(student, signal, use))
         scale = np.maximum(local_scale(student, use), 1.0)
         np.hypot(scale, signal, out=scale)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..models.linear import LinearForm
+from ..numerics.normal import factorise, invert_lower, solve_factorised
 from .base import FitResult, Fitter
 from .linear import linear_result
 from .parameters import FreeParameters, consistent_values
@@ -57,45 +58,46 @@ class VarProFitter(Fitter):
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
-        state = self._minimise(problem, parameters)
-        return _result(problem, parameters, state)
+        return _result(problem, parameters, *self._minimise(problem, parameters))
 
     def _minimise(self, problem, parameters):
-        """Levenberg-Marquardt over all systems; those that have converged are frozen."""
-        theta = parameters.initial
-        state = _State(theta, parameters.linearise(problem, theta), np.ones(theta.shape[1], bool))
+        """Levenberg-Marquardt over all systems; those that have converged take no further part."""
+        theta = parameters.initial.copy()
+        best = _State(theta, parameters.linearise(problem, theta))
+        own, index = best, np.arange(theta.shape[1])
         damping = np.full(theta.shape[1], 1e-3)
-        for count in range(2, self.max_iterations + 1):
-            step, promise = _step(parameters, state, damping)
-            scale = np.maximum(state.chi2(problem.shared) / state.dof(problem.shared), 1e-300)
-            state.active &= promise > self.tolerance * scale
-            if not state.active.any():
+        count, converged = 1, False
+        while True:
+            step, promise = _step(parameters, own, damping)
+            scale = np.maximum(own.chi2(problem.shared) / own.dof(problem.shared), 1e-300)
+            going = (promise > self.tolerance * scale) & (damping < LARGEST_DAMPING)
+            if not going.all():
+                if own is not best:
+                    best.put(index[~going], own, ~going)
+                converged = not going.any()
+                if converged:
+                    break
+                keep = np.flatnonzero(going)
+                own, problem, index = own.take(keep), problem.take(keep), index[keep]
+                step, damping = step[:, keep], damping[keep]
+            if count == self.max_iterations:
                 break
-            trial = self._trial(problem, parameters, state, step)
-            better = state.accept(trial, problem.shared, parameters)
+            count += 1
+            trial = parameters.clip(own.theta + step)
+            trial = _State(trial, parameters.linearise(problem, trial))
+            better = own.accept(trial, problem.shared, parameters)
             damping = np.where(better, damping / 10, damping * 10)
             damping = np.clip(damping, SMALLEST_DAMPING, None)
-            state.active &= damping < LARGEST_DAMPING
-            state.count = count
-        return state
-
-    @staticmethod
-    def _trial(problem, parameters, state, step):
-        """State after the step, of the active columns only where they are independent."""
-        theta = parameters.clip(state.theta + step)
-        if problem.shared or state.active.all():
-            return _State(theta, parameters.linearise(problem, theta), state.active)
-        columns = np.flatnonzero(state.active)
-        part = parameters.linearise(problem.take(columns), theta[:, columns])
-        return _State(theta, state.solved, state.active, part=(columns, part))
+        if own is not best:
+            best.put(index, own)
+        return best, converged, count
 
 
 class _State:
-    """Non-linear values and the pass made there."""
+    """Non-linear values, shape (n_free, n_system), and the pass made there."""
 
-    def __init__(self, theta, solved, active, part=None):
-        self.theta, self.solved, self.active, self.part = theta, solved, active, part
-        self.count = 1
+    def __init__(self, theta, solved):
+        self.theta, self.solved = theta, solved
 
     def chi2(self, shared):
         return self.solved.chi2.sum(keepdims=True) if shared else self.solved.chi2
@@ -104,30 +106,22 @@ class _State:
         dof = self.solved.n_data - len(self.solved.values)
         return np.maximum(dof.sum(keepdims=True) if shared else dof, 1)
 
+    def take(self, systems):
+        return _State(self.theta[:, systems], self.solved.take(systems))
+
+    def put(self, systems, other, where=slice(None)):
+        self.theta[:, systems] = other.theta[:, where]
+        self.solved.put(systems, other.solved, where)
+
     def accept(self, trial, shared, parameters):
         """Take over what is better in `trial`; return where it was, shape (n_system,)."""
         gain = parameters.prior_chi2(self.theta) - parameters.prior_chi2(trial.theta)
-        better = np.zeros(self.theta.shape[1], dtype=bool)
-        if trial.part is None:
-            better = self.active & (trial.chi2(shared) < self.chi2(shared) + gain)
-            if better.all():
-                self.theta, self.solved = trial.theta, trial.solved
-            elif better.any():
-                columns = np.flatnonzero(better)
-                self._merge(columns, trial.solved, columns)
-        else:
-            columns, part = trial.part
-            improved = part.chi2 < self.solved.chi2[columns] + gain[columns]
-            better[columns] = improved
-            self._merge(columns[improved], part, np.flatnonzero(improved))
-        if better.any() and not better.all():
-            self.theta = np.where(better, trial.theta, self.theta)
+        better = trial.chi2(shared) < self.chi2(shared) + gain
+        if better.all():
+            self.theta, self.solved = trial.theta, trial.solved
+        elif better.any():
+            self.put(better, trial, better)
         return better
-
-    def _merge(self, columns, part, part_columns):
-        for key, own in vars(self.solved).items():
-            if own is not None:
-                own[..., columns] = getattr(part, key)[..., part_columns]
 
 
 def _step(parameters, state, damping):
@@ -148,12 +142,19 @@ def _step(parameters, state, damping):
     information = np.where(held[:, None] | held[None], 0.0, information)
     index = np.arange(len(gradient))
     information[index, index] += damping + 1e-10 + held
-    scaled = (gradient * scale).T[..., None]
-    step = np.linalg.solve(np.moveaxis(information, -1, 0), scaled)[..., 0].T * scale
+    step = _solved(information, gradient * scale) * scale
     return step, np.sum(step * gradient, axis=0)
 
 
-def _result(problem, parameters, state):
+def _solved(matrix, vector):
+    """Solution of one system, or of many small ones at once."""
+    if vector.shape[1] == 1:
+        return np.linalg.solve(matrix[..., 0], vector)
+    factor, scale, _ = factorise(matrix)
+    return solve_factorised(factor, vector * scale) * scale
+
+
+def _result(problem, parameters, state, success, count):
     form, solved = problem.form, state.solved
     values = parameters.values(state.theta)
     for k, value in zip(form.linear, solved.values, strict=True):
@@ -166,18 +167,26 @@ def _result(problem, parameters, state):
     shared_covariance = _inverse(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
-    success = not state.active.any()
     return FitResult(
         template=template, image=problem.image, values=tuple(values),
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
-        success=success, n_iterations=state.count,
-        message="" if success else f"not converged after {state.count} passes",
+        success=success, n_iterations=count,
+        message="" if success else f"not converged after {count} passes",
     )  # fmt: skip
 
 
 def _inverse(information):
     """Pseudo-inverse of each system: directions without information get no variance."""
+    factor, scale, bad = factorise(information)
+    inverse = invert_lower(factor) * scale
+    inverse = np.einsum("kib,kjb->ijb", inverse, inverse)
+    if bad.any():
+        inverse[..., bad] = _pseudo_inverse(information[..., bad])
+    return inverse
+
+
+def _pseudo_inverse(information):
     matrix = np.moveaxis(information, -1, 0)
     diagonal = np.einsum("bpp->bp", matrix)
     known = diagonal > LEAST_INFORMATION

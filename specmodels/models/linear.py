@@ -7,7 +7,7 @@ derivative by each other one. No data and no fitting here.
 """
 
 import numpy as np
-from astropy.modeling import CompoundModel, FittableModel, Parameter, models
+from astropy.modeling import CompoundModel, FittableModel, Model, Parameter, models
 
 __all__ = [
     "BasisModel",
@@ -74,26 +74,31 @@ class TiedTo:
 
 
 class Outer:
-    """An image that is a column of pixels times a row, kept apart: ``column * row``.
+    """An image times a factor of each column, kept apart: ``image * row``.
+
+    Derivatives by the coefficients of a trace all share one image, that by the position, and those
+    of a straight trace are one column of pixels only.
 
     Parameters
     ----------
-    column : ndarray, shape (n_pixel, 1)
-        What all columns of the image have in common.
+    image : ndarray, shape (n_pixel, n_column) or (n_pixel, 1)
+        What several derivatives have in common.
     row : float or ndarray, shape (n_column,) or (1, n_column)
         Factor of each column.
+    amplitude : int, optional
+        Position of the linear parameter which is a further factor, where it is not yet known.
     """
 
     __array_ufunc__ = None
 
-    def __init__(self, column, row):
-        self.column, self.row = column, row
+    def __init__(self, image, row=1.0, amplitude=None):
+        self.image, self.row, self.amplitude = image, row, amplitude
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.column * self.row, dtype=dtype)
+        return np.asarray(self.image * self.row, dtype=dtype)
 
     def __neg__(self):
-        return Outer(-self.column, self.row)
+        return Outer(self.image, -1.0 * self.row, self.amplitude)
 
     def __mul__(self, other):
         return np.asarray(self) * np.asarray(other)
@@ -277,14 +282,26 @@ class LinearForm:
         """
         return self._root.columns(values, inputs)
 
-    def derivatives(self, values, inputs, wanted, *, separable=False):
+    def derivatives(self, values, inputs, wanted, *, factored=False):
         """Derivative of the model by each parameter whose position is in `wanted`.
 
-        With `separable` those that are a column of pixels times a row stay `Outer`; without it all
-        are arrays.
+        With `factored` those that are an image times a row stay `Outer`; without it all are arrays.
         """
         found = self._root.derivatives(values, inputs, frozenset(wanted))
-        return found if separable else {k: np.asarray(image) for k, image in found.items()}
+        return found if factored else {k: np.asarray(image) for k, image in found.items()}
+
+    def expansion(self, values, inputs, wanted):
+        """Offset, basis images and derivatives by the parameters in `wanted`, from one evaluation.
+
+        Returns
+        -------
+        offset, columns
+            As from `columns`.
+        derivatives : dict of int to `Outer`, or None
+            They await the linear parameter named by their ``amplitude``. None where they cannot be
+            had before the linear parameters are known.
+        """
+        return self._root.expansion(values, inputs, frozenset(wanted))
 
     def leaves(self):
         """Pairs of the elementary models and the positions of their parameters."""
@@ -345,9 +362,27 @@ class _Leaf:
         own = list(self._own(values))
         if hasattr(self.model, "linear_columns"):
             offset, columns = self.model.linear_columns(inputs, own, self.selected)
+        elif self._is_basis():
+            images = self._fit_deriv(own, inputs)
+            offset, columns = 0.0, {j: images[j] for j in self.selected}
         else:
             offset, columns = self._columns_by_unit_values(own, inputs)
         return offset, {self.first + j: column for j, column in columns.items()}
+
+    def _is_basis(self):
+        """Whether all parameters are solved for, and the derivatives by them the basis images."""
+        return (
+            len(self.selected) == len(self.model.param_names)
+            and self.model.linear
+            and self.model.n_inputs == 1
+            and callable(getattr(self.model, "fit_deriv", None))
+            and not self._maps_its_inputs()
+            and type(self.model).sum_of_implicit_terms is Model.sum_of_implicit_terms
+        )
+
+    def _fit_deriv(self, own, inputs):
+        images = self.model.fit_deriv(*inputs, *own)
+        return images if self.model.col_fit_deriv else np.moveaxis(np.asarray(images), -1, 0)
 
     def _columns_by_unit_values(self, own, inputs):
         for j in self.selected:
@@ -369,14 +404,50 @@ class _Leaf:
         if hasattr(self.model, "selected_derivatives"):
             columns = self.model.selected_derivatives(inputs, own, mine)
             return {self.first + j: columns[j] for j in mine}
-        columns = self.model.fit_deriv(*inputs, *own)
-        if not self.model.col_fit_deriv:
-            columns = np.moveaxis(np.asarray(columns), -1, 0)
+        columns = self._fit_deriv(own, inputs)
         return {self.first + j: columns[j] for j in mine}
+
+    def expansion(self, values, inputs, wanted):
+        mine = [j for j in range(self.stop - self.first) if self.first + j in wanted]
+        if not mine:
+            return *self.columns(values, inputs), {}
+        own = self._own(values)
+        if hasattr(self.model, "expansion"):
+            offset, columns, derivatives = self.model.expansion(inputs, own, self.selected, mine)
+        elif self._has_one_amplitude():
+            offset, columns, derivatives = self._unit_expansion(own, inputs, mine)
+        else:
+            return *self.columns(values, inputs), None
+        first = self.first
+        for derivative in derivatives.values():
+            if derivative.amplitude is not None:
+                derivative.amplitude += first
+        return (offset, {first + j: column for j, column in columns.items()},
+                {first + j: derivative for j, derivative in derivatives.items()})  # fmt: skip
+
+    def _has_one_amplitude(self):
+        """Whether this is a stock model with an amplitude, which is to be solved for."""
+        return len(self.selected) == 1 and type(self.model) in STOCK_LINEAR and callable(
+            getattr(self.model, "fit_deriv", None)
+        )  # fmt: skip
+
+    def _unit_expansion(self, own, inputs, mine):
+        (amplitude,) = self.selected
+        own = [np.array(1.0) if j == amplitude else value for j, value in enumerate(own)]
+        images = self._fit_deriv(own, inputs)
+        derivatives = {j: Outer(np.asarray(images[j]), amplitude=amplitude) for j in mine}
+        return 0.0, {amplitude: np.asarray(images[amplitude])}, derivatives
 
     def _maps_its_inputs(self):
         """Whether ``fit_deriv`` may leave out a mapping of the inputs, as stock polynomials do."""
-        return isinstance(self.model, CompoundModel) or hasattr(self.model, "window")
+        model = self.model
+        if isinstance(model, CompoundModel):
+            return True
+        return any(
+            hasattr(model, f"{axis}window")
+            and getattr(model, f"{axis}domain") not in (None, getattr(model, f"{axis}window"))
+            for axis in ("", "x_", "y_")
+        )
 
     def _difference(self, own, inputs, j):
         step = DERIVATIVE_STEP * np.maximum(np.abs(own[j]), 1.0)
@@ -403,6 +474,10 @@ class _Branch:
         self.left.select(linear)
         self.right.select(linear)
 
+    def expansion(self, values, inputs, wanted):
+        inside = any(k in wanted for _, positions in self.leaves() for k in positions)
+        return *self.columns(values, inputs), None if inside else {}
+
 
 class _Sum(_Branch):
     sign = 1
@@ -418,6 +493,14 @@ class _Sum(_Branch):
     def derivatives(self, values, inputs, wanted):
         left = self.left.derivatives(values, inputs, wanted)
         return {**left, **self._signed(self.right.derivatives(values, inputs, wanted))}
+
+    def expansion(self, values, inputs, wanted):
+        left_offset, left, left_slopes = self.left.expansion(values, inputs, wanted)
+        right_offset, right, right_slopes = self.right.expansion(values, inputs, wanted)
+        slopes = None
+        if left_slopes is not None and right_slopes is not None:
+            slopes = {**left_slopes, **self._signed(right_slopes)}
+        return left_offset + self.sign * right_offset, {**left, **self._signed(right)}, slopes
 
     def _signed(self, columns):
         return columns if self.sign > 0 else {k: -column for k, column in columns.items()}

@@ -99,6 +99,10 @@ class Profile(FittableModel):
         below = self.cumulative_derivatives(y - half, *values)
         return [a - b for a, b in zip(above, below, strict=True)]
 
+    def value_and_derivatives(self, *inputs_and_values):
+        """What `evaluate` and `fit_deriv` give; a profile may work out both at once."""
+        return self.evaluate(*inputs_and_values), self.fit_deriv(*inputs_and_values)
+
     def _edges(self, y):
         """Edges of a column of adjoining pixels, which share them; else the centres as they are."""
         y = np.asarray(y, dtype=float)
@@ -180,6 +184,14 @@ class MoffatProfile(Profile):
         if n_nodes is None:
             return super().fit_deriv(y, center, gamma, alpha)
         return self._integrated(y, (center, gamma, alpha), n_nodes, derivatives=True)[1:]
+
+    def value_and_derivatives(self, y, center, gamma, alpha):
+        """Value and derivatives, which share the density."""
+        n_nodes = self._n_nodes(gamma, alpha)
+        if n_nodes is None:
+            return super().value_and_derivatives(y, center, gamma, alpha)
+        value, *rest = self._integrated(y, (center, gamma, alpha), n_nodes, derivatives=True)
+        return value, rest
 
     def _n_nodes(self, gamma, alpha):
         """Number of nodes that suffice for all cores; None where the core is too narrow."""

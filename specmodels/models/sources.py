@@ -4,6 +4,8 @@ These models have two inputs, the column ``x`` (dispersion) and the row ``y``, a
 each pixel. Their fluxes and levels are linear parameters, which fitters solve per column.
 """
 
+from copy import deepcopy
+
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
@@ -95,6 +97,14 @@ class Source(FittableModel):
     def param_names(self):
         """Names of all parameters."""
         return self._param_names
+
+    def __deepcopy__(self, memo):
+        """Copy that shares the parts: they hold no values, and are never changed."""
+        memo |= {id(part): part for part in (self.profile, self.trace, self.width)}
+        new = type(self).__new__(type(self))
+        memo[id(self)] = new
+        new.__dict__.update({key: deepcopy(value, memo) for key, value in vars(self).items()})
+        return new
 
     @property
     def width_parameter(self):
@@ -197,34 +207,47 @@ class Source(FittableModel):
 
     def linear_columns(self, inputs, values, wanted):
         """Hook of `LinearForm`: the basis image of the flux."""
-        fraction = self.fraction(*inputs, values)
-        return 0.0, {j: np.where(np.abs(fraction) < LEAST_FRACTION, 0.0, fraction) for j in wanted}
+        fraction = _without_traces(self.fraction(*inputs, values))
+        return 0.0, {j: fraction for j in wanted}
 
     def selected_derivatives(self, inputs, values, wanted):
         """Hook of `LinearForm`: derivatives by the parameters at the positions in `wanted`."""
+        fraction, slopes = self._expanded(inputs, values, wanted)
+        flux, out = values[0], {}
+        for j in wanted:
+            out[j] = fraction if j == 0 else _scaled(*slopes[self._param_names[j]], flux)
+        return out
+
+    def expansion(self, inputs, values, selected, wanted):
+        """Hook of `LinearForm`: basis image of the flux, and derivatives for a flux of one."""
+        fraction, slopes = self._expanded(inputs, values, wanted)
+        free = 0 in selected
+        factor, amplitude = (1.0, 0) if free else (values[0], None)
+        derivatives = {}
+        for j in wanted:
+            image, row = slopes[self._param_names[j]]
+            derivatives[j] = Outer(image, factor * row, amplitude)
+        if free:
+            return 0.0, {0: _without_traces(fraction)}, derivatives
+        return values[0] * fraction, {}, derivatives
+
+    def _expanded(self, inputs, values, wanted):
+        """Fraction in each pixel, and its derivatives: an image and a row by parameter name."""
         x, y = inputs
         parts = self._split(values)
         profile_inputs, profile_values = self._profile_inputs(x, y, parts)
-        derivatives = self.profile.fit_deriv(*profile_inputs, *profile_values)
-        by_name = dict(zip(self.profile.param_names, derivatives, strict=True))
+        fraction, derivatives = self.profile.value_and_derivatives(*profile_inputs, *profile_values)
+        images = dict(zip(self.profile.param_names, derivatives, strict=True))
         names = [self._param_names[j] for j in wanted]
-        out = {}
+        out = {_own_name(n): (images[n], 1.0) for n in self._shape_names}
         if any(n.startswith("trace_") for n in names):
-            chain = _derivatives(self.trace, x, parts["trace_values"])
-            out |= {"trace_" + n: (by_name["center"], d) for n, d in chain.items()}
+            rows = _derivatives(self.trace, x, parts["trace_values"])
+            out |= {"trace_" + n: (images["center"], row) for n, row in rows.items()}
         if self.width is not None and any(n.startswith("width_") for n in names):
-            chain = _derivatives(self.width, x, parts["width_values"])
-            outer = by_name[self.profile.width_parameter]
-            out |= {"width_" + n: (outer, d) for n, d in chain.items()}
-        out |= {_own_name(n): (by_name[n], 1.0) for n in self._shape_names}
-        flux = values[0]
-        result = {}
-        for j, n in zip(wanted, names, strict=True):
-            if n == "flux":
-                result[j] = self.fraction(x, y, values)
-            else:
-                result[j] = _chained(*out[n], flux)
-        return result
+            rows = _derivatives(self.width, x, parts["width_values"])
+            outer = images[self.profile.width_parameter]
+            out |= {"width_" + n: (outer, row) for n, row in rows.items()}
+        return fraction, out
 
 
 class UniformSky(FittableModel):
@@ -303,12 +326,16 @@ def _renamed(tie, old, new):
     return TiedTo(new + tie.name.removeprefix(old), factor=tie.factor, offset=tie.offset)
 
 
-def _chained(outer, inner, flux):
-    """Derivative through the profile times that of trace or width; a column and a row if it can."""
-    row = flux * inner
-    if np.ndim(outer) == 2 and outer.shape[1] == 1 and np.shape(row)[:-1] in ((), (1,)):
-        return Outer(outer, row)
-    return outer * row
+def _without_traces(fraction):
+    """Fractions too small to be light set to zero."""
+    return np.where(np.abs(fraction) < LEAST_FRACTION, 0.0, fraction)
+
+
+def _scaled(image, row, flux):
+    """Derivative for a flux: an image and a factor of each column, if they can be told apart."""
+    row = flux * row
+    is_row = np.ndim(image) == 2 and np.shape(row)[:-1] in ((), (1,))
+    return Outer(image, row) if is_row else image * row
 
 
 def _like(parameter, name, prefix=""):

@@ -34,7 +34,7 @@ def local_scale(residual, use, *, block=128):
     n_row, n_column = residual.shape
     n_block = max(1, n_column // block)
     edges = np.linspace(0, n_column, n_block + 1).astype(int)
-    out = np.ones(residual.shape)
+    out = np.ones(residual.shape, dtype=residual.dtype)
     for start, stop in pairwise(edges):
         part = np.s_[:, start:stop]
         ordered = np.sort(np.where(use[part], np.abs(residual[part]), np.inf), axis=1)

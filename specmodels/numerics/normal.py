@@ -5,10 +5,11 @@ each system. Nothing here knows what the columns mean.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["NormalEquations", "Solution", "factorise"]
+__all__ = ["NormalEquations", "Solution", "factorise", "invert_lower", "solve_factorised"]
 
 # A pivot of the unit-diagonal matrix below this is taken for zero.
 PIVOT_FLOOR = 1e-9
@@ -63,7 +64,7 @@ class NormalEquations:
     n_data: np.ndarray
 
     @classmethod
-    def from_columns(cls, columns, data, weights):
+    def from_columns(cls, columns, data, weights, *, weighted_data=None, sums=None):
         """Normal equations of ``data = sum(a[k] * columns[k])``.
 
         Parameters
@@ -72,22 +73,32 @@ class NormalEquations:
             Basis images. Those that all systems share may have one column.
         data, weights : ndarray, shape (n_pixel, n_batch)
             Finite everywhere; weights are inverse variances, zero for pixels to leave out.
+        weighted_data : ndarray, shape (n_pixel, n_batch), optional
+            Their product, where it is known.
+        sums : tuple of ndarray, each of shape (n_batch,), optional
+            `data_chi2` and `n_data`, where they are known.
         """
-        n_term, n_batch = len(columns), data.shape[1]
-        weighted_data = weights * data
-        matrix = np.empty((n_term, n_term, n_batch))
-        vector = np.empty((n_term, n_batch))
-        for i, column in enumerate(columns):
-            weighted = None if column.shape[1] == 1 else weights * column
-            vector[i] = _sum_product(column, weighted_data)
-            for j in range(i, n_term):
-                matrix[i, j] = matrix[j, i] = _weighted_product(
-                    column, columns[j], weights, weighted
-                )
-        return cls(
-            matrix, vector, np.einsum("yb,yb->b", weighted_data, data),
-            np.count_nonzero(weights, axis=0),
-        )  # fmt: skip
+        weighted_data = weights * data if weighted_data is None else weighted_data
+        if sums is None:
+            sums = np.einsum("yb,yb->b", weighted_data, data), np.count_nonzero(weights, axis=0)
+        flat = np.array([k for k, column in enumerate(columns) if column.shape[1] == 1], dtype=int)
+        full = [k for k, column in enumerate(columns) if column.shape[1] > 1]
+        matrix = np.empty((len(columns), len(columns), data.shape[1]))
+        vector = np.empty((len(columns), data.shape[1]))
+        stacked = np.array([columns[k][:, 0] for k in flat]).reshape(len(flat), len(data))
+        if flat.size:
+            first, second = _pairs(len(flat))
+            pairs = (stacked[first] * stacked[second]) @ weights
+            matrix[flat[first], flat[second]] = matrix[flat[second], flat[first]] = pairs
+            vector[flat] = stacked @ weighted_data
+        for number, i in enumerate(full):
+            weighted = weights * columns[i]
+            vector[i] = np.einsum("yb,yb->b", columns[i], weighted_data)
+            if flat.size:
+                matrix[flat, i] = matrix[i, flat] = stacked @ weighted
+            for j in full[number:]:
+                matrix[i, j] = matrix[j, i] = np.einsum("yb,yb->b", columns[j], weighted)
+        return cls(matrix, vector, *sums)
 
     def __add__(self, other):
         """Normal equations of both data sets fitted together."""
@@ -123,8 +134,9 @@ class NormalEquations:
         Solution
         """
         factor, scale, bad = factorise(self.matrix, ridge)
-        values = _solve_triangles(factor, self.vector * scale) * scale
-        inverse = _invert_lower(factor) * scale
+        inverse = invert_lower(factor) * scale
+        half = np.einsum("kib,ib->kb", inverse, self.vector)
+        values = np.einsum("kib,kb->ib", inverse, half)
         covariance = np.einsum("kib,kjb->ijb", inverse, inverse)
         if not bad.any():
             return Solution(values, covariance, np.ones(values.shape, dtype=bool), values)
@@ -152,7 +164,7 @@ class NormalEquations:
 
     def chi2(self, values):
         """Chi-square of the solution, given its `particular` values; shape (n_batch,)."""
-        return np.maximum(self.data_chi2 - np.sum(values * self.vector, axis=0), 0)
+        return np.maximum(self.data_chi2 - np.einsum("kb,kb->b", values, self.vector), 0)
 
 
 def factorise(matrix, ridge=0.0):
@@ -195,43 +207,38 @@ def factorise(matrix, ridge=0.0):
     return factor, scale, bad
 
 
+@lru_cache(maxsize=64)
+def _pairs(n_term):
+    """Indices of the upper triangle."""
+    return np.triu_indices(n_term)
+
+
 def _inverse_root_diagonal(matrix):
     diagonal = np.einsum("kkb->kb", matrix)
     return np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(diagonal.shape),
                      where=diagonal > 0)  # fmt: skip
 
 
-def _solve_triangles(factor, vector):
+def solve_factorised(factor, vector):
+    """Solve ``factor @ factor.T @ x = vector`` for a batch, factors as from `factorise`."""
     out = np.array(vector)
     n_term = len(out)
     for j in range(n_term):
-        out[j] = (out[j] - np.sum(factor[j, :j] * out[:j], axis=0)) / factor[j, j]
+        out[j] = (out[j] - np.einsum("kb,kb->b", factor[j, :j], out[:j])) / factor[j, j]
     for j in reversed(range(n_term)):
-        out[j] = (out[j] - np.sum(factor[j + 1 :, j] * out[j + 1 :], axis=0)) / factor[j, j]
+        rest = np.einsum("kb,kb->b", factor[j + 1 :, j], out[j + 1 :])
+        out[j] = (out[j] - rest) / factor[j, j]
     return out
 
 
-def _invert_lower(factor):
+def invert_lower(factor):
+    """Inverses of a batch of lower triangular matrices."""
     n_term = factor.shape[0]
     inverse = np.zeros_like(factor)
+    diagonal = np.arange(n_term)
+    inverse[diagonal, diagonal] = 1 / factor[diagonal, diagonal]
     for j in range(n_term):
-        inverse[j, j] = 1 / factor[j, j]
         for i in range(j + 1, n_term):
-            inverse[i, j] = -np.sum(factor[i, j:i] * inverse[j:i, j], axis=0) / factor[i, i]
+            sums = np.einsum("kb,kb->b", factor[i, j:i], inverse[j:i, j])
+            inverse[i, j] = -sums * inverse[i, i]
     return inverse
-
-
-def _sum_product(column, image):
-    """Sum over pixels of column times image, shape (n_batch,)."""
-    if column.shape[1] == 1:
-        return column[:, 0] @ image
-    return np.einsum("yb,yb->b", column, image)
-
-
-def _weighted_product(first, second, weights, weighted_first):
-    """Sum over pixels of first times second times weights, shape (n_batch,)."""
-    if weighted_first is not None:
-        return _sum_product(second, weighted_first)
-    if second.shape[1] == 1:
-        return (first[:, 0] * second[:, 0]) @ weights
-    return first[:, 0] @ (weights * second)

@@ -161,8 +161,8 @@ def test_sum_of_images_weighs_as_their_combination(truth):
     equations = [LinearFitter()(scene(), one).problem() for one in (first, second)]
     parts = []
     for problem in equations:
-        inputs, data, weight = problem.pixels(slice(0, N_COLUMN))
-        parts.append(problem._equations(form.values, inputs, data, weight)[0])
+        _, columns = form.columns(form.values, problem.whole.inputs)
+        parts.append(problem._equations(problem.whole, columns)[0])
     assert_allclose((parts[0] + parts[1]).solve().values[0], combined["flux_0"], rtol=1e-9)
 
 
