@@ -1,7 +1,7 @@
 """How bright a known sky is in an image that also holds a source. Arrays only."""
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import correlate1d, uniform_filter1d
 
 __all__ = ["sky_level"]
 
@@ -65,7 +65,7 @@ def _first_profile(residual, weights):
     total = weights.sum(axis=1)
     mean = np.divide((weights * residual).sum(axis=1), total, out=np.zeros(len(total)),
                      where=total > 0)  # fmt: skip
-    mean = np.convolve(mean, [0.25, 0.5, 0.25], "same")
+    mean = correlate1d(mean, [0.25, 0.5, 0.25], mode="constant")
     center = np.argmax(np.abs(mean))
     near = np.abs(np.arange(len(mean)) - center) < 4
     profile = np.where(near, np.maximum(mean * np.sign(mean[center]), 0), 0)

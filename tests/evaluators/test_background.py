@@ -168,6 +168,33 @@ class TestProducts:
         assert "SkyFitter" in repr(sm.MasterBackgroundSubtraction())
 
 
+class TestOtherSpectrographs:
+    @pytest.mark.parametrize("n_row", [1, 2])
+    def test_fibres(self, n_row):
+        exposure, truth = sm.datasets.make_slitlets(seed=5, n_background=9, shape=(11, 300))
+        middle = slice(5, 5 + n_row)
+        throughputs = {name: value[middle] for name, value in truth.throughputs.items()}
+        fibres = exposure.map(lambda image: image.cutout(rows=middle))
+        result = sm.MasterBackgroundSubtraction(throughput=throughputs)(fibres)
+        assert not result.left_out
+        sky = truth.backgrounds["target_1"][middle]
+        assert abs(np.nanmedian(result.background("target_1") / sky) - 1) < 0.03
+        assert result.skies["target_1"].error > 0.003
+
+    def test_two_ends_of_a_long_slit(self):
+        exposure, truth = sm.datasets.make_slitlets(seed=5, shape=(17, 300), n_background=1)
+        image = exposure["target_1"]
+        ends = np.abs(np.arange(17) - 8) > 5
+        mask = np.broadcast_to(~ends[:, None], image.shape)
+        result = sm.MasterBackgroundSubtraction(
+            slits=["target_1"], throughput=truth.throughputs,
+            pixels=sm.SkyPixelSelection(source_mask={"target_1": mask}),
+        )(image)  # fmt: skip
+        error = result.background("target_1") / truth.backgrounds["target_1"]
+        assert abs(np.nanmedian(error) - 1) < 0.02
+        assert np.nanstd(error) < 0.03
+
+
 class TestSelection:
     @pytest.mark.parametrize(
         "slits", [["BKG_2", "BKG_3"], "BKG_[23]", lambda image: image.name in ("BKG_2", "BKG_3")]
