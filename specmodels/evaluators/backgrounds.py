@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+MOST_STEPS = 8
+
+
 class Background(ABC):
     """Base of backgrounds: a subclass *must* define ``__call__(frame, use, ramp)``.
 
@@ -184,15 +187,16 @@ class SmoothBackground(Background):
     ----------
     sigma : float
         Significance of a step.
-    max_steps : int
-        Most steps.
+    max_steps : int, optional
+        Most steps; default: eight where light is dispersed, none in images of the sky, where no
+        filter makes any.
     degree : int
         Of a polynomial along the stripes, for images of the sky; where light is dispersed, it would
         take traces for background.
     """
 
     sigma: float = 5.0
-    max_steps: int = 8
+    max_steps: int | None = None
     degree: int = 2
     per_frame = False
 
@@ -203,7 +207,7 @@ class SmoothBackground(Background):
         level = np.float32(median(frame[use]))
         values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
         lines, used = order.lines(values), order.lines(use)
-        curve = (self._curve(lines, used) + level).astype("f4")[:, None]
+        curve = (self._curve(lines, used, ramp) + level).astype("f4")[:, None]
         if ramp.dispersion_axis is None and self.degree > 0:
             curve = curve + _slopes(lines - (curve - level), used, self.degree).astype("f4")
         total = order.lines(curve)
@@ -221,23 +225,26 @@ class SmoothBackground(Background):
             return np.float32(0)
         order = ramp.readout.along_stripes()
         lines, used = order.lines(np.where(use, frame, 0)), order.lines(use)
-        medians, known, curve, steps = self._steps(lines, used)
+        medians, known, curve, steps = self._steps(lines, used, ramp)
         own = curve_variance(medians, known, steps)
         if ramp.dispersion_axis is None and self.degree > 0:
             slope = _slopes(lines - curve[:, None].astype("f4"), used, self.degree)
             own = own + np.var(slope)
         return np.broadcast_to(order.lines(own[:, None].astype("f4")), frame.shape)
 
-    def _curve(self, lines, used):
+    def _curve(self, lines, used, ramp):
         """Significant part of the medians of lines, zero on average."""
-        _, known, curve, _ = self._steps(lines, used)
+        _, known, curve, _ = self._steps(lines, used, ramp)
         return curve - np.mean(curve[known]) if known.any() else curve
 
-    def _steps(self, lines, used):
+    def _steps(self, lines, used, ramp):
         """Medians of lines, which of them count, and the curve of the steps in them."""
         medians, number = line_medians(lines, used)
         medians, known = medians.astype(float), number > min(8, lines.shape[1] // 4)
-        curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=self.max_steps)
+        most = self.max_steps
+        if most is None:
+            most = 0 if ramp.dispersion_axis is None else MOST_STEPS
+        curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=most)
         return medians, known, curve, steps
 
 
