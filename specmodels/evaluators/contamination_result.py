@@ -175,6 +175,23 @@ class ContaminationResult(Mapping):
             meta={"label": entry.label, "order": entry.order},
         )  # fmt: skip
 
+    def tables(self):
+        """Fitted spectra as tables, by label and order: what `~specmodels.write` writes.
+
+        Returns
+        -------
+        dict of str to `~astropy.table.QTable`
+            Columns wavelength, flux, flux_error.
+        """
+        out = {}
+        for entry in self.scene.entries:
+            spectrum = self.spectrum(entry.key)
+            error = spectrum.uncertainty.array * spectrum.flux.unit
+            columns = {"wavelength": spectrum.spectral_axis, "flux": spectrum.flux,
+                       "flux_error": error}  # fmt: skip
+            out[f"{entry.label}_{entry.order}"] = QTable(columns, meta=dict(spectrum.meta))
+        return out
+
     def report(self):
         """One row for each source and order: whether dispersed and fitted, or the reason.
 

@@ -232,10 +232,10 @@ class _Problem:
         stacked = [_to_parameters(scene.columns, own, start[-1])
                    for scene, own in zip(scenes, index, strict=True)]  # fmt: skip
         columns = stacked[0] if len(stacked) == 1 else sparse.vstack(stacked, format="csc")
+        columns, data, weights = _reached(columns, exposures)
         join = np.concatenate
         return cls(
-            tuple(scenes), tuple(exposures), columns, join([e.data.ravel() for e in exposures]),
-            join([e.weights.ravel() for e in exposures]), join(means or [np.zeros(0)]),
+            tuple(scenes), tuple(exposures), columns, data, weights, join(means or [np.zeros(0)]),
             join(precisions or [np.zeros(0)]), start, tuple(keys), tuple(index), np.array(light),
         )  # fmt: skip
 
@@ -311,6 +311,31 @@ def _to_parameters(columns, index, n_parameters):
     out = sparse.csc_array(columns @ matrix)
     out.sort_indices()
     return out
+
+
+def _reached(columns, exposures):
+    """Columns, data and weights of the pixels that any column reaches."""
+    lit = np.zeros(columns.shape[0], dtype=bool)
+    lit[columns.indices] = True
+    place = np.cumsum(lit, dtype=np.int32)
+    pixels = np.flatnonzero(lit)
+    short = sparse.csc_array(
+        (columns.data, place[columns.indices] - 1, columns.indptr),
+        shape=(len(pixels), columns.shape[1]),
+    )
+    data, weights, first = [], [], 0
+    for exposure in exposures:
+        stop = first + exposure.data.size
+        own = pixels[slice(*np.searchsorted(pixels, [first, stop]))] - first
+        use = ~exposure.mask.ravel()[own]
+        data.append(exposure.data.ravel()[own])
+        if exposure.variance is None:
+            weights.append(use.astype(float))
+        else:
+            variance = exposure.variance.ravel()[own]
+            weights.append(np.divide(1.0, variance, out=np.zeros(len(own)), where=use))
+        first = stop
+    return short, np.concatenate(data), np.concatenate(weights)
 
 
 def _spread(values):

@@ -56,7 +56,9 @@ class SceneFit:
         kept their initial spectrum.
     sources : tuple of SourceFit
     chi2 : float
+        Over all pixels with weight that any source reaches.
     dof : int
+        Their number less that of the fitted parameters.
     noise : float
         Standard deviation of the pixels, estimated where none is known; else one.
     n_iterations : int

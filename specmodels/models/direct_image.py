@@ -78,6 +78,8 @@ class DirectImage:
             spread = 1.4826 * np.median(np.abs(sky - np.median(sky))) if sky.size else 0.0
             return np.full(shape, spread if spread > 0 else 1e-3 * np.max(np.abs(bands)) or 1.0)
         error = np.array(np.broadcast_to(np.asarray(self.error, dtype=float), shape))
+        if np.min(error) > 0 and np.max(error) < np.inf:
+            return error
         usable = np.isfinite(error) & (error > 0)
         if not usable.any():
             raise ValueError("error: expected positive values, got none")

@@ -14,7 +14,7 @@ from scipy import sparse
 
 __all__ = ["Squares", "Steps", "Traces", "disperse", "trace_length"]
 
-MARGIN = 2  # pixels around the path of the corners, for paths that bend between them
+SLACK = 0.01  # pixels for each of a box's half size, for paths that bend between its corners
 CHUNK = 1_000_000
 
 
@@ -326,9 +326,11 @@ def _frame(box, box_shift, row_shift):
             at_y = box[1] + v * box[3] + _along_row(row_shift, 1, u)
             low_x, high_x = min(low_x, at_x), max(high_x, at_x)
             low_y, high_y = min(low_y, at_y), max(high_y, at_y)
-    first_x, first_y = int(np.floor(low_x)) - MARGIN, int(np.floor(low_y)) - MARGIN
-    return (first_x, first_y, int(np.ceil(high_x)) + MARGIN + 1 - first_x,
-            int(np.ceil(high_y)) + MARGIN + 1 - first_y)  # fmt: skip
+    # A square reaches half a pixel beyond its centre at most, and into the pixel after.
+    slack_x, slack_y = SLACK * (1 + box[2]), SLACK * (1 + box[3])
+    first_x, first_y = int(np.floor(low_x - slack_x)), int(np.floor(low_y - slack_y))
+    return (first_x, first_y, int(np.floor(high_x + slack_x + 0.5)) + 2 - first_x,
+            int(np.floor(high_y + slack_y + 0.5)) + 2 - first_y)  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -370,19 +372,26 @@ def _picture(x, y, light, next_light, part, half, box, box_shift, row_shift, fir
 def _spread(plane, n_wide, n_tall, first_x, first_y, rows, columns, work, n_terms, at, values):
     """Add the plane times each basis function to the pixels of the columns, and clear it."""
     wide = columns[1] - columns[0]
-    for q in range(n_tall):
-        row = first_y + q
-        for p in range(n_wide):
-            light = plane[q * n_wide + p]
-            plane[q * n_wide + p] = 0.0
-            column = first_x + p
-            if light == 0 or row < rows[0] or row >= rows[1]:
-                continue
-            if column < columns[0] or column >= columns[1]:
-                continue
-            cell = ((row - rows[0]) * wide + column - columns[0]) * n_terms + at
-            for j in range(values.size):
-                work[cell + j] += light * values[j]
+    low, high = max(columns[0] - first_x, 0), min(columns[1] - first_x, n_wide)
+    for q in range(max(rows[0] - first_y, 0), min(rows[1] - first_y, n_tall)):
+        start = ((first_y + q - rows[0]) * wide + first_x - columns[0]) * n_terms + at
+        if values.size == 4:
+            v0, v1, v2, v3 = values[0], values[1], values[2], values[3]
+            for p in range(low, high):
+                light = plane[q * n_wide + p]
+                if light != 0:
+                    cell = start + p * n_terms
+                    work[cell] += light * v0
+                    work[cell + 1] += light * v1
+                    work[cell + 2] += light * v2
+                    work[cell + 3] += light * v3
+        else:
+            for p in range(low, high):
+                light = plane[q * n_wide + p]
+                if light != 0:
+                    for j in range(values.size):
+                        work[start + p * n_terms + j] += light * values[j]
+    plane[: n_wide * n_tall] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)

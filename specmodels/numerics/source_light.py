@@ -60,9 +60,10 @@ def footprints(segmentation, grow):
         Increasing; sources are numbered in this order.
     Footprints
     """
-    labels, number = np.unique(segmentation, return_inverse=True)
-    number = number.reshape(segmentation.shape) + (1 if labels[0] != 0 else 0)
-    labels = labels[labels != 0]
+    lit = np.nonzero(segmentation)
+    labels, place = np.unique(segmentation[lit], return_inverse=True)
+    number = np.zeros(segmentation.shape, dtype=np.int32)
+    number[lit] = place + 1
     corners = np.array([[s.start - grow, s.stop + grow] for box in ndimage.find_objects(number)
                         for s in box], dtype=int).reshape(-1, 4)  # fmt: skip
     n_y, n_x = segmentation.shape

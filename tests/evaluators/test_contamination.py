@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import specmodels as sm
 from specmodels.slitless import Cutout
@@ -82,6 +83,14 @@ def test_spectra_come_near_the_truth_within_their_errors(field):
     np.testing.assert_allclose(spectrum.flux.value, true, rtol=0.05)
     assert np.all(spectrum.uncertainty.array > 0)
     assert spectrum.meta["label"] == brightest.label
+
+
+def test_spectra_can_be_written(field, tmp_path):
+    result = field[-1]
+    path = sm.write(result, tmp_path / "spectra.fits")
+    with fits.open(path) as hdus:
+        names = {hdu.name for hdu in hdus}
+    assert {f"{label}_{order}".upper() for label, order in result.scene} <= names
 
 
 def test_report_names_every_source(field):
