@@ -94,19 +94,18 @@ def _joint(residual, sky, weights, source, pull, prior_error):
     """Solve for the change of the level and the profile: change, error, new profile."""
     amplitude, profile, u = source
     n_row = len(residual)
-    shapes = (np.ones_like(u), u)
+    powers = np.array([np.ones_like(u), u, u**2]).T
     light = weights * amplitude
-    rows = np.arange(n_row)
+    with_sky, with_data = ((light * image) @ powers[:, :2] for image in (sky, residual))
+    with_source = (light * amplitude) @ powers
     matrix = np.zeros((2 * n_row + 1, 2 * n_row + 1))
-    vector = np.zeros(2 * n_row + 1)
-    matrix[0, 0] = np.sum(weights * sky**2) + 1 / prior_error**2
-    vector[0] = np.sum(weights * sky * residual) + pull
-    for i, first in enumerate(shapes):
-        own = 1 + i * n_row + rows
-        vector[own] = (light * residual) @ first
-        matrix[0, own] = matrix[own, 0] = (light * sky) @ first
-        for j, second in enumerate(shapes):
-            matrix[own, 1 + j * n_row + rows] += (light * amplitude) @ (first * second)
+    weighted_sky = weights * sky
+    matrix[0, 0] = np.vdot(weighted_sky, sky) + 1 / prior_error**2
+    matrix[0, 1:] = matrix[1:, 0] = with_sky.T.ravel()
+    vector = np.concatenate([[np.vdot(weighted_sky, residual) + pull], with_data.T.ravel()])
+    rows = 1 + np.arange(n_row)
+    for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        matrix[rows + i * n_row, rows + j * n_row] = with_source[:, i + j]
     precision = np.linalg.inv(_prior_covariance(profile.mean(axis=1)))
     matrix[1 : 1 + n_row, 1 : 1 + n_row] += precision
     matrix[1 + n_row :, 1 + n_row :] += precision / WIDENING**2
