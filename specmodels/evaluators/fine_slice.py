@@ -52,7 +52,7 @@ class FineSlice:
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
         rejected = self.fit.rejected
-        found = isolated(self.fit.residual_image, rejected)
+        found = isolated(self.fitted_residual, rejected)
         if np.count_nonzero(rejected) > MOST_CROWDED * CROWD[0] * CROWD[1]:
             density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
             found &= density < MOST_CROWDED
@@ -214,7 +214,12 @@ class FineSlice:
         use = self.available & self.known
         if np.any(use & ~self.fit.used):
             return np.where(use, self.image.filled - np.nan_to_num(self.native_model), 0.0)
-        return np.where(use, self.fit.residual_image, 0.0)
+        return np.where(use, self.fitted_residual, 0.0)
+
+    @cached_property
+    def fitted_residual(self):
+        """Data minus model of the pixels that were fitted or rejected, zero elsewhere."""
+        return self.fit.residual_image
 
     def _model_variance(self, native):
         """Variance of model plus residual that a variance of the native pixels brings."""

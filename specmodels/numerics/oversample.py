@@ -89,15 +89,22 @@ class FineRows:
         own = (1 - self.distance) * self.own(available)
         other = self.distance * (self.other(available) & self.inside)
         total = own + other
-        total[total == 0] = 1.0
-        return own / total, other / total
+        alone = (total > 0) & (total < 1)
+        own[alone] /= total[alone]
+        other[alone] /= total[alone]
+        return own, other
 
     def coordinates(self, values):
         """Smooth coordinates at the fine rows, carried on linearly beyond the last pixel."""
         here, there = self.own(values), self.other(values)
-        opposite = np.clip(2 * self.native - self.neighbour, 0, self.n_rows - 1)
-        step = np.where(np.isfinite(there) & self.inside, there - here, here - values[opposite])
-        return here + self.distance * np.nan_to_num(step)
+        step = there - here
+        rows, columns = np.nonzero(np.isfinite(here) & ~(np.isfinite(step) & self.inside))
+        opposite = np.clip(2 * self.native - self.neighbour, 0, self.n_rows - 1)[rows]
+        back = here[rows, columns] - values[opposite, columns]
+        step[rows, columns] = np.where(np.isfinite(back), back, 0.0)
+        step *= self.distance
+        step += here
+        return step
 
 
 def isolated(residual, suspects):
@@ -118,16 +125,22 @@ def isolated(residual, suspects):
     ndarray of bool, same shape
     """
     rows, columns = np.nonzero(suspects)
-    padded = np.pad(residual, ((0, 0), (1, 1)))
+    n_column = residual.shape[1]
     here = residual[rows, columns]
-    sign = np.sign(here)
-    before, after = (sign * padded[rows, columns + shift] for shift in (0, 2))
-    alone = np.minimum(before, after) < LEAST_NEIGHBOUR * np.abs(here)
-    alone &= np.maximum(before, after) < MOST_NEIGHBOUR * np.abs(here)
+    sides = []
+    for shift in (-1, 1):
+        at = columns + shift
+        inside = (at >= 0) & (at < n_column)
+        at = np.clip(at, 0, n_column - 1)
+        sides.append((at, inside, np.where(inside, np.sign(here) * residual[rows, at], 0.0)))
+    size = np.abs(here)
+    alone = np.minimum(sides[0][2], sides[1][2]) < LEAST_NEIGHBOUR * size
+    alone &= np.maximum(sides[0][2], sides[1][2]) < MOST_NEIGHBOUR * size
     out = np.zeros(suspects.shape, dtype=bool)
-    out[rows[alone], columns[alone]] = True
-    beside = np.zeros(suspects.shape, dtype=bool)
-    for here, there in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[:, :-1], np.s_[:, 1:])):
-        smaller = np.abs(residual[here]) < MOST_NEIGHBOUR * np.abs(residual[there])
-        beside[here] |= out[there] & suspects[here] & smaller
-    return out | beside
+    out[rows, columns] = alone
+    beside = np.zeros(here.size, dtype=bool)
+    for at, inside, _ in sides:
+        larger = size < MOST_NEIGHBOUR * np.abs(residual[rows, at])
+        beside |= out[rows, at] & inside & larger
+    out[rows, columns] |= beside
+    return out
