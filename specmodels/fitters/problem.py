@@ -235,7 +235,7 @@ class Problem:
             return self._linearise_single(values, free, coupling)
         if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
             return self._linearise(self.whole, values, free, coupling)
-        width = self.chunk_width(3 * len(free) + len(coupling) + len(self.form.linear) + 6)
+        width = self.chunk_width(3 * len(free) + 2 * len(coupling) + len(self.form.linear) + 6)
         passes = []
         for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))

@@ -173,30 +173,41 @@ class MoffatProfile(Profile):
         Where the core is not much narrower than a pixel the density is integrated by Gauss's rule,
         to 1e-8 or better, several times faster than by the cumulative distribution.
         """
-        n_nodes = self._n_nodes(gamma, alpha)
-        if n_nodes is None:
-            return super().evaluate(y, center, gamma, alpha)
-        return self._integrated(y, (center, gamma, alpha), n_nodes)[0]
+        return self._by_core(y, (center, gamma, alpha), derivatives=False)[0]
 
     def fit_deriv(self, y, center, gamma, alpha):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
-        n_nodes = self._n_nodes(gamma, alpha)
-        if n_nodes is None:
-            return super().fit_deriv(y, center, gamma, alpha)
-        return self._integrated(y, (center, gamma, alpha), n_nodes, derivatives=True)[1:]
+        return self._by_core(y, (center, gamma, alpha), derivatives=True)[1:]
 
     def value_and_derivatives(self, y, center, gamma, alpha):
         """Value and derivatives, which share the density."""
-        n_nodes = self._n_nodes(gamma, alpha)
-        if n_nodes is None:
-            return super().value_and_derivatives(y, center, gamma, alpha)
-        value, *rest = self._integrated(y, (center, gamma, alpha), n_nodes, derivatives=True)
+        value, *rest = self._by_core(y, (center, gamma, alpha), derivatives=True)
         return value, rest
 
-    def _n_nodes(self, gamma, alpha):
-        """Number of nodes that suffice for all cores; None where the core is too narrow."""
-        narrowest = np.min(gamma / np.sqrt(alpha)) / self.pixel_size
-        return next((n for limit, n in GAUSS_NODES.items() if narrowest >= limit), None)
+    def _by_core(self, y, values, *, derivatives):
+        """Value, and derivatives if wanted; columns with a narrow core by other means."""
+        _, gamma, alpha = values
+        core = np.asarray(gamma / np.sqrt(alpha) / self.pixel_size)
+        narrow = np.ravel(core < min(GAUSS_NODES))
+        per_column = core.ndim > 0 and core.shape[-1] == core.size == np.shape(y - core)[-1]
+        if narrow.all() or (narrow.any() and not per_column):
+            return self._exact(y, values, derivatives=derivatives)
+        widest = np.min(core, where=core >= min(GAUSS_NODES), initial=np.inf)
+        n_nodes = next(n for limit, n in GAUSS_NODES.items() if widest >= limit)
+        images = self._integrated(y, values, n_nodes, derivatives=derivatives)
+        if narrow.any():
+            some = [v[..., narrow] if np.size(v) > 1 else v for v in values]
+            y = y[..., narrow] if np.ndim(y) and np.shape(y)[-1] > 1 else y
+            for image, exact in zip(
+                images, self._exact(y, some, derivatives=derivatives), strict=True
+            ):
+                image[..., narrow] = exact
+        return images
+
+    def _exact(self, y, values, *, derivatives):
+        """Value, and derivatives if wanted, by the cumulative distribution."""
+        value = super().evaluate(y, *values)
+        return [value, *super().fit_deriv(y, *values)] if derivatives else [value]
 
     def _integrated(self, y, values, n_nodes, *, derivatives=False):
         """Gauss-Legendre integral of the density over pixels, and of its derivatives."""

@@ -119,3 +119,18 @@ def test_voigt_width_is_good_to_a_permille(stddev, gamma):
     half = 0.5 * VoigtProfile.fwhm(stddev, gamma)
     ratio = special.voigt_profile(half, stddev, gamma) / special.voigt_profile(0, stddev, gamma)
     assert_allclose(ratio, 0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("values", [
+    (np.array([[10.0, 11, 12, 13]]), np.array([0.1, 3, 0.3, 2]), np.array([3.0, 3, 4, 2])),
+    (np.array([[10.0], [11]]), np.array([[0.1], [3]]), np.array([[3.0], [2]])),
+])  # fmt: skip
+def test_narrow_and_wide_moffat_cores_side_by_side(values):
+    """Those integrated by Gauss's rule and the others agree with the cumulative distribution."""
+    profile = MoffatProfile()
+    y = np.arange(30.0)[:, None] if values[0].shape[0] == 1 else np.arange(30.0)[None]
+    value, derivatives = profile.value_and_derivatives(y, *values)
+    exact = [profile.cumulative(y + 0.5, *values) - profile.cumulative(y - 0.5, *values)]
+    ends = [profile.cumulative_derivatives(y + s, *values) for s in (0.5, -0.5)]
+    exact += [above - below for above, below in zip(*ends, strict=True)]
+    assert_allclose(np.stack([value, *derivatives]), np.stack(exact), atol=1e-7)
