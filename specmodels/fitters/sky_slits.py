@@ -1,7 +1,7 @@
 """Whether a slit agrees with the sky of the others, and its noise as the sky predicts it."""
 
 import numpy as np
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from ..numerics.cloud import huber_level
 
@@ -53,7 +53,7 @@ def _departure(groups, light, residual, weights):
     inverse = 1 / error**2
     level = level - np.sum(inverse * level) / inverse.sum()
     excess = np.sum(inverse * (level**2 - error**2)) / inverse.sum()
-    chance = chi2_distribution.sf(np.sum(level**2 * inverse), level.size - 1)
+    chance = chdtrc(level.size - 1, np.sum(level**2 * inverse))
     return float(np.sqrt(max(excess, 0.0))), float(chance)
 
 

@@ -6,6 +6,9 @@ from .robust import MAD_TO_SIGMA
 
 __all__ = ["cloud_outliers", "huber_level"]
 
+# Values are held within so many times their usual range beyond it.
+FAR, BELOW_ONE = 20.0, 0.999
+
 
 def cloud_outliers(bins, values, errors, *, limit=6.0):
     """Points far from the median of their bin, by their errors and the spread of the bin.
@@ -61,12 +64,19 @@ def huber_level(groups, signal, residual, weights, n_groups, *, limit=3.0, n_ite
 
 
 def _medians(bins, values):
-    """Median of the values in each bin, zero in empty ones."""
-    order = np.lexsort((values, bins))
+    """Median of the values in each bin, zero in empty ones.
+
+    One sort of bin number plus scaled value; what lies far beyond all others is moved nearer first,
+    so that no precision is lost, which changes no median.
+    """
+    low, high = np.percentile(values, [1, 99]) if values.size else (0.0, 1.0)
+    span = max(high - low, np.finfo(float).tiny)
+    low, span = low - FAR * span, (2 * FAR + 1) * span
+    ordered = np.sort(bins + np.clip((values - low) / span, 0.0, 1.0) * BELOW_ONE)
     count = np.bincount(bins)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
-    ordered = values[order]
     last = max(values.size - 1, 0)
-    low = ordered[np.minimum(start + np.maximum(count - 1, 0) // 2, last)]
-    high = ordered[np.minimum(start + count // 2, last)]
-    return np.where(count > 0, 0.5 * (low + high), 0.0)
+    lower = ordered[np.minimum(start + np.maximum(count - 1, 0) // 2, last)]
+    upper = ordered[np.minimum(start + count // 2, last)]
+    middle = 0.5 * (lower + upper) - np.arange(count.size)
+    return np.where(count > 0, low + middle * span / BELOW_ONE, 0.0)

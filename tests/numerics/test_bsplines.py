@@ -104,6 +104,12 @@ class TestCloud:
         outlier = cloud_outliers(bins, values, np.full(bins.size, 0.1), limit=6)
         assert np.array_equal(np.flatnonzero(outlier), [3, 100, 500])
 
+    def test_a_huge_outlier_hides_no_other(self, rng):
+        bins, values = np.zeros(300, dtype=int), rng.normal(size=300)
+        values[[7, 9]] = 1e30, 50.0
+        outlier = cloud_outliers(bins, values, np.ones(300), limit=6)
+        assert np.array_equal(np.flatnonzero(outlier), [7, 9])
+
     def test_level_is_robust(self, rng):
         groups = np.repeat([0, 2], 500)
         residual = np.where(groups == 2, 0.3, 0.0) + 0.1 * rng.normal(size=1000)
