@@ -104,6 +104,7 @@ from .models import (
     linear_parameters,
 )
 from .numerics import NormalEquations
+from .ramp import Ramp
 from .slitless import SlitlessExposure
 
 try:
@@ -175,6 +176,7 @@ __all__ = [
     "PixelReplacement",
     "PolynomialTrace",
     "Profile",
+    "Ramp",
     "Readout",
     "ReplacementResult",
     "ResultSet",

@@ -20,7 +20,8 @@ from .asdf_files import read_asdf
 from .jwst import model_class, read_model
 from .options import inverse
 from .planes import Planes, changed_images, exposure_of, parsed_unit, unique_names
-from .registry import reader
+from .ramps import read_ramp_model
+from .registry import find_reader, reader
 from .wavelengths import header_axis, wavelengths_from_header
 
 __all__ = ["read_hdus", "read_path"]
@@ -99,6 +100,8 @@ def _turned_exposure(images, options, instrument, source):
 
 def _read_as_model(cls, hdus, options, source):
     with cls(hdus) as model:
+        if find_reader(model) is read_ramp_model:
+            return read_ramp_model(model, options).replace(source=source)
         exposure = read_model(model, options)
         return Exposure(exposure.values(), instrument=exposure.instrument, source=source)
 

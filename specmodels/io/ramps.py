@@ -12,13 +12,14 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
+from ..exposure import Exposure
 from ..instruments import recognise_instrument
 from ..numerics.readout import Readout
 from ..ramp import Ramp
 from .options import variance_of
 from .planes import parsed_unit
 from .regions import has_fixed_slits, light_regions
-from .registry import writer
+from .registry import reader, writer
 
 __all__ = ["like_source", "read_ramp"]
 
@@ -35,7 +36,7 @@ def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
 
     Parameters
     ----------
-    obj : `Ramp`, datamodel, path, NDData, array_like
+    obj : `Ramp`, datamodel, path, NDData, `Exposure`, array_like
         A bare array is an image, integrations of images, or a ramp of integrations and groups.
     readout : object, optional
         Order of the pixels, where not known from metadata; see `Readout`.
@@ -114,9 +115,19 @@ def _with_variance(uncertainty, result):
     return VarianceUncertainty(variance)
 
 
+@reader("stdatamodels.RampModel", "stdatamodels.CubeModel")
+def read_ramp_model(model, options):
+    """Read the frames of a ramp or of several integrations, as `specmodels.read` does."""
+    return read_ramp(model, mask=options.mask, dispersion_axis=options.dispersion_axis)
+
+
 def _read(obj):
     if isinstance(obj, Ramp):
         return obj
+    if isinstance(obj, Exposure):
+        if obj.source is None:
+            raise TypeError("obj: expected what an Exposure was read from, which it does not know")
+        return _read(obj.source)
     if isinstance(obj, str | Path):
         return _read_path(Path(obj))
     if hasattr(obj, "instance") and hasattr(obj, "meta"):

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from ..exposure import Exposure, SpectralImage
+from ..ramp import Ramp
 from .options import ReadOptions
 from .planes import changed_images
 from .replacing import replacing
@@ -105,8 +106,9 @@ def read(
 
     Returns
     -------
-    exposure : `Exposure`
-        Dispersion along the last axis. The input is never changed, and files are closed.
+    exposure : `Exposure`, or `~specmodels.ramp.Ramp`
+        Dispersion along the last axis. The input is never changed, and files are closed. JWST
+        ramps and integrations are read as a `~specmodels.ramp.Ramp`, as they lie in the file.
 
     Raises
     ------
@@ -240,7 +242,7 @@ def _file_writer(path, format):
 
 
 def _as_exposure(result, source):
-    if isinstance(result, Exposure):
+    if isinstance(result, Exposure | Ramp):
         return result
     if isinstance(result, SpectralImage):
         return Exposure([result], source=source)

@@ -213,8 +213,7 @@ def test_empty_multislit_raises():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: datamodels.CubeModel((2, 3, 4)), r"CubeModel with two-dimensional.*\(2, 3, 4\)"),
-        (lambda: datamodels.RampModel((1, 2, 3, 4)), "RampModel with two-dimensional"),
+        (lambda: datamodels.IFUCubeModel((2, 3, 4)), r"IFUCubeModel with two-dim.*\(2, 3, 4\)"),
         (lambda: datamodels.MultiSpecModel(), "MultiSpecModel with two-dimensional data, got none"),
         (lambda: datamodels.SlitModel(), "SlitModel with two-dimensional data, got none"),
     ],

@@ -122,3 +122,19 @@ def test_given_readout_mask_and_dispersion_win(rng):
 def test_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="obj: there is no file"):
         read_ramp(tmp_path / "none.fits")
+
+
+def test_ramps_and_what_was_read_before_can_be_cleaned(ramp, rate, tmp_path):
+    ramp.save(tmp_path / "ramp.fits")
+    found = sm.read(tmp_path / "ramp.fits")
+    assert isinstance(found, sm.Ramp)
+    assert found.source == tmp_path / "ramp.fits"
+    assert sm.read(ramp).data.shape == ramp.data.shape
+    clean = sm.FlickerNoiseSubtraction(sm.LineMedian())
+    assert isinstance(clean(found).to_source(), datamodels.RampModel)
+    rate.save(tmp_path / "rate.fits")
+    with pytest.warns(UserWarning, match="no wavelength array"):
+        exposure = sm.read(tmp_path / "rate.fits")
+    np.testing.assert_array_equal(clean(exposure).cleaned, clean(rate).cleaned)
+    with pytest.raises(TypeError, match="obj: expected what an Exposure was read from"):
+        clean(sm.Exposure([exposure.single]))
