@@ -13,6 +13,7 @@ from astropy import units as u
 from astropy.table import QTable
 from scipy import sparse
 
+from ..numerics.blocks import window_image
 from ..numerics.dispersal import CHUNK, Squares
 from .direct_image import DirectImage
 from .grism import DispersedSource, Grism
@@ -286,15 +287,8 @@ class GrismScene(Mapping):
 
     def part(self, terms, coefficients, window=None):
         """Sum of some consecutive terms with these coefficients, in a window."""
-        start = self.columns.indptr[terms.start : terms.stop + 1]
-        cut = slice(start[0], start[-1])
-        values = self.columns.data[cut] * np.repeat(coefficients[terms], np.diff(start))
-        rows, columns = window or (slice(0, self.shape[0]), slice(0, self.shape[1]))
-        y, x = np.divmod(self.columns.indices[cut], self.shape[1])
-        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        wide, tall = columns.stop - columns.start, rows.stop - rows.start
-        flat = (y[inside] - rows.start) * wide + x[inside] - columns.start
-        return np.bincount(flat, values[inside], tall * wide).reshape(tall, wide)
+        window = window or (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        return window_image(self.columns, coefficients[terms], terms.start, self.shape[1], window)
 
     def spectrum(self, key):
         """The spectrum of an entry with the coefficients of the scene, a Fittable model."""

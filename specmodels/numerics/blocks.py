@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 __all__ = ["Blocks", "chi2_by_block", "conjugate_gradients", "normal_matrix", "pixel_variance",
-           "sweep"]  # fmt: skip
+           "sweep", "window_image"]  # fmt: skip
 
 PIVOT_FLOOR = 1e-9
 
@@ -331,3 +331,39 @@ def chi2_by_block(columns, start, weights, residual):
     n_pixels, chi2 = np.zeros(len(start) - 1, np.int64), np.zeros(len(start) - 1)
     _chi2_by_block(columns.indptr, columns.indices, start, weights, residual, n_pixels, chi2)
     return n_pixels, chi2
+
+
+@numba.njit(cache=True, nogil=True)
+def _window_image(pointer, indices, data, values, first, n_x, top, left, out):
+    for j in range(values.size):
+        for e in range(pointer[first + j], pointer[first + j + 1]):
+            row = indices[e] // n_x
+            column = indices[e] - row * n_x - left
+            row -= top
+            if 0 <= row < out.shape[0] and 0 <= column < out.shape[1]:
+                out[row, column] += values[j] * data[e]
+
+
+def window_image(columns, values, first, n_x, window):
+    """Sum of consecutive columns of a flattened image times values, in a window of it.
+
+    Parameters
+    ----------
+    columns : `~scipy.sparse.csc_array`, shape (n_y * n_x, n_term)
+    values : ndarray, shape (n_values,)
+    first : int
+        Column of the first value.
+    n_x : int
+        Columns of the image.
+    window : tuple of slice
+        Rows and columns, with start and stop.
+
+    Returns
+    -------
+    ndarray, shape of the window
+    """
+    rows, across = window
+    out = np.zeros((rows.stop - rows.start, across.stop - across.start))
+    _window_image(columns.indptr, columns.indices, columns.data, np.asarray(values, dtype=float),
+                  first, n_x, rows.start, across.start, out)  # fmt: skip
+    return out

@@ -15,7 +15,8 @@ __all__ = ["Footprints", "footprints", "shared_light"]
 WIDTHS = np.array([0.6, 1.0, 1.6, 2.5, 4.0])  # of the Gaussians, in units of the source's ellipse
 SMALLEST_VARIANCE = 0.3  # of an ellipse along an axis, in square pixels: a PSF cannot be narrower
 MODEL_ERROR = 0.1  # relative, so that bright cores do not rule the fit of the wings
-N_UPDATES = 100
+N_UPDATES = 300
+START_POWER = -4.0  # of the width, for the amplitudes at the start
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +109,9 @@ def shared_light(image, error, prints, mask=None):
     matrix = sparse.csr_array((gaussians.ravel(), (np.repeat(place, n_width), columns)),
                               shape=(len(pixels), prints.n_source * n_width))  # fmt: skip
     transposed = matrix.T.tocsr()
-    amplitudes = np.repeat(np.maximum(level / (2 * np.pi * area * n_width), 1e-300), n_width)
+    # The start is a compact source: wide wings come up only where the data ask for them.
+    amplitudes = np.repeat(np.maximum(level / (2 * np.pi * area), 1e-300), n_width)
+    amplitudes *= np.tile(WIDTHS**START_POWER / np.sum(WIDTHS**START_POWER), prints.n_source)
     wanted = np.maximum(transposed @ (weights * data), 0.0)
     for _ in range(N_UPDATES):
         found = transposed @ (weights * (matrix @ amplitudes))

@@ -11,6 +11,7 @@ from specmodels.numerics.blocks import (
     normal_matrix,
     pixel_variance,
     sweep,
+    window_image,
 )
 
 START = np.array([0, 3, 5, 9])
@@ -115,3 +116,12 @@ def test_chi_square_counts_each_pixel_of_a_source_once(problem):
         reached = (columns.toarray()[:, START[b] : START[b + 1]] != 0).any(axis=1) & (weights > 0)
         assert n_pixels[b] == reached.sum()
         assert chi2[b] == pytest.approx(np.sum((weights * data**2)[reached]))
+
+
+def test_window_shows_a_part_of_some_columns(problem):
+    columns = problem[0]
+    values = np.array([1.0, -2.0, 0.5])
+    whole = (columns.toarray()[:, 3:6] @ values).reshape(10, 20)
+    window = slice(2, 7), slice(5, 20)
+    np.testing.assert_allclose(window_image(columns, values, 3, 20, window), whole[window],
+                               atol=1e-14)  # fmt: skip
