@@ -46,7 +46,7 @@ class FlickerNoiseSubtraction(Evaluator):
         How the pixels without light are found; default: `DetectedMask`. An array marks sources by
         True.
     flat : array_like, shape (n_y, n_x), optional
-        Divided out before the fit, and restored; its holes are filled with one.
+        Divided out before the fit, and restored; its holes are filled with its median.
     per_integration : bool
         Whether each integration of a ramp or cube has a mask of its own.
 
@@ -335,5 +335,6 @@ def _float_type(array):
 
 def _filled(flat):
     flat = np.array(flat, dtype="f4")
-    flat[~(np.isfinite(flat) & (flat > 0))] = 1
+    good = np.isfinite(flat) & (flat > 0)
+    flat[~good] = np.median(flat[good]) if good.any() else 1
     return flat

@@ -138,3 +138,10 @@ def test_ramps_and_what_was_read_before_can_be_cleaned(ramp, rate, tmp_path):
     np.testing.assert_array_equal(clean(exposure).cleaned, clean(rate).cleaned)
     with pytest.raises(TypeError, match="obj: expected what an Exposure was read from"):
         clean(sm.Exposure([exposure.single]))
+
+
+def test_parts_of_miri_images_without_sky_are_left_out(rate):
+    rate.dq[5, 5] = 512
+    assert not read_ramp(rate).bad[5, 5]
+    with_meta(rate, instrument="MIRI", exposure_type="MIR_IMAGE")
+    assert read_ramp(rate).bad[5, 5]
