@@ -65,8 +65,17 @@ def _horne(repeat, n_slits):
     peer = Way("specreduce HorneExtract, Gaussian", partial(_horne_specreduce, slits), 3,
                slits.truth)  # fmt: skip
     ours = [
-        way("OptimalExtraction(model, VarProFitter())", partial(_horne_evaluator, slits), goal=150),
+        way(
+            "OptimalExtraction(model, VarProFitter())",
+            partial(_horne_evaluator, slits, sm.VarProFitter()),
+            goal=150,
+        ),
         way("the same, and Spectrum objects", partial(_horne_spectra, slits)),
+        way(
+            "OptimalExtraction(model, KernelSliceFitter())",
+            partial(_horne_evaluator, slits, sm.KernelSliceFitter()),
+            goal=150,
+        ),
         way("VarProFitter on mean columns, LinearFitter", partial(_horne_fitters, slits), goal=150),
     ]
     return compare("Horne, 50 × 2000", [peer], ours, repeat=repeat)
@@ -89,17 +98,18 @@ def _horne_source(row):
     return source
 
 
-def _horne_results(slits, n_slits):
+def _horne_results(slits, fitter, n_slits):
     for row, image in zip(slits.rows, slits.exposure(n_slits).values(), strict=False):
-        yield sm.OptimalExtraction(_horne_source(row), sm.VarProFitter())(image)
+        yield sm.OptimalExtraction(_horne_source(row), fitter)(image)
 
 
-def _horne_evaluator(slits, n_slits):
-    return [result.fit["flux"] for result in _horne_results(slits, n_slits)]
+def _horne_evaluator(slits, fitter, n_slits):
+    return [result.fit["flux"] for result in _horne_results(slits, fitter, n_slits)]
 
 
 def _horne_spectra(slits, n_slits):
-    return [result.spectrum.flux.value for result in _horne_results(slits, n_slits)]
+    results = _horne_results(slits, sm.VarProFitter(), n_slits)
+    return [result.spectrum.flux.value for result in results]
 
 
 def _horne_fitters(slits, n_slits):

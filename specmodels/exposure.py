@@ -183,9 +183,9 @@ class SpectralImage:
         if self.variance is None:
             return filled, (~mask).astype(float)
         variance = self.variance[:, which]
-        if not masked:
-            return filled, np.divide(1.0, variance, dtype=float)
-        return filled, np.divide(1.0, variance, out=np.zeros(mask.shape), where=~mask)
+        if masked:
+            variance = np.where(mask, np.inf, variance)
+        return filled, np.divide(1.0, variance, dtype=float)
 
     def replace(self, **changes):
         """Return a copy with the named fields replaced, checked like the original."""

@@ -6,7 +6,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels import SpectralImage
-from specmodels.datasets import make_flicker, make_slit
+from specmodels.datasets import make_flicker, make_slit, make_slitlets
 
 
 def test_same_seed_gives_the_same_pixels_and_another_seed_others():
@@ -99,3 +99,19 @@ class TestFlicker:
         assert_array_equal(ramp.jumped, truth.hits)
         again, _ = make_flicker(shape=(64, 128), n_integrations=2, n_groups=4, saturation=60.0)
         assert_array_equal(ramp.data, again.data)
+
+
+def test_slitlets_are_drawn_from_their_truth():
+    exposure, truth = make_slitlets(seed=1, contaminated=1)
+    again, _ = make_slitlets(seed=1, contaminated=1)
+    assert list(exposure) == [f"BKG_{k}" for k in range(1, 6)] + [f"target_{k}" for k in (1, 2, 3)]
+    for name, image in exposure.items():
+        assert_array_equal(image.data, again[name].data)
+        light = truth.backgrounds[name] + truth.sources[name]
+        residual = ((image.data - light) * np.sqrt(image.weights))[~image.mask]
+        residual = residual[np.abs(residual) < 5]
+        assert abs(np.std(residual) - 1) < 0.05
+        sky = truth.levels[name] * truth.throughputs[name] * truth.sky(image.wavelength)
+        assert_allclose(truth.backgrounds[name], sky)
+    assert truth.sources["BKG_1"].max() > 0
+    assert truth.sources["BKG_2"].max() == 0

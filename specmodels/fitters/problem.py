@@ -181,7 +181,7 @@ class Problem:
         if self._is_separable(values, ()):
             return self._solved(self._whole_equations(values), ridge)
         equations = []
-        for chunk in self.chunks(len(self.form.linear) + 2):
+        for chunk in self.chunks(len(self.form.linear) + 1):
             pixels = self._pixels(chunk)
             offset, columns = self.form.columns(self.local(values, chunk), pixels.inputs)
             equations.append(self._equations(pixels.less(offset), columns)[0])

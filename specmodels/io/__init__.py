@@ -12,5 +12,14 @@ from .planes import Planes
 from .registry import read, reader, write, writer
 from .slitless import read_direct_image, read_slitless
 
-__all__ = ["read", "write", "reader", "writer", "Planes", "ReadOptions", "jwst_grism",
-           "read_direct_image", "read_slitless"]
+__all__ = [
+    "read",
+    "write",
+    "reader",
+    "writer",
+    "Planes",
+    "ReadOptions",
+    "jwst_grism",
+    "read_direct_image",
+    "read_slitless",
+]

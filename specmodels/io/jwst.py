@@ -27,7 +27,7 @@ KEPT = (
     "name", "slitlet_id", "source_id", "source_name", "source_alias", "stellarity", "source_type",
     "source_xpos", "source_ypos", "source_ra", "source_dec", "shutter_state", "quadrant",
     "slit_xscale", "slit_yscale", "wavelength_corrected", "pathloss_correction_type",
-    "barshadow_corrected",
+    "barshadow_corrected", "is_background",
 )  # fmt: skip
 
 
