@@ -172,7 +172,7 @@ def examples():
             lambda: DispersedSource(
                 [0, 13, 30, 13, 40, 45], [1, 2, 0.5, 1, -1, 3.0], [0, 3, 6], (41, 12),
                 c0=1.5, c1=-0.4,
-            ),  # fmt: skip
+            ),
             PIXELS,
         ),
         "source": Example(lambda: _source(MoffatProfile(gamma=2, alpha=3.5)), PIXELS, rtol=1e-4),
