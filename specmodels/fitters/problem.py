@@ -7,7 +7,7 @@ pixels are visited in chunks of columns, so that memory does not grow with the i
 """
 
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +22,7 @@ __all__ = ["Pass", "Problem"]
 # pass, are worked on in larger chunks.
 CHUNK_BYTES, LARGE_CHUNK_BYTES = 1_200_000, 6_000_000
 SUMS = ("gradient", "information", "response")
-PER_COLUMN = ("values", "particular", "covariance", "chi2", "n_data")
+SYSTEM = ("gradient", "information")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +60,14 @@ class Pass:
     def take(self, columns):
         """The pass of some of the columns, which are independent systems."""
         return Pass(*(np.take(array, columns, axis=-1) for array in vars(self).values()))
+
+    def add(self, one, chunk, shared):
+        """Fill in the pass of a chunk; gradient and information add up where they are shared."""
+        for key, own in vars(self).items():
+            if shared and key in SYSTEM:
+                own += getattr(one, key)
+            else:
+                own[..., chunk] = getattr(one, key)
 
     def put(self, columns, other, where=slice(None)):
         """Overwrite columns by those of another pass at `where`."""
@@ -236,13 +244,17 @@ class Problem:
         if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
             return self._linearise(self.whole, values, free, coupling)
         width = self.chunk_width(3 * len(free) + 2 * len(coupling) + len(self.form.linear) + 6)
-        passes = []
+        total = None
         for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))
             slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
             local = self.local(values, chunk)
-            passes.append(self._linearise(self._pixels(chunk), local, free, slopes))
-        return _joined_passes(passes, self.shared)
+            one = self._linearise(self._pixels(chunk), local, free, slopes)
+            if chunk.stop - chunk.start == self.n_columns:
+                return one
+            total = _room_for(one, self.n_columns, self.shared) if total is None else total
+            total.add(one, chunk, self.shared)
+        return total
 
     def _linearise(self, pixels, values, free, coupling):
         """The pass of some columns."""
@@ -328,15 +340,13 @@ def _joined(equations, batch):
     )  # fmt: skip
 
 
-def _joined_passes(passes, shared):
-    if len(passes) == 1:
-        return passes[0]
+def _room_for(one, n_columns, shared):
+    """A pass of all columns, to be filled chunk by chunk."""
 
-    def side_by_side(key):
-        return np.concatenate([getattr(p, key) for p in passes], axis=-1)
+    def room(key, wide):
+        array = getattr(one, key)
+        shape = (*array.shape[:-1], n_columns if wide else array.shape[-1])
+        return np.zeros(shape, dtype=array.dtype)
 
-    def system(key):
-        return sum(getattr(p, key) for p in passes) if shared else side_by_side(key)
-
-    return Pass(*(side_by_side(key) for key in PER_COLUMN), system("gradient"),
-                system("information"), side_by_side("response"))  # fmt: skip
+    keys = (entry.name for entry in fields(Pass))
+    return Pass(**{key: room(key, not shared or key not in SYSTEM) for key in keys})

@@ -118,19 +118,25 @@ class BSplineProfile(Profile):
 
     def cumulative_derivatives(self, y, center, scale, *coefficients):
         """Derivatives of `cumulative` by centre, scale and coefficients."""
+        return list(self._each_derivative(y, center, scale, *coefficients))
+
+    def _each_derivative(self, y, center, scale, *coefficients):
+        """Yield the derivatives one by one, so that not all need be held."""
         table = self._table
         t = (y - center) / scale
         position = table.position(t)
         total, norm = table.cumulative_of(coefficients)
         by_center = _lookup(table.density_of(coefficients) / norm, position) * (-1 / scale)
-        shares = (table.integrals.T - np.multiply.outer(table.areas, total / norm)) / norm
-        return [by_center, t * by_center, *(_lookup(share, position) for share in shares)]
+        yield by_center
+        yield t * by_center
+        for integral, area in zip(table.integrals.T, table.areas, strict=True):
+            yield _lookup((integral - area * (total / norm)) / norm, position)
 
     def fit_deriv(self, y, *values):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
         y, is_column = self._edges(y)
         if is_column:
-            return [_steps(d) for d in self.cumulative_derivatives(y, *values)]
+            return [_steps(d) for d in self._each_derivative(y, *values)]
         return super().fit_deriv(y, *values)
 
     def fwhm(self, scale, *coefficients):

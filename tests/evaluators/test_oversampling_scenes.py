@@ -1,12 +1,14 @@
 """Oversampling of simulated exposures with the real WCS of an integral field unit."""
 
 import numpy as np
+import pytest
 
 import specmodels as sm
 from specmodels.io.oversampled_wcs import oversampled_wcs
 
 
 def test_miri_mrs(shared_tools):
+    pytest.importorskip("jwst", reason="makes the WCS of the scene")
     scene = shared_tools.scenes.miri_mrs_scene(seed=1)
     result = sm.TraceOversampling(native_response=True)(scene.model)
     judged = shared_tools.judge.oversampled(scene, result.data.T)
@@ -21,6 +23,7 @@ def test_miri_mrs(shared_tools):
 
 def test_wcs_that_wants_the_number_of_a_slice(shared_tools):
     """The WCS of the NIRSpec integral field unit has a third input, which the pixel tells."""
+    pytest.importorskip("jwst", reason="makes the WCS of the scene")
     model = shared_tools.scenes.nirspec_ifu_model("PRISM")
     regions = np.asarray(model.regions)
     old = model.meta.wcs
