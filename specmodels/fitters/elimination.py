@@ -80,9 +80,14 @@ class Slopes:
 
     def jacobian(self, shape):
         """Derivative by each free parameter in each pixel, shape (n_free, *shape)."""
-        jacobian = np.zeros((self.n_free, *shape))
+        jacobian = np.empty((self.n_free, *shape))
+        begun = np.zeros(self.n_free, dtype=bool)
         for row, place, owner in zip(self.rows, self.place, self.owner, strict=True):
-            jacobian[owner] += row * self.images[place]
+            if begun[owner]:
+                jacobian[owner] += row * self.images[place]
+            else:
+                np.multiply(row, self.images[place], out=jacobian[owner])
+            begun[owner] = True
         return jacobian
 
     def collect(self, terms, axis):
@@ -207,6 +212,6 @@ def finite(covariance):
 def as_image(array, shape):
     """The array as it is where it is a single column of pixels, else with the shape of the data."""
     array = np.asarray(array, dtype=float)
-    if array.ndim == 2 and array.shape == (shape[0], 1):
+    if array.shape in (shape, (shape[0], 1)):
         return array
     return np.broadcast_to(array, shape)

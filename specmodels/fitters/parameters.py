@@ -38,12 +38,13 @@ class FreeParameters:
         model = form.model
         self.free = form.nonlinear
         self.initial = np.repeat(_column(form.values[k] for k in self.free), n_system, axis=1)
-        bounds = [model.bounds[form.names[k]] for k in self.free]
+        bounds, tied = model.bounds, model.tied  # made anew at each access
+        bounds = [bounds[form.names[k]] for k in self.free]
         self.lower = _column(-np.inf if b[0] is None else b[0] for b in bounds)
         self.upper = _column(np.inf if b[1] is None else b[1] for b in bounds)
         self._set_priors(model)
+        self._ties = {k: tied[form.names[k]] for k in form.tied}
         self._check_ties()
-        self._ties = {k: model.tied[form.names[k]] for k in form.tied}
         self._position = {name: k for k, name in enumerate(form.names)}
         self._fixed_slopes = {
             k: self._slopes(k, self.initial) for k in form.tied if self._only_named(k)
@@ -81,7 +82,7 @@ class FreeParameters:
 
     def _check_chain(self, k):
         names, seen = self.form.names, []
-        tie = self.form.model.tied[names[k]]
+        tie = self._ties[k]
         while isinstance(tie, TiedTo):
             free_linear = tie.name in names and names.index(tie.name) in self.form.linear
             if tie.name not in names or tie.name in seen or free_linear:
@@ -90,7 +91,7 @@ class FreeParameters:
                     f"that is not linear, of {[n for n in names if n != names[k]]}"
                 )
             seen.append(tie.name)
-            tie = self.form.model.tied[tie.name]
+            tie = self._ties.get(names.index(tie.name))
 
     def clip(self, theta):
         """Values within the bounds."""

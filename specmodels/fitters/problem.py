@@ -20,7 +20,7 @@ __all__ = ["Pass", "Problem"]
 
 # Images of a chunk of columns fit the cache; independent columns, of which there are fewer in each
 # pass, are worked on in larger chunks.
-CHUNK_BYTES, LARGE_CHUNK_BYTES = 1_200_000, 6_000_000
+CHUNK_BYTES, LARGE_CHUNK_BYTES = 1_500_000, 6_000_000
 SUMS = ("gradient", "information", "response")
 SYSTEM = ("gradient", "information")
 
@@ -217,11 +217,15 @@ class Problem:
         """Whether basis images and derivatives are single columns, judged by three columns."""
         if self.n_columns < 3 or any(np.ndim(v) and np.size(v) > 1 for v in values):
             return False
+        if self._memory.get("images"):
+            return False
         few = [0, self.n_columns // 2, self.n_columns - 1]
         _, columns, derivatives = self.form.expansion(values, self.inputs(few), wanted)
         images = [*columns.values(), *(d.image for d in (derivatives or {}).values())]
         one = (self.image.shape[0], 1)
-        return derivatives is not None and all(np.shape(image) == one for image in images)
+        separable = derivatives is not None and all(np.shape(image) == one for image in images)
+        self._memory["images"] = not separable  # found once, it is not asked for again
+        return separable
 
     def linearise(self, values, free, coupling):
         """Solve for the linear parameters and differentiate by the others.
@@ -243,7 +247,7 @@ class Problem:
             return self._linearise_single(values, free, coupling)
         if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
             return self._linearise(self.whole, values, free, coupling)
-        width = self.chunk_width(3 * len(free) + 2 * len(coupling) + len(self.form.linear) + 6)
+        width = self.chunk_width(2 * len(free) + len(coupling) + len(self.form.linear) + 4)
         total = None
         for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))

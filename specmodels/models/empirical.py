@@ -129,8 +129,14 @@ class BSplineProfile(Profile):
         by_center = _lookup(table.density_of(coefficients) / norm, position) * (-1 / scale)
         yield by_center
         yield t * by_center
-        for integral, area in zip(table.integrals.T, table.areas, strict=True):
-            yield _lookup((integral - area * (total / norm)) / norm, position)
+        cumulative, (index, fraction) = _lookup(total / norm, position), position
+        for integral, steps, area in zip(*table.terms, table.areas, strict=True):
+            derivative = np.take(steps, index)
+            derivative *= fraction
+            derivative += np.take(integral, index)
+            derivative -= area * cumulative
+            derivative /= norm
+            yield derivative
 
     def fit_deriv(self, y, *values):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
@@ -190,6 +196,8 @@ class _Tables:
         integral = basis.antiderivative()
         self.integrals = np.ascontiguousarray(integral(grid) - integral(self.low))
         self.areas = self.integrals[-1]
+        rows = np.ascontiguousarray(self.integrals.T)
+        self.terms = rows, np.diff(rows, axis=1, append=rows[:, -1:])
 
     def __reduce__(self):
         """Copies share the tables; files and other processes make them again."""

@@ -257,8 +257,9 @@ class LinearForm:
         self.model = model
         self.names = tuple(model.param_names)
         self.values = [np.asarray(getattr(model, n).value, dtype=float) for n in self.names]
-        self.tied = [k for k, n in enumerate(self.names) if model.tied[n]]
-        fixed = {k for k, n in enumerate(self.names) if model.fixed[n]} | set(self.tied)
+        tied, fixed = model.tied, model.fixed  # made anew at each access
+        self.tied = [k for k, n in enumerate(self.names) if tied[n]]
+        fixed = {k for k, n in enumerate(self.names) if fixed[n]} | set(self.tied)
         self._root = _node(model, 0)
         self.declared_linear = frozenset(self._root.linear_positions())
         self.linear = sorted(self.declared_linear - fixed)
