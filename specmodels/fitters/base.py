@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..models.linear import LinearForm
+from ..models.linear_form import LinearForm
 from ..numerics import NormalEquations
 from .elimination import as_image
 from .problem import Problem

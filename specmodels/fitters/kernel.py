@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from ..models.linear import LinearForm
+from ..models.linear_form import LinearForm
 from .base import Fitter
 from .linear import LinearFitter
 from .varpro import VarProFitter

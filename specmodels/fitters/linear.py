@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..models.linear import LinearForm
+from ..models.linear_form import LinearForm
 from .base import FitResult, Fitter
 from .parameters import consistent_values
 from .problem import Problem

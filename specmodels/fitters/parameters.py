@@ -15,7 +15,7 @@ class FreeParameters:
 
     Parameters
     ----------
-    form : `~specmodels.models.linear.LinearForm`
+    form : `~specmodels.models.linear_form.LinearForm`
         The model.
     n_system : int
         Number of independent systems: one where the columns share the parameters.

@@ -110,7 +110,7 @@ class Problem:
 
     Parameters
     ----------
-    form : `~specmodels.models.linear.LinearForm`
+    form : `~specmodels.models.linear_form.LinearForm`
         The model, split by linearity.
     image : `~specmodels.exposure.SpectralImage`
         Data and weights.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..models.linear import LinearForm
+from ..models.linear_form import LinearForm
 from ..numerics.clipping import local_scale, reject_by_column
 from ..numerics.robust import MAD_TO_SIGMA
 from .base import Fitter

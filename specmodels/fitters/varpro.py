@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..models.linear import LinearForm
+from ..models.linear_form import LinearForm
 from ..numerics.normal import factorise, invert_lower, solve_factorised
 from .base import FitResult, Fitter
 from .linear import linear_result

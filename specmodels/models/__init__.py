@@ -8,14 +8,8 @@ from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
 from .flicker import FourierNoise, LineMedian, LineOffset
 from .grism import DispersedSource, Grism, Sensitivity
-from .linear import (
-    BasisModel,
-    LinearForm,
-    LinearParameter,
-    TiedTo,
-    design_matrix,
-    linear_parameters,
-)
+from .linear import BasisModel, LinearParameter, TiedTo
+from .linear_form import LinearForm, design_matrix, linear_parameters
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from .priors import GaussianPrior
 from .profiles import (

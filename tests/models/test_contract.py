@@ -12,7 +12,8 @@ from astropy.modeling import fitting, models
 from numpy.testing import assert_allclose
 
 from specmodels.io.asdf_extension import get_extensions, get_resource_mappings
-from specmodels.models.linear import LinearForm, LinearParameter, linear_parameters
+from specmodels.models.linear import LinearParameter
+from specmodels.models.linear_form import LinearForm, linear_parameters
 from specmodels.models.profiles import Profile
 from tests.models.model_contract import (
     assert_same_model,

@@ -8,14 +8,8 @@ import pytest
 from astropy.modeling import fitting, models
 from numpy.testing import assert_allclose, assert_array_equal
 
-from specmodels.models.linear import (
-    BasisModel,
-    LinearForm,
-    LinearParameter,
-    TiedTo,
-    design_matrix,
-    linear_parameters,
-)
+from specmodels.models.linear import BasisModel, LinearParameter, TiedTo
+from specmodels.models.linear_form import LinearForm, design_matrix, linear_parameters
 from specmodels.models.profiles import GaussianProfile
 from specmodels.models.sources import ColumnPolynomial, Source
 from specmodels.models.traces import PolynomialTrace

@@ -5,7 +5,8 @@ import pytest
 from astropy.modeling import fitting, models
 from numpy.testing import assert_allclose
 
-from specmodels.models.linear import LinearForm, TiedTo, linear_parameters
+from specmodels.models.linear import TiedTo
+from specmodels.models.linear_form import LinearForm, linear_parameters
 from specmodels.models.profiles import BoxProfile, GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
