@@ -61,12 +61,12 @@ def _frame_row(name, model, shape, background, method, goal, *, repeat):
         return data - plan()(data - level())
 
     ready = plan()
-    row = {"case": name, "first s": _cpu(first, repeat),
-           "next s": _cpu(lambda: data - ready(data - level()), repeat),
+    row = {"case": name, "first s": measure.least_cpu(first, repeat),
+           "next s": measure.least_cpu(lambda: data - ready(data - level()), repeat),
            "added memory / frame": measure.memory(first)[0] * MEGABYTE / data.nbytes}  # fmt: skip
     peer = _peer(method, shape, "median" if background is not None else None)
     if peer is not None:
-        row["peer s"] = _cpu(peer, 2)
+        row["peer s"] = measure.least_cpu(peer, 2)
         row |= {"ratio, first": row["peer s"] / row["first s"],
                 "ratio, next": row["peer s"] / row["next s"], "goal": goal}  # fmt: skip
     return row
@@ -94,7 +94,7 @@ def _ramp_row(n_int, n_group):
            "next s": seconds / number}  # fmt: skip
     peer = _peer("fft", FULL, "median")
     if peer is not None:
-        row["peer s"] = _cpu(peer, 2)
+        row["peer s"] = measure.least_cpu(peer, 2)
         row |= {"ratio, next": row["peer s"] / row["next s"], "goal": 40}
     return row
 
@@ -122,14 +122,3 @@ def _peer(method, shape, background_method):
             return module.fft_clean_subarray(image, mask, "NRS1", exclude_outliers=False) + level
 
     return clean
-
-
-def _cpu(function, repeat):
-    """Least CPU seconds of some calls after one that is not counted."""
-    function()
-    times = []
-    for _ in range(repeat):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)

@@ -33,8 +33,10 @@ def _rows(name, scene, exposure, maps, chosen):
     sliced = SlicedImage.of(exposure.single, exposure, **maps)
     everything = sm.TraceOversampling(**maps, psf_optimal=True, residual=sm.FullResidual())
     fits = everything.fit(sliced.images)
-    ours = {"trace fit": _cpu(lambda: everything.fit(sliced.images)),
-            "oversampling": _cpu(lambda: everything.evaluate(fits, sliced).data)}  # fmt: skip
+    ours = {
+        "trace fit": measure.least_cpu(lambda: everything.fit(sliced.images)),
+        "oversampling": measure.least_cpu(lambda: everything.evaluate(fits, sliced).data),
+    }
     added = measure.memory(
         lambda: _arrays(everything.evaluate(everything.fit(sliced.images), sliced))
     )
@@ -55,16 +57,6 @@ def _rows(name, scene, exposure, maps, chosen):
 
 def _arrays(result):
     return result.data, result.variance
-
-
-def _cpu(function, repeat=3):
-    """Least CPU seconds of some calls."""
-    times = []
-    for _ in range(repeat):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def _peer(name, scene, maps, chosen):

@@ -6,8 +6,9 @@ from scipy.optimize import curve_fit
 
 from ..io import read
 from ..numerics.robust import MAD_TO_SIGMA
+from .tables import readable
 
-__all__ = ["gaussian_of", "histogram", "nod_comparison", "readable", "residual_table"]
+__all__ = ["gaussian_of", "histogram", "nod_comparison", "residual_table"]
 
 EDGES = np.linspace(-6, 6, 97)
 TAIL = 3.0
@@ -39,14 +40,6 @@ def residual_table(result):
              for name in result.fit.used}  # fmt: skip
     parts["all"] = np.concatenate(list(parts.values()))
     return readable(QTable(rows=[{"slit": name, **_row(v)} for name, v in parts.items()]))
-
-
-def readable(table):
-    """The table, its numbers shown with four digits."""
-    for column in table.columns.values():
-        if column.dtype.kind == "f":
-            column.info.format = ".4g"
-    return table
 
 
 def _row(values):

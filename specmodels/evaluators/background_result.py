@@ -9,7 +9,8 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..io.slit_models import with_new_slits
-from .background_residuals import nod_comparison, readable, residual_table
+from .background_residuals import nod_comparison, residual_table
+from .tables import readable
 
 __all__ = ["MasterBackgroundResult", "SlitSky"]
 

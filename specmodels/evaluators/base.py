@@ -78,7 +78,8 @@ class ImageEvaluator(Evaluator):
 
     A subclass defines ``evaluate(fit, image)``; its ``build_model`` and ``fit`` take an image, too.
     The result is that of the image where there is one, else a `ResultSet`, in which images that
-    could not be treated are named with the reason.
+    could not be treated are named with the reason. A subclass whose results have their own kind of
+    set defines ``collect``.
     """
 
     def __call__(self, data):
@@ -93,6 +94,10 @@ class ImageEvaluator(Evaluator):
             except ValueError as error:
                 log.warning("%s: %s", name, error)
                 failures[name] = str(error)
+        return self.collect(results, failures, exposure)
+
+    def collect(self, results, failures, exposure):
+        """Set of the results, and of the reasons why there are no others, by name."""
         return ResultSet(results, failures, source_exposure=exposure)
 
     def _one(self, image, exposure):

@@ -21,6 +21,7 @@ from .base import ImageEvaluator
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
 from .region import rows_near, slit_region
+from .tables import readable
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -340,21 +341,13 @@ class ExtractionResult:
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
         rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
-        return _readable(QTable(rows))
+        return readable(QTable(rows))
 
     def plot(self, figure=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""
         from ..plotting import plot_extraction
 
         return plot_extraction(self, figure)
-
-
-def _readable(table):
-    """Table whose numbers are shown with four digits."""
-    for column in table.columns.values():
-        if column.dtype.kind == "f":
-            column.info.format = ".4g"
-    return table
 
 
 def _reasons(image):

@@ -1,18 +1,16 @@
 """The adaptive trace model: a spatial profile for each slice, and images on finer rows."""
 
-import logging
 import warnings
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..fitters import WindowedFitter
-from ..io import read
 from ..io.slices import SlicedImage
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.oversample import FineRows
 from ..numerics.robust import MAD_TO_SIGMA
-from .base import Evaluator
+from .base import ImageEvaluator
 from .fine_slice import FineSlice
 from .oversampling_result import OversamplingResult, OversamplingResultSet
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
@@ -20,10 +18,8 @@ from .trace_noise import with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
 
-log = logging.getLogger(__name__)
 
-
-class TraceOversampling(Evaluator):
+class TraceOversampling(ImageEvaluator):
     """Model the trace of each slice or slit, and oversample the light along it.
 
     Near compact sources an oversampled pixel is the model, averaged over that pixel, plus the
@@ -106,18 +102,8 @@ class TraceOversampling(Evaluator):
         self.flux_per_pixel, self.regions, self.spatial = flux_per_pixel, regions, spatial
         self.inflate_errors = bool(inflate_errors)
 
-    def __call__(self, data):
-        """Apply to anything that `~specmodels.read` understands."""
-        exposure = read(data)
-        if len(exposure) == 1:
-            return self._one(exposure.single, exposure)
-        results, failures = {}, {}
-        for name, image in exposure.items():
-            try:
-                results[name] = self._one(image, exposure)
-            except ValueError as error:
-                log.warning("%s: %s", name, error)
-                failures[name] = str(error)
+    def collect(self, results, failures, exposure):
+        """Set of the results of several images, written back in the kind that came in."""
         return OversamplingResultSet(results, failures, source_exposure=exposure)
 
     def _one(self, image, exposure):

@@ -173,22 +173,13 @@ class FitResult:
 
     def components(self):
         """Image of each elementary model of the template, by name (or its number)."""
-        inputs = self._inputs(self.image)
+        inputs = self.problem().inputs(slice(None))
         out = {}
         for number, (leaf, positions) in enumerate(self.form.leaves()):
             own = [self.values[k] for k in positions]
             image = np.broadcast_to(leaf.evaluate(*inputs, *own), self.image.shape)
             out[leaf.name or str(number)] = image
         return out
-
-    def _inputs(self, image):
-        y = image.y[:, None]
-        return (y,) if self.form.model.n_inputs == 1 else (image.x[None], y)
-
-    def basis(self):
-        """Basis images of the linear parameters, each (n_pixel, n_column) or (n_pixel, 1)."""
-        _, columns = self.form.columns(self._finite_values(), self._inputs(self.image))
-        return [np.atleast_2d(columns[k]) for k in self.form.linear]
 
     def _finite_values(self):
         return [np.nan_to_num(v) for v in self.values]

@@ -141,10 +141,10 @@ def eliminated(solved, columns, slopes, pixels, *, shared):
 
 def _summed(rows, squared):
     """Sum over columns of ``rows[s] * squared[s, t] * rows[t]``."""
-    return np.einsum("stb,tb,sb->st", squared, rows, rows) if len(rows) == 1 else np.array(
-        [[np.dot(one * pair, other) for other, pair in zip(rows, line, strict=True)]
-         for one, line in zip(rows, squared, strict=True)]
-    )  # fmt: skip
+    return np.array([
+        [np.dot(one * pair, other) for other, pair in zip(rows, line, strict=True)]
+        for one, line in zip(rows, squared, strict=True)
+    ])  # fmt: skip
 
 
 def _sums_of_columns(images, columns, weighted_data, weights):
