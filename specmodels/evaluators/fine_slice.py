@@ -11,6 +11,16 @@ import numpy as np
 from scipy import sparse
 from scipy.ndimage import binary_dilation, uniform_filter
 
+from ..numerics.fine_pixels import (
+    ColumnFit,
+    ColumnModel,
+    Linear,
+    NativePixels,
+    ProfileTable,
+    fill_values,
+    fill_variances,
+    residuals,
+)
 from ..numerics.oversample import FineRows, isolated
 
 __all__ = ["FineSlice", "compact_region"]
@@ -52,7 +62,7 @@ class FineSlice:
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
         rejected = self.fit.rejected
-        found = isolated(self.fitted_residual, rejected)
+        found = isolated(self.all_residuals, rejected)
         if np.count_nonzero(rejected) > MOST_CROWDED * CROWD[0] * CROWD[1]:
             density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
             found &= density < MOST_CROWDED
@@ -77,9 +87,22 @@ class FineSlice:
         return self.rows.coordinates(self.positions)
 
     @cached_property
+    def _native_fit(self):
+        """Profile of unit area in each native pixel, and data minus model where data are good."""
+        fit, image = self.fit, self.image
+        table = fit.layout.table(fit.coefficients, image.x)
+        use = image.weights > 0
+        return residuals(table, fit.column_model, self.positions, np.array(image.filled), use)
+
+    @property
     def native_profile(self):
-        """Profile of unit area in each native pixel."""
-        return self.fit.profile(self.positions, self.image.x)
+        """Profile of unit area in each native pixel, zero outside."""
+        return self._native_fit[0]
+
+    @property
+    def all_residuals(self):
+        """Data minus model where data are good, hits that nothing has flagged among them."""
+        return self._native_fit[1]
 
     @cached_property
     def native_model(self):
@@ -115,9 +138,14 @@ class FineSlice:
         return self.known & ~self.available
 
     @cached_property
+    def by_model(self):
+        """Native pixels given by the model: near compact sources, and where data are missing."""
+        return self.compact | self.filled
+
+    @cached_property
     def modelled(self):
-        """Fine pixels with the model in them: near compact sources, and where data are missing."""
-        return self.fine_compact | self.rows.own(self.filled)
+        """Fine pixels with the model in them."""
+        return self.rows.own(self.by_model)
 
     @cached_property
     def width(self):
@@ -137,6 +165,8 @@ class FineSlice:
     @cached_property
     def residual_weight(self):
         """Weight of the residual of each native pixel."""
+        if self.settings.residual.constant is not None:
+            return np.full(self.image.shape, self.settings.residual.constant)
         student = self.residual * np.sqrt(self.image.weights)
         weight = self.settings.residual(student, self.available & self.known)
         # Outliers that are no hits belong to the sky.
@@ -147,53 +177,69 @@ class FineSlice:
         """Weights of the own and the neighbouring row, each of shape (n_fine, n_column)."""
         return self.rows.weights(self.available)
 
-    def interpolated(self, values):
-        """Linear interpolation between available pixels."""
-        own, other = self.interpolation
-        return own * self.rows.own(values) + other * self.rows.other(values)
+    def _native(self):
+        """What the compiled loops want to know of the native pixels."""
+        positions = np.zeros(self.image.shape) if self.fit is None else self.positions
+        return NativePixels(self.inside, self.available, self.by_model, positions)
 
-    @cached_property
-    def data(self):
-        """Values of the fine pixels, NaN where there is none."""
-        by_model = self.fit is not None and self.modelled.any()
-        others = self.rows.own(self.available)
-        others = others & ~self.modelled if by_model else others
-        out = np.full(others.shape, np.nan)
-        if others.any():
-            np.copyto(out, self.interpolated(self.image.filled), where=others)
-        if by_model:
-            value = self.fine_model + self.interpolated(self.residual * self.residual_weight)
-            np.copyto(out, value, where=self.modelled)
-        return out
+    def _table(self):
+        """Profiles averaged over fine pixels."""
+        if self.fit is None:
+            return _no_table(self.image.shape[1], 4)
+        return self.fit.layout.table(self.fit.coefficients, self.image.x, self.width)
 
-    def variance(self, component=None):
-        """Variance of the fine pixels.
+    def fill_data(self, out, corner):
+        """Write the values of the fine pixels into an image that is not a number, in place.
 
         Parameters
         ----------
+        out : ndarray
+            The whole image.
+        corner : tuple of int
+            Row and column of the slice's first fine pixel.
+        """
+        data = np.array(self.image.filled)
+        model, residual = ColumnModel(*np.zeros((3, data.shape[1]))), data
+        if self.fit is not None:
+            model, residual = self.fit.column_model, self.residual
+            if self.settings.residual.constant != 1:
+                residual = residual * self.residual_weight
+        rows = Linear(self.rows.native, self.rows.offset)
+        fill_values(rows, self._native(), self._table(), model, data, residual, out, corner)
+
+    def fill_variance(self, out, corner, component=None):
+        """Write the variances of the fine pixels into an image that is not a number, in place.
+
+        Parameters
+        ----------
+        out, corner
+            As in `fill_data`.
         component : ndarray, optional
             A part of the variance of the native pixels. Default: all of it, with that of the
             profile.
-
-        Returns
-        -------
-        ndarray, shape (n_fine, n_column)
         """
         native = component if component is not None else self.image.variance
-        native = np.ones(self.image.shape) if native is None else native
+        native = 1.0 if native is None else native
         native = np.where(self.available, native, 0.0)
-        own, other = self.interpolation
-        linear = own**2 * self.rows.own(native) + other**2 * self.rows.other(native)
-        out = np.where(self.rows.own(self.available), linear, np.nan)
-        if self.fit is None or not self.modelled.any():
-            return out
-        value = self._model_variance(native)
-        if component is None:
-            profile = self.fit.profile_variance(self.fine_positions, self.image.x, self.width)
-            value = value + self.fit.scale**2 * profile
-            if self.filled.any():
-                value = value + np.where(self.rows.own(self.filled), self.rows.own(self.misfit), 0)
-        return np.where(self.modelled, value, out)
+        n_column, none = native.shape[1], np.zeros(native.shape)
+        light, spread, extra = np.zeros(n_column), _no_table(n_column, 3), none
+        if self.fit is None:
+            fit, kept = ColumnFit(none, none, np.zeros((3, 3, n_column)), 0.0, 1.0), none
+        else:
+            low, high = self.fit.pixels.range
+            weights = np.where(self.fit_kept, self.image.weights, 0.0)
+            fit = ColumnFit(
+                weights, self.native_profile, self.fit.column_covariance, (low + high) / 2,
+                (high - low) / 2,
+            )  # fmt: skip
+            kept = self.residual_weight
+            if component is None:
+                light = self.fit.scale**2
+                spread = self.fit.variance_table(self.image.x, self.width)
+                extra = np.where(self.filled, self.misfit, 0.0) if self.filled.any() else none
+        rows = Linear(self.rows.native, self.rows.offset)
+        fill_variances(rows, self._native(), self._table(), fit, kept, native, light, spread, extra,
+                       out, corner)  # fmt: skip
 
     @cached_property
     def misfit(self):
@@ -211,32 +257,10 @@ class FineSlice:
     @cached_property
     def residual(self):
         """Data minus model of the native pixels, zero where they have no value of their own."""
-        use = self.available & self.known
-        if np.any(use & ~self.fit.used):
-            return np.where(use, self.image.filled - np.nan_to_num(self.native_model), 0.0)
-        return np.where(use, self.fitted_residual, 0.0)
-
-    @cached_property
-    def fitted_residual(self):
-        """Data minus model of the pixels that were fitted or rejected, zero elsewhere."""
-        return self.fit.residual_image
-
-    def _model_variance(self, native):
-        """Variance of model plus residual that a variance of the native pixels brings."""
-        own, other, effect = self._column_effect()
-        weights = np.where(self.fit_kept, self.image.weights, 0.0)
-        total = own**2 * self.rows.own(native) + other**2 * self.rows.other(native)
-        response = weights * native
-        terms = self._terms(self.native_profile, self.positions)
-        for k, term in enumerate(terms):
-            moved = response * term
-            inner = sum(
-                change * np.sum(moved * weights * own_term, axis=0)
-                for change, own_term in zip(effect, terms, strict=True)
-            )
-            moved = own * self.rows.own(moved) + other * self.rows.other(moved)
-            total += effect[k] * (2 * moved + inner)
-        return np.maximum(total, 0)
+        out = np.array(self.all_residuals)
+        out[self.hits] = 0.0
+        out[:, ~self.fit.fitted_columns] = 0.0
+        return out
 
     def _terms(self, profile, positions):
         """What scale, level and slope are multiplied by."""
@@ -313,6 +337,12 @@ class FineSlice:
         return sparse.csr_matrix(
             (values, (fine * n + place, row * n + place)), shape=(n_fine * n, n_row * n)
         )
+
+
+def _no_table(n_column, n_values):
+    """A table for slices without model."""
+    empty = np.zeros((0, 0, n_values))
+    return ProfileTable(empty, 0.0, 1.0, np.zeros(n_column, dtype=np.intp), np.zeros(n_column))
 
 
 def compact_region(profile, slope_limit, pad):

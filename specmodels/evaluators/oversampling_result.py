@@ -1,7 +1,7 @@
 """What the adaptive trace model returns: the trace, and the image on finer rows."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from astropy import units as u
@@ -109,12 +109,12 @@ class OversamplingResult:
     @cached_property
     def data(self):
         """The oversampled image, NaN outside of slices and where nothing is known."""
-        return self._scaled(self._fine(lambda part: part.data))
+        return self._scaled(self._filled(lambda part: part.fill_data))
 
     @cached_property
     def variance(self):
         """Variance of the oversampled image, that of the profile included."""
-        return self._inflated(self._fine(lambda part: part.variance()))
+        return self._inflated(self._filled(lambda part: part.fill_variance))
 
     @cached_property
     def components(self):
@@ -122,7 +122,9 @@ class OversamplingResult:
         names = self.sliced.image.components
 
         def part_of(name):
-            return self._fine(lambda part: part.variance(part.image.components[name]))
+            return self._filled(
+                lambda part: partial(part.fill_variance, component=part.image.components[name])
+            )
 
         return {name: self._inflated(part_of(name)) for name in names}
 
@@ -263,6 +265,14 @@ class OversamplingResult:
 
     def _scaled(self, values, power=1):
         return values if self.share == 1 else values * values.dtype.type(self.share**power)
+
+    def _filled(self, method):
+        """Image of fine pixels that a method of the slices writes into."""
+        out = np.full(self.shape, np.nan, dtype=self.sliced.image.data.dtype)
+        for name, part in self._passing():
+            rows, columns = self.sliced.boxes[name]
+            method(part)(out, (self.rows.slice_of(rows).start, columns.start))
+        return out
 
     def _fine(self, function, where=None, *, fill=np.nan, dtype=None, modelled=False):
         """Image of fine pixels put together from the slices."""

@@ -13,7 +13,12 @@ COHERENT_BOXES = BOXES[1:]
 
 
 class ResidualWeight(ABC):
-    """Base of strategies: ``strategy(student, available)`` is the weight of each residual."""
+    """Base of strategies: ``strategy(student, available)`` is the weight of each residual.
+
+    Strategies that need not look at the residuals say so by a ``constant`` weight.
+    """
+
+    constant = None
 
     @abstractmethod
     def __call__(self, student, available):
@@ -43,6 +48,8 @@ class ResidualWeight(ABC):
 class FullResidual(ResidualWeight):
     """All of the residual: every pixel of the data counts, with its noise."""
 
+    constant = 1.0
+
     def __call__(self, student, available):
         """One everywhere."""
         return np.ones(student.shape)
@@ -50,6 +57,8 @@ class FullResidual(ResidualWeight):
 
 class NoResidual(ResidualWeight):
     """None of it: the model alone."""
+
+    constant = 0.0
 
     def __call__(self, student, available):
         """Zero everywhere."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..models.bspline_trace import BSplineTrace
+from ..numerics.fine_pixels import look_up
 from ..numerics.spline_grid import SplineGrid
 from .base import Fitter
 from .windowed_fit import WindowedFit
@@ -105,7 +106,7 @@ class WindowedFitter(Fitter):
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             self._check(system, pixels, image)
             coefficients, factor = _normalised(system.solve(self.smoothing), layout, covered)
-            shape = layout.shape(coefficients, pixels.positions, pixels.x[pixels.columns])
+            shape = look_up(layout.table(coefficients, pixels.x), pixels.positions, pixels.columns)
             values, covariance = pixels.scales(shape, kept)
             if number < self.n_rounds:
                 error = FIRST_PROFILE_ERROR if number == 0 else self.profile_error

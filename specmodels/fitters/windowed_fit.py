@@ -8,6 +8,7 @@ import numpy as np
 from ..models.bspline_trace import BSplineTrace
 from ..models.psf import TabulatedPSF
 from ..models.traces import TabulatedTrace
+from ..numerics.fine_pixels import ColumnModel, ProfileTable
 from .windowed_pixels import Layout, WindowPixels
 
 __all__ = ["WindowedFit"]
@@ -136,7 +137,7 @@ class WindowedFit:
         width : float
             Size of the pixels relative to those of the image; zero for the spline itself.
         """
-        return self.layout.shape(self.coefficients, np.nan_to_num(positions), x, width)
+        return self.layout.shape(self.coefficients, positions, x, width)
 
     def predict(self, image=None):
         """Scale times profile, plus the ground, in each pixel; NaN where there is no model."""
@@ -174,22 +175,33 @@ class WindowedFit:
         raw = self.system.covariance(self.smoothing)
         return raw / self.factor[:, None, None, None] / self.factor[None, None, :, None]
 
+    @property
+    def column_model(self):
+        """The `~specmodels.numerics.fine_pixels.ColumnModel` of these values."""
+        low, high = self.pixels.range
+        gradient = self.values[2] / (0.5 * (high - low))
+        level = self.values[1] - gradient * 0.5 * (low + high)
+        return ColumnModel(self.values[0], level, gradient)
+
     def profile_variance(self, positions, x, width=1.0):
         """Variance of `profile`, arguments as there."""
-        table = self._variance_table(float(width))
-        grid = self.layout.grid
-        interval, fraction = self.layout.place(x)
-        scaled = (np.nan_to_num(positions) - grid.low) * VARIANCE_STEPS
-        index = np.clip(np.rint(scaled), 0, table.shape[-1] - 1).astype(np.intp)
-        first, both, second = (part[interval, index] for part in table)
+        values, low, step, interval, fraction = self.variance_table(x, width)
+        index = np.clip(np.rint((np.nan_to_num(positions) - low) / step), 0, values.shape[1] - 1)
+        first, both, second = np.moveaxis(values[interval, index.astype(np.intp)], -1, 0)
         return (
             (1 - fraction) ** 2 * first
             + 2 * fraction * (1 - fraction) * both
             + fraction**2 * second
         )
 
-    def _variance_table(self, width):
-        """Variances at the first node of each interval, covariances, and those at the second."""
+    def variance_table(self, x, width=1.0):
+        """Variances of `profile` at the first node of each interval, between, and at the second.
+
+        Returns
+        -------
+        `~specmodels.numerics.fine_pixels.ProfileTable`
+            For columns ``x``; its values have the shape (n_intervals, n_steps, 3).
+        """
         grid = self.layout.grid
         n = int(np.ceil(grid.n_cells * grid.spacing * VARIANCE_STEPS)) + 1
         design = grid.design(grid.low + np.arange(n) / VARIANCE_STEPS, width)
@@ -198,10 +210,9 @@ class WindowedFit:
             return np.sum((design @ self.covariance[i, :, j, :]) * design, axis=1)
 
         m = range(len(self.layout.nodes) - 1)
-        return np.array([
-            [between(i, i) for i in m], [between(i, i + 1) for i in m],
-            [between(i + 1, i + 1) for i in m],
-        ])  # fmt: skip
+        parts = [[between(i, i), between(i, i + 1), between(i + 1, i + 1)] for i in m]
+        values = np.ascontiguousarray(np.moveaxis(np.array(parts), 1, -1))
+        return ProfileTable(values, grid.low, 1 / VARIANCE_STEPS, *self.layout.place(x))
 
     def source_parts(self):
         """The profile and the trace of the brightest source, for a `~specmodels.models.Source`.

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..numerics.clipping import reject_by_column
+from ..numerics.fine_pixels import ProfileTable, look_up
 from ..numerics.normal import NormalEquations
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.spline_grid import SplineGrid
@@ -49,17 +50,19 @@ class Layout:
         interval = np.minimum(place.astype(np.intp), self.nodes.size - 2)
         return interval, place - interval
 
+    def table(self, coefficients, x, width=1.0):
+        """Profiles averaged over pixels of a width in columns ``x``, as a `ProfileTable`."""
+        grid = self.grid
+        return ProfileTable.of_nodes(
+            grid.profiles(coefficients, width), grid.low, grid.step, *self.place(x)
+        )
+
     def shape(self, coefficients, positions, x, width=1.0):
         """Profile averaged over pixels of a width at positions in columns ``x`` (broadcast)."""
-        bins, part = self.grid.between(positions)
-        interval, fraction = self.place(x)
-        table = self.grid.profiles(coefficients, width)
-        steps = np.diff(table, axis=-1, append=table[:, -1:])
-        key = bins + interval * self.grid.n_bins
-        low = table.ravel()[key] + part * steps.ravel()[key]
-        key += self.grid.n_bins
-        high = table.ravel()[key] + part * steps.ravel()[key]
-        return low + fraction * (high - low)
+        columns = np.arange(np.size(x)).reshape(np.shape(x))
+        positions, columns = np.broadcast_arrays(positions, columns)
+        table = self.table(coefficients, np.ravel(x), width)
+        return look_up(table, positions.ravel(), columns.ravel()).reshape(positions.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,8 +213,13 @@ class WindowPixels:
     def image_of(self, values, fill):
         """Image of a value per pixel."""
         out = np.full(self.shape, fill, dtype=np.asarray(values).dtype)
-        out[self.rows, self.columns] = values
+        out.ravel()[self._places] = values
         return out
+
+    @cached_property
+    def _places(self):
+        """Number of each pixel in the flattened image."""
+        return self.rows * self.shape[1] + self.columns
 
     def first_scales(self):
         """Scale, level and slope of each column before any profile is known, and pixels to use.

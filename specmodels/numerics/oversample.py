@@ -124,8 +124,8 @@ def isolated(residual, suspects):
     -------
     ndarray of bool, same shape
     """
-    rows, columns = np.nonzero(suspects)
     n_column = residual.shape[1]
+    rows, columns = np.divmod(np.flatnonzero(suspects), n_column)
     here = residual[rows, columns]
     sides = []
     for shift in (-1, 1):

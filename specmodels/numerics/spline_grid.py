@@ -87,12 +87,6 @@ class SplineGrid:
         scaled = (positions - self.low) / self.step
         return np.clip(scaled, 0, self.n_bins - 1).astype(np.intp)
 
-    def between(self, positions):
-        """Bin whose middle lies before each position, and the fraction of a bin beyond it."""
-        scaled = np.clip((positions - self.low) / self.step - 0.5, 0, self.n_bins - 1.000001)
-        index = scaled.astype(np.intp)
-        return index, scaled - index
-
     def local(self, width):
         """Means of the terms of one interval over pixels centred on its bins.
 
@@ -125,9 +119,17 @@ class SplineGrid:
 
     def design(self, positions, width):
         """Means of all terms over pixels, shape (..., n_terms) for positions of shape (...)."""
-        starts = (np.arange(self.n_terms) - self.n_before) * self.spacing + self.low
-        away = (np.asarray(positions, dtype=float)[..., None] - starts) / self.spacing
-        return _mean(away, width / self.spacing)
+        place = (np.asarray(positions, dtype=float)[..., None] - self.low) / self.spacing
+        place = place + self.n_before
+        size = width / self.spacing
+        # Only so many terms are not zero at a position; beyond the ends there is room for them.
+        n = ORDER + 1 + int(np.ceil(size))
+        first = np.floor(np.nan_to_num(place) - size / 2).astype(np.intp) - ORDER + 1
+        first = np.clip(first, -n, self.n_terms)
+        out = np.zeros((*place.shape[:-1], self.n_terms + 2 * n))
+        terms = first + np.arange(n)
+        np.put_along_axis(out, terms + n, _mean(place - terms, size), axis=-1)
+        return out[..., n:-n]
 
     def matrix(self, histogram, width):
         """Banded matrices of the terms from weights summed over bins.

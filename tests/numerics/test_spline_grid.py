@@ -55,5 +55,17 @@ def test_positions_belong_to_the_nearest_bin():
     own = grid()
     index = own.index(own.centers)
     assert_allclose(index, np.arange(own.n_bins))
-    before, fraction = own.between(own.centers[:-1] + 0.25 * own.step)
-    assert_allclose(before + fraction, np.arange(own.n_bins - 1) + 0.25, atol=1e-9)
+
+
+@pytest.mark.parametrize("width", [0.0, 0.3, 1.0])
+def test_design_is_the_spline_of_each_term_also_beyond_the_ends(width):
+    own = grid()
+    positions = own.low + np.linspace(-4, own.n_cells * own.spacing + 4, 301)
+    found = own.design(positions, width)
+    starts = own.low + (np.arange(own.n_terms) - own.n_before) * own.spacing
+    fine = np.linspace(-width / 2, width / 2, 401) if width else np.zeros(1)
+    term = BSpline.basis_element(np.arange(5.0), extrapolate=False)
+    at = (positions[:, None, None] + fine - starts[:, None]) / own.spacing
+    values = np.nan_to_num(term(at))
+    expected = np.trapezoid(values, fine, axis=-1) / width if width else values[..., 0]
+    assert_allclose(found, expected, atol=2e-5)
