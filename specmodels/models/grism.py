@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
-from ..numerics.dispersal import Steps, Traces, disperse, trace_length
+from ..numerics.dispersal import Steps, Traces, chebyshev_nodes, disperse
 from .linear import BasisModel
 
 __all__ = ["DispersedSource", "Grism", "Sensitivity"]
@@ -91,6 +91,7 @@ class Grism:
     shape: tuple = (2048, 2048)
     wavelength_unit: u.UnitBase = u.um
     orders: tuple = field(init=False)
+    _paths: dict = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self):
         if not callable(self.transform):
@@ -126,11 +127,11 @@ class Grism:
         wavelength = np.linspace(*self.wavelength_range[order], 1001)
         return float(np.max(np.nan_to_num(self.sensitivity[order](wavelength)), initial=0.0))
 
-    def traces(self, boxes, order, n_wave_nodes=None):
+    def traces(self, boxes, order):
         """Paths of light from these boxes of the direct image; see `Traces.through`."""
-        n_wave_nodes = n_wave_nodes or self._wave_nodes(order)
+        n_nodes, _ = self._path(order)
         return Traces.through(self._moved(order), boxes, self.wavelength_range[order],
-                              n_wave_nodes=n_wave_nodes)  # fmt: skip
+                              n_wave_nodes=n_nodes)  # fmt: skip
 
     def _moved(self, order):
         def moved(x, y, wavelength):
@@ -139,25 +140,28 @@ class Grism:
 
         return moved
 
-    def _frame(self):
-        """The whole detector as one box."""
-        n_y, n_x = self.shape
-        return np.array([[n_x / 2, n_y / 2, n_x / 2, n_y / 2]])
+    def _path(self, order):
+        """Nodes along wavelength that a trace needs, and its length in pixels; found once."""
+        if order not in self._paths:
+            self._paths[order] = self._find_path(order)
+        return self._paths[order]
 
-    def _wave_nodes(self, order):
-        """Nodes along wavelength that the trace from the middle of the detector needs."""
+    def _find_path(self, order):
+        """The same, from the middle of the detector: all nodes in one call of the transform."""
+        n_y, n_x = self.shape
         limits = self.wavelength_range[order]
-        scaled = np.linspace(-1, 1, 33)
-        x, y = (np.full(scaled.shape, value) for value in self._frame()[0, :2])
+        tests = np.linspace(-1, 1, 33)
+        scaled = np.concatenate([tests, *(chebyshev_nodes(n)[0] for n in WAVE_NODES)])
         wavelength = np.mean(limits) + scaled * (limits[1] - limits[0]) / 2
-        moved = np.stack(self._moved(order)(x, y, wavelength)) - [x, y]
-        for n_nodes in WAVE_NODES:
-            found = Traces.through(self._moved(order), self._frame(), limits, n_nodes=1,
-                                   n_wave_nodes=n_nodes)  # fmt: skip
-            shift = found.coefficients[0, :, :, 0, 0] @ (scaled[:, None] ** np.arange(n_nodes)).T
-            if not np.nanmax(np.abs(shift - moved), initial=0.0) > TRACE_TOLERANCE:
-                return n_nodes
-        return WAVE_NODES[-1]
+        x, y = np.full(scaled.shape, n_x / 2), np.full(scaled.shape, n_y / 2)
+        shifts = np.stack(self._moved(order)(x, y, wavelength), axis=1) - [n_x / 2, n_y / 2]
+        wanted, *given = np.split(shifts, np.cumsum([tests.size, *WAVE_NODES])[:-1])
+        for n_nodes, at_nodes in zip(WAVE_NODES, given, strict=True):
+            powers = chebyshev_nodes(n_nodes)[1] @ at_nodes
+            found = tests[:, None] ** np.arange(n_nodes) @ powers
+            if not np.nanmax(np.abs(found - wanted), initial=0.0) > TRACE_TOLERANCE:
+                break
+        return n_nodes, float(np.hypot(*(found[-1] - found[0])))
 
     def steps(self, order, spectrum, *, steps_per_pixel=3.0, bands=None):
         """Steps along the wavelengths of an order, with the counts of each term of a spectrum.
@@ -174,7 +178,7 @@ class Grism:
             Wavelengths of the bands of the direct image.
         """
         limits = self.wavelength_range[order]
-        length = trace_length(self.traces(self._frame(), order))
+        _, length = self._path(order)
         length = length if np.isfinite(length) else max(self.shape)
         n_steps = max(int(np.ceil(length * steps_per_pixel)), FEWEST_STEPS)
         scaled = (2 * np.arange(n_steps) + 1) / n_steps - 1

@@ -1,20 +1,21 @@
 """Light of small squares on a direct image, moved along its trace and dropped on a detector.
 
-One fused loop takes each square through all wavelengths, finds the pixels it overlaps, and adds its
-light to the columns of all basis functions at once. Nothing is kept per square and wavelength, so
-the memory is that of the columns. Compiled, since each square has a path of its own.
+One fused loop, in `dispersal_kernels`, takes each square through all wavelengths, finds the pixels
+it overlaps, and adds its light to the columns of all basis functions at once. Nothing is kept per
+square and wavelength, so the memory is that of the columns.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Squares", "Steps", "Traces", "disperse", "trace_length"]
+from .dispersal_kernels import Bases, Light, Paths, reach, unit_columns
 
-SLACK = 0.01  # pixels for each of a box's half size, for paths that bend between its corners
+__all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "disperse"]
+
+NODES = 3  # of the displacement along each side of a box
 CHUNK = 1_000_000
 
 
@@ -72,7 +73,7 @@ class Traces:
     ----------
     boxes : ndarray, shape (n_source, 4)
         As of `Squares.boxes`.
-    coefficients : ndarray, shape (n_source, 2, n_wave_power, n_power, n_power)
+    coefficients : ndarray, shape (n_source, 2, n_wave_power, 3, 3)
         Of the displacement in x and in y, by powers of the scaled wavelength, y and x.
     """
 
@@ -80,7 +81,7 @@ class Traces:
     coefficients: np.ndarray
 
     @classmethod
-    def through(cls, transform, boxes, limits, *, n_nodes=3, n_wave_nodes=5):
+    def through(cls, transform, boxes, limits, *, n_wave_nodes=5):
         """Interpolate a transform on a grid of Chebyshev nodes over each box.
 
         Parameters
@@ -90,12 +91,12 @@ class Traces:
         boxes : ndarray, shape (n_source, 4)
         limits : tuple of float
             First and last wavelength.
-        n_nodes, n_wave_nodes : int
-            Nodes along each side and along wavelength.
+        n_wave_nodes : int
+            Nodes along wavelength.
         """
-        node, inverse = _nodes(n_nodes)
-        wave_node, wave_inverse = _nodes(n_wave_nodes)
-        shape = (len(boxes), n_wave_nodes, n_nodes, n_nodes)
+        node, inverse = chebyshev_nodes(NODES)
+        wave_node, wave_inverse = chebyshev_nodes(n_wave_nodes)
+        shape = (len(boxes), n_wave_nodes, NODES, NODES)
         x = boxes[:, 0, None] + boxes[:, 2, None] * node
         y = boxes[:, 1, None] + boxes[:, 3, None] * node
         wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * wave_node
@@ -108,7 +109,7 @@ class Traces:
                                     shifts, optimize=True))  # fmt: skip
 
 
-def _nodes(n):
+def chebyshev_nodes(n):
     """Chebyshev nodes, and the matrix from values there to coefficients of powers."""
     nodes = np.cos(np.pi * (np.arange(n) + 0.5) / n)
     return nodes, np.linalg.inv(np.vander(nodes, increasing=True))
@@ -176,13 +177,6 @@ class Steps:
         return np.stack([low, high, start, stop], axis=1)
 
 
-def trace_length(traces):
-    """Longest path of any source between the ends of the wavelengths, in pixels."""
-    ends = np.array([-1.0, 1.0])[:, None] ** np.arange(traces.coefficients.shape[2])
-    shift = np.einsum("el,sdl->sde", ends, traces.coefficients[..., 0, 0])
-    return float(np.max(np.hypot(*np.moveaxis(shift[..., 1] - shift[..., 0], 1, 0)), initial=0.0))
-
-
 def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=32):
     """Basis columns of all sources on a detector.
 
@@ -212,16 +206,17 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
         np.repeat(np.arange(squares.n_source), len(bands)),
         np.tile(bands, (squares.n_source, 1)),
     )
-    arguments = (squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
-                 np.asarray(squares.start, np.int64), traces.boxes,
-                 np.ascontiguousarray(traces.coefficients), steps.scaled, steps.first, steps.values,
-                 steps.band, steps.fraction)  # fmt: skip
-    bounds = _bounds(units[0], units[1], *arguments, np.array(shape))
+    light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
+                  np.asarray(squares.start, np.int64))  # fmt: skip
+    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), steps.scaled)
+    bases = Bases(steps.first, steps.values, steps.band, steps.fraction)
+    bounds = reach(*units, light, paths, np.array(shape))
     cells = ((bounds[:, 1] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 2])
              * (units[1][:, 1] - units[1][:, 0]))  # fmt: skip
 
     def work(part):
-        return _columns(units[0][part], units[1][part], bounds[part], *arguments, shape[1])
+        return unit_columns(units[0][part], units[1][part], bounds[part], light, paths, bases,
+                            shape[1])  # fmt: skip
 
     parts = _parts(cells, chunk)
     if n_jobs > 1:
@@ -250,192 +245,3 @@ def _parts(cells, chunk):
     if len(cells):
         parts.append(slice(first, len(cells)))
     return parts
-
-
-@numba.njit(cache=True, nogil=True)
-def _shift_in_box(coefficients, scaled, out):
-    """Coefficients of the displacement at one wavelength by powers of y and x."""
-    n_wave, n_power = coefficients.shape[1], coefficients.shape[2]
-    for d in range(2):
-        for p in range(n_power):
-            for q in range(n_power):
-                total = 0.0
-                for k in range(n_wave - 1, -1, -1):
-                    total = total * scaled + coefficients[d, k, p, q]
-                out[d, p, q] = total
-
-
-@numba.njit(cache=True, nogil=True)
-def _shift_in_row(box_shift, v, out):
-    n_power = box_shift.shape[1]
-    for d in range(2):
-        for q in range(n_power):
-            total = 0.0
-            for p in range(n_power - 1, -1, -1):
-                total = total * v + box_shift[d, p, q]
-            out[d, q] = total
-
-
-@numba.njit(cache=True, nogil=True)
-def _along_row(row_shift, d, u):
-    total = 0.0
-    for q in range(row_shift.shape[1] - 1, -1, -1):
-        total = total * u + row_shift[d, q]
-    return total
-
-
-@numba.njit(cache=True, nogil=True)
-def _bounds(source, bands, x, y, light, half, start, boxes, coefficients, scaled, first, values,
-            band, fraction, shape):  # fmt: skip
-    """Rows and columns which the light of each unit can reach, (n_unit, 4), empty if none."""
-    out = np.zeros((source.size, 4), np.int64)
-    n_power = coefficients.shape[3]
-    box_shift = np.empty((2, n_power, n_power))
-    row_shift = np.empty((2, n_power))
-    for k in range(source.size):
-        s = source[k]
-        if start[s + 1] == start[s]:
-            continue
-        low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
-        for m in range(bands[k, 2], bands[k, 3]):
-            _shift_in_box(coefficients[s], scaled[m], box_shift)
-            if not np.isfinite(box_shift).all():
-                high_x = np.nan
-                break
-            first_x, first_y, n_wide, n_tall = _frame(boxes[s], box_shift, row_shift)
-            low_x, high_x = min(low_x, first_x), max(high_x, first_x + n_wide)
-            low_y, high_y = min(low_y, first_y), max(high_y, first_y + n_tall)
-        if not (np.isfinite(low_x) and np.isfinite(high_x)):
-            continue
-        rows = max(low_y, 0.0), min(high_y, shape[0])
-        columns = max(low_x, 0.0), min(high_x, shape[1])
-        if rows[1] > rows[0] and columns[1] > columns[0]:
-            out[k, 0], out[k, 1] = int(rows[0]), int(rows[1])
-            out[k, 2], out[k, 3] = int(columns[0]), int(columns[1])
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _frame(box, box_shift, row_shift):
-    """First pixel, width and height of a plane that holds a moved box."""
-    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
-    for v in (-1.0, 1.0):
-        _shift_in_row(box_shift, v, row_shift)
-        for u in (-1.0, 1.0):
-            at_x = box[0] + u * box[2] + _along_row(row_shift, 0, u)
-            at_y = box[1] + v * box[3] + _along_row(row_shift, 1, u)
-            low_x, high_x = min(low_x, at_x), max(high_x, at_x)
-            low_y, high_y = min(low_y, at_y), max(high_y, at_y)
-    # A square reaches half a pixel beyond its centre at most, and into the pixel after.
-    slack_x, slack_y = SLACK * (1 + box[2]), SLACK * (1 + box[3])
-    first_x, first_y = int(np.floor(low_x - slack_x)), int(np.floor(low_y - slack_y))
-    return (first_x, first_y, int(np.floor(high_x + slack_x + 0.5)) + 2 - first_x,
-            int(np.floor(high_y + slack_y + 0.5)) + 2 - first_y)  # fmt: skip
-
-
-@numba.njit(cache=True, nogil=True)
-def _picture(x, y, light, next_light, part, half, box, box_shift, row_shift, first_x, first_y,
-             n_wide, n_tall, plane):  # fmt: skip
-    """Drop all squares of a source, as they are moved at one wavelength, on a plane of pixels."""
-    last_y, per_width = np.nan, 1 / box[2]
-    n_power = row_shift.shape[1]
-    for i in range(x.size):
-        value = light[i] + part * (next_light[i] - light[i])
-        if y[i] != last_y:
-            last_y = y[i]
-            _shift_in_row(box_shift, (last_y - box[1]) / box[3], row_shift)
-        u = (x[i] - box[0]) * per_width
-        at_x, at_y = row_shift[0, n_power - 1], row_shift[1, n_power - 1]
-        for q in range(n_power - 2, -1, -1):
-            at_x = at_x * u + row_shift[0, q]
-            at_y = at_y * u + row_shift[1, q]
-        # The lower edge, counted from that of the plane's first pixel, in pixels.
-        edge_x = at_x + x[i] - half[i] + 0.5 - first_x
-        edge_y = at_y + y[i] - half[i] + 0.5 - first_y
-        below_x, below_y = np.floor(edge_x), np.floor(edge_y)
-        if not (0 <= below_x < n_wide - 1 and 0 <= below_y < n_tall - 1):
-            continue
-        per_side = 0.5 / half[i]
-        right = min(max((edge_x + 2 * half[i] - below_x - 1) * per_side, 0.0), 1.0)
-        top = min(max((edge_y + 2 * half[i] - below_y - 1) * per_side, 0.0), 1.0)
-        cell = np.uint64(below_y) * np.uint64(n_wide) + np.uint64(below_x)
-        high = value * top
-        low = value - high
-        plane[cell] += low - low * right
-        plane[cell + np.uint64(1)] += low * right
-        cell += np.uint64(n_wide)
-        plane[cell] += high - high * right
-        plane[cell + np.uint64(1)] += high * right
-
-
-@numba.njit(cache=True, nogil=True)
-def _spread(plane, n_wide, n_tall, first_x, first_y, rows, columns, work, n_terms, at, values):
-    """Add the plane times each basis function to the pixels of the columns, and clear it."""
-    wide = columns[1] - columns[0]
-    low, high = max(columns[0] - first_x, 0), min(columns[1] - first_x, n_wide)
-    for q in range(max(rows[0] - first_y, 0), min(rows[1] - first_y, n_tall)):
-        start = ((first_y + q - rows[0]) * wide + first_x - columns[0]) * n_terms + at
-        if values.size == 4:
-            v0, v1, v2, v3 = values[0], values[1], values[2], values[3]
-            for p in range(low, high):
-                light = plane[q * n_wide + p]
-                if light != 0:
-                    cell = start + p * n_terms
-                    work[cell] += light * v0
-                    work[cell + 1] += light * v1
-                    work[cell + 2] += light * v2
-                    work[cell + 3] += light * v3
-        else:
-            for p in range(low, high):
-                light = plane[q * n_wide + p]
-                if light != 0:
-                    for j in range(values.size):
-                        work[start + p * n_terms + j] += light * values[j]
-    plane[: n_wide * n_tall] = 0.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _columns(source, bands, bounds, x, y, light, half, start, boxes, coefficients, scaled, first,
-             values, band, fraction, n_x):  # fmt: skip
-    """Indices, values and number of entries of the columns of some units, term by term."""
-    n_cells, n_columns = 0, 0
-    for k in range(source.size):
-        n_terms = bands[k, 1] - bands[k, 0]
-        n_columns += n_terms
-        n_cells += n_terms * (bounds[k, 1] - bounds[k, 0]) * (bounds[k, 3] - bounds[k, 2])
-    indices, data = np.empty(n_cells, np.int32), np.empty(n_cells)
-    counts = np.zeros(n_columns, np.int64)
-    n_power = coefficients.shape[3]
-    box_shift = np.empty((2, n_power, n_power))
-    row_shift = np.empty((2, n_power))
-    entry, column = 0, 0
-    for k in range(source.size):
-        s, low, high = source[k], bands[k, 0], bands[k, 1]
-        rows, columns = (bounds[k, 0], bounds[k, 1]), (bounds[k, 2], bounds[k, 3])
-        wide, n_terms = columns[1] - columns[0], high - low
-        n_pixels = (rows[1] - rows[0]) * wide
-        work = np.zeros(n_pixels * n_terms)
-        mine = slice(start[s], start[s + 1])
-        plane = np.zeros(0)
-        for m in range(bands[k, 2], bands[k, 3] if n_pixels else bands[k, 2]):
-            _shift_in_box(coefficients[s], scaled[m], box_shift)
-            first_x, first_y, n_wide, n_tall = _frame(boxes[s], box_shift, row_shift)
-            if plane.size < n_wide * n_tall:
-                plane = np.zeros(2 * n_wide * n_tall)
-            following = band[m] + (1 if fraction[m] > 0 else 0)
-            _picture(x[mine], y[mine], light[band[m], mine], light[following, mine], fraction[m],
-                     half[mine], boxes[s], box_shift, row_shift, first_x, first_y, n_wide, n_tall,
-                     plane)  # fmt: skip
-            skip = max(low - first[m], 0)
-            _spread(plane, n_wide, n_tall, first_x, first_y, rows, columns, work, n_terms,
-                    first[m] + skip - low, values[m, skip : high - first[m]])  # fmt: skip
-        for j in range(n_terms):
-            for cell in range(n_pixels):
-                if work[cell * n_terms + j] != 0:
-                    row, place = divmod(cell, wide)
-                    indices[entry] = (rows[0] + row) * n_x + columns[0] + place
-                    data[entry] = work[cell * n_terms + j]
-                    entry += 1
-                    counts[column] += 1
-            column += 1
-    return indices[:entry].copy(), data[:entry].copy(), counts
