@@ -224,12 +224,16 @@ class FineSlice:
         n_column, none = native.shape[1], np.zeros(native.shape)
         light, spread, extra = np.zeros(n_column), _no_table(n_column, 3), none
         if self.fit is None:
-            fit, kept = ColumnFit(none, none, np.zeros((3, 3, n_column)), 0.0, 1.0), none
+            fit = ColumnFit(none, none, np.zeros((3, 3, n_column)), light, 0.0, 1.0)
+            kept = none
         else:
             low, high = self.fit.pixels.range
             weights = np.where(self.fit_kept, self.image.weights, 0.0)
+            prior = np.zeros(n_column)
+            if component is None and self.fit.scale_prior is not None:
+                prior = self.fit.scale_prior
             fit = ColumnFit(
-                weights, self.native_profile, self.fit.column_covariance, (low + high) / 2,
+                weights, self.native_profile, self.fit.column_covariance, prior, (low + high) / 2,
                 (high - low) / 2,
             )  # fmt: skip
             kept = self.residual_weight

@@ -6,6 +6,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..fitters import WindowedFitter
+from ..fitters.common_spectrum import with_common_spectrum
 from ..io.slices import SlicedImage
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.oversample import FineRows
@@ -45,6 +46,9 @@ class TraceOversampling(ImageEvaluator):
         How much of the residual is added to the model. Default: `SignificantResidual`.
     psf_optimal : bool
         The model alone, in every slice and pixel: for single compact sources.
+    common_spectrum : bool, optional
+        Let the slices of a source share its spectrum; see
+        `~specmodels.fitters.common_spectrum.with_common_spectrum`. Default: with ``psf_optimal``.
     native_response : bool
         Average the model over native pixels, centred on the fine ones, instead of over the fine
         pixels: what interpolation of well-sampled data would give. The light in fine pixels is
@@ -77,8 +81,8 @@ class TraceOversampling(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, factor=2, fit_threshold=10.0, slope_limit=0.03, pad=3,
-        residual=None, psf_optimal=False, native_response=False, flux_per_pixel=None,
-        inflate_errors=False, regions=None, spatial=None,
+        residual=None, psf_optimal=False, common_spectrum=None, native_response=False,
+        flux_per_pixel=None, inflate_errors=False, regions=None, spatial=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         if model is not None and not isinstance(model, BSplineTrace):
@@ -99,6 +103,7 @@ class TraceOversampling(ImageEvaluator):
         self.factor, self.fit_threshold = float(factor), fit_threshold
         self.slope_limit, self.pad, self.residual = slope_limit, pad, residual
         self.psf_optimal, self.native_response = bool(psf_optimal), bool(native_response)
+        self.common_spectrum = self.psf_optimal if common_spectrum is None else common_spectrum
         self.flux_per_pixel, self.regions, self.spatial = flux_per_pixel, regions, spatial
         self.inflate_errors = bool(inflate_errors)
 
@@ -143,6 +148,8 @@ class TraceOversampling(ImageEvaluator):
                 )
                 continue
             fits[name] = found
+        if self.common_spectrum:
+            fits = with_common_spectrum(fits, self.fit_threshold)
         return fits, reasons
 
     def _fitted(self, image):

@@ -36,6 +36,8 @@ class WindowedFit:
         the profile, the slope from the middle to the end of the slit; zero where nothing is found.
     column_covariance : ndarray, shape (3, 3, n_column)
         Of these, the profile held.
+    scale_prior : ndarray, shape (n_column,), or None
+        Inverse variance of what other slices told about the scales.
     """
 
     image: object
@@ -49,6 +51,7 @@ class WindowedFit:
     system: object
     factor: np.ndarray
     smoothing: float
+    scale_prior: np.ndarray | None = None
 
     def __repr__(self):
         return (
@@ -229,12 +232,9 @@ class WindowedFit:
         ValueError
             If the position of the source crosses fewer than two columns.
         """
-        grid, nodes = self.layout.grid, self.layout.nodes
-        mean = np.abs(grid.profiles(self.coefficients, 1.0)).mean(axis=0)
+        nodes, center = self.layout.nodes, self.brightest
         low, high = self.pixels.range
-        seen = (grid.centers > low + 1) & (grid.centers < high - 1)
-        center = grid.centers[np.argmax(np.where(seen, mean, -np.inf))]
-        columns, rows = self._crossings(center)
+        columns, rows = self.crossings(center)
         if columns.size < 2:
             raise ValueError(f"{self.image.name}: the source at {center:g} crosses no two columns")
         reach = np.floor(SOURCE_STEPS * min(center - low, high - center)) / SOURCE_STEPS
@@ -243,10 +243,19 @@ class WindowedFit:
         covered = self.pixels.covered(self.layout)
         table = self.profile(positions[None], nodes[:, None], 0.0)
         # Beyond what a node has seen the spline is an extrapolation, not light.
-        table[~covered[:, grid.index(positions)]] = 0.0
+        table[~covered[:, self.layout.grid.index(positions)]] = 0.0
         return TabulatedPSF(table, offsets, nodes), TabulatedTrace(columns, rows)
 
-    def _crossings(self, center):
+    @cached_property
+    def brightest(self):
+        """Position of the brightest source, in pixels."""
+        grid = self.layout.grid
+        mean = np.abs(grid.profiles(self.coefficients, 1.0)).mean(axis=0)
+        low, high = self.pixels.range
+        seen = (grid.centers > low + 1) & (grid.centers < high - 1)
+        return grid.centers[np.argmax(np.where(seen, mean, -np.inf))]
+
+    def crossings(self, center):
         """Columns and fractional rows at which the positions reach a value."""
         positions = self.image.spatial
         if positions is None:

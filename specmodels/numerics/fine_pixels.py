@@ -88,6 +88,8 @@ class ColumnFit(NamedTuple):
         Profile in each pixel.
     covariance : ndarray, shape (3, 3, n_column)
         Of scale, level and slope.
+    prior : ndarray, shape (n_column,)
+        Inverse variance of what is known of the scale beside the pixels.
     middle, half : float
         The slope counts from the middle to the end of the slit, half its length away.
     """
@@ -95,6 +97,7 @@ class ColumnFit(NamedTuple):
     weights: np.ndarray
     profile: np.ndarray
     covariance: np.ndarray
+    prior: np.ndarray
     middle: float
     half: float
 
@@ -335,7 +338,7 @@ def _fill_variances(rows, pixels, flat, table, fit, kept, variance, light, flat_
             value = own * own_variance[x] * by_own + other * other_variance[x] * by_other
             value += e * (e * sums[0, x] + 2 * (g * sums[1, x] + h * sums[2, x]))
             value += g * (g * sums[3, x] + 2 * h * sums[4, x]) + h * h * sums[5, x]
-            value = max(value, 0.0) + extra[row, x]
+            value = max(value, 0.0) + e * e * fit.prior[x] + extra[row, x]
             if light[x] > 0:
                 value += light[x] * _spread(spreads, spread.low, 1 / spread.step, spread_starts[x],
                                             fraction[x], spread.values.shape[1], place)  # fmt: skip

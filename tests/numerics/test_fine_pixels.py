@@ -102,8 +102,9 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     terms = np.stack([profile, np.ones(SHAPE), height])
     matrix = np.einsum("iyx,yx,jyx->xij", terms, weights, terms)
     covariance = np.linalg.inv(matrix + 1e-3 * np.eye(3))
+    prior = rng.uniform(size=SHAPE[1])
     fit = fine_pixels.ColumnFit(
-        weights, profile, np.ascontiguousarray(covariance.transpose(1, 2, 0)), middle, half
+        weights, profile, np.ascontiguousarray(covariance.transpose(1, 2, 0)), prior, middle, half
     )
     rows = FineRows.of(SHAPE[0], 2)
     linear = fine_pixels.Linear(rows.native, rows.offset)
@@ -134,6 +135,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
         part = table.fraction[x]
         mix = np.array([(1 - part) ** 2, 2 * part * (1 - part), part**2])
         expected = np.sum(by_data**2 * variance[:, x]) + extra[row, x]
+        expected += change[0] ** 2 * prior[x]
         expected += light[x] * mix @ steps[table.interval[x], step]
         assert_allclose(out[f, x], expected, rtol=1e-3)
     values = rows.own(pixels.modelled | pixels.available)
