@@ -10,7 +10,6 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..io.slitless import cleaned_cutouts, contamination_cutouts, simulated_model
-from ..numerics.blocks import pixel_variance
 
 __all__ = ["CleanedSlit", "ContaminationResult"]
 
@@ -67,9 +66,8 @@ class CleanedSlit:
         """Variance of the contamination, from that of the fitted spectra; zero without a fit."""
         if self.fit is None:
             return np.zeros(self.contamination.shape)
-        if self.own is None:
-            return _variance_of_all(self.fit, self.cutout.window, self.number)
-        return self.fit.contamination_variance(self.cutout.key, self.cutout.window, self.number)
+        key = None if self.own is None else self.cutout.key
+        return self.fit.contamination_variance(key, self.cutout.window, self.number)
 
     @property
     def error(self):
@@ -80,15 +78,6 @@ class CleanedSlit:
         window = self.cutout.window
         pixels = np.where(self.exposure.mask[window], np.nan, self.exposure.variance[window])
         return np.sqrt(pixels + self.variance)
-
-
-def _variance_of_all(fit, window, number):
-    """Variance of the whole scene in a window."""
-    rows, columns = window
-    pixels = (np.arange(rows.start, rows.stop)[:, None] * fit.scenes[number].shape[1]
-              + np.arange(columns.start, columns.stop))  # fmt: skip
-    table = fit.rows[number][pixels.ravel()]
-    return pixel_variance(table, fit.by_term(number), slice(0, 0)).reshape(pixels.shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from astropy.table import QTable
 
-from ..numerics.blocks import Blocks, pixel_variance
+from ..numerics.blocks import Blocks
+from ..numerics.scene_pixels import lit_pixels, pixel_variance
 
 __all__ = ["SceneFit", "SourceFit"]
 
@@ -128,21 +129,26 @@ class SceneFit:
         return np.where(image.mask, 0.0, image.data - self.scenes[exposure].simulated_image)
 
     @cached_property
-    def rows(self):
-        """Columns of each scene by pixel, sparse rows with sorted indices."""
-        rows = []
+    def _rows(self):
+        """Columns of each scene by lit pixel, and the number of each pixel, negative if dark."""
+        out = []
         for scene in self.scenes:
-            one = scene.columns.tocsr()
-            one.sort_indices()
-            rows.append(one)
-        return rows
+            pixels, columns = lit_pixels(scene.columns)
+            rows = columns.tocsr()
+            rows.sort_indices()
+            # Zero for dark pixels, so that only memory of those lit is ever touched.
+            number = np.zeros(scene.columns.shape[0], dtype=np.int32)
+            number[pixels] = np.arange(1, len(pixels) + 1)
+            out.append((rows, number.reshape(scene.shape)))
+        return out
 
     def contamination_variance(self, key, window, exposure=0):
         """Variance of the model of all but one source in one order, from that of the parameters.
 
         Parameters
         ----------
-        key : tuple of int, int or str
+        key : tuple of int, int or str, optional
+            None for all sources.
         window : tuple of slice
         exposure : int
 
@@ -150,15 +156,12 @@ class SceneFit:
         -------
         ndarray, shape of the window
         """
-        scene = self.scenes[exposure]
-        rows, columns = window
-        pixels = (np.arange(rows.start, rows.stop)[:, None] * scene.shape[1]
-                  + np.arange(columns.start, columns.stop))  # fmt: skip
-        table = self.rows[exposure][pixels.ravel()]
-        entry = scene.entry(key)
-        skip = slice(entry.first, entry.stop)
+        rows, number = self._rows[exposure]
+        chosen = number[window] - 1
+        entry = None if key is None else self.scenes[exposure].entry(key)
+        skip = slice(0, 0) if entry is None else slice(entry.first, entry.stop)
         covariance = self.by_term(exposure)
-        return pixel_variance(table, covariance, skip).reshape(pixels.shape)
+        return pixel_variance(rows, chosen.ravel(), covariance, skip).reshape(chosen.shape)
 
     def by_term(self, exposure):
         """Covariance of the terms of a scene."""
@@ -202,4 +205,5 @@ def _blocks_of_terms(blocks, index, entries):
     offset = np.concatenate([[0], np.cumsum(size**2)])
     block = np.searchsorted(blocks.start, index[start[:-1]], side="right") - 1
     at = np.repeat(blocks.offset[block] - offset[:-1], size**2) + np.arange(offset[-1])
-    return Blocks(start, offset, blocks.matrices[at], blocks.inverses[at], blocks.singular[block])
+    return Blocks(start, offset, blocks.matrices[at], blocks.inverses[at], blocks.singular[block],
+                  blocks.empty[block])  # fmt: skip

@@ -188,14 +188,13 @@ def cleaned_cutouts(result):
     """
     out = _copy_of_source(result)
     for slit, cleaned in zip(out.slits, result.slits, strict=True):
-        slit.data = cleaned.corrected.astype("f4")
+        _replace(slit, "data", cleaned.corrected)
         extra = cleaned.variance
         for name, power in (("var_rnoise", 1), ("err", 2)):
-            value = slit.instance.get(name) if hasattr(slit, "instance") else None
-            value = getattr(slit, name, None) if value is None else value
+            value = slit.instance.get(name)
             if value is not None and np.shape(value) == extra.shape:
                 total = np.asarray(value, dtype=float) ** power + extra
-                setattr(slit, name, (total ** (1 / power)).astype("f4"))
+                _replace(slit, name, total if power == 1 else np.sqrt(total))
     return out
 
 
@@ -203,15 +202,25 @@ def contamination_cutouts(result):
     """Copy of the MultiSlitModel that was read, with the contamination as data."""
     out = _copy_of_source(result)
     for slit, cleaned in zip(out.slits, result.slits, strict=True):
-        slit.data = cleaned.contamination.astype("f4")
+        _replace(slit, "data", cleaned.contamination)
     return out
+
+
+def _replace(model, name, values):
+    """Put an array into a model, in the place of another of its shape, if there is one.
+
+    Past the attribute, which would check each array against the schema: that takes longer than the
+    fit, and is done when the model is saved.
+    """
+    model.instance[name] = values.astype("f4")
 
 
 def simulated_model(result):
     """The simulated image of the whole detector as an ImageModel."""
     from stdatamodels.jwst import datamodels
 
-    model = datamodels.ImageModel(data=result.simulated_image.astype("f4"))
+    model = datamodels.ImageModel()
+    _replace(model, "data", result.simulated_image)
     source = result.exposure.source
     if isinstance(source, datamodels.JwstDataModel):
         model.update(source, only="PRIMARY")
@@ -229,4 +238,6 @@ def _copy_of_source(result):
         raise TypeError(
             f"expected a result of a MultiSlitModel, got one of {type(source).__name__}"
         )
-    return source.copy()
+    # The WCS, which nothing here changes, and copying of which takes longest, are shared.
+    wcs = [(slit.instance.get("meta") or {}).get("wcs") for slit in source.slits]
+    return source.copy(memo={id(one): one for one in wcs if one is not None})

@@ -13,8 +13,8 @@ from astropy import units as u
 from astropy.table import QTable
 from scipy import sparse
 
-from ..numerics.blocks import window_image
 from ..numerics.dispersal import CHUNK, Squares
+from ..numerics.scene_pixels import window_image
 from .direct_image import DirectImage
 from .grism import DispersedSource, Grism
 from .selection import SourceSelection
@@ -104,8 +104,10 @@ class GrismScene(Mapping):
                 f"columns: expected {self.shape[0] * self.shape[1]} rows for the detector, got "
                 f"{self.columns.shape[0]}"
             )
-        initial = np.concatenate([e.spectrum.coefficients for e in self.entries] or [np.zeros(0)])
-        coefficients = initial if self.coefficients is None else self.coefficients
+        coefficients = self.coefficients
+        if coefficients is None:
+            initial = [entry.spectrum.coefficients for entry in self.entries]
+            coefficients = np.concatenate(initial or [np.zeros(0)])
         parameters = np.arange(n_terms) if self.parameters is None else self.parameters
         values = {
             "coefficients": np.array(coefficients, dtype=float), "entries": tuple(self.entries),

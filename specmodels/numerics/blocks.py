@@ -5,15 +5,36 @@ source is fitted exactly with its neighbours held, and they precondition the fit
 Compiled, since the columns of a source share pixels in no regular way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-__all__ = ["Blocks", "chi2_by_block", "conjugate_gradients", "normal_matrix", "pixel_variance",
-           "sweep", "window_image"]  # fmt: skip
+__all__ = ["Blocks", "conjugate_gradients", "normal_matrix", "sweep"]
 
 PIVOT_FLOOR = 1e-9
+
+
+class Sparse(NamedTuple):
+    """Arrays of a sparse matrix, for compiled loops: of columns, or of rows."""
+
+    pointer: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+
+    @classmethod
+    def of(cls, matrix):
+        """Those of a `~scipy.sparse.csc_array` or `~scipy.sparse.csr_array`."""
+        return cls(matrix.indptr, matrix.indices, matrix.data)
+
+
+class Inverses(NamedTuple):
+    """Arrays of `Blocks`, for compiled loops."""
+
+    start: np.ndarray
+    offset: np.ndarray
+    values: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +49,8 @@ class Blocks:
         Where its matrix begins in the flat arrays.
     matrices, inverses : ndarray, shape (offset[-1],)
         Rows of each block one after the other; the inverse of a singular block is zero.
-    singular : ndarray of bool, shape (n_block,)
+    singular, empty : ndarray of bool, shape (n_block,)
+        Which have no inverse, and which of them no pixel with weight.
     """
 
     start: np.ndarray
@@ -36,6 +58,7 @@ class Blocks:
     matrices: np.ndarray
     inverses: np.ndarray
     singular: np.ndarray
+    empty: np.ndarray
 
     @classmethod
     def of(cls, columns, weights, start, precision):
@@ -52,24 +75,26 @@ class Blocks:
         size = np.diff(start)
         offset = np.concatenate([[0], np.cumsum(size**2)])
         flat = np.zeros(offset[-1])
-        _block_normals(columns.indptr, columns.indices, columns.data, weights, start, offset, flat)
-        inverses, singular = np.zeros_like(flat), np.zeros(len(size), dtype=bool)
+        _block_normals(Sparse.of(columns), weights, start, offset, flat)
+        inverses = np.zeros_like(flat)
+        singular, empty = np.zeros(len(size), dtype=bool), np.ones(len(size), dtype=bool)
         for n in np.unique(size[size > 0]):
             chosen = np.flatnonzero(size == n)
             where = offset[chosen][:, None] + np.arange(n * n)
             diagonal = precision[start[chosen][:, None] + np.arange(n)]
             full = flat[where].reshape(-1, n, n)
+            empty[chosen] = ~np.any(np.einsum("bii->bi", full), axis=1)
             full[:, np.arange(n), np.arange(n)] += diagonal
             flat[where] = full.reshape(-1, n * n)
             inverse, bad = _inverted(full)
             inverses[where] = inverse.reshape(-1, n * n)
             singular[chosen] = bad
-        return cls(start, offset, flat, inverses, singular)
+        return cls(start, offset, flat, inverses, singular, empty)
 
     def without(self, held):
         """Copy in which the inverses of some blocks, shape (n_block,), are zero."""
         inverses = np.where(np.repeat(held, np.diff(self.offset)), 0.0, self.inverses)
-        return Blocks(self.start, self.offset, self.matrices, inverses, self.singular)
+        return replace(self, inverses=inverses)
 
     def apply(self, vector):
         """Product of the inverses and a vector, shape (n_term,)."""
@@ -81,6 +106,11 @@ class Blocks:
             inverse = self.inverses[self.offset[chosen][:, None] + np.arange(n * n)]
             out[at] = np.einsum("bij,bj->bi", inverse.reshape(-1, n, n), vector[at])
         return out
+
+    @property
+    def table(self):
+        """The inverses as compiled loops take them."""
+        return Inverses(self.start, self.offset, self.inverses)
 
     @property
     def variances(self):
@@ -105,47 +135,62 @@ def _inverted(matrices):
 
 
 @numba.njit(cache=True, nogil=True)
-def _block_normals(pointer, indices, data, weights, start, offset, out):
-    work = np.zeros(weights.size)
+def _block_normals(columns, weights, start, offset, out):
+    """``A.T W A`` of each block."""
+    pointer, indices, data = columns
+    weighted = np.zeros(weights.size)
     for b in range(start.size - 1):
         n = start[b + 1] - start[b]
         for i in range(n):
             first, last = pointer[start[b] + i], pointer[start[b] + i + 1]
             for e in range(first, last):
-                work[indices[e]] = data[e] * weights[indices[e]]
+                weighted[indices[e]] = data[e] * weights[indices[e]]
             for j in range(i, n):
                 total = 0.0
                 for e in range(pointer[start[b] + j], pointer[start[b] + j + 1]):
-                    total += data[e] * work[indices[e]]
+                    total += data[e] * weighted[indices[e]]
                 out[offset[b] + i * n + j] = total
                 out[offset[b] + j * n + i] = total
             for e in range(first, last):
-                work[indices[e]] = 0.0
+                weighted[indices[e]] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)
-def _sweep(pointer, indices, data, weights, start, offset, inverses, precision, mean, order,
-           values, residual):  # fmt: skip
+def _product(columns, k, weights, residual):
+    """Weighted product of one column and the residual."""
+    total = 0.0
+    for e in range(columns.pointer[k], columns.pointer[k + 1]):
+        pixel = columns.indices[e]
+        total += columns.data[e] * weights[pixel] * residual[pixel]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _subtract(columns, k, step, residual):
+    for e in range(columns.pointer[k], columns.pointer[k + 1]):
+        residual[columns.indices[e]] -= step * columns.data[e]
+
+
+@numba.njit(cache=True, nogil=True)
+def _sweep(columns, weights, blocks, precision, mean, order, values, residual):
+    """Move the values of one block after the other to their minimum; the largest step."""
     largest = 0.0
     for b in order:
-        n = start[b + 1] - start[b]
+        first, n = blocks.start[b], blocks.start[b + 1] - blocks.start[b]
         gradient = np.empty(n)
         for i in range(n):
-            column = start[b] + i
-            total = precision[column] * (mean[column] - values[column])
-            for e in range(pointer[column], pointer[column + 1]):
-                total += data[e] * weights[indices[e]] * residual[indices[e]]
-            gradient[i] = total
+            k = first + i
+            gradient[i] = precision[k] * (mean[k] - values[k])
+            gradient[i] += _product(columns, k, weights, residual)
         for i in range(n):
+            at = blocks.offset[b] + i * n
             step = 0.0
             for j in range(n):
-                step += inverses[offset[b] + i * n + j] * gradient[j]
-            column = start[b] + i
-            values[column] += step
+                step += blocks.values[at + j] * gradient[j]
+            values[first + i] += step
             largest = max(largest, abs(step))
             if step != 0:
-                for e in range(pointer[column], pointer[column + 1]):
-                    residual[indices[e]] -= step * data[e]
+                _subtract(columns, first + i, step, residual)
     return largest
 
 
@@ -167,6 +212,8 @@ def sweep(columns, data, weights, blocks, precision, mean, order, n_sweeps):
     Returns
     -------
     values : ndarray, shape (n_term,)
+    residual : ndarray, shape (n_pixel,)
+        Data minus model.
     change : float
         Largest change of a value in the last sweep.
     """
@@ -174,10 +221,9 @@ def sweep(columns, data, weights, blocks, precision, mean, order, n_sweeps):
     residual = data - columns @ values
     change = 0.0
     for _ in range(n_sweeps):
-        change = _sweep(columns.indptr, columns.indices, columns.data, weights, blocks.start,
-                        blocks.offset, blocks.inverses, precision, mean, order, values,
+        change = _sweep(Sparse.of(columns), weights, blocks.table, precision, mean, order, values,
                         residual)  # fmt: skip
-    return values, change
+    return values, residual, change
 
 
 def conjugate_gradients(columns, data, weights, blocks, precision, mean, *, held=None, tol=1e-8,
@@ -226,7 +272,9 @@ def conjugate_gradients(columns, data, weights, blocks, precision, mean, *, held
 
 
 @numba.njit(cache=True, nogil=True)
-def _normal_rows(pointer, indices, data, weights, out):
+def _normal_rows(rows, weights, out):
+    """Add the weighted products of all terms of each row to the upper triangle."""
+    pointer, indices, data = rows
     for r in range(pointer.size - 1):
         if weights[r] == 0:
             continue
@@ -241,129 +289,7 @@ def normal_matrix(columns, weights, precision):
     rows = columns.tocsr()
     rows.sort_indices()
     out = np.zeros((columns.shape[1], columns.shape[1]))
-    _normal_rows(rows.indptr, rows.indices, rows.data, weights, out)
+    _normal_rows(Sparse.of(rows), weights, out)
     out += np.triu(out, 1).T
     out[np.diag_indices_from(out)] += precision
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _pixel_variance(pointer, indices, data, covariance, skip_first, skip_stop, out):
-    for r in range(pointer.size - 1):
-        total = 0.0
-        for a in range(pointer[r], pointer[r + 1]):
-            i = indices[a]
-            if skip_first <= i < skip_stop:
-                continue
-            total += data[a] * data[a] * covariance[i, i]
-            for b in range(a + 1, pointer[r + 1]):
-                j = indices[b]
-                if not skip_first <= j < skip_stop:
-                    total += 2 * data[a] * data[b] * covariance[i, j]
-        out[r] = total
-
-
-@numba.njit(cache=True, nogil=True)
-def _pixel_variance_of_blocks(pointer, indices, data, start, offset, inverses, block, skip_first,
-                              skip_stop, out):  # fmt: skip
-    for r in range(pointer.size - 1):
-        total = 0.0
-        for a in range(pointer[r], pointer[r + 1]):
-            i = indices[a]
-            if skip_first <= i < skip_stop:
-                continue
-            b = block[i]
-            n, at = start[b + 1] - start[b], offset[b] + (i - start[b]) * (start[b + 1] - start[b])
-            total += data[a] * data[a] * inverses[at + i - start[b]]
-            for c in range(a + 1, pointer[r + 1]):
-                j = indices[c]
-                if j >= start[b] + n:
-                    break
-                if not skip_first <= j < skip_stop:
-                    total += 2 * data[a] * data[c] * inverses[at + j - start[b]]
-        out[r] = total
-
-
-def pixel_variance(rows, covariance, skip):
-    """Variance of the sum of all terms but some, in each pixel.
-
-    Parameters
-    ----------
-    rows : `~scipy.sparse.csr_array`, shape (n_pixel, n_term)
-        Indices sorted in each row.
-    covariance : ndarray, shape (n_term, n_term), or Blocks
-        Of the values; blocks hold all covariance within a source and none between sources.
-    skip : slice
-        Terms to leave out.
-    """
-    out = np.zeros(rows.shape[0])
-    if isinstance(covariance, Blocks):
-        block = np.repeat(np.arange(len(covariance.start) - 1), np.diff(covariance.start))
-        _pixel_variance_of_blocks(rows.indptr, rows.indices, rows.data, covariance.start,
-                                  covariance.offset, covariance.inverses, block, skip.start,
-                                  skip.stop, out)  # fmt: skip
-    else:
-        _pixel_variance(rows.indptr, rows.indices, rows.data, covariance, skip.start, skip.stop,
-                        out)  # fmt: skip
-    return np.maximum(out, 0.0)
-
-
-@numba.njit(cache=True, nogil=True)
-def _chi2_by_block(pointer, indices, start, weights, residual, n_pixels, chi2):
-    seen = np.full(weights.size, -1, np.int32)
-    for b in range(start.size - 1):
-        for e in range(pointer[start[b]], pointer[start[b + 1]]):
-            r = indices[e]
-            if seen[r] != b and weights[r] > 0:
-                seen[r] = b
-                n_pixels[b] += 1
-                chi2[b] += weights[r] * residual[r] ** 2
-
-
-def chi2_by_block(columns, start, weights, residual):
-    """Number of pixels with weight that each block reaches, and chi-square of the residual there.
-
-    Returns
-    -------
-    n_pixels : ndarray of int, shape (n_block,)
-    chi2 : ndarray, shape (n_block,)
-    """
-    n_pixels, chi2 = np.zeros(len(start) - 1, np.int64), np.zeros(len(start) - 1)
-    _chi2_by_block(columns.indptr, columns.indices, start, weights, residual, n_pixels, chi2)
-    return n_pixels, chi2
-
-
-@numba.njit(cache=True, nogil=True)
-def _window_image(pointer, indices, data, values, first, n_x, top, left, out):
-    for j in range(values.size):
-        for e in range(pointer[first + j], pointer[first + j + 1]):
-            row = indices[e] // n_x
-            column = indices[e] - row * n_x - left
-            row -= top
-            if 0 <= row < out.shape[0] and 0 <= column < out.shape[1]:
-                out[row, column] += values[j] * data[e]
-
-
-def window_image(columns, values, first, n_x, window):
-    """Sum of consecutive columns of a flattened image times values, in a window of it.
-
-    Parameters
-    ----------
-    columns : `~scipy.sparse.csc_array`, shape (n_y * n_x, n_term)
-    values : ndarray, shape (n_values,)
-    first : int
-        Column of the first value.
-    n_x : int
-        Columns of the image.
-    window : tuple of slice
-        Rows and columns, with start and stop.
-
-    Returns
-    -------
-    ndarray, shape of the window
-    """
-    rows, across = window
-    out = np.zeros((rows.stop - rows.start, across.stop - across.start))
-    _window_image(columns.indptr, columns.indices, columns.data, np.asarray(values, dtype=float),
-                  first, n_x, rows.start, across.start, out)  # fmt: skip
     return out

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from specmodels.numerics.blocks import (
-    Blocks,
+from specmodels.numerics.blocks import Blocks, conjugate_gradients, normal_matrix, sweep
+from specmodels.numerics.scene_pixels import (
     chi2_by_block,
-    conjugate_gradients,
-    normal_matrix,
+    lit_pixels,
     pixel_variance,
-    sweep,
     window_image,
 )
 
@@ -62,11 +60,12 @@ def test_joint_solution_is_that_of_dense_algebra(problem):
 def test_sweeps_converge_to_the_joint_solution(problem):
     columns, data, weights, precision, mean = problem
     blocks = Blocks.of(columns, weights, START, precision)
-    values, change = sweep(
+    values, residual, change = sweep(
         columns, data, weights, blocks, precision, mean, np.array([2, 0, 1]), 300
     )
     assert change < 1e-10
     np.testing.assert_allclose(values, dense_solution(*problem)[0], atol=1e-8)
+    np.testing.assert_allclose(residual, data - columns @ values, atol=1e-12)
 
 
 def test_held_terms_keep_their_mean(problem):
@@ -97,7 +96,9 @@ def test_variance_of_a_pixel_leaves_out_one_source(problem):
     others = np.r_[0:3, 5:9]
     part = columns.toarray()[:, others]
     expected = np.einsum("pi,ij,pj->p", part, covariance[np.ix_(others, others)], part)
-    np.testing.assert_allclose(pixel_variance(rows, covariance, slice(3, 5)), expected, atol=1e-12)
+    chosen = np.arange(len(expected))
+    found = pixel_variance(rows, chosen, covariance, slice(3, 5))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
     blocks = Blocks.of(columns, weights, START, precision)
     dense = np.zeros((9, 9))
     for b in range(3):
@@ -105,7 +106,10 @@ def test_variance_of_a_pixel_leaves_out_one_source(problem):
         n = cut.stop - cut.start
         dense[cut, cut] = blocks.inverses[blocks.offset[b] : blocks.offset[b + 1]].reshape(n, n)
     expected = np.einsum("pi,ij,pj->p", part, dense[np.ix_(others, others)], part)
-    np.testing.assert_allclose(pixel_variance(rows, blocks, slice(3, 5)), expected, atol=1e-12)
+    found = pixel_variance(rows, chosen, blocks, slice(3, 5))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    found = pixel_variance(rows, np.array([7, -1, 3]), blocks, slice(3, 5))
+    np.testing.assert_allclose(found, [expected[7], 0, expected[3]], atol=1e-12)
     np.testing.assert_allclose(blocks.variances, np.diagonal(dense))
 
 
@@ -125,3 +129,11 @@ def test_window_shows_a_part_of_some_columns(problem):
     window = slice(2, 7), slice(5, 20)
     np.testing.assert_allclose(window_image(columns, values, 3, 20, window), whole[window],
                                atol=1e-14)  # fmt: skip
+
+
+def test_lit_pixels_hold_all_columns(problem):
+    columns = sparse.csc_array(sparse.vstack([sparse.csc_array((50, 9)), problem[0]]))
+    pixels, short = lit_pixels(columns)
+    assert len(np.unique(pixels)) == len(pixels)
+    np.testing.assert_array_equal(short.toarray(), columns.toarray()[pixels])
+    assert short.nnz == columns.nnz
