@@ -1,24 +1,17 @@
-"""One slice on fine rows: model, residual, and the variance of their sum.
-
-With what belongs to a column found by least squares, what is written to a fine pixel is linear in
-the data of its column; the variances and covariances here are those of that map.
-"""
+"""One slice on fine rows: model and residual."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 from scipy.ndimage import binary_dilation, uniform_filter
 
 from ..numerics.fine_pixels import (
-    ColumnFit,
     ColumnModel,
     Linear,
     NativePixels,
     ProfileTable,
     fill_values,
-    fill_variances,
     residuals,
 )
 from ..numerics.oversample import FineRows, isolated
@@ -172,21 +165,28 @@ class FineSlice:
         # Outliers that are no hits belong to the sky.
         return np.where(self.fit.rejected & self.available & (weight > 0), 1.0, weight)
 
-    @cached_property
-    def interpolation(self):
-        """Weights of the own and the neighbouring row, each of shape (n_fine, n_column)."""
-        return self.rows.weights(self.available)
+    @property
+    def linear(self):
+        """The fine rows for compiled loops."""
+        return Linear(self.rows.native, self.rows.offset)
 
-    def _native(self):
-        """What the compiled loops want to know of the native pixels."""
+    @property
+    def native_pixels(self):
+        """The native pixels for compiled loops."""
         positions = np.zeros(self.image.shape) if self.fit is None else self.positions
         return NativePixels(self.inside, self.available, self.by_model, positions)
 
-    def _table(self):
-        """Profiles averaged over fine pixels."""
+    @property
+    def table(self):
+        """Profiles averaged over fine pixels, for compiled loops."""
         if self.fit is None:
-            return _no_table(self.image.shape[1], 4)
+            return self.no_table(4)
         return self.fit.layout.table(self.fit.coefficients, self.image.x, self.width)
+
+    def no_table(self, n_values):
+        """A table for slices without model."""
+        none, n = np.zeros((0, 0, n_values)), self.image.shape[1]
+        return ProfileTable(none, 0.0, 1.0, np.zeros(n, dtype=np.intp), np.zeros(n))
 
     def fill_data(self, out, corner):
         """Write the values of the fine pixels into an image that is not a number, in place.
@@ -204,46 +204,8 @@ class FineSlice:
             model, residual = self.fit.column_model, self.residual
             if self.settings.residual.constant != 1:
                 residual = residual * self.residual_weight
-        rows = Linear(self.rows.native, self.rows.offset)
-        fill_values(rows, self._native(), self._table(), model, data, residual, out, corner)
-
-    def fill_variance(self, out, corner, component=None):
-        """Write the variances of the fine pixels into an image that is not a number, in place.
-
-        Parameters
-        ----------
-        out, corner
-            As in `fill_data`.
-        component : ndarray, optional
-            A part of the variance of the native pixels. Default: all of it, with that of the
-            profile.
-        """
-        native = component if component is not None else self.image.variance
-        native = 1.0 if native is None else native
-        native = np.where(self.available, native, 0.0)
-        n_column, none = native.shape[1], np.zeros(native.shape)
-        light, spread, extra = np.zeros(n_column), _no_table(n_column, 3), none
-        if self.fit is None:
-            fit = ColumnFit(none, none, np.zeros((3, 3, n_column)), light, 0.0, 1.0)
-            kept = none
-        else:
-            low, high = self.fit.pixels.range
-            weights = np.where(self.fit_kept, self.image.weights, 0.0)
-            prior = np.zeros(n_column)
-            if component is None and self.fit.scale_prior is not None:
-                prior = self.fit.scale_prior
-            fit = ColumnFit(
-                weights, self.native_profile, self.fit.column_covariance, prior, (low + high) / 2,
-                (high - low) / 2,
-            )  # fmt: skip
-            kept = self.residual_weight
-            if component is None:
-                light = self.fit.scale**2
-                spread = self.fit.variance_table(self.image.x, self.width)
-                extra = np.where(self.filled, self.misfit, 0.0) if self.filled.any() else none
-        rows = Linear(self.rows.native, self.rows.offset)
-        fill_variances(rows, self._native(), self._table(), fit, kept, native, light, spread, extra,
-                       out, corner)  # fmt: skip
+        pixels, table = self.native_pixels, self.table
+        fill_values(self.linear, pixels, table, model, data, residual, out, corner)
 
     @cached_property
     def misfit(self):
@@ -266,87 +228,10 @@ class FineSlice:
         out[:, ~self.fit.fitted_columns] = 0.0
         return out
 
-    def _terms(self, profile, positions):
-        """What scale, level and slope are multiplied by."""
-        height = np.nan_to_num(self.fit.height(positions))
-        return (profile, np.ones(profile.shape), height)
-
     @cached_property
     def fit_kept(self):
         """Pixels that scale and level were found from."""
         return self.fit.used & ~self.fit.rejected
-
-    def _column_effect(self):
-        """Weights of native pixels, and the change of fine pixels with the sums of the columns.
-
-        Returns
-        -------
-        own, other : ndarray, shape (n_fine, n_column)
-            Weights of the native pixels in the residual.
-        effect : list of ndarray
-            Change by the sums over each column of weighted data times each term.
-        """
-        own, other = self.interpolation
-        weight = self.residual_weight
-        own, other = own * self.rows.own(weight), other * self.rows.other(weight)
-        native = self._terms(self.native_profile, self.positions)
-        fine = self._terms(self.fine_profile, self.fine_positions)
-        by_value = [
-            f - own * self.rows.own(n) - other * self.rows.other(n)
-            for f, n in zip(fine, native, strict=True)
-        ]
-        c = self.fit.column_covariance
-        effect = [sum(c[k, j] * by for j, by in enumerate(by_value)) for k in range(len(fine))]
-        return own, other, effect
-
-    def covariance_map(self, columns):
-        """Matrix from the data of some columns to their fine pixels.
-
-        Parameters
-        ----------
-        columns : sequence of int
-            Numbers within the slice.
-
-        Returns
-        -------
-        `~scipy.sparse.csr_matrix`, shape (n_fine * n, n_row * n)
-            Pixels in the order of rows.
-        """
-        n_fine, (n_row, _) = len(self.rows.native), self.image.shape
-        own, other = self.interpolation
-        model = self.fit is not None and self.modelled.any()
-        if model:
-            model_own, model_other, effect = self._column_effect()
-            terms = self._terms(self.native_profile, self.positions)
-            own = np.where(self.modelled, model_own, own)
-            other = np.where(self.modelled, model_other, other)
-        blocks = np.zeros((len(columns), n_fine, n_row))
-        at = np.arange(n_fine)
-        clipped = np.clip(self.rows.neighbour, 0, n_row - 1)
-        for place, column in enumerate(columns):
-            np.add.at(blocks[place], (at, self.rows.native), own[:, column])
-            np.add.at(blocks[place], (at, clipped), other[:, column])
-            if model:
-                weights = np.where(self.fit_kept[:, column], self.image.weights[:, column], 0.0)
-                use = self.modelled[:, column]
-                by_data = sum(
-                    np.outer(change[:, column], weights * term[:, column])
-                    for change, term in zip(effect, terms, strict=True)
-                )
-                blocks[place] += np.where(use[:, None], by_data, 0)
-        n = len(columns)
-        index = np.nonzero(blocks)
-        values = blocks[index]
-        place, fine, row = index
-        return sparse.csr_matrix(
-            (values, (fine * n + place, row * n + place)), shape=(n_fine * n, n_row * n)
-        )
-
-
-def _no_table(n_column, n_values):
-    """A table for slices without model."""
-    empty = np.zeros((0, 0, n_values))
-    return ProfileTable(empty, 0.0, 1.0, np.zeros(n_column, dtype=np.intp), np.zeros(n_column))
 
 
 def compact_region(profile, slope_limit, pad):

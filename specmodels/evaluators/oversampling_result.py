@@ -1,7 +1,7 @@
 """What the adaptive trace model returns: the trace, and the image on finer rows."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from astropy import units as u
@@ -11,6 +11,8 @@ from ..exposure import SpectralImage
 from ..io.oversampled import like_source, save_like_source
 from ..numerics.oversample import FineRows
 from .base import ResultSet
+from .fine_slice import FineSlice
+from .fine_variance import covariance_map, fill_variance
 
 __all__ = ["OversamplingResult", "OversamplingResultSet"]
 
@@ -109,12 +111,12 @@ class OversamplingResult:
     @cached_property
     def data(self):
         """The oversampled image, NaN outside of slices and where nothing is known."""
-        return self._scaled(self._filled(lambda part: part.fill_data))
+        return self._scaled(self._filled(FineSlice.fill_data))
 
     @cached_property
     def variance(self):
         """Variance of the oversampled image, that of the profile included."""
-        return self._inflated(self._filled(lambda part: part.fill_variance))
+        return self._inflated(self._filled(fill_variance))
 
     @cached_property
     def components(self):
@@ -122,9 +124,10 @@ class OversamplingResult:
         names = self.sliced.image.components
 
         def part_of(name):
-            return self._filled(
-                lambda part: partial(part.fill_variance, component=part.image.components[name])
-            )
+            def fill(part, *where):
+                fill_variance(part, *where, part.image.components[name])
+
+            return self._filled(fill)
 
         return {name: self._inflated(part_of(name)) for name in names}
 
@@ -208,7 +211,7 @@ class OversamplingResult:
         part = self.parts[name]
         columns = range(part.image.shape[1]) if columns is None else columns
         columns = np.asarray(columns, dtype=int)
-        matrix = self.share * part.covariance_map(columns)
+        matrix = self.share * covariance_map(part, columns)
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
         return Covariance.from_matrix_multiplication(matrix, native.ravel())
@@ -266,12 +269,12 @@ class OversamplingResult:
     def _scaled(self, values, power=1):
         return values if self.share == 1 else values * values.dtype.type(self.share**power)
 
-    def _filled(self, method):
-        """Image of fine pixels that a method of the slices writes into."""
+    def _filled(self, function):
+        """Image of fine pixels that a function of each slice writes into."""
         out = np.full(self.shape, np.nan, dtype=self.sliced.image.data.dtype)
         for name, part in self._passing():
             rows, columns = self.sliced.boxes[name]
-            method(part)(out, (self.rows.slice_of(rows).start, columns.start))
+            function(part, out, (self.rows.slice_of(rows).start, columns.start))
         return out
 
     def _fine(self, function, where=None, *, fill=np.nan, dtype=None, modelled=False):

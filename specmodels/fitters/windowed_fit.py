@@ -9,6 +9,7 @@ from ..models.bspline_trace import BSplineTrace
 from ..models.psf import TabulatedPSF
 from ..models.traces import TabulatedTrace
 from ..numerics.fine_pixels import ColumnModel, ProfileTable
+from .shape_errors import shape_errors
 from .windowed_pixels import Layout, WindowPixels
 
 __all__ = ["WindowedFit"]
@@ -196,6 +197,20 @@ class WindowedFit:
             + 2 * fraction * (1 - fraction) * both
             + fraction**2 * second
         )
+
+    def derivative_tables(self, x, width=1.0):
+        """Tables of the first and second derivative of `profile` by the position, columns ``x``."""
+        grid = self.layout.grid
+        profiles = grid.profiles(self.coefficients, width)
+        first = np.gradient(profiles, grid.step, axis=1)
+        second = np.gradient(first, grid.step, axis=1)
+        place = self.layout.place(x)
+        return [ProfileTable.of_nodes(d, grid.low, grid.step, *place) for d in (first, second)]
+
+    @cached_property
+    def shape_errors(self):
+        """Variances of the profile's place and of half its squared width, shape (2, n_column)."""
+        return shape_errors(self)
 
     def variance_table(self, x, width=1.0):
         """Variances of `profile` at the first node of each interval, between, and at the second.

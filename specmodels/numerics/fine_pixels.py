@@ -1,4 +1,4 @@
-"""Compiled loops over pixels: profiles looked up in tables, values of fine pixels, and variances.
+"""Compiled loops over pixels: profiles looked up in tables, residuals, and values of fine pixels.
 
 Rows along the first axis, columns along the second; what profiles are made of is of no concern.
 """
@@ -9,8 +9,7 @@ import numba
 import numpy as np
 
 __all__ = [
-    "ColumnFit", "ColumnModel", "Linear", "NativePixels", "ProfileTable", "fill_values",
-    "fill_variances", "look_up", "residuals",
+    "ColumnModel", "Linear", "NativePixels", "ProfileTable", "fill_values", "look_up", "residuals",
 ]  # fmt: skip
 
 
@@ -77,31 +76,6 @@ class Linear(NamedTuple):
     offset: np.ndarray
 
 
-class ColumnFit(NamedTuple):
-    """How scale, level and slope of each column follow from its pixels.
-
-    Attributes
-    ----------
-    weights : ndarray, shape (n_row, n_column)
-        Of the pixels that were fitted; zero elsewhere.
-    profile : ndarray, same shape
-        Profile in each pixel.
-    covariance : ndarray, shape (3, 3, n_column)
-        Of scale, level and slope.
-    prior : ndarray, shape (n_column,)
-        Inverse variance of what is known of the scale beside the pixels.
-    middle, half : float
-        The slope counts from the middle to the end of the slit, half its length away.
-    """
-
-    weights: np.ndarray
-    profile: np.ndarray
-    covariance: np.ndarray
-    prior: np.ndarray
-    middle: float
-    half: float
-
-
 class ColumnModel(NamedTuple):
     """Scale of the profile, and level and gradient under it, in each column.
 
@@ -117,7 +91,7 @@ class ColumnModel(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True)
-def _profile(values, low, per_step, start, fraction, n_bins, position):
+def profile_at(values, low, per_step, start, fraction, n_bins, position):
     # The table is flat; `start` is the first number of the column's interval in it.
     scaled = min(max((position - low) * per_step - 0.5, 0.0), n_bins - 1.000001)
     k = int(scaled)
@@ -133,7 +107,9 @@ def _look_up(flat, table, positions, columns, out):
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
     for i in range(positions.size):
         x = columns[i]
-        out[i] = _profile(values, low, per_step, starts[x], table.fraction[x], n_bins, positions[i])
+        out[i] = profile_at(
+            values, low, per_step, starts[x], table.fraction[x], n_bins, positions[i]
+        )
 
 
 def look_up(table, positions, columns):
@@ -155,7 +131,7 @@ def _residuals(flat, table, model, positions, data, use, profile, residual):
         for x in range(data.shape[1]):
             # What is no number stays so.
             if place[x] == place[x]:
-                p = _profile(values, low, per_step, starts[x], fraction[x], n_bins, place[x])
+                p = profile_at(values, low, per_step, starts[x], fraction[x], n_bins, place[x])
                 shape[x] = p
                 if good[x]:
                     left[x] = own[x] - (scale[x] * p + level[x] + gradient[x] * place[x])
@@ -183,14 +159,14 @@ def residuals(table, model, positions, data, use):
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(row, offset, n_rows):
+def neighbours(row, offset, n_rows):
     """The neighbour towards which a fine row lies, and that on the other side, or the row."""
     near, far = (row - 1, row + 1) if offset < 0 else (row + 1, row - 1)
     return (near if 0 <= near < n_rows else row), (far if 0 <= far < n_rows else row)
 
 
 @numba.njit(cache=True, nogil=True)
-def _fine_position(here, there, back, alone, distance):
+def fine_position(here, there, back, alone, distance):
     step = there - here
     if alone or step != step:
         step = here - back
@@ -200,7 +176,7 @@ def _fine_position(here, there, back, alone, distance):
 
 
 @numba.njit(cache=True, nogil=True)
-def _linear_weights(has_own, has_other, distance):
+def linear_weights(has_own, has_other, distance):
     if has_own:
         return (1 - distance, distance) if has_other else (1.0, 0.0)
     return (0.0, 1.0) if has_other and distance > 0 else (0.0, 0.0)
@@ -214,7 +190,7 @@ def _fill_values(rows, pixels, flat, table, model, data, residual, out, top, lef
     n_row, n_column = data.shape
     for f in range(rows.native.size):
         row, distance = rows.native[f], abs(rows.offset[f])
-        near, far = _rows(row, rows.offset[f], n_row)
+        near, far = neighbours(row, rows.offset[f], n_row)
         alone = near == row
         inside, modelled = pixels.inside[row], pixels.modelled[row]
         own_good, other_good = pixels.available[row], pixels.available[near]
@@ -225,10 +201,10 @@ def _fill_values(rows, pixels, flat, table, model, data, residual, out, top, lef
         for x in range(n_column):
             if not inside[x] or not (modelled[x] or own_good[x]):
                 continue
-            own, other = _linear_weights(own_good[x], other_good[x] and not alone, distance)
+            own, other = linear_weights(own_good[x], other_good[x] and not alone, distance)
             if modelled[x]:
-                place = _fine_position(here[x], there[x], back[x], alone, distance)
-                p = _profile(values, low, per_step, starts[x], fraction[x], n_bins, place)
+                place = fine_position(here[x], there[x], back[x], alone, distance)
+                p = profile_at(values, low, per_step, starts[x], fraction[x], n_bins, place)
                 value = scale[x] * p + level[x] + gradient[x] * place
                 value += own * own_residual[x] + other * other_residual[x]
             else:
@@ -254,116 +230,3 @@ def fill_values(rows, pixels, table, model, data, residual, out, corner):
         Row and column of the first fine pixel in it.
     """
     _fill_values(rows, pixels, table.flat, table, model, data, residual, out, *corner)
-
-
-@numba.njit(cache=True, nogil=True)
-def _height(position, middle, half):
-    return (position - middle) / half if position == position else 0.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _sums(pixels, fit, variance):
-    """Sums of products of the terms, times the variance of their weighted pixels."""
-    n_row, n_column = variance.shape
-    out = np.zeros((6, n_column))
-    for row in range(n_row):
-        weights, profile, here = fit.weights[row], fit.profile[row], pixels.positions[row]
-        known = variance[row]
-        for x in range(n_column):
-            if weights[x] > 0:
-                own = weights[x] * weights[x] * known[x]
-                h = _height(here[x], fit.middle, fit.half)
-                p = own * profile[x]
-                out[0, x] += p * profile[x]
-                out[1, x] += p
-                out[2, x] += p * h
-                out[3, x] += own
-                out[4, x] += own * h
-                out[5, x] += own * h * h
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _spread(values, low, per_step, start, fraction, n_steps, position):
-    i = start + 3 * min(max(int(np.rint((position - low) * per_step)), 0), n_steps - 1)
-    rest = 1 - fraction
-    both = 2 * fraction * rest * values[i + 1]
-    return rest * rest * values[i] + both + fraction * fraction * values[i + 2]
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_variances(rows, pixels, flat, table, fit, kept, variance, light, flat_spread, spread,
-                    extra, out, top, left):  # fmt: skip
-    values, starts = flat
-    low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
-    fraction, middle, half = table.fraction, fit.middle, fit.half
-    spreads, spread_starts = flat_spread
-    n_row, n_column = variance.shape
-    c, sums = fit.covariance, _sums(pixels, fit, variance)
-    for f in range(rows.native.size):
-        row, distance = rows.native[f], abs(rows.offset[f])
-        near, far = _rows(row, rows.offset[f], n_row)
-        alone = near == row
-        inside, modelled = pixels.inside[row], pixels.modelled[row]
-        own_good, other_good = pixels.available[row], pixels.available[near]
-        here, there, back = pixels.positions[row], pixels.positions[near], pixels.positions[far]
-        own_variance, other_variance = variance[row], variance[near]
-        own_weight, other_weight = fit.weights[row], fit.weights[near]
-        own_kept, other_kept = kept[row], kept[near]
-        own_profile, other_profile = fit.profile[row], fit.profile[near]
-        line = out[top + f]
-        for x in range(n_column):
-            if not inside[x] or not (modelled[x] or own_good[x]):
-                continue
-            own, other = _linear_weights(own_good[x], other_good[x] and not alone, distance)
-            if not modelled[x]:
-                value = own * own * own_variance[x] + other * other * other_variance[x]
-                line[left + x] = value
-                continue
-            own *= own_kept[x]
-            other *= other_kept[x]
-            p, q = own_profile[x], other_profile[x]
-            own_h, other_h = _height(here[x], middle, half), _height(there[x], middle, half)
-            place = _fine_position(here[x], there[x], back[x], alone, distance)
-            # What the fine pixel gains by each term when the sums of the column change.
-            by_p = _profile(values, low, per_step, starts[x], fraction[x], n_bins, place)
-            by_p -= own * p + other * q
-            by_1 = 1 - own - other
-            by_h = _height(place, middle, half) - own * own_h - other * other_h
-            e = c[0, 0, x] * by_p + c[0, 1, x] * by_1 + c[0, 2, x] * by_h
-            g = c[1, 0, x] * by_p + c[1, 1, x] * by_1 + c[1, 2, x] * by_h
-            h = c[2, 0, x] * by_p + c[2, 1, x] * by_1 + c[2, 2, x] * by_h
-            by_own = own + 2 * own_weight[x] * (e * p + g + h * own_h)
-            by_other = other + 2 * other_weight[x] * (e * q + g + h * other_h)
-            value = own * own_variance[x] * by_own + other * other_variance[x] * by_other
-            value += e * (e * sums[0, x] + 2 * (g * sums[1, x] + h * sums[2, x]))
-            value += g * (g * sums[3, x] + 2 * h * sums[4, x]) + h * h * sums[5, x]
-            value = max(value, 0.0) + e * e * fit.prior[x] + extra[row, x]
-            if light[x] > 0:
-                value += light[x] * _spread(spreads, spread.low, 1 / spread.step, spread_starts[x],
-                                            fraction[x], spread.values.shape[1], place)  # fmt: skip
-            line[left + x] = value
-
-
-def fill_variances(rows, pixels, table, fit, kept, variance, light, spread, extra, out, corner):
-    """Write the variances of what `fill_values` writes, in place.
-
-    Parameters
-    ----------
-    rows, pixels, table, out, corner
-        As in `fill_values`.
-    fit : ColumnFit
-    kept : ndarray, shape (n_row, n_column)
-        Weight of each residual in what is added to the model.
-    variance : ndarray, same shape
-        Of the native pixels; zero where they have no value.
-    light : ndarray, shape (n_column,)
-        Square of the scale, times which the variance of the profile counts.
-    spread : ProfileTable
-        Variances of the profile: at the first node of an interval, between both and at the second,
-        shape (n_intervals, n_steps, 3), at the steps themselves.
-    extra : ndarray, shape (n_row, n_column)
-        Variance to be added where the model is.
-    """
-    _fill_variances(rows, pixels, table.flat, table, fit, kept, variance, light, spread.flat,
-                    spread, extra, out, *corner)  # fmt: skip

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from specmodels.numerics import fine_pixels
+from specmodels.numerics import fine_pixels, fine_variances
 from specmodels.numerics.oversample import FineRows
 
 SHAPE = (7, 11)
@@ -103,7 +103,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     matrix = np.einsum("iyx,yx,jyx->xij", terms, weights, terms)
     covariance = np.linalg.inv(matrix + 1e-3 * np.eye(3))
     prior = rng.uniform(size=SHAPE[1])
-    fit = fine_pixels.ColumnFit(
+    fit = fine_variances.ColumnFit(
         weights, profile, np.ascontiguousarray(covariance.transpose(1, 2, 0)), prior, middle, half
     )
     rows = FineRows.of(SHAPE[0], 2)
@@ -111,13 +111,21 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     steps = rng.uniform(size=(2, 30, 3))
     spread = fine_pixels.ProfileTable(steps, -0.5, 0.4, table.interval, table.fraction)
     light = rng.uniform(size=SHAPE[1])
+    other_profile = rng.normal(size=(3, 90))
+    moved = table.of_nodes(other_profile, *table[1:])
+    native, _ = fine_pixels.residuals(moved, model, pixels.positions, kept, pixels.available)
+    shape = fine_variances.ShapeError(
+        rng.uniform(size=(2, SHAPE[1])) * [[1.0], [0.0]], np.array([moved.flat[0]] * 2),
+        np.array([native, native]),
+    )  # fmt: skip
     out = np.full((2 * SHAPE[0], SHAPE[1]), np.nan)
-    fine_pixels.fill_variances(
-        linear, pixels, table, fit, kept, variance, light, spread, extra, out, (0, 0)
+    fine_variances.fill_variances(
+        linear, pixels, table, fit, kept, variance, light, spread, shape, extra, out, (0, 0)
     )
     own, other = rows.weights(pixels.available)
     places = rows.coordinates(pixels.positions)
     p = expected_profile(table, np.nan_to_num(places))
+    shift = expected_profile(moved, np.nan_to_num(places))
     for f, x in np.argwhere(np.isfinite(out)):
         row, near = rows.native[f], np.clip(rows.neighbour[f], 0, SHAPE[0] - 1)
         by_data = np.zeros(SHAPE[0])
@@ -128,6 +136,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
             continue
         by_data[row] += own[f, x] * kept[row, x]
         by_data[near] += other[f, x] * kept[near, x]
+        by_shift = shift[f, x] - by_data @ native[:, x]
         fine = np.array([p[f, x], 1, (places[f, x] - middle) / half])
         change = covariance[x] @ (fine - terms[:, :, x] @ by_data)
         by_data = by_data + (change @ terms[:, :, x]) * weights[:, x]
@@ -135,7 +144,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
         part = table.fraction[x]
         mix = np.array([(1 - part) ** 2, 2 * part * (1 - part), part**2])
         expected = np.sum(by_data**2 * variance[:, x]) + extra[row, x]
-        expected += change[0] ** 2 * prior[x]
+        expected += change[0] ** 2 * prior[x] + by_shift**2 * shape.variance[0, x]
         expected += light[x] * mix @ steps[table.interval[x], step]
         assert_allclose(out[f, x], expected, rtol=1e-3)
     values = rows.own(pixels.modelled | pixels.available)
