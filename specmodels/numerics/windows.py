@@ -91,11 +91,12 @@ class Moments:
         -------
         WindowSystem
         """
-        matrix, vector = (_fitted(values, grid.n_bins) for values in (self.matrix, self.vector))
-        zero, one, two = matrix
+        zero, one, two = self.matrix
         n_nodes = zero.shape[0] + 1
-        bands = grid.matrix(np.stack([zero - 2 * one + two, one - two, two]), width)
-        right = grid.vector(np.stack([vector[0] - vector[1], vector[1]]), width)
+        bands = grid.matrix(_on_grid((zero - 2 * one + two, one - two, two), grid.n_bins), width)
+        right = grid.vector(
+            _on_grid((self.vector[0] - self.vector[1], self.vector[1]), grid.n_bins), width
+        )
         shape = (n_nodes, *bands.shape[2:])
         diagonal, total = np.zeros(shape), np.zeros((n_nodes, right.shape[-1]))
         diagonal[:-1] += bands[0]
@@ -228,9 +229,12 @@ def _pairs(values):
     return values[0::2], values[1::2]
 
 
-def _fitted(values, n_bins):
-    """The moments on a grid with at least as many bins."""
-    missing = n_bins - values.shape[-1]
-    if missing < 0:
-        raise ValueError(f"grid: expected at least {values.shape[-1]} bins, got {n_bins}")
-    return values if missing == 0 else np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)])
+def _on_grid(histograms, n_bins):
+    """Histograms on a grid with at least as many bins, as one array."""
+    n_interval, n = histograms[0].shape
+    if n_bins < n:
+        raise ValueError(f"grid: expected at least {n} bins, got {n_bins}")
+    out = np.zeros((len(histograms), n_interval, n_bins))
+    for own, histogram in zip(out, histograms, strict=True):
+        own[:, :n] = histogram
+    return out
