@@ -1,5 +1,7 @@
 """Variable projection: non-linear parameters by Levenberg-Marquardt, linear ones solved inside."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..models.linear_form import LinearForm
@@ -11,7 +13,8 @@ from .problem import Problem
 
 __all__ = ["VarProFitter"]
 
-SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e9
+FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
+LEAST_FACTOR = 0.1
 # Information below this is rounding: the data say nothing of the parameter.
 LEAST_INFORMATION = 1e-100
 
@@ -32,7 +35,8 @@ class VarProFitter(Fitter):
         Largest number of passes.
     tolerance : float
         The fit ends when the step promises to lower chi-square by less than this, in units of
-        chi-square per degree of freedom: 1e-3 is a thirtieth of a standard error.
+        chi-square per degree of freedom: 0.05 is less than a quarter of a standard error. That step
+        is still taken, along the tangent, so that what is left is of second order in it.
 
     Notes
     -----
@@ -40,7 +44,7 @@ class VarProFitter(Fitter):
     Errors are absolute, from the weights; those of linear parameters include those of the others.
     """
 
-    def __init__(self, *, shared=True, max_iterations=50, tolerance=1e-3):
+    def __init__(self, *, shared=True, max_iterations=50, tolerance=0.05):
         if max_iterations < 1:
             raise ValueError(f"max_iterations: expected 1 or more, got {max_iterations!r}")
         if not tolerance > 0:
@@ -65,13 +69,14 @@ class VarProFitter(Fitter):
         theta = parameters.initial.copy()
         best = _State(theta, parameters.linearise(problem, theta))
         own, index = best, np.arange(theta.shape[1])
-        damping = np.full(theta.shape[1], 1e-3)
+        damping, growth = np.full((2, theta.shape[1]), [[FIRST_DAMPING], [2.0]])
         count, converged = 1, False
         while True:
             step, promise = _step(parameters, own, damping)
             scale = np.maximum(own.chi2(problem.shared) / own.dof(problem.shared), 1e-300)
             going = (promise > self.tolerance * scale) & (damping < LARGEST_DAMPING)
             if not going.all():
+                own.finish(step, ~going, parameters, problem.shared)
                 if own is not best:
                     best.put(index[~going], own, ~going)
                 converged = not going.any()
@@ -79,15 +84,15 @@ class VarProFitter(Fitter):
                     break
                 keep = np.flatnonzero(going)
                 own, problem, index = own.take(keep), problem.take(keep), index[keep]
-                step, damping = step[:, keep], damping[keep]
+                step, promise = step[:, keep], promise[keep]
+                damping, growth = damping[keep], growth[keep]
             if count == self.max_iterations:
                 break
             count += 1
             trial = parameters.clip(own.theta + step)
             trial = _State(trial, parameters.linearise(problem, trial))
-            better = own.accept(trial, problem.shared, parameters)
-            damping = np.where(better, damping / 10, damping * 10)
-            damping = np.clip(damping, SMALLEST_DAMPING, None)
+            gain = own.accept(trial, problem.shared, parameters)
+            damping, growth = _damped(damping, growth, gain / promise)
         if own is not best:
             best.put(index, own)
         return best, converged, count
@@ -113,15 +118,45 @@ class _State:
         self.theta[:, systems] = other.theta[:, where]
         self.solved.put(systems, other.solved, where)
 
+    def finish(self, step, done, parameters, shared):
+        """Take the last step of some systems along the tangent, without another pass."""
+        solved, theta = self.solved, self.theta
+        step = parameters.clip(theta + step) - theta
+        step[:, ~done] = 0.0
+        gradient, information = parameters.with_priors(theta, solved.gradient, solved.information)
+        gain = 2 * np.sum(step * gradient, axis=0)
+        gain -= np.einsum("pb,pqb,qb->b", step, information, step)
+        theta += step
+        moved = np.einsum("kpb,pb->kb", solved.response, step)
+        chi2 = solved.chi2 - (gain / len(solved.chi2) if shared else gain)
+        self.solved = replace(
+            solved, values=solved.values - moved, particular=solved.particular - moved,
+            chi2=np.maximum(chi2, 0.0),
+        )  # fmt: skip
+
     def accept(self, trial, shared, parameters):
-        """Take over what is better in `trial`; return where it was, shape (n_system,)."""
+        """Take over what is better in `trial`; return by how much, shape (n_system,)."""
         gain = parameters.prior_chi2(self.theta) - parameters.prior_chi2(trial.theta)
-        better = trial.chi2(shared) < self.chi2(shared) + gain
+        gain = gain + self.chi2(shared) - trial.chi2(shared)
+        better = gain > 0
         if better.all():
             self.theta, self.solved = trial.theta, trial.solved
         elif better.any():
             self.put(better, trial, better)
-        return better
+        return gain
+
+
+def _damped(damping, growth, ratio):
+    """Damping of the next step, from the gain over what was promised (Nielsen 1999).
+
+    Along a curved valley steps stay as long as they succeed, where a fixed factor would have every
+    second one fail.
+    """
+    better = ratio > 0
+    factor = np.clip(1 - (2 * ratio - 1) ** 3, LEAST_FACTOR, None)
+    damping = np.where(better, damping * factor, damping * growth)
+    growth = np.where(better, 2.0, 2 * growth)
+    return np.clip(damping, SMALLEST_DAMPING, None), growth
 
 
 def _step(parameters, state, damping):
@@ -159,8 +194,9 @@ def _result(problem, parameters, state, success, count):
     values = parameters.values(state.theta)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]
-    template = form.model.copy()
+    template = form.model
     if problem.shared:
+        template = template.copy()
         for k in (*form.nonlinear, *form.tied):
             setattr(template, form.names[k], values[k])
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
