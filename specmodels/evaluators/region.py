@@ -32,7 +32,10 @@ def slit_region(image):
         The same object where nothing is to be masked; else its ``notes`` say what was.
     """
     bad, reasons = np.array(image.mask), []
-    empty = ~np.any((image.data != 0) & ~bad, axis=0) & ~bad.all(axis=0)
+    lit = image.data != 0
+    if bad.any():
+        lit &= ~bad
+    empty = ~lit.any(axis=0) & ~bad.all(axis=0)
     if empty.any() and not empty.all():
         bad[:, empty] = True
         reasons.append(f"{int(empty.sum())} columns masked, zero throughout")

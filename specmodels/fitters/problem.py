@@ -129,7 +129,8 @@ class Problem:
                 f"{form.model.n_inputs} and {form.model.n_outputs}"
             )
         self.form, self.image, self.batch, self.shared = form, image, batch, shared
-        self._use(image.x, None)
+        # Columns of their own are taken again and again: all is worked out once.
+        self._use(image.x, None if shared else image.columns(slice(None)))
 
     def _use(self, x, taken):
         self._x, self._taken = x, taken
@@ -139,7 +140,7 @@ class Problem:
     def take(self, columns):
         """Return the problem of a subset of the columns."""
         new = copy(self)
-        taken = (self.image.filled, self.image.weights) if self._taken is None else self._taken
+        taken = self.image.columns(slice(None)) if self._taken is None else self._taken
         new._use(self._x[columns], tuple(np.take(array, columns, axis=1) for array in taken))
         new.__dict__.pop("whole", None)
         return new
@@ -147,8 +148,8 @@ class Problem:
     @cached_property
     def whole(self):
         """All pixels, with what has been worked out of them."""
-        if self._taken is None:  # kept by the image, for further fits
-            self._use(self._x, (self.image.filled, self.image.weights))
+        if self._taken is None:
+            self._taken = self.image.columns(slice(None))
         return self._pixels(slice(0, self.n_columns))
 
     def chunks(self, n_images):
@@ -186,16 +187,16 @@ class Problem:
 
     def solve(self, values, *, ridge=0.0):
         """Solve for the linear parameters, the others held at `values`. Returns a `Pass`."""
-        if self._is_separable(values, ()):
-            return self._solved(self._whole_equations(values), ridge)
         equations = []
         for chunk in self.chunks(len(self.form.linear) + 1):
-            pixels = self._pixels(chunk)
-            offset, columns = self.form.columns(self.local(values, chunk), pixels.inputs)
-            equations.append(self._equations(pixels.less(offset), columns)[0])
+            offset, columns = self.form.columns(self.local(values, chunk), self.inputs(chunk))
+            if chunk.start == 0 and all(np.shape(c)[-1] == 1 for c in columns.values()):
+                return self._solved(self._whole_equations(values), ridge)
+            equations.append(self._equations(self._pixels(chunk).less(offset), columns)[0])
         return self._solved(_joined(equations, self.batch), ridge)
 
     def _whole_equations(self, values):
+        """All at once: single columns of basis images take no memory."""
         offset, columns = self.form.columns(values, self.whole.inputs)
         equations = self._equations(self.whole.less(offset), columns)[0]
         return equations.total() if self.batch is None else equations
@@ -214,17 +215,20 @@ class Problem:
                     equations.chi2(solution.particular), equations.n_data)  # fmt: skip
 
     def _is_separable(self, values, wanted):
-        """Whether basis images and derivatives are single columns, judged by three columns."""
+        """Whether basis images and derivatives are single columns, judged by three columns, once.
+
+        That they are serves the memory: a pass over all pixels at once is right for any model.
+        """
         if self.n_columns < 3 or any(np.ndim(v) and np.size(v) > 1 for v in values):
             return False
-        if self._memory.get("images"):
-            return False
+        if "separable" in self._memory:
+            return self._memory["separable"]
         few = [0, self.n_columns // 2, self.n_columns - 1]
         _, columns, derivatives = self.form.expansion(values, self.inputs(few), wanted)
         images = [*columns.values(), *(d.image for d in (derivatives or {}).values())]
         one = (self.image.shape[0], 1)
         separable = derivatives is not None and all(np.shape(image) == one for image in images)
-        self._memory["images"] = not separable  # found once, it is not asked for again
+        self._memory["separable"] = separable
         return separable
 
     def linearise(self, values, free, coupling):
@@ -266,6 +270,8 @@ class Problem:
         offset, columns, derivatives = self.form.expansion(values, pixels.inputs, wanted)
         pixels = pixels.less(offset)
         equations, columns = self._equations(pixels, columns)
+        if any(column.shape[1] > 1 for column in columns):
+            self._memory["separable"] = False
         solved = self._solved(equations)
         if derivatives is None:
             derivatives = self._derivatives(values, solved.particular, pixels.inputs, wanted)

@@ -141,9 +141,13 @@ class BasisModel(FittableModel):
     def evaluate(self, *arguments):
         """Sum of the basis functions times the coefficients."""
         inputs, coefficients = arguments[: self.n_inputs], arguments[self.n_inputs :]
-        columns = np.moveaxis(np.asarray(self.basis(*inputs)), -1, 0)
+        basis = np.asarray(self.basis(*inputs))
         shape = np.broadcast_shapes(*(np.shape(value) for value in inputs))
-        total = sum(c * column for c, column in zip(coefficients, columns, strict=True))
+        if any(np.ndim(c) or hasattr(c, "unit") for c in coefficients):
+            columns = np.moveaxis(basis, -1, 0)
+            total = sum(c * column for c, column in zip(coefficients, columns, strict=True))
+        else:
+            total = basis @ np.array(coefficients, dtype=float)
         return np.broadcast_to(total, np.broadcast_shapes(shape, np.shape(total)))
 
     def fit_deriv(self, *arguments):
