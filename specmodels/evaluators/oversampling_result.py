@@ -11,6 +11,7 @@ from ..exposure import SpectralImage
 from ..io.oversampled import like_source, save_like_source
 from ..numerics.oversample import FineRows
 from .base import ResultSet
+from .fine_aperture import aperture_spectrum
 from .fine_slice import FineSlice
 from .fine_variance import covariance_map, fill_variance
 
@@ -215,6 +216,39 @@ class OversamplingResult:
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
         return Covariance.from_matrix_multiplication(matrix, native.ravel())
+
+    def aperture_spectrum(self, name, size, center=None, *, subtract_ground=False):
+        """Light between two positions along a slice, in each column.
+
+        Sums over pixels, oversampled or not, ripple as a source moves across their edges. Here the
+        model is integrated from edge to edge, and the residual of the pixels comes to it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the slice.
+        size : float
+            Length of the aperture, in the unit of the positions.
+        center : float, optional
+            Its middle. Default: the brightest source of the slice.
+        subtract_ground : bool
+            Leave out the level and slope under the profile.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Sum over native pixels, with its standard deviation, in columns in which the aperture is
+            inside of the slice.
+
+        Raises
+        ------
+        ValueError
+            If the slice has no model, the size is not positive, or no column holds the aperture.
+        """
+        part = replace(self.parts[name])
+        return aperture_spectrum(
+            part, size, center, subtract_ground=subtract_ground, unit=self.sliced.image.unit
+        )
 
     @cached_property
     def spectra(self):

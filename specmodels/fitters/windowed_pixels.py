@@ -64,6 +64,13 @@ class Layout:
         table = self.table(coefficients, np.ravel(x), width)
         return look_up(table, positions.ravel(), columns.ravel()).reshape(positions.shape)
 
+    def wide_shape(self, coefficients, position, x, width):
+        """Profile averaged over a width of any size about one position, in columns ``x``."""
+        # Not wider than a pixel, for which the tables are made.
+        n = int(np.ceil(width))
+        middles = position + width * ((np.arange(n) + 0.5) / n - 0.5)
+        return self.shape(coefficients, middles[:, None], x, width / n).mean(axis=0)
+
 
 @dataclass(frozen=True, eq=False)
 class WindowPixels:

@@ -88,6 +88,11 @@ class TestTruth:
         assert native > 0.05
         found = sm.TraceOversampling(factor=5)(quiet)
         assert ripple(found.data, found.spatial, 0.2, exact) < 0.1 * native
+        found = sm.TraceOversampling(factor=2)(quiet)
+        assert ripple(found.data, found.spatial, 0.5, exact) > 0.1 * native
+        spectrum = found.aperture_spectrum("1", 0.1, 0.13).flux.value
+        assert ripple(spectrum[None], np.full((1, exact.size), 0.13), 1.0, exact) < 0.1 * native
+        assert abs(np.median(spectrum / exact) - 1) < 3e-3
 
     def test_structure_that_the_model_lacks_stays(self, slit):
         image, _truth = slit
