@@ -28,7 +28,7 @@ def fill_variance(part, out, corner, component=None):
         A part of the variance of the native pixels. Default: all of it, with that of the profile.
     """
     native = part.image.variance if component is None else component
-    native = np.where(part.available, 1.0 if native is None else native, 0.0)
+    native = np.where(part.available, 1.0 if native is None else native, 0.0).astype(float)
     n_row, n_column = native.shape
     no_light, none = np.zeros(n_column), np.zeros(native.shape)
     light, spread, extra = no_light, part.no_table(3), none

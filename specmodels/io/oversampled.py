@@ -38,14 +38,21 @@ def like_source(results, exposure):
         if model is None:
             images = [result.image for result in results.values()]
             return images[0] if len(images) == 1 else type(exposure)(images)
-        out = model.copy()
         slits = model.instance.get("slits")
+        trees = {
+            name: slits[list(exposure).index(name)] if slits else model.instance for name in results
+        }
+        # What will be replaced need not be copied: the WCS of many slices takes seconds. One that
+        # comes from a file has to be, for its arrays to be read before the file is closed.
+        in_memory = not getattr(model, "_file_references", True)
+        spared = [part for name, result in results.items()
+                  for part in _replaced_parts(trees[name], result, with_wcs=in_memory)]  # fmt: skip
+        out = model.copy(memo={id(part): part for part in spared})
         vertical = exposure.instrument is not None and exposure.instrument.dispersion_axis == -2
         for name, result in results.items():
-            index = list(exposure).index(name)
-            tree = slits[index] if slits else model.instance
+            made = out.instance["slits"][list(exposure).index(name)] if slits else out.instance
             fill = _replace if hasattr(result, "replaced") else _fill
-            fill(out.slits[index] if slits else out, tree, model, result, vertical)
+            fill(made, trees[name], model, result, vertical)
         return out
 
 
@@ -62,11 +69,24 @@ def save_like_source(results, exposure, path):
         (made.to_asdf if is_asdf else made.to_fits)(str(path))
 
 
+def _replaced_parts(tree, result, with_wcs):
+    """Arrays and WCS of a slit or image of which the oversampled one has others."""
+    if hasattr(result, "replaced") or result.factor == 1:
+        return []
+    shape = np.shape(tree["data"])
+    planes = [tree[key] for key in tree if key != "meta" and _is_plane(tree, key, shape)]
+    wcs = (tree.get("meta") or {}).get("wcs")
+    return [*planes, wcs] if with_wcs and wcs is not None else planes
+
+
 def _fill(out, tree, model, result, vertical):
-    """Put the planes of a result into a copy of the slit or image that it was made from."""
+    """Put the planes of a result into a copy of the tree that it was made from.
+
+    The tree is not validated with each plane, but when it is written.
+    """
     turn = (lambda a: np.ascontiguousarray(a.T)) if vertical else np.asarray
     if result.factor == 1:
-        out.trace_model = turn(result.trace).astype("f4")
+        out["trace_model"] = turn(result.trace).astype("f4")
         return
     native = np.shape(tree["data"])
     dq = tree.get("dq")
@@ -74,26 +94,26 @@ def _fill(out, tree, model, result, vertical):
         name for name in ("err", *VARIANCES.values(), "wavelength") if _is_plane(tree, name, native)
     }
     for name in [key for key in tree if key != "meta" and _is_plane(tree, key, native)]:
-        del out.instance[name]
+        del out[name]
     data = turn(result.data).astype("f4")
-    out.data = data
+    out["data"] = data
     if result.sliced.image.variance is not None and "err" in has:
-        out.err = turn(result.error).astype("f4")
+        out["err"] = turn(result.error).astype("f4")
     for key, name in VARIANCES.items():
         if name in has and key in result.components:
-            setattr(out, name, turn(result.components[key]).astype("f4"))
+            out[name] = turn(result.components[key]).astype("f4")
     if result.wavelength is not None and np.ndim(result.wavelength) == 2:
-        out.wavelength = turn(result.wavelength).astype("f4")
+        out["wavelength"] = turn(result.wavelength).astype("f4")
     flags = np.zeros(native, "u4") if dq is None else np.array(dq)
-    out.dq = turn(_flags(flags.T if vertical else flags, result))
-    out.trace_model = turn(result.oversampled_trace).astype("f4")
+    out["dq"] = turn(_flags(flags.T if vertical else flags, result))
+    out["trace_model"] = turn(result.oversampled_trace).astype("f4")
     if hasattr(type(model), "regions") or "regions" in (model.schema.get("properties") or {}):
-        out.regions = turn(result.regions).astype("i4")
+        out["regions"] = turn(result.regions).astype("i4")
     wcs = (tree.get("meta") or {}).get("wcs")
     if wcs is not None:
         axis = -1 if vertical else -2
         regions = turn(result.sliced.regions)
-        out.meta.wcs = oversampled_wcs(wcs, result.factor, axis, regions)
+        out["meta"]["wcs"] = oversampled_wcs(wcs, result.factor, axis, regions)
 
 
 def _replace(out, tree, model, result, vertical):
@@ -107,11 +127,11 @@ def _replace(out, tree, model, result, vertical):
         planes |= {name: components[key] for key, name in VARIANCES.items() if key in components}
     for name, values in planes.items():
         if _is_plane(tree, name, replaced.shape):
-            setattr(out, name, np.where(replaced, turn(values), tree[name]).astype("f4"))
+            out[name] = np.where(replaced, turn(values), tree[name]).astype("f4")
     if _is_plane(tree, "dq", replaced.shape):
         dq = np.array(tree["dq"], dtype="u4")
-        out.dq = np.where(replaced, (dq & ~np.uint32(DO_NOT_USE)) | FLUX_ESTIMATED, dq)
-    out.trace_model = turn(result.trace_result.trace).astype("f4")
+        out["dq"] = np.where(replaced, (dq & ~np.uint32(DO_NOT_USE)) | FLUX_ESTIMATED, dq)
+    out["trace_model"] = turn(result.trace_result.trace).astype("f4")
 
 
 def _flags(dq, result):

@@ -153,8 +153,8 @@ def _dropping(at, n):
 
 
 def _box_of(mask):
-    y, x = np.nonzero(mask)
-    return ((x.min() - 0.5, x.max() + 0.5), (y.min() - 0.5, y.max() + 0.5))
+    ends = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (0, 1))
+    return tuple((first - 0.5, last + 0.5) for first, last in ends)
 
 
 def _named(model, inputs, outputs, name):

@@ -93,7 +93,9 @@ class ColumnModel(NamedTuple):
 @numba.njit(cache=True, nogil=True)
 def profile_at(values, low, per_step, start, fraction, n_bins, position):
     # The table is flat; `start` is the first number of the column's interval in it.
-    scaled = min(max((position - low) * per_step - 0.5, 0.0), n_bins - 1.000001)
+    scaled = (position - low) * per_step - 0.5
+    # What is no number counts as beyond the low end.
+    scaled = min(scaled if scaled > 0 else 0.0, n_bins - 1.000001)
     k = int(scaled)
     part = scaled - k
     i = start + 4 * k
