@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..numerics.lines import line_medians, median
+from ..numerics.lines import line_medians, masked_median
 from ..numerics.steps import curve_variance, fit_steps
 
 __all__ = [
@@ -77,7 +77,7 @@ class MedianBackground(Background):
     """The median of the usable pixels."""
 
     def __call__(self, frame, use, ramp):
-        return np.float32(median(frame[use]))
+        return np.float32(masked_median(frame, use))
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class _Template(Background):
     image: np.ndarray
 
     def __call__(self, frame, use, ramp):
-        return self.image + np.float32(median((frame - self.image)[use]))
+        return self.image + np.float32(masked_median(frame - self.image, use))
 
 
 @dataclass(frozen=True)
@@ -193,18 +193,23 @@ class SmoothBackground(Background):
     degree : int
         Of a polynomial along the stripes, for images of the sky; where light is dispersed, it would
         take traces for background.
+    variation : float
+        How much the sky is taken to vary across the stripes, where noise hides it: this part of its
+        level (rms), or as much as it is seen to vary along them, if that is more. It only adds to
+        the variance.
     """
 
     sigma: float = 5.0
     max_steps: int | None = None
     degree: int = 2
+    variation: float = 0.05
     per_frame = False
 
     def __call__(self, frame, use, ramp):
         if not use.any():
             return np.float32(0)
         order = ramp.readout.along_stripes()
-        level = np.float32(median(frame[use]))
+        level = np.float32(masked_median(frame, use))
         values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
         lines, used = order.lines(values), order.lines(use)
         curve = (self._curve(lines, used, ramp) + level).astype("f4")[:, None]
@@ -218,8 +223,8 @@ class SmoothBackground(Background):
         """Variance of the error of the background.
 
         That of the steps follows from their fit. Other slow changes from line to line are hidden by
-        the noise: the sky is taken to change as much across the lines as it is seen to change along
-        them.
+        the noise, and are taken to be as large as the setting ``variation`` says, if lines differ by
+        that much at all.
         """
         if not use.any():
             return np.float32(0)
@@ -229,7 +234,8 @@ class SmoothBackground(Background):
         own = curve_variance(medians, known, steps)
         if ramp.dispersion_axis is None and self.degree > 0:
             slope = _slopes(lines - curve[:, None].astype("f4"), used, self.degree)
-            own = own + np.var(slope)
+            hidden = max(np.var(slope), (self.variation * masked_median(frame, use)) ** 2)
+            own = own + min(hidden, np.var(medians[known]) if known.any() else hidden)
         return np.broadcast_to(order.lines(own[:, None].astype("f4")), frame.shape)
 
     def _curve(self, lines, used, ramp):

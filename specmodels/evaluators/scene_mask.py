@@ -159,8 +159,9 @@ class DetectedMask(MaskStrategy):
 
     Parameters
     ----------
-    sigma : float
-        Detection threshold.
+    sigma : float, optional
+        Detection threshold; default: 4.5, or 4 where light is dispersed. A lower one takes away more
+        of the noise's own peaks, and with them a part of its spectrum.
     boxes : sequence of (int, int), optional
         Boxes over which light is averaged; default: squares, or strips along the dispersion.
     grow : float, optional
@@ -183,7 +184,7 @@ class DetectedMask(MaskStrategy):
         The same for each pass after a fit of the noise, of the pixels used before.
     """
 
-    sigma: float = 3.5
+    sigma: float | None = None
     boxes: tuple | None = None
     grow: float | None = None
     background: object = None
@@ -191,7 +192,7 @@ class DetectedMask(MaskStrategy):
     rounds: int = 2
     n_looks: int | None = None
     wings: int = 2
-    least: float = 0.3
+    least: float = 0.5
     least_refined: float = 0.9
 
     def __call__(self, rate, ramp):
@@ -222,11 +223,11 @@ class DetectedMask(MaskStrategy):
         grow = self.grow
         if grow is None:
             grow = 1.0 if ramp.dispersion_axis is None else 0.8
-        sigma = self.sigma
+        first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
         while True:
             found = detect_excess(np.where(use, left, 0), use, boxes, sigma=sigma, grow=grow)
             kept = np.count_nonzero(use & ~found)
-            if kept >= least * np.count_nonzero(use) or sigma > 10 * self.sigma:
+            if kept >= least * np.count_nonzero(use) or sigma > 10 * first:
                 return found
             sigma *= 1.5
 

@@ -12,7 +12,13 @@ from astropy.modeling import Fittable1DModel, Parameter
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..numerics.correlated import CorrelatedSystem, TimeGrid
-from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_covariance, power_law
+from ..numerics.noise_spectrum import (
+    PowerLaws,
+    fit_power_laws,
+    lag_covariance,
+    lag_variogram,
+    power_law,
+)
 from .flicker import NoisePlan
 from .linear import LinearParameter
 
@@ -122,10 +128,11 @@ class CorrelatedNoise:
         if len(given) == 4:
             return PowerLaws(**given)
         max_lag = min(LINES_OF_LAGS, max(grid.n_line // 4, 1)) * grid.line
-        covariances = lag_covariance(series, use, max_lag)
+        variograms = lag_variogram(series, use, max_lag)
         if skip_lines:
-            covariances[2][grid.line :: grid.line] = 0
-        found = fit_power_laws(*covariances, grid.frequency)
+            for pairs in variograms[2:]:
+                pairs[grid.line :: grid.line] = 0
+        found = fit_power_laws(*variograms, grid.frequency)
         return PowerLaws(**(vars(found) | given))
 
 

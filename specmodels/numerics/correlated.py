@@ -163,15 +163,19 @@ class CorrelatedSystem:
         return out
 
     def draw(self, rng):
-        """Correlated noise with these spectra, shape (n_output, size)."""
+        """Correlated noise with these spectra, shape (n_output, size).
+
+        Only phases are random: mean squares then hardly differ from one draw to the next.
+        """
         common = self._draw(self.common, rng)
         return np.stack([common + self._draw(self.separate, rng) for _ in range(self.n_output)])
 
     def _draw(self, spectrum, rng):
+        phases = rng.random(spectrum.size, dtype="f4") * np.float32(2 * np.pi)
         modes = np.empty(spectrum.size, "c8")
-        modes.real = rng.standard_normal(spectrum.size, dtype="f4")
-        modes.imag = rng.standard_normal(spectrum.size, dtype="f4")
-        modes *= np.sqrt(spectrum * self.size / 2).astype("f4")
+        np.cos(phases, out=modes.real)
+        np.sin(phases, out=modes.imag)
+        modes *= np.sqrt(spectrum * self.size).astype("f4")
         modes[0] = 0
         return fft.irfft(modes, self.size, overwrite_x=True)
 

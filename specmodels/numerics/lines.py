@@ -1,8 +1,10 @@
-"""Medians and means of detector lines with masked pixels: one sort serves all lines."""
+"""Medians and means of detector lines with masked pixels, and the median of an image."""
 
 import numpy as np
 
-__all__ = ["LineMeans", "LineMedians", "line_means", "line_medians", "median"]
+from .medians import kept_between, median_of, medians_of_rows
+
+__all__ = ["LineMeans", "LineMedians", "line_means", "line_medians", "masked_median", "median"]
 
 BLOCK = 64
 SAMPLE = 4096
@@ -11,7 +13,7 @@ SAMPLE = 4096
 class LineMedians:
     """Medians of lines with one mask, for any number of frames.
 
-    Lines are turned and sorted in blocks that fit into the cache; masked pixels come last.
+    Lines are turned in blocks that fit into the cache.
 
     Parameters
     ----------
@@ -20,8 +22,10 @@ class LineMedians:
     """
 
     def __init__(self, use):
-        self.masked = np.ascontiguousarray(~use)
-        self.number = np.count_nonzero(use, axis=-1)
+        self.use = np.empty(use.shape, dtype=bool)
+        for part in _blocks(len(use)):
+            self.use[part] = np.array(use[part], order="K")
+        self.number = np.count_nonzero(self.use, axis=-1)
 
     def __call__(self, lines):
         """Median of the used pixels of each line, zero where there is none; shape (n_line,).
@@ -31,17 +35,20 @@ class LineMedians:
         lines : ndarray of float32, shape (n_line, width)
             Finite where used.
         """
-        low, high = np.maximum(self.number - 1, 0) // 2, self.number // 2
-        high = np.minimum(high, lines.shape[-1] - 1)
-        out = np.empty((2, len(lines)), "f4")
-        for start in range(0, len(lines), BLOCK):
-            part = slice(start, start + BLOCK)
-            ordered = _turned(lines[part])
-            np.copyto(ordered, np.float32(np.inf), where=self.masked[part])
-            ordered.sort(axis=-1)
-            rows = np.arange(len(ordered))
-            out[:, part] = ordered[rows, low[part]], ordered[rows, high[part]]
-        return np.where(self.number > 0, 0.5 * (out[0] + out[1]), np.float32(0))
+        lines = _native(lines)
+        out, number = np.empty(len(lines), lines.dtype), np.empty(len(lines), dtype=int)
+        for part in _blocks(len(lines)):
+            medians_of_rows(_turned(lines[part]), self.use[part], out[part], number[part])
+        return out
+
+
+def _native(values):
+    """Values as floats in the byte order of the machine."""
+    return values.astype(np.result_type(values, np.float32), copy=False)
+
+
+def _blocks(n):
+    return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]
 
 
 def _turned(lines):
@@ -68,7 +75,7 @@ def line_medians(lines, use):
 
     Parameters
     ----------
-    lines : ndarray, shape (..., width)
+    lines : ndarray of float, shape (..., width)
         Finite where used.
     use : ndarray of bool, shape of the lines
         Pixels that count.
@@ -80,15 +87,10 @@ def line_medians(lines, use):
     number : ndarray of int, shape (...)
         Usable pixels.
     """
-    ordered = np.ascontiguousarray(np.where(use, lines, np.array(np.inf, lines.dtype)))
-    ordered.sort(axis=-1)
-    number = np.count_nonzero(use, axis=-1)
-    last = lines.shape[-1] - 1
-    low = np.clip((number - 1) // 2, 0, last)[..., None]
-    high = np.minimum(number // 2, last)[..., None]
-    below, above = (np.take_along_axis(ordered, k, axis=-1)[..., 0] for k in (low, high))
-    with np.errstate(invalid="ignore"):
-        return np.where(number > 0, 0.5 * (below + above), 0).astype(lines.dtype), number
+    shape = lines.shape[:-1]
+    rows = lines.reshape(-1, lines.shape[-1])
+    medians = LineMedians(use.reshape(rows.shape))
+    return medians(rows).reshape(shape), medians.number.reshape(shape)
 
 
 def line_means(lines, use):
@@ -98,24 +100,36 @@ def line_means(lines, use):
     return (total / np.maximum(number, 1)).astype(lines.dtype), number
 
 
-def median(values):
-    """Median of finite values, shape (n,); zero of nothing.
+def masked_median(image, use):
+    """Median of the used pixels of an image, finite there; zero where there is none.
 
-    Of many values only those are sorted between bounds that a sample of them gives.
+    Of many pixels only those are looked at between bounds that a sample of them gives.
+
+    Parameters
+    ----------
+    image : ndarray of float, any shape
+    use : ndarray of bool, same shape
     """
-    if values.size == 0:
-        return values.dtype.type(0)
-    middle = values.size // 2
-    if values.size > 16 * SAMPLE:
-        sample = np.sort(values[:: values.size // SAMPLE])
+    values, use = _native(np.ravel(image)), np.ravel(use)
+    step = values.size // SAMPLE
+    if step > 16:
+        step |= 1  # so that not always the same columns are taken
+        sample = np.sort(values[::step][use[::step]])
+        spread = int(2 * np.sqrt(sample.size)) + 1
         half = sample.size // 2
-        spread = int(2 * np.sqrt(sample.size))
-        low, high = sample[half - spread], sample[half + spread]
-        inside = np.sort(values[(values >= low) & (values <= high)])
-        place = middle - np.count_nonzero(values < low)
-        if 0 < place < inside.size:
-            return inside[place] if values.size % 2 else (inside[place - 1] + inside[place]) / 2
-    parts = np.partition(values, middle)
-    if values.size % 2:
-        return parts[middle]
-    return (parts[:middle].max() + parts[middle]) / 2
+        if 0 <= half - spread and half + spread < sample.size:
+            low, high = sample[half - spread], sample[half + spread]
+            kept = np.empty(values.size + 1, values.dtype)
+            below, number, total = kept_between(values, use, low, high, kept)
+            first, last = (total - 1) // 2 - below, total // 2 - below
+            if 0 <= first and last < number:
+                inside = np.partition(kept[:number], first)
+                upper = inside[first] if last == first else inside[last:].min()
+                return values.dtype.type(0.5) * (inside[first] + upper)
+    return median(values[use])
+
+
+def median(values):
+    """Median of finite values, shape (n,); zero of nothing."""
+    values = np.append(_native(values), np.float32(0))
+    return median_of(values, np.empty_like(values), values.size - 1)

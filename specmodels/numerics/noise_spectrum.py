@@ -1,7 +1,7 @@
-"""Power spectra of noise with gaps: covariances at each lag from the pixels there are, and fits.
+"""Power spectra of noise with gaps: from how much pixels differ at each lag, and fits of power laws.
 
-Covariances are sums over pairs of used pixels, by Fourier transforms of the data and of the mask;
-spectra are power laws whose amplitudes follow by non-negative least squares. Arrays only.
+Variograms and covariances are sums over pairs of used pixels, by Fourier transforms of the data and
+of the mask; spectra are power laws whose amplitudes follow by non-negative least squares. Arrays only.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,18 @@ import numpy as np
 from scipy import fft
 from scipy.optimize import nnls
 
-__all__ = ["PowerLaws", "fit_power_laws", "lag_covariance", "line_spectrum", "power_law"]
+__all__ = [
+    "PowerLaws",
+    "fit_power_laws",
+    "lag_covariance",
+    "lag_variogram",
+    "line_spectrum",
+    "power_law",
+]
 
-EXPONENTS = np.arange(0.8, 1.81, 0.1)
-# Where data hardly tell, noise is taken for 1/f; covariances are not trusted to better than this.
-EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.2, 0.1
+EXPONENTS = np.arange(0.6, 2.01, 0.05)
+# Where data hardly tell, noise is taken for 1/f; variograms are not trusted to better than this.
+EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.05, 0.05
 
 
 def power_law(frequency, amplitude, exponent):
@@ -90,6 +97,56 @@ def lag_covariance(series, use, max_lag):
                 own_pairs, cross_pairs)  # fmt: skip
 
 
+def lag_variogram(series, use, max_lag):
+    """Half the mean squared difference of two pixels at each lag, of series with gaps.
+
+    What changes slowly cancels in it: the lowest frequencies, and what is left of the sky.
+
+    Parameters
+    ----------
+    series : ndarray of float32, shape (n_output, size)
+        Data; zero where not used.
+    use : ndarray of bool, same shape
+        Pixels that count.
+    max_lag : int
+        Largest lag.
+
+    Returns
+    -------
+    own, apart : ndarray, shape (max_lag + 1,)
+        Of each output, and of the difference of neighbouring outputs, over root two, in which what
+        they share cancels; NaN where there is no pair.
+    own_pairs, apart_pairs : ndarray, shape (max_lag + 1,)
+        Numbers of pairs.
+    """
+    n = len(series)
+    own = _variogram(zip(series, use, strict=True), series.shape[1], max_lag)
+    neighbours = [(k, (k + 1) % n) for k in range(n if n > 2 else n - 1)]
+    apart = _variogram((_apart(series, use, k, j) for k, j in neighbours), series.shape[1], max_lag)
+    return own[0], apart[0], own[1], apart[1]
+
+
+def _apart(series, use, k, j):
+    """Difference of two series over root two, and where both are used."""
+    both = use[k] & use[j]
+    return np.where(both, (series[k] - series[j]) * np.float32(np.sqrt(0.5)), np.float32(0)), both
+
+
+def _variogram(pieces, size, max_lag):
+    """Variogram and number of pairs at lags up to `max_lag` of data with masks, all together."""
+    squares, pairs = np.zeros(size // 2 + 1), np.zeros(size // 2 + 1)
+    for data, use in pieces:
+        mask, own = fft.rfft(use.astype("f4")), fft.rfft(data)
+        square = fft.rfft(data * data)
+        squares += mask.real * square.real + mask.imag * square.imag
+        squares -= own.real**2 + own.imag**2
+        pairs += mask.real**2 + mask.imag**2
+    cut = slice(0, max_lag + 1)
+    pairs = np.round(fft.irfft(pairs, size)[cut])
+    squares = fft.irfft(squares, size)[cut]
+    return np.divide(squares, pairs, out=np.full(pairs.size, np.nan), where=pairs > 0), pairs
+
+
 def line_spectrum(frames, use, overhead=0, n_line=8):
     """Power spectrum of frames with gaps, averaged over stretches of some lines.
 
@@ -133,16 +190,15 @@ def _powers(series, size, max_lag):
     return fft.irfft(power, size)[cut], fft.irfft(both - power, size)[cut]
 
 
-def fit_power_laws(own, cross, own_pairs, cross_pairs, frequency):
-    """Fit power laws to covariances at each lag; see `lag_covariance`.
+def fit_power_laws(own, apart, own_pairs, apart_pairs, frequency):
+    """Fit power laws to variograms; see `lag_variogram`.
 
-    A constant is fitted along, so that an unknown mean does no harm. The alternating part is given
-    the exponent of the separate one.
+    The alternating part is given the exponent of the separate one.
 
     Parameters
     ----------
-    own, cross, own_pairs, cross_pairs : ndarray, shape (n_lag,)
-        As `lag_covariance` returns them; `cross_pairs` zero where there is one output only.
+    own, apart, own_pairs, apart_pairs : ndarray, shape (n_lag,)
+        As `lag_variogram` returns them; `apart_pairs` zero where there is one output only.
     frequency : ndarray, shape (n_frequency,)
         Of the grid of time, in cycles per pixel time.
 
@@ -150,64 +206,58 @@ def fit_power_laws(own, cross, own_pairs, cross_pairs, frequency):
     -------
     PowerLaws
     """
-    common = (0.0, 1.0)
+    common = (0.0, EXPONENT)
     rest, pairs = own, own_pairs
-    if cross_pairs.any():
-        (amplitude, *_), exponent = _best_fit(cross, cross_pairs, frequency, ["plain"])
-        common = (float(amplitude), float(exponent))
-        rest = own - np.where(cross_pairs > 0, cross, 0)
+    both = (own_pairs > 0) & (apart_pairs > 0)
+    if both.any():
+        shared = np.where(both, own - apart, np.nan)
+        spread = np.nanmedian(own[1:5])
+        found, exponent = _best_fit(shared, np.minimum(own_pairs, apart_pairs), frequency,
+                                    ["plain", "white"], spread)  # fmt: skip
+        common = (float(found[0]), float(exponent))
+        rest, pairs = apart, apart_pairs
     terms = ["plain", "alternating", "white"]
     amplitudes, exponent = _best_fit(rest, pairs, frequency, terms)
-    separate, alternating, white = (float(a) for a in amplitudes[:3])
+    separate, alternating, white = (float(a) for a in amplitudes)
     exponent = float(exponent)
     return PowerLaws(common, (separate, exponent), (alternating, exponent), white)
 
 
-def _best_fit(covariance, pairs, frequency, terms):
-    """Amplitudes (and the constant last) and the exponent that fit best."""
-    lags, groups = _lag_groups(covariance, pairs)
-    if lags.size <= len(terms) + 1:
-        return np.zeros(len(terms) + 1), 1.0
-    target = _grouped(covariance, pairs, lags, groups)
-    weight = 1 / _errors(covariance, target, pairs, lags, groups)
+def _best_fit(variogram, pairs, frequency, terms, spread=None):
+    """Amplitudes and the exponent that fit best, given the variance that makes the errors."""
+    lags, groups = _lag_groups(variogram, pairs)
+    if np.unique(groups).size <= len(terms) + 1:
+        return np.zeros(len(terms)), EXPONENT
+    target = _grouped(variogram, pairs, lags, groups)
+    total = np.bincount(groups, pairs[lags])
+    change = np.maximum.accumulate(np.abs(target - target[:2].mean()))
+    spread = np.median(target[:4]) if spread is None else spread
+    error = np.hypot(spread / np.sqrt(total), LEAST_ERROR * change)
+    weight = 1 / np.maximum(error, np.finfo(float).tiny)
     best = None
     for exponent in EXPONENTS:
-        columns = _columns(frequency, exponent, terms, covariance.size)
+        columns = _columns(frequency, exponent, terms, variogram.size)
         design = np.stack([_grouped(c, pairs, lags, groups) for c in columns], axis=1)
-        design = np.column_stack([design, -np.ones(len(design)), np.ones(len(design))])
         values, misfit = nnls(design * weight[:, None], target * weight)
         misfit = misfit**2 + ((exponent - EXPONENT) / EXPONENT_SPREAD) ** 2
         if best is None or misfit < best[0]:
-            best = misfit, [*values[:-2], values[-1] - values[-2]], exponent
+            best = misfit, values, exponent
     return best[1], best[2]
 
 
-def _errors(covariance, target, pairs, lags, groups):
-    """Errors of grouped covariances: from white noise, and a part of their change with the lag.
-
-    The error of the slowest noise is the same at all lags and goes into the constant.
-    """
-    total = np.bincount(groups, pairs[lags])
-    white = covariance[0] if np.isfinite(covariance[0]) else np.abs(target).max()
-    change = np.abs(target - np.median(target[1:4]))
-    change[0] = 0  # with the white noise
-    change = np.maximum.accumulate(change) + LEAST_ERROR * np.median(np.abs(target))
-    error = np.hypot(white / np.sqrt(total), LEAST_ERROR * change)
-    return np.maximum(error, np.finfo(float).tiny)
-
-
 def _columns(frequency, exponent, terms, n_lag):
-    """Covariances of each term; frequencies so low that they only add a constant are left out."""
+    """Variograms of each term; so low frequencies that they change nothing are left out."""
     size = min(2 * (frequency.size - 1), 2 * fft.next_fast_len(16 * n_lag, real=True))
     plain = fft.irfft(power_law(fft.rfftfreq(size), 1.0, exponent), size)[:n_lag]
     sign = 1 - 2 * (np.arange(n_lag) % 2)
-    known = {"plain": plain, "alternating": sign * plain, "white": (np.arange(n_lag) == 0) * 1.0}
+    known = {"plain": plain[0] - plain, "alternating": plain[0] - sign * plain,
+             "white": np.ones(n_lag)}  # fmt: skip
     return [known[term] for term in terms]
 
 
-def _lag_groups(covariance, pairs):
+def _lag_groups(variogram, pairs):
     """Lags with pairs, and the number of the group each is averaged in: finer at short lags."""
-    lags = np.flatnonzero((pairs > 0) & np.isfinite(covariance))
+    lags = 1 + np.flatnonzero((pairs[1:] > 0) & np.isfinite(variogram[1:]))
     level = np.where(lags < 16, lags, 16 + 4 * np.log2(np.maximum(lags, 1) / 16))
     key = 2 * np.floor(level).astype(int) + lags % 2
     return lags, np.unique(key, return_inverse=True)[1]

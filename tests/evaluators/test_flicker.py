@@ -94,7 +94,8 @@ class TestImages:
 
     def test_correlated_noise_is_at_its_limit_and_says_how_much_is_left(self, scene):
         ramp, noise = scene
-        result = sm.FlickerNoiseSubtraction()(ramp)
+        flat = sm.SmoothBackground(variation=0)  # as the sky of this scene is
+        result = sm.FlickerNoiseSubtraction(background=flat)(ramp)
         error = noise - result.noise
         error -= np.nanmean(error[result.background_mask])
         # Under the sources there are few independent pixels.
@@ -103,6 +104,16 @@ class TestImages:
             assert least < ratio < most
         system = result.scenes[0].plan.system
         assert np.nanstd(error[result.background_mask]) < 1.1 * system.full_variance**0.5
+
+    def test_variance_holds_what_the_sky_may_hide(self, scene):
+        ramp, _ = scene
+        flat, default, rough = (
+            sm.FlickerNoiseSubtraction(background=sm.SmoothBackground(variation=v))(ramp).variance
+            for v in (0, 0.05, 1e3)
+        )
+        assert_allclose(np.mean(default - flat), (0.05 * 5) ** 2, rtol=0.15)
+        # Lines do not differ more than they are seen to.
+        assert np.mean(rough) < 2
 
     @pytest.mark.parametrize("name", ["correlated", "fourier"])
     def test_covariance_along_lines_is_that_of_the_errors(self, scene, name):

@@ -10,7 +10,7 @@ from specmodels.numerics.correlated import CorrelatedSystem, TimeGrid
 from specmodels.numerics.noise_spectrum import (
     PowerLaws,
     fit_power_laws,
-    lag_covariance,
+    lag_variogram,
     line_spectrum,
     power_law,
 )
@@ -91,18 +91,35 @@ def test_variance_without_a_mask_is_that_of_the_error(rng):
     assert_allclose(np.mean(error**2), system.full_variance, rtol=0.03)
 
 
-def test_spectrum_is_found_through_a_mask(rng):
+@pytest.mark.parametrize("exponents", [(1.0, 1.0), (1.4, 1.0), (0.8, 1.2)])
+def test_spectrum_is_found_through_a_mask(exponents, rng):
     grid = TimeGrid(n_line=500, width=128, overhead=12)
-    law = PowerLaws((0.05, 1.0), (0.02, 1.0), (0.01, 1.0), 1.0)
+    law = PowerLaws((0.05, exponents[0]), (0.02, exponents[1]), (0.01, exponents[1]), 1.0)
     system = CorrelatedSystem(*law.spectra(grid.frequency), 1.0, 4, grid.size)
     use = grid.series(rng.random((4, 500, 128)) > 0.3, False)
     data = system.draw(rng) + rng.normal(size=use.shape)
     data = np.where(use, data - data[use].mean(), 0).astype("f4")
-    found = fit_power_laws(*lag_covariance(data, use, 8 * grid.line), grid.frequency)
+    found = fit_power_laws(*lag_variogram(data, use, 8 * grid.line), grid.frequency)
     assert_allclose(found.white, 1.0, rtol=0.02)
-    assert_allclose(found.common, law.common, rtol=0.15)
-    assert_allclose(found.separate, law.separate, rtol=0.25)
+    assert_allclose([found.common[1], found.separate[1]], exponents, atol=0.15)
+    frequency = np.array([0.002, 0.01, 0.05])
+    for name, accuracy in (("common", 0.2), ("separate", 0.25)):
+        powers = power_law(frequency, *getattr(found, name))
+        assert_allclose(powers, power_law(frequency, *getattr(law, name)), rtol=accuracy)
     assert_allclose(found.alternating[0], law.alternating[0], rtol=0.5)
+
+
+def test_what_changes_slowly_cancels_in_a_variogram(rng):
+    grid = TimeGrid(n_line=200, width=64, overhead=4)
+    use = grid.series(rng.random((2, 200, 64)) > 0.3, False)
+    white = rng.normal(size=use.shape).astype("f4")
+    slow = np.linspace(-3, 3, grid.size, dtype="f4")
+    without, with_slow = (
+        lag_variogram(np.where(use, data, np.float32(0)), use, 40) for data in (white, white + slow)
+    )
+    assert_allclose(with_slow[0][1:], without[0][1:], atol=1e-3)
+    assert_allclose(with_slow[1][1:], without[1][1:], atol=1e-5)
+    assert_allclose(without[0][1:], 1.0, atol=0.05)
 
 
 def test_line_spectrum_of_white_noise_is_its_variance(rng):

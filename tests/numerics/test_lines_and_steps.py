@@ -7,7 +7,7 @@ from scipy import fft
 
 from specmodels.numerics.detection import detect_excess, lower_mode, robust_location
 from specmodels.numerics.fourier import FourierLines, harmonics
-from specmodels.numerics.lines import line_means, line_medians, median
+from specmodels.numerics.lines import line_means, line_medians, masked_median, median
 from specmodels.numerics.steps import curve_variance, fit_steps, smooth_step
 
 
@@ -33,6 +33,29 @@ def test_median_is_that_of_numpy(n, rng):
     values = rng.normal(size=n)
     assert_allclose(median(values), np.median(values))
     assert median(values[:0]) == 0
+
+
+@pytest.mark.parametrize("dtype", ["f4", ">f4", "f8", "i4"])
+@pytest.mark.parametrize("values", ["noise", "ties", "slope", "few used"])
+def test_median_of_an_image_is_that_of_numpy(dtype, values, rng):
+    image = {"ties": rng.integers(0, 3, (300, 300)), "slope": np.arange(90000.0).reshape(300, 300)}
+    image = image.get(values, 100 * rng.normal(size=(300, 300))).astype(dtype)
+    use = rng.random(image.shape) > (0.999 if values == "few used" else 0.4)
+    assert masked_median(image, use) == np.median(image[use].astype(float))
+    assert masked_median(image, np.zeros_like(use)) == 0
+
+
+@pytest.mark.parametrize("values", ["noise", "ties", "two values", "slope"])
+def test_medians_of_long_lines_are_those_of_numpy(values, rng):
+    lines = {"ties": rng.integers(0, 3, (500, 70)), "two values": rng.integers(0, 2, (500, 70)),
+             "slope": np.arange(500.0)[:, None] * np.ones(70)}  # fmt: skip
+    lines = lines.get(values, rng.normal(size=(500, 70))).astype("f4").T
+    use = rng.random(lines.shape) > rng.random((70, 1))
+    use[3] = False
+    medians, number = line_medians(lines, use)
+    for k in range(70):
+        assert number[k] == use[k].sum()
+        assert medians[k] == (np.median(lines[k][use[k]]) if use[k].any() else 0)
 
 
 class TestFourierLines:
