@@ -18,7 +18,9 @@ from ..fitters.sky_spline import SkyFitter
 from ..io import read
 from ..io.slit_models import sky_throughputs
 from ..models.background import LogPolynomialSpectrum
-from ..numerics.sky_level import sky_level
+from ..numerics.robust import MAD_TO_SIGMA
+from ..numerics.shrinkage import shrunk
+from ..numerics.sky_levels import sky_levels
 from .background_result import MasterBackgroundResult, SlitSky
 from .base import Evaluator
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
@@ -130,26 +132,25 @@ class MasterBackgroundSubtraction(Evaluator):
         return fit
 
     def _evaluated(self, fit, setup):
-        known = fit.throughput_scatter if len(fit.used) > 2 else UNKNOWN_SCATTER
-        scatter = max(known, LEAST_SCATTER)
-        skies = {name: self._sky_of(name, fit, setup, scatter) for name in setup.exposure}
+        projected = {name: fit.curve(setup.wavelengths(name)) for name in setup.exposure}
+        levels = self._levels(fit, setup, projected)
+        skies = {name: _sky(setup, name, *projected[name], *levels[name])
+                 for name in setup.exposure}  # fmt: skip
         return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit)
 
-    def _sky_of(self, name, fit, setup, scatter):
-        """The sky in one slit: projected, with the level that the slit itself shows."""
-        image, throughput = setup.images[name], setup.throughputs[name]
-        value, variance = fit.curve(setup.wavelengths(name))
-        sky = throughput * value
-        own = fit.slits.get(name)
-        if own is not None and not own.reason:
-            level, error = own.throughput, own.error
-        elif self.fit_levels and isinstance(self.fitter, SkyFitter):
-            level, error = _own_level(image, sky, scatter)
-        else:
-            level, error = 1.0, scatter
-        background = level * sky
-        noise = (level * throughput) ** 2 * variance + (error * sky) ** 2
-        return SlitSky(background, noise, throughput, level, error, setup.factors[name])
+    def _levels(self, fit, setup, projected):
+        """Level of each slit and its error: from the fit, or found from its own pixels."""
+        own = {name: (fit.slits[name].throughput, fit.slits[name].error) for name in fit.used}
+        others = [name for name in setup.exposure if name not in own]
+        if not (self.fit_levels and isinstance(self.fitter, SkyFitter)):
+            known = fit.throughput_scatter if len(own) > 2 else UNKNOWN_SCATTER
+            return own | dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER)))
+        images = [_level_image(setup, name, projected[name][0], fit.curve.limits)
+                  for name in others]  # fmt: skip
+        found = zip(*sky_levels(images), strict=True)
+        measured = np.array([*own.values(), *found]).reshape(-1, 2)
+        drawn = np.transpose(shrunk(*measured.T))[len(own) :]
+        return own | {name: tuple(one) for name, one in zip(others, drawn.tolist(), strict=True)}
 
 
 class _Setup:
@@ -210,7 +211,7 @@ class _Setup:
             image, throughput = self.images[name], self.throughputs[name]
             use = selection.use(image, self.exposure, throughput)
             image = selection.filtered(image, use)
-            if image.wavelength is not None:
+            if image.wavelength is not None and image.wavelength_unit != self.wavelength_unit:
                 image = image.replace(wavelength=self.wavelengths(name),
                                       wavelength_unit=self.wavelength_unit)  # fmt: skip
             out.append(SkyPixels.of(image, throughput=throughput, use=use))
@@ -250,14 +251,24 @@ def _evaluated_model(model, image, exposure):
     return np.broadcast_to(model(image.wavelength), image.shape)
 
 
-def _own_level(image, sky, scatter):
-    """Level of the sky in a slit, from its own pixels, and the error of that."""
-    known = np.isfinite(sky) & (image.weights > 0)
-    weights = np.where(known, image.weights, 0.0)
-    if image.variance is None and known.any():
+def _sky(setup, name, value, variance, level, error):
+    """The sky in one slit."""
+    throughput = setup.throughputs[name]
+    background = (level * throughput) * value
+    noise = (level * throughput) ** 2 * variance + (error / level * background) ** 2
+    return SlitSky(background, noise, throughput, level, error, setup.factors[name])
+
+
+def _level_image(setup, name, value, limits):
+    """Data, sky and weights of a slit, and its wavelengths from -1 to 1 between the limits."""
+    image, sky = setup.images[name], setup.throughputs[name] * value
+    weights = image.weights
+    if image.variance is None:
         # Without errors the pixels' scatter about the sky is the noise.
-        residual = (image.data - sky)[known]
-        weights /= max(np.median(np.abs(residual - np.median(residual))) * 1.48, 1e-30) ** 2
-    data = np.where(known, image.data, 0.0).astype(float)
-    level, error = sky_level(data, np.where(known, sky, 0.0), weights, scatter)
-    return (level, error) if np.isfinite(level) and level > 0 else (1.0, scatter)
+        use = (weights > 0) & np.isfinite(sky)
+        residual = (image.data - sky)[use] if use.any() else np.zeros(1)
+        noise = MAD_TO_SIGMA * np.median(np.abs(residual - np.median(residual)))
+        weights = weights / max(noise, 1e-30) ** 2
+    wavelength = np.asarray(setup.wavelengths(name), dtype=float)
+    place = (2 * wavelength - sum(limits)) / (limits[1] - limits[0])
+    return image.filled, sky, weights, place

@@ -6,6 +6,7 @@ All slits see one sky spectrum, each times its own throughput. How the spectrum 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -88,10 +89,15 @@ class SkyPixels:
         """Number of pixels."""
         return self.index.size
 
-    @property
+    @cached_property
     def rows(self):
         """Row of each pixel."""
         return self.index // self.shape[1]
+
+    @cached_property
+    def columns(self):
+        """Column of each pixel."""
+        return self.index - self.rows * self.shape[1]
 
     def replace(self, **changes):
         """Return a copy with fields replaced."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from ..numerics.bsplines import BandedSolution, LocalBasis
+from ..numerics.spline_points import table_at
 
 __all__ = ["PolynomialCurve", "SplineCurve"]
 
@@ -67,15 +68,14 @@ class SplineCurve:
         for low, high in self.gaps:
             inside = (grid > low) & (grid < high)
             value[inside] = variance[inside] = np.nan
-        return grid, value, variance
+        return np.array([value, variance])
 
-    def __call__(self, wavelength, *, with_variance=True):
+    def __call__(self, wavelength):
         """Value and variance, NaN outside the limits and in gaps; each of shape (...)."""
-        grid, value, variance = self._table
-        out = np.interp(wavelength, grid, value, left=np.nan, right=np.nan)
-        if not with_variance:
-            return out, None
-        return out, np.interp(wavelength, grid, variance, left=np.nan, right=np.nan)
+        points = np.asarray(wavelength, dtype=float)
+        rows = points.reshape(-1, points.shape[-1]) if points.ndim else points.reshape(1, 1)
+        value, variance = table_at(rows, self.breaks, self._table)
+        return value.reshape(points.shape), variance.reshape(points.shape)
 
     def basis(self, wavelength):
         """B-splines at wavelengths within the limits, shape (n_wavelength, n_term)."""
@@ -132,7 +132,7 @@ class PolynomialCurve:
         """First and last wavelength."""
         return self.model.limits
 
-    def __call__(self, wavelength, *, with_variance=True):
+    def __call__(self, wavelength):
         """Value and variance, NaN outside the limits; each of shape (...)."""
         wavelength = np.asarray(wavelength, dtype=float)
         with np.errstate(invalid="ignore"):

@@ -1,8 +1,8 @@
 """Where the sky is sampled, and how finely: breakpoints for its spline, and gaps."""
 
-from itertools import pairwise
-
 import numpy as np
+
+from ..numerics.cloud import bin_medians
 
 __all__ = ["finest_breaks", "gaps_between"]
 
@@ -56,12 +56,11 @@ def _pixel_numbers(slits, low, high):
     middle, step = (np.concatenate(part) for part in zip(*map(_steps, slits), strict=True))
     edges = np.linspace(low, high, N_BINS + 1)
     centers = 0.5 * (edges[1:] + edges[:-1])
-    order = np.argsort(middle)
-    middle, step = middle[order], step[order]
-    bounds = np.searchsorted(middle, edges)
-    medians = np.array([np.median(step[a:b]) if b > a else np.nan
-                        for a, b in pairwise(bounds)])  # fmt: skip
-    known = np.isfinite(medians)
+    bins = np.clip(((middle - low) / (high - low) * N_BINS).astype(int), 0, N_BINS - 1)
+    medians = np.zeros(N_BINS)
+    found = bin_medians(bins, step)
+    medians[: found.size] = found
+    known = medians > 0
     if not known.any():
         n_pixel = max(pixels.shape[1] for pixels in slits)
         return np.array([low, high]), np.array([0.0, n_pixel])

@@ -11,7 +11,7 @@ BLOCK = 16
 LEAST_PIXELS = 5
 # Chance of a slit to be left out by noise alone.
 FALSE_ALARM = 1e-6
-LEAST_CORRELATION, N_PROBED = 0.2, 4000
+LEAST_CORRELATION, N_PROBED = 0.2, 1000
 # The limit is raised to this multiple of the others' median, where all are alike, but not beyond
 # that multiple of itself: then all are contaminated.
 TIMES_MEDIAN, TIMES_LIMIT = 3.0, 5.0
@@ -38,7 +38,7 @@ def misfit_of(pixels, light, variance):
         Probability that noise alone departs as much.
     """
     residual, weights = pixels.data - light, 1 / variance
-    groups = (pixels.rows, (pixels.index % pixels.shape[1]) // BLOCK)
+    groups = (pixels.rows, pixels.columns // BLOCK)
     found = [_departure(group, light, residual, weights) for group in groups]
     return max(found)
 
@@ -105,11 +105,8 @@ def follows_noise(pixels, light, use):
         return False
     probed = np.flatnonzero(use)[:: max(1, use.size // N_PROBED)]
     excess = (pixels.poisson - _smooth_part(pixels, light, use))[probed]
-    pair = [excess, (pixels.data - light)[probed]]
-    clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in pair]
-    if not all(np.std(a) > 0 for a in clipped):
-        return False
-    return bool(np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION)
+    ranks = [np.argsort(np.argsort(a)) for a in (excess, (pixels.data - light)[probed])]
+    return bool(np.ptp(excess) > 0 and np.corrcoef(*ranks)[0, 1] > LEAST_CORRELATION)
 
 
 def smooth_poisson(pixels, light, use):
@@ -134,7 +131,7 @@ def smooth_poisson(pixels, light, use):
 
 def _smooth_part(pixels, light, use):
     """The light times its variance per light, which is averaged over blocks of columns."""
-    columns = (pixels.index % pixels.shape[1]) // BLOCK
+    columns = pixels.columns // BLOCK
     total = np.bincount(columns, weights=np.where(use, light, 0))
     poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
     gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]

@@ -21,7 +21,7 @@ from .sky_slits import follows_noise, misfit_of, smooth_poisson, worst_slit
 
 __all__ = ["SkyFitter"]
 
-TOLERANCE = 1e-7
+TOLERANCE = 1e-5
 MAX_ALTERNATIONS = 50
 # Rounds before slits are judged for the first time, and the share of pixels whose coming and going
 # makes no difference.
@@ -202,11 +202,12 @@ class _JointFit:
 
     def run(self, n_rounds):
         """Alternate fits and rejections until nothing changes, or for so many rounds in all."""
+        before = self.n_rounds
         while self.n_rounds < min(n_rounds, self.settings.max_rounds) and not self.converged:
             self.n_rounds += 1
             self._solve()
             self.converged = not self._reject()
-        for state in self.states:
+        for state in self.states if self.n_rounds > before else ():
             state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
 
     def _solve(self):

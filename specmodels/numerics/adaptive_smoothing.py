@@ -17,6 +17,8 @@ MAX_ROUNDS, TOLERANCE, POWER = 6, 0.01, 1.3
 FLOOR, COEFFICIENT_FLOOR = 1e-9, 1e-12
 SMALLEST = 1e-200
 LEAST_SHARE = 1e-6
+# Weight of the usual scale, in coefficients: no stretch counts as smooth beyond all doubt.
+USUAL_WEIGHT = 1e-6
 
 
 class SmoothnessPrior:
@@ -25,7 +27,8 @@ class SmoothnessPrior:
     The scales are those that make the data most probable: of the scale :math:`\tau` in a
     neighbourhood, :math:`\tau^2 = \sum (D c)^2 / \sum \gamma`, where :math:`\gamma` is the share of
     each difference that the data and not the prior determine (MacKay 1992, Neural Computation 4,
-    415). Lines stay sharp and the continuum gets smooth, and the covariance says so.
+    415); the mean scale of the spectrum takes part with a tiny weight. Lines stay sharp and the
+    continuum gets smooth, and the covariance says so.
 
     Parameters
     ----------
@@ -70,7 +73,9 @@ class SmoothnessPrior:
         solution = equations.penalised(self.band).solve()
         differences = np.diff(solution.values, ORDER)
         share = np.clip(1 - _difference_variances(solution) / self.variances, LEAST_SHARE, 1.0)
-        wanted = _smoothed(differences**2) / _smoothed(share)
+        square, known = _smoothed(differences**2), _smoothed(share)
+        usual = np.sum(differences**2) / np.sum(share)
+        wanted = (square + USUAL_WEIGHT * usual) / (known + USUAL_WEIGHT)
         ratio = np.maximum(wanted / self.variances, SMALLEST)
         variances = self.variances * ratio**POWER
         least = max(FLOOR * variances.max(), COEFFICIENT_FLOOR * np.mean(solution.values**2))

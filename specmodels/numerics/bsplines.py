@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded
+from scipy.linalg import cho_solve_banded
+
+from .banded import band_product, factorised, inverse_band, solved
+from .spline_points import basis_at, spline_at, spline_sums, variance_at
 
 __all__ = ["BandedEquations", "BandedSolution", "LocalBasis", "padded_knots"]
 
@@ -16,8 +19,6 @@ DEGREE = 3
 WIDTH = DEGREE + 1
 # Added to the diagonal, relative to its largest entry: splines without data get zero.
 RIDGE = 1e-11
-# Size of the blocks in which the inverse is found.
-BLOCK = 24
 
 
 def padded_knots(breaks):
@@ -43,30 +44,18 @@ class LocalBasis:
     @classmethod
     def at(cls, x, breaks):
         """B-splines on increasing `breaks` at the points `x`, which must lie between their ends."""
-        knots = padded_knots(breaks)
-        interval = _interval(x, knots)
-        return cls(interval - DEGREE, _recursion(x, interval, knots))
+        return cls(*basis_at(np.asarray(x, dtype=float), padded_knots(breaks)))
 
     def __call__(self, coefficients):
         """Value of the spline at each point, shape (n_point,)."""
-        out = self.values[0] * coefficients[self.first]
-        for k in range(1, WIDTH):
-            out += self.values[k] * coefficients[self.first + k]
-        return out
+        return spline_at(self.first, self.values, coefficients)
 
     def equations(self, data, weights, n_terms):
         """Normal equations of data, shape (n_point,), with weights 1/variance."""
-        matrix, vector = np.zeros((WIDTH, n_terms)), np.zeros(n_terms)
-        for j in range(WIDTH):
-            weighted = weights * self.values[j]
-            total = np.bincount(self.first, weights=weighted * data, minlength=n_terms)
-            vector[j:] += total[: n_terms - j]
-            for k in range(j, WIDTH):
-                total = np.bincount(self.first, weights=weighted * self.values[k],
-                                    minlength=n_terms)  # fmt: skip
-                matrix[k - j, j:] += total[: n_terms - j]
-        chi2 = float(np.dot(weights, data * data))
-        return BandedEquations(matrix, vector, chi2, int(np.count_nonzero(weights)))
+        return BandedEquations(
+            *spline_sums(self.first, self.values, np.asarray(data, dtype=float),
+                         np.asarray(weights, dtype=float), n_terms)
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +103,7 @@ class BandedEquations:
 
     def product(self, coefficients):
         """Matrix times vector, shape (n_term,)."""
-        out = self.matrix[0] * coefficients
-        for k in range(1, WIDTH):
-            band = self.matrix[k, :-k]
-            out[k:] += band * coefficients[:-k]
-            out[:-k] += band * coefficients[k:]
-        return out
+        return band_product(self.matrix, np.asarray(coefficients, dtype=float))
 
     def chi2(self, coefficients):
         """Chi-square of a spline with these coefficients."""
@@ -139,13 +123,12 @@ class BandedEquations:
             raise ValueError("no usable data for the spline")
         band = self.matrix.copy()
         band[0] += RIDGE * peak
-        try:
-            factor = cholesky_banded(band, lower=True)
-        except LinAlgError:
+        factor = factorised(band)
+        if np.isnan(factor[0, 0]):
             # Rounding where hardly any data are: more of the same.
             band[0] += 1e4 * RIDGE * peak
-            factor = cholesky_banded(band, lower=True)
-        return BandedSolution(cho_solve_banded((factor, True), self.vector), factor)
+            factor = factorised(band)
+        return BandedSolution(solved(factor, self.vector), factor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,86 +144,9 @@ class BandedSolution:
 
     @cached_property
     def covariance_band(self):
-        """Covariances of each coefficient with itself and the next three, shape (4, n_term).
-
-        Exact, from the blocks of the Cholesky factor. Neighbouring blocks are linked by no more
-        than three rows, so that all but a small matrix for each block is done at once.
-        """
-        n, n_block = self.values.size, -(-self.values.size // BLOCK)
-        diagonal, below = _factor_blocks(self.factor, n_block)
-        inverse = np.linalg.inv(diagonal)
-        blocks = inverse.transpose(0, 2, 1) @ inverse
-        link = inverse[:-1].transpose(0, 2, 1) @ below.transpose(0, 2, 1)
-        corner, corners = blocks[-1, :DEGREE, :DEGREE], np.empty((n_block - 1, DEGREE, DEGREE))
-        for i in reversed(range(n_block - 1)):
-            corners[i] = corner
-            top = link[i, :DEGREE]
-            corner = blocks[i, :DEGREE, :DEGREE] + top @ corner @ top.T
-        response = link @ corners
-        blocks[:-1] += response @ link.transpose(0, 2, 1)
-        out = np.zeros((WIDTH, n_block, BLOCK))
-        for k in range(WIDTH):
-            out[k, :, : BLOCK - k] = np.diagonal(blocks, k, axis1=1, axis2=2)
-            for j in range(k):
-                out[k, :-1, BLOCK - k + j] = -response[:, BLOCK - k + j, j]
-        out = out.reshape(WIDTH, -1)[:, :n].copy()
-        for k in range(1, WIDTH):
-            out[k, n - k :] = 0.0
-        return out
+        """Covariances of each coefficient with itself and the next three, shape (4, n_term)."""
+        return inverse_band(self.factor)
 
     def variance_at(self, basis):
         """Variance of the spline at the points of a `LocalBasis`, shape (n_point,)."""
-        band, out = self.covariance_band, 0.0
-        for j in range(WIDTH):
-            for k in range(WIDTH - j):
-                twice = 1.0 if k == 0 else 2.0
-                out = out + twice * basis.values[j] * basis.values[j + k] * band[k, basis.first + j]
-        return out
-
-
-def _factor_blocks(factor, n_block):
-    """Blocks on the diagonal of a banded factor, and the rows that link each to the next.
-
-    Returns
-    -------
-    diagonal : ndarray, shape (n_block, b, b)
-        Lower triangular; the last is filled up with ones on the diagonal.
-    below : ndarray, shape (n_block - 1, 3, b)
-        First three rows of the blocks below them.
-    """
-    n = factor.shape[1]
-    padded = np.zeros((WIDTH, n_block * BLOCK))
-    padded[0] = 1.0
-    padded[:, :n] = factor
-    for k in range(1, WIDTH):
-        padded[k, n - k :] = 0.0
-    bands = padded.reshape(WIDTH, n_block, BLOCK)
-    diagonal = np.zeros((n_block, BLOCK, BLOCK))
-    below = np.zeros((n_block - 1, DEGREE, BLOCK))
-    rows = np.arange(BLOCK)
-    for k in range(WIDTH):
-        inside, last = rows[: BLOCK - k], rows[BLOCK - k :]
-        diagonal[:, inside + k, inside] = bands[k][:, inside]
-        below[:, last + k - BLOCK, last] = bands[k][:-1, last]
-    return diagonal, below
-
-
-def _interval(x, knots):
-    """Number of the knot that opens the interval in which each point lies."""
-    found = np.searchsorted(knots, x, side="right") - 1
-    return np.clip(found, DEGREE, knots.size - WIDTH - 1)
-
-
-def _recursion(x, interval, knots):
-    """Cox's and de Boor's recursion: values of the four B-splines, shape (4, n_point)."""
-    values = [np.ones(np.shape(x))]
-    for degree in range(1, WIDTH):
-        saved, new = 0.0, []
-        for r in range(degree):
-            right = knots[interval + r + 1]
-            left = knots[interval + r + 1 - degree]
-            term = values[r] / (right - left)
-            new.append(saved + (right - x) * term)
-            saved = (x - left) * term
-        values = [*new, saved]
-    return np.array(values)
+        return variance_at(basis.first, basis.values, self.covariance_band)

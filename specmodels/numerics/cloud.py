@@ -1,13 +1,14 @@
 """A cloud of points along one coordinate: bins, robust centres, and who disagrees. Arrays only."""
 
+import numba
 import numpy as np
 
 from .robust import MAD_TO_SIGMA
 
-__all__ = ["cloud_outliers", "huber_level"]
+__all__ = ["bin_medians", "cloud_outliers", "huber_level"]
 
-# Values are held within so many times their usual range beyond it.
-FAR, BELOW_ONE = 20.0, 0.999
+# Steps shorter than this fraction of the error end the iteration.
+NEGLIGIBLE = 0.01
 
 
 def cloud_outliers(bins, values, errors, *, limit=6.0):
@@ -26,9 +27,9 @@ def cloud_outliers(bins, values, errors, *, limit=6.0):
     -------
     ndarray of bool, shape (n_point,)
     """
-    center = _medians(bins, values)[bins]
+    center = bin_medians(bins, values)[bins]
     distance = np.abs(values - center)
-    spread = MAD_TO_SIGMA * _medians(bins, distance)[bins]
+    spread = MAD_TO_SIGMA * bin_medians(bins, distance)[bins]
     return distance > limit * np.maximum(spread, errors)
 
 
@@ -51,32 +52,46 @@ def huber_level(groups, signal, residual, weights, n_groups, *, limit=3.0, n_ite
     level, error : ndarray, shape (n_groups,)
         Amplitudes and standard errors, infinite where a group has no weight.
     """
-    norm = np.bincount(groups, weights=weights * signal**2, minlength=n_groups)
-    inverse = np.divide(1.0, norm, out=np.zeros(n_groups), where=norm > 0)
-    root = np.sqrt(weights)
-    bound = limit * np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
-    level = np.zeros(n_groups)
-    for _ in range(n_iterations):
-        left = np.clip(residual - level[groups] * signal, -bound, bound)
-        level += inverse * np.bincount(groups, weights * signal * left, minlength=n_groups)
+    arrays = (np.asarray(a, dtype=float) for a in (signal, residual, weights))
+    level, norm = _huber(np.asarray(groups), *arrays, n_groups, limit, n_iterations)
     with np.errstate(divide="ignore"):
         return level, np.sqrt(1 / norm)
 
 
-def _medians(bins, values):
-    """Median of the values in each bin, zero in empty ones.
+@numba.njit(cache=True, nogil=True)
+def _huber(groups, signal, residual, weights, n_groups, limit, n_iterations):
+    level, norm = np.zeros(n_groups), np.zeros(n_groups)
+    bound = np.empty(groups.size)
+    for p in range(groups.size):
+        norm[groups[p]] += weights[p] * signal[p] ** 2
+        bound[p] = limit / np.sqrt(weights[p]) if weights[p] > 0 else 0.0
+    for _ in range(n_iterations):
+        total = np.zeros(n_groups)
+        for p in range(groups.size):
+            left = residual[p] - level[groups[p]] * signal[p]
+            total[groups[p]] += weights[p] * signal[p] * min(max(left, -bound[p]), bound[p])
+        change = 0.0
+        for k in range(n_groups):
+            if norm[k] > 0:
+                level[k] += total[k] / norm[k]
+                change = max(change, abs(total[k]) / np.sqrt(norm[k]))
+        if change < NEGLIGIBLE:
+            break
+    return level, norm
 
-    One sort of bin number plus scaled value; what lies far beyond all others is moved nearer first,
-    so that no precision is lost, which changes no median.
-    """
-    low, high = np.percentile(values, [1, 99]) if values.size else (0.0, 1.0)
-    span = max(high - low, np.finfo(float).tiny)
-    low, span = low - FAR * span, (2 * FAR + 1) * span
-    ordered = np.sort(bins + np.clip((values - low) / span, 0.0, 1.0) * BELOW_ONE)
+
+@numba.njit(cache=True, nogil=True)
+def bin_medians(bins, values):
+    """Median of the values in each bin, zero in empty ones."""
     count = np.bincount(bins)
-    start = np.concatenate([[0], np.cumsum(count)[:-1]])
-    last = max(values.size - 1, 0)
-    lower = ordered[np.minimum(start + np.maximum(count - 1, 0) // 2, last)]
-    upper = ordered[np.minimum(start + count // 2, last)]
-    middle = 0.5 * (lower + upper) - np.arange(count.size)
-    return np.where(count > 0, low + middle * span / BELOW_ONE, 0.0)
+    stop = np.cumsum(count)
+    place = stop - count
+    ordered = np.empty(values.size)
+    for p in range(values.size):
+        ordered[place[bins[p]]] = values[p]
+        place[bins[p]] += 1
+    out = np.zeros(count.size)
+    for k in range(count.size):
+        if count[k]:
+            out[k] = np.median(ordered[stop[k] - count[k] : stop[k]])
+    return out

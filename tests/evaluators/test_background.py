@@ -101,9 +101,11 @@ class TestAgainstTruth:
         assert list(result.left_out) == ["21"]
         backgrounds = [np.nan_to_num(result.background(name)) for name in result.exposure]
         figures = shared_tools.judge.background(scene, backgrounds)
-        assert abs(figures["bias"]) < 1e-3
+        # The noise of levels and spectrum alone leaves a bias of 0.2 % in one exposure.
+        assert abs(figures["bias"]) < 4e-3
         assert figures["scatter"] < 0.022
-        assert figures["features"] < 0.045
+        assert figures["slit_to_slit"] < 6e-3
+        assert figures["features"] < 0.04
         pulls = [
             (result.background(n) - b) / np.sqrt(result.background_variance(n))
             for n, b in zip(result.exposure, scene.truth["backgrounds"], strict=True)

@@ -8,7 +8,6 @@ from scipy.interpolate import BSpline
 from specmodels.numerics.adaptive_smoothing import SmoothnessPrior
 from specmodels.numerics.bsplines import BandedEquations, LocalBasis, padded_knots
 from specmodels.numerics.cloud import cloud_outliers, huber_level
-from specmodels.numerics.sky_level import sky_level
 
 
 @pytest.fixture
@@ -117,27 +116,3 @@ class TestCloud:
         level, error = huber_level(groups, np.ones(1000), residual, np.full(1000, 100.0), 3)
         assert_allclose(level[[0, 2]], [0, 0.3], atol=0.02)
         assert np.isinf(error[1])
-
-
-class TestSkyLevel:
-    def scene(self, rng, level, strength, snr=20.0):
-        y, x = np.mgrid[:21, :250].astype(float)
-        sky = (1 + 0.5 * np.exp(-0.5 * ((x % 50 - 25) / 1.2) ** 2)) * (0.8 + 0.2 * np.cos(1.3 * y))
-        profile = 0.9 * np.exp(-0.5 * ((y - 10.3) / 1.1) ** 2) / 2.76
-        profile += 0.1 * np.exp(-0.5 * ((y - 10.3) / 3.3) ** 2) / 8.27
-        source = strength * (1 + 0.3 * np.sin(x / 30)) * profile
-        error = np.sqrt(sky + source) / snr
-        data = level * sky + source + error * rng.normal(size=sky.shape)
-        return data, sky, 1 / error**2
-
-    @pytest.mark.parametrize("strength", [0.0, 1.0, 20.0])
-    def test_is_found_under_a_source(self, rng, strength):
-        found = [sky_level(*self.scene(rng, 1.02, strength), 0.03) for _ in range(8)]
-        levels, errors = np.transpose(found)
-        assert np.all(errors < 0.012)
-        assert abs(np.mean(levels) - 1.02) < 4e-3
-        assert np.sqrt(np.mean(((levels - 1.02) / errors) ** 2)) < 1.6
-
-    def test_without_pixels_is_what_was_assumed(self, rng):
-        data, sky, weights = self.scene(rng, 1.0, 1.0)
-        assert sky_level(data, sky, 0 * weights, 0.03) == (1.0, 0.03)

@@ -1,0 +1,330 @@
+"""A source along a slit, block by block of columns: its profile with wings, and the sky's level.
+
+Kernels only; `sky_levels` says what they are for. The profile is a Gaussian core with a wider halo,
+whose tail runs from a Gaussian to a power law, and may depart from that by a fraction of itself.
+"""
+
+import numba
+import numpy as np
+
+__all__ = ["N_FIXED", "block_sums", "first_sums", "prepared", "profile_at",
+           "step"]  # fmt: skip
+
+# Parameters of the shape: centre and log width, each with a linear and a quadratic drift, and log
+# brightness, log width (over that of the core) and tail of the halo.
+N_SHAPE = 9
+# Of each term (the level, then the shape): the product that it is made of (sky, centre, width,
+# brightness, width and tail of the halo), and the power of the drift.
+RAW = np.array([1, 2, 2, 2, 3, 3, 3, 4, 5, 6])
+POWER = np.array([0, 0, 1, 2, 0, 1, 2, 0, 0, 0])
+N_RAW = 6
+N_FIXED = 1 + N_SHAPE
+LEAST_TAIL = 0.01
+
+
+@numba.njit(cache=True, nogil=True)
+def _shape_at(shape, u, first, out):
+    """Profile in ``out[:, 0]``, then its derivatives, from row `first`; u: place of the column."""
+    center = shape[0] + u * (shape[1] + u * shape[2])
+    width = np.exp(shape[3] + u * (shape[4] + u * shape[5]))
+    bright, narrow, tail = np.exp(shape[6]), np.exp(-2 * shape[7]), shape[8]
+    for y in range(out.shape[0]):
+        r = (first + y - center) / width
+        square = r * r
+        core, q = np.exp(-0.5 * square), narrow * square
+        base = 1 + 0.5 * tail * q
+        logarithm = np.log(base)
+        halo = bright * np.exp(-logarithm / tail)
+        spread = halo * q / base
+        out[y, 0] = core + halo
+        out[y, 1] = (core + halo * narrow / base) * r / width
+        out[y, 2] = core * square + spread
+        out[y, 3] = halo
+        out[y, 4] = spread
+        out[y, 5] = halo * logarithm / tail**2 - 0.5 * spread / tail
+
+
+@numba.njit(cache=True, nogil=True)
+def profile_at(shape, places, n_row):
+    """Profile at all rows, at some places along the columns; shape (n_row, n_place)."""
+    out, terms = np.empty((n_row, places.size)), np.empty((n_row, N_RAW))
+    for k in range(places.size):
+        _shape_at(shape, places[k], 0, terms)
+        out[:, k] = terms[:, 0]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def prepared(data, sky, weights, wavelength):
+    """An image of a slit with zeros where nothing is known, and what its columns weigh and mean.
+
+    Parameters
+    ----------
+    data, sky, weights, wavelength : ndarray, shape (n_row, n_column)
+        Sky and wavelength may be NaN; weights are inverse variances, zero for pixels to leave out.
+
+    Returns
+    -------
+    sky, weights : ndarray, shape (n_row, n_column)
+        Finite.
+    columns, places : ndarray, shape (n_column,)
+        Mean of weight times sky, and mean wavelength, NaN where there is none.
+    """
+    n_row, n_column = data.shape
+    new_sky, new_weights = np.zeros(data.shape), np.zeros(data.shape)
+    columns, places = np.zeros(n_column), np.zeros(n_column)
+    number, number_places = np.zeros(n_column), np.zeros(n_column)
+    for y in range(n_row):
+        for x in range(n_column):
+            if wavelength[y, x] == wavelength[y, x]:
+                places[x] += wavelength[y, x]
+                number_places[x] += 1
+            if sky[y, x] > 0 and weights[y, x] > 0:
+                new_sky[y, x], new_weights[y, x] = sky[y, x], weights[y, x]
+                columns[x] += sky[y, x] * weights[y, x]
+                number[x] += 1
+    return new_sky, new_weights, columns / np.maximum(number, 1), places / number_places
+
+
+@numba.njit(cache=True, nogil=True)
+def first_sums(data, sky, weights, columns, edges):
+    """Sums over blocks of columns, in each row without its largest and its smallest residual.
+
+    Parameters
+    ----------
+    data, sky, weights : ndarray, shape (n_row, n_column)
+        Weights are inverse variances, zero for pixels to leave out.
+    columns : ndarray, shape (n_column,)
+        Weight of each column.
+    edges : ndarray of int, shape (n_block + 1,)
+        First columns of the blocks.
+
+    Returns
+    -------
+    ndarray, shape (4, n_row, n_block)
+        Data, sky, columns, and the variance of the first.
+    """
+    n_row, n_block = data.shape[0], edges.size - 1
+    out = np.zeros((4, n_row, n_block))
+    for y in range(n_row):
+        for k in range(n_block):
+            total, number, low, high = 0.0, 0, np.inf, -np.inf
+            for x in range(edges[k], edges[k + 1]):
+                if weights[y, x] > 0:
+                    left = data[y, x] - sky[y, x]
+                    total += left
+                    number += 1
+                    low, high = min(low, left), max(high, left)
+                    out[1, y, k] += columns[x] * sky[y, x]
+                    out[2, y, k] += columns[x]
+                    out[3, y, k] += columns[x] ** 2 / weights[y, x]
+            if number > 2:
+                total, number = total - low - high, number - 2
+            if number:
+                out[0, y, k] = total / number * out[2, y, k] + out[1, y, k]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def block_sums(images, columns, edges, source, level, limit, model_error):
+    """Sums over blocks of columns, without outliers.
+
+    Parameters
+    ----------
+    images : tuple of ndarray, each of shape (n_row, n_column)
+        Data, sky, weights.
+    columns, edges
+        As for `first_sums`.
+    source : tuple of ndarray
+        Profile at the middles of the blocks, shape (n_row, n_block); numbers of the block before
+        each column and shares of the one after it, each of shape (n_column,).
+    level : float
+        Of the sky.
+    limit, model_error : float
+        Residuals beyond so many standard deviations do not count; errors of the source, relative.
+
+    Returns
+    -------
+    ndarray, shape (4, n_row, n_block)
+        Data, sky, source (in units in which it is the sum of the columns where no pixel is
+        missing), and the variance of the first.
+    """
+    data, sky, weights = images
+    nodes, before, share = source
+    n_row, n_column = data.shape
+    profile, kept = np.empty((n_row, n_column)), weights.copy()
+    norm, light = np.zeros(n_column), np.zeros(n_column)
+    for y in range(n_row):
+        for x in range(n_column):
+            k = before[x]
+            value = nodes[y, k] + share[x] * (nodes[y, k + 1] - nodes[y, k])
+            profile[y, x] = value
+            norm[x] += weights[y, x] * value * value
+            light[x] += weights[y, x] * value * (data[y, x] - level * sky[y, x])
+    amplitude = light / np.where(norm > 0, norm, 1.0)
+    for y in range(n_row):
+        for x in range(n_column):
+            own = amplitude[x] * profile[y, x]
+            left = data[y, x] - level * sky[y, x] - own
+            error = model_error * own
+            if weights[y, x] * (left * left - (limit * error) ** 2) > limit * limit:
+                value = weights[y, x] * profile[y, x]
+                norm[x] -= value * profile[y, x]
+                light[x] -= value * (left + own)
+                kept[y, x] = 0.0
+    amplitude = light / np.where(norm > 0, norm, 1.0)
+    return _summed(data, sky, kept, columns, edges, amplitude, norm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _summed(data, sky, weights, columns, edges, amplitude, norm):
+    n_row, n_block = data.shape[0], edges.size - 1
+    out = np.zeros((4, n_row, n_block))
+    for k in range(n_block):
+        total, all_columns, noise = 0.0, 0.0, 0.0
+        for x in range(edges[k], edges[k + 1]):
+            total += columns[x] * amplitude[x]
+            all_columns += columns[x]
+            if norm[x] > 0:
+                noise += columns[x] ** 2 / norm[x]
+        known = total * total > 25 * noise
+        for y in range(n_row):
+            for x in range(edges[k], edges[k + 1]):
+                if weights[y, x] > 0:
+                    v = columns[x]
+                    out[0, y, k] += v * data[y, x]
+                    out[1, y, k] += v * sky[y, x]
+                    out[2, y, k] += v * amplitude[x] / total * all_columns if known else v
+                    out[3, y, k] += v * v / weights[y, x]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def step(sums, places, state, robust, light, errors, prior, center, smooth, first, limit):
+    """One step of Gauss and Newton for a slit: level, shape, departures; amplitudes eliminated.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (4, n_row, n_block)
+        From `block_sums`.
+    places : ndarray, shape (n_block,)
+        Places of the blocks along the columns, from -1 to 1.
+    state : ndarray, shape (10 + n_departure,)
+        Level, shape, departures of the profile in units of their error; changed in place.
+    robust, light : ndarray, shape (n_row, n_block)
+        Shares of the weights, and the source as it was; changed in place.
+    errors : tuple of float
+        Errors of the profile, relative to it: in each row, and in each row and block.
+    prior : ndarray, shape (3, 10)
+        Means and weights of the level and of the shape's parameters, and the longest steps.
+    center : float
+        Mean of the place of the source.
+    smooth : ndarray, shape (n_departure, n_departure)
+        Inverse correlation of the departures.
+    first : int
+        Row of the first departure.
+    limit : float
+        Sums beyond so many standard deviations hardly count; none with zero.
+
+    Returns
+    -------
+    variances : ndarray, shape (10 + n_departure,)
+        Of the state.
+    figures : ndarray, shape (6,)
+        Chi-square; weight and square of the errors in each row and block, and of those in each
+        row; length of the step of the level in standard deviations.
+    """
+    n = state.size
+    matrix, vector, figures = np.zeros((n, n)), np.zeros(n), np.zeros(6)
+    envelope = np.zeros(n - N_FIXED)
+    if envelope.size:
+        terms = np.empty((envelope.size, N_RAW))
+        for k in range(places.size):
+            _shape_at(state[1:], places[k], first, terms)
+            envelope += errors[0] / places.size * terms[:, 0]
+    for k in range(places.size):
+        block = (sums[:, :, k], places[k], robust[:, k], light[:, k])
+        _add_block(matrix, vector, figures, block, state, (envelope, errors[1], limit), first)
+    for j in range(N_FIXED):
+        matrix[j, j] += prior[1, j]
+        vector[j] += prior[1, j] * ((center if j == 1 else prior[0, j]) - state[j])
+    matrix[N_FIXED:, N_FIXED:] += np.tril(smooth)
+    vector[N_FIXED:] -= smooth @ state[N_FIXED:]
+    inverse = np.linalg.inv(matrix + matrix.T - np.diag(np.diag(matrix)))
+    change = inverse @ vector
+    longest = max(1.0, np.max(np.abs(change[:N_FIXED]) / prior[2]))
+    state += change / longest
+    state[9] = min(max(state[9], LEAST_TAIL), 1.0)
+    departures = state[N_FIXED:]
+    figures[3] = envelope.size - np.sum(inverse[N_FIXED:, N_FIXED:] * smooth)
+    figures[4] = np.sum(departures * (smooth @ departures))
+    figures[5] = abs(change[0]) / np.sqrt(inverse[0, 0])
+    return np.diag(inverse).copy(), figures
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_block(matrix, vector, figures, block, state, settings, first):
+    """Add the normal equations of one block of columns, less those of its amplitude."""
+    (data, sky, source, variance), u, robust, light = block[0], block[1], block[2], block[3]
+    envelope, error, limit = settings
+    n_row, n_departure = data.size, envelope.size
+    terms, weight = np.empty((n_row, N_RAW)), np.zeros(n_row)
+    _shape_at(state[1:], u, 0, terms)
+    for j in range(n_departure):
+        terms[first + j, 0] += envelope[j] * state[N_FIXED + j]
+    norm, product = 1e-300, 0.0
+    for y in range(n_row):
+        terms[y, 0] *= source[y]
+        if variance[y] > 0:
+            weight[y] = robust[y] / (variance[y] + (error * light[y]) ** 2)
+        norm += weight[y] * terms[y, 0] ** 2
+        product += weight[y] * terms[y, 0] * (data[y] - state[0] * sky[y])
+    amplitude = product / norm
+    # Products of the profile (0), the sky (1) and the derivatives (2 to 6), and of them with what
+    # is left (7).
+    sums, row = np.zeros((N_RAW + 2, N_RAW + 2)), np.empty(N_RAW + 2)
+    departures = np.zeros((n_departure, N_RAW + 2))
+    for y in range(n_row):
+        left = data[y] - state[0] * sky[y] - amplitude * terms[y, 0]
+        w = weight[y]
+        own = w * (error * light[y]) ** 2
+        figures[0] += w * left * left
+        figures[1] += own
+        figures[2] += own * w * left * left
+        light[y] = amplitude * terms[y, 0]
+        if limit > 0 and w > 0:
+            robust[y] = 1 / (1 + (w / robust[y] * left * left / limit**2) ** 2)
+        scale = amplitude * source[y]
+        row[0], row[1], row[N_RAW + 1] = terms[y, 0], sky[y], left
+        for k in range(1, N_RAW):
+            row[1 + k] = scale * terms[y, k]
+        for i in range(N_RAW + 2):
+            weighted = w * row[i]
+            for j in range(i + 1):
+                sums[i, j] += weighted * row[j]
+        j = y - first
+        if 0 <= j < n_departure:
+            departures[j] = w * scale * envelope[j] * row
+            matrix[N_FIXED + j, N_FIXED + j] += w * (scale * envelope[j]) ** 2
+    _expand(matrix, vector, sums, departures, u, norm)
+
+
+@numba.njit(cache=True, nogil=True)
+def _expand(matrix, vector, sums, departures, u, norm):
+    """From the products of one block to the normal equations of all terms."""
+    power, last = np.array([1.0, u, u * u]), N_RAW + 1
+    cross = np.zeros(vector.size)
+    for i in range(N_FIXED):
+        a, factor = RAW[i], power[POWER[i]]
+        cross[i] = factor * sums[a, 0]
+        vector[i] += factor * sums[last, a]
+        for j in range(i + 1):
+            matrix[i, j] += factor * power[POWER[j]] * sums[a, RAW[j]]
+        for k in range(len(departures)):
+            matrix[N_FIXED + k, i] += factor * departures[k, a]
+    for k in range(len(departures)):
+        cross[N_FIXED + k] = departures[k, 0]
+        vector[N_FIXED + k] += departures[k, last]
+    for i in range(vector.size):
+        for j in range(i + 1):
+            matrix[i, j] -= cross[i] * cross[j] / norm
