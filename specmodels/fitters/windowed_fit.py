@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from ..models.bspline_trace import BSplineTrace
 from ..models.psf import TabulatedPSF
@@ -179,6 +180,12 @@ class WindowedFit:
         raw = self.system.covariance(self.smoothing)
         return raw / self.factor[:, None, None, None] / self.factor[None, None, :, None]
 
+    @cached_property
+    def penalty_effect(self):
+        """What the penalty takes off the coefficients, shape (n_nodes, n_terms)."""
+        raw = self.system.solve(self.smoothing)
+        return self.system.penalty_effect(raw, self.smoothing) / self.factor[:, None]
+
     @property
     def column_model(self):
         """The `~specmodels.numerics.fine_pixels.ColumnModel` of these values."""
@@ -188,7 +195,7 @@ class WindowedFit:
         return ColumnModel(self.values[0], level, gradient)
 
     def profile_variance(self, positions, x, width=1.0):
-        """Variance of `profile`, arguments as there."""
+        """Variance of `profile`, with the square of what its penalty does; arguments as there."""
         values, low, step, interval, fraction = self.variance_table(x, width)
         index = np.clip(np.rint((np.nan_to_num(positions) - low) / step), 0, values.shape[1] - 1)
         first, both, second = np.moveaxis(values[interval, index.astype(np.intp)], -1, 0)
@@ -224,8 +231,13 @@ class WindowedFit:
         n = int(np.ceil(grid.n_cells * grid.spacing * VARIANCE_STEPS)) + 1
         design = grid.design(grid.low + np.arange(n) / VARIANCE_STEPS, width)
 
+        # What the penalty takes off may be missing, too, within a pixel or so of where it does.
+        missing = (self.penalty_effect @ design.T) ** 2
+        missing = uniform_filter1d(missing, VARIANCE_STEPS, mode="nearest")
+
         def between(i, j):
-            return np.sum((design @ self.covariance[i, :, j, :]) * design, axis=1)
+            own = np.sum((design @ self.covariance[i, :, j, :]) * design, axis=1)
+            return own + 0.5 * (missing[i] + missing[j])
 
         m = range(len(self.layout.nodes) - 1)
         parts = [[between(i, i), between(i, i + 1), between(i + 1, i + 1)] for i in m]

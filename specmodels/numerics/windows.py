@@ -15,6 +15,7 @@ __all__ = ["Moments", "WindowSystem"]
 
 # Added to the diagonal, relative to its mean: terms that no pixel determines come out as zero.
 RIDGE = 1e-10
+PENALTY_ROUNDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +200,21 @@ class WindowSystem:
         inverse = cho_solve_banded((factor, True), np.eye(n_nodes * n_terms), check_finite=False)
         return inverse.reshape(n_terms, n_nodes, n_terms, n_nodes).transpose(1, 0, 3, 2)
 
+    def penalty_effect(self, coefficients, smoothing):
+        """What the penalty takes off the coefficients, shape (n_nodes, n_terms).
+
+        It is found for these coefficients, and again for those with the first answer put back: in
+        directions that pixels do not see, the penalty has left little to begin with.
+        """
+        bands = self._bands(smoothing)
+        penalty = bands - self._bands(0.0)
+        given = coefficients.T.ravel()
+        effect = np.zeros(given.size)
+        for _ in range(PENALTY_ROUNDS):
+            force = _banded_product(penalty, given + effect)
+            effect = solveh_banded(bands, force, lower=True, check_finite=False)
+        return effect.reshape(coefficients.T.shape).T
+
     def _bands(self, smoothing):
         """Lower bands with the nodes as the faster index, shape (bandwidth, n_terms * n_nodes)."""
         n_nodes, n_local, n_terms = self.diagonal.shape
@@ -214,6 +230,16 @@ class WindowSystem:
                     out[d * n_nodes - 1, :, 1:] += self.between[:, d].T
         out[0] += RIDGE * mean
         return out.reshape(len(out), -1)
+
+
+def _banded_product(bands, vector):
+    """Product of a symmetric matrix, given by its lower bands, with a vector."""
+    out = bands[0] * vector
+    for k in range(1, len(bands)):
+        if bands[k].any():
+            out[k:] += bands[k, :-k] * vector[:-k]
+            out[:-k] += bands[k, :-k] * vector[k:]
+    return out
 
 
 def _second_difference_bands(n_terms):

@@ -60,6 +60,17 @@ def test_solution_chi2_and_covariance_are_those_of_dense_least_squares(pixels, n
     )
 
 
+def test_effect_of_the_penalty_is_that_of_dense_matrices(pixels):
+    system = moments(pixels, 2).system(pixels["grid"], 1.0)
+    design, matrix = dense(pixels, 2)
+    free = design.T @ (pixels["w"][:, None] * design)
+    penalty = matrix - free - 1e-10 * np.diag(free).mean() * np.eye(len(free))
+    c = system.solve(SMOOTHING)
+    once = np.linalg.solve(matrix, penalty @ c.T.ravel())
+    twice = np.linalg.solve(matrix, penalty @ (c.T.ravel() + once))
+    assert_allclose(system.penalty_effect(c, SMOOTHING).T.ravel(), twice, atol=1e-6)
+
+
 def test_halved_moments_are_those_of_half_as_many_intervals(pixels):
     for found, expected in zip(
         (moments(pixels, 4).halved(), moments(pixels, 4).halved().halved()),
