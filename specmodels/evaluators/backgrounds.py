@@ -223,8 +223,8 @@ class SmoothBackground(Background):
         """Variance of the error of the background.
 
         That of the steps follows from their fit. Other slow changes from line to line are hidden by
-        the noise, and are taken to be as large as the setting ``variation`` says, if lines differ by
-        that much at all.
+        the noise, and are taken to be as large as the setting ``variation`` says, if lines differ
+        by that much at all.
         """
         if not use.any():
             return np.float32(0)

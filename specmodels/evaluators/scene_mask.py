@@ -160,8 +160,8 @@ class DetectedMask(MaskStrategy):
     Parameters
     ----------
     sigma : float, optional
-        Detection threshold; default: 4.5, or 4 where light is dispersed. A lower one takes away more
-        of the noise's own peaks, and with them a part of its spectrum.
+        Detection threshold; default: 4.5, or 4 where light is dispersed. A lower one takes away
+        more of the noise's own peaks, and with them a part of its spectrum.
     boxes : sequence of (int, int), optional
         Boxes over which light is averaged; default: squares, or strips along the dispersion.
     grow : float, optional

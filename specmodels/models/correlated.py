@@ -148,10 +148,12 @@ class _CorrelatedPlan(NoisePlan):
         overhead = readout.overhead + (width + readout.overhead) % 2
         self.grid = TimeGrid(n_line, width, overhead)
         self.used = self.grid.series(readout.frames(use), False)
-        series = self._series(np.where(use, sample, 0))
-        rest = np.where(self.used, series - self._stripes(series), np.float32(0))
+        series = self._series(sample)
+        if readout.stripes != "fast":
+            series = np.where(self.used, series - self._stripes(series), np.float32(0))
         skip_lines = readout.stripes != "fast"
-        self.laws = model.laws(rest, self.used, self.grid, skip_lines=skip_lines)
+        self.laws = model.laws(series, self.used, self.grid, skip_lines=skip_lines)
+        del series
         self.extra, share = (np.float32(0), 1.0) if variance is None else self._excess(variance)
         self.extra = self.extra * np.float32(share * self.laws.white)
         self.system = self._system(share * self.laws.white)
@@ -189,13 +191,14 @@ class _CorrelatedPlan(NoisePlan):
         share = 1 / (1 + used[np.isfinite(used)].mean(dtype=float))
         return self.grid.series(self.readout.frames(excess)), share
 
-    def _series(self, frame):
-        """Time series of a frame, zero mean over used pixels."""
+    def _series(self, frame, used=None):
+        """Time series of a frame, with zero mean over used pixels, zero elsewhere."""
+        used = self.used if used is None else used
         series = self.grid.series(self.readout.frames(frame.astype("f4", copy=False)))
-        number = np.count_nonzero(self.used)
+        np.copyto(series, np.float32(0), where=~used)
+        number = np.count_nonzero(used)
         if number:
-            series -= np.float32(series.sum(dtype=float) / number)
-        series[~self.used] = 0
+            np.subtract(series, np.float32(series.sum(dtype=float) / number), series, where=used)
         return series
 
     def _stripes(self, series):
@@ -210,20 +213,22 @@ class _CorrelatedPlan(NoisePlan):
         return self.grid.series(np.broadcast_to(mean, frames.shape).astype("f4"))
 
     def _mean(self, series, used, start=None):
-        """Conditional mean of series whose pixels are used or not."""
+        """Conditional mean of series, written to, whose pixels are used or not."""
         if self.system is None:
             return np.zeros_like(series)
-        extra = np.where(used, self.extra, np.float32(np.inf))
-        filled, n, _ = self.system.fill(series, extra, start=start, tolerance=self.model.tolerance)
+        filled, n, _ = self.system.fill(
+            series, np.where(used, self.extra, np.float32(np.inf)), start=start, overwrite=True,
+            tolerance=self.model.tolerance,
+        )  # fmt: skip
         self.iterations.append(n)
         return self.system.mean(filled)
 
     def _noise(self, series, used, start=None):
         """Conditional mean, with what all lines share."""
+        if self.readout.stripes == "fast":
+            return self._mean(series, used, start)
         stripes = self._stripes(series)
         mean = self._mean(series - stripes, used, None if start is None else start - stripes)
-        if self.readout.stripes == "fast":
-            return mean
         for _ in range(STRIPE_PASSES - 1):
             stripes = self._stripes(series - mean)
             mean = self._mean(series - stripes, used, mean)
@@ -233,10 +238,10 @@ class _CorrelatedPlan(NoisePlan):
         used = self.used
         if bad is not None and (bad & self.use).any():
             used = used & ~self.grid.series(self.readout.frames(bad), False)
-        frame = np.where(self.use if bad is None else self.use & ~bad, frame, 0)
         start = None if near is None else self._start(near)
-        noise = self.grid.frames(self._noise(self._series(frame), used, start))
-        noise = noise - np.mean(noise[self.grid.frames(used)]) if used.any() else noise
+        noise = self.grid.frames(self._noise(self._series(frame, used), used, start))
+        if used.any():
+            noise -= np.mean(noise, where=self.grid.frames(used), dtype=float).astype("f4")
         return self.readout.image(noise)
 
     def _start(self, noise):

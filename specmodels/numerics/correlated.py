@@ -44,8 +44,8 @@ class TimeGrid:
 
     @property
     def frequency(self):
-        """Frequencies of the transform in cycles per pixel time, shape (size // 2 + 1,)."""
-        return fft.rfftfreq(self.size)
+        """Frequencies of the transform in cycles per pixel time, f4, shape (size // 2 + 1,)."""
+        return fft.rfftfreq(self.size).astype("f4")
 
     def series(self, frames, fill=0):
         """Time series, shape (n_output, size), of frames (n_output, n_line, width)."""
@@ -82,12 +82,20 @@ class CorrelatedSystem:
     """
 
     def __init__(self, common, separate, white, n_output, size):
-        noise = separate + white
-        own, shared = 1 / noise, common / (noise * (noise + n_output * common))
-        self.own, self.shared = own.astype("f4"), shared.astype("f4")
-        self.common, self.separate, self.white = common, separate, float(white)
-        self.n_output, self.size = n_output, size
-        self.diagonal = float(_mean_over_modes(own - shared, size))
+        self.white, self.n_output, self.size = float(white), n_output, size
+        if n_output == 1:  # with which it shares nothing
+            common, separate = np.float32(0), separate + common
+        self.common = np.asarray(common, "f4")
+        self.own = (1 / (separate + white)).astype("f4")
+        self.shared = np.float32(0)
+        if n_output > 1:
+            self.shared = self.common * self.own / (1 / self.own + n_output * self.common)
+        self.diagonal = float(_mean_over_modes(self.own - self.shared, size))
+
+    @property
+    def separate(self):
+        """Power spectrum of what is separate for each output."""
+        return np.maximum(1 / self.own - np.float32(self.white), 0)
 
     @property
     def full_variance(self):
@@ -97,14 +105,14 @@ class CorrelatedSystem:
     def precision(self, series):
         """Product of the inverse covariance and series of shape (n_output, size)."""
         spectra = fft.rfft(series, axis=-1)
-        together = spectra.sum(axis=0)
-        together *= self.shared
+        together = spectra.sum(axis=0) * self.shared if self.n_output > 1 else np.float32(0)
         for spectrum in spectra:
             spectrum *= self.own
             spectrum -= together
         return fft.irfft(spectra, self.size, axis=-1, overwrite_x=True)
 
-    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
+    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60,
+             overwrite=False):  # fmt: skip
         """Replace what is not known of the series by its most probable value.
 
         Parameters
@@ -121,6 +129,8 @@ class CorrelatedSystem:
             noise's standard deviation (rms).
         max_iterations : int
             Most iterations.
+        overwrite : bool
+            Whether the series may be filled in place.
 
         Returns
         -------
@@ -131,20 +141,23 @@ class CorrelatedSystem:
         """
         where = np.flatnonzero(extra)
         inverse = 1 / extra.ravel()[where]
-        filled = np.array(series)
+        del extra  # a frame of memory, where nobody else holds it
+        filled = series if overwrite else np.array(series)
         flat = filled.reshape(-1)
         known = np.where(inverse > 0, flat[where], 0)
         flat[where] = known if start is None else start.reshape(-1)[where]
         residual = inverse * (known - flat[where]) - self.precision(filled).reshape(-1)[where]
         scale = 1 / (self.diagonal + inverse)
         goal = tolerance * np.sqrt(self.white)
-        work = np.zeros_like(filled)
         direction = scale * residual
         power = np.dot(residual, direction)
         changes = []
         while power > 0 and len(changes) < max_iterations:
+            work = np.zeros_like(filled)
             work.reshape(-1)[where] = direction
-            product = self.precision(work).reshape(-1)[where] + inverse * direction
+            work = self.precision(work)
+            product = work.reshape(-1)[where] + inverse * direction
+            del work
             step = power / np.dot(direction, product)
             flat[where] += step * direction
             residual -= step * product
@@ -167,7 +180,7 @@ class CorrelatedSystem:
 
         Only phases are random: mean squares then hardly differ from one draw to the next.
         """
-        common = self._draw(self.common, rng)
+        common = self._draw(self.common, rng) if self.n_output > 1 else np.float32(0)
         return np.stack([common + self._draw(self.separate, rng) for _ in range(self.n_output)])
 
     def _draw(self, spectrum, rng):
@@ -182,5 +195,5 @@ class CorrelatedSystem:
 
 def _mean_over_modes(spectrum, size):
     """Mean over all frequencies, of either sign, of an even spectrum."""
-    total = 2 * spectrum.sum() - spectrum[0] - (spectrum[-1] if size % 2 == 0 else 0)
+    total = 2 * spectrum.sum(dtype=float) - spectrum[0] - (spectrum[-1] if size % 2 == 0 else 0)
     return total / size

@@ -111,22 +111,29 @@ def masked_median(image, use):
     use : ndarray of bool, same shape
     """
     values, use = _native(np.ravel(image)), np.ravel(use)
-    step = values.size // SAMPLE
-    if step > 16:
-        step |= 1  # so that not always the same columns are taken
-        sample = np.sort(values[::step][use[::step]])
-        spread = int(2 * np.sqrt(sample.size)) + 1
-        half = sample.size // 2
-        if 0 <= half - spread and half + spread < sample.size:
-            low, high = sample[half - spread], sample[half + spread]
-            kept = np.empty(values.size + 1, values.dtype)
-            below, number, total = kept_between(values, use, low, high, kept)
-            first, last = (total - 1) // 2 - below, total // 2 - below
-            if 0 <= first and last < number:
-                inside = np.partition(kept[:number], first)
-                upper = inside[first] if last == first else inside[last:].min()
-                return values.dtype.type(0.5) * (inside[first] + upper)
+    limits = _about_median(values, use)
+    if limits is not None:
+        kept = np.empty(values.size + 1, values.dtype)
+        below, number, total = kept_between(values, use, *limits, kept)
+        first, last = (total - 1) // 2 - below, total // 2 - below
+        if first >= 0 and last < number:
+            inside = np.partition(kept[:number], first)
+            upper = inside[first] if last == first else inside[last:].min()
+            return values.dtype.type(0.5) * (inside[first] + upper)
     return median(values[use])
+
+
+def _about_median(values, use):
+    """Two values between which the median is likely to be; None of few pixels."""
+    step = values.size // SAMPLE
+    if step <= 16:
+        return None
+    step |= 1  # so that not always the same columns are taken
+    sample = np.sort(values[::step][use[::step]])
+    half, spread = sample.size // 2, int(2 * np.sqrt(sample.size)) + 1
+    if half < spread or half + spread >= sample.size:
+        return None
+    return sample[half - spread], sample[half + spread]
 
 
 def median(values):

@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["kept_between", "median_of", "medians_of_rows"]
 
-# Values few enough to be sorted; size of a sample, and how far from its middle the median is sought.
+# Values few enough to be sorted; size of a sample, and how far from its middle to look.
 FEW, SAMPLE, MARGIN = 48, 33, 5
 
 

@@ -1,7 +1,7 @@
-"""Power spectra of noise with gaps: from how much pixels differ at each lag, and fits of power laws.
+"""Power spectra of noise with gaps: power laws fitted to how much pixels differ at each lag.
 
 Variograms and covariances are sums over pairs of used pixels, by Fourier transforms of the data and
-of the mask; spectra are power laws whose amplitudes follow by non-negative least squares. Arrays only.
+of the mask; amplitudes follow by non-negative least squares. Arrays only.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ __all__ = [
 EXPONENTS = np.arange(0.6, 2.01, 0.05)
 # Where data hardly tell, noise is taken for 1/f; variograms are not trusted to better than this.
 EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.05, 0.05
+# Parts of series in which pairs are counted, in units of the largest lag.
+PART = 16
 
 
 def power_law(frequency, amplitude, exponent):
@@ -39,8 +41,10 @@ def power_law(frequency, amplitude, exponent):
     """
     frequency = np.asarray(frequency)
     lowest = np.min(frequency, where=frequency > 0, initial=0.5)
-    positive = np.where(frequency > 0, frequency, lowest)
-    return amplitude * (2 * positive) ** -exponent
+    power = 2 * np.where(frequency > 0, frequency, lowest)
+    power **= -exponent
+    power *= amplitude
+    return power
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,9 @@ class PowerLaws:
 
     def spectra(self, frequency):
         """Spectra of the common and of the separate part (the alternating one included)."""
-        mirrored = power_law(frequency, *self.alternating)[::-1]
-        return (power_law(frequency, *self.common),
-                power_law(frequency, *self.separate) + mirrored)  # fmt: skip
+        separate = power_law(frequency, *self.separate)
+        separate += power_law(frequency, *self.alternating)[::-1]
+        return power_law(frequency, *self.common), separate
 
 
 def lag_covariance(series, use, max_lag):
@@ -120,9 +124,9 @@ def lag_variogram(series, use, max_lag):
         Numbers of pairs.
     """
     n = len(series)
-    own = _variogram(zip(series, use, strict=True), series.shape[1], max_lag)
+    own = _variogram(zip(series, use, strict=True), max_lag)
     neighbours = [(k, (k + 1) % n) for k in range(n if n > 2 else n - 1)]
-    apart = _variogram((_apart(series, use, k, j) for k, j in neighbours), series.shape[1], max_lag)
+    apart = _variogram((_apart(series, use, k, j) for k, j in neighbours), max_lag)
     return own[0], apart[0], own[1], apart[1]
 
 
@@ -132,15 +136,21 @@ def _apart(series, use, k, j):
     return np.where(both, (series[k] - series[j]) * np.float32(np.sqrt(0.5)), np.float32(0)), both
 
 
-def _variogram(pieces, size, max_lag):
-    """Variogram and number of pairs at lags up to `max_lag` of data with masks, all together."""
+def _variogram(pieces, max_lag):
+    """Variogram and number of pairs at lags up to `max_lag` of data with masks, all together.
+
+    Long series are taken in parts; pairs of pixels in different parts are not counted.
+    """
+    size = fft.next_fast_len((PART + 1) * max_lag, real=True)
     squares, pairs = np.zeros(size // 2 + 1), np.zeros(size // 2 + 1)
     for data, use in pieces:
-        mask, own = fft.rfft(use.astype("f4")), fft.rfft(data)
-        square = fft.rfft(data * data)
-        squares += mask.real * square.real + mask.imag * square.imag
-        squares -= own.real**2 + own.imag**2
-        pairs += mask.real**2 + mask.imag**2
+        for start in range(0, data.size, size - max_lag):
+            part = slice(start, start + size - max_lag)
+            mask, own = fft.rfft(use[part].astype("f4"), size), fft.rfft(data[part], size)
+            square = fft.rfft(data[part] ** 2, size)
+            squares += mask.real * square.real + mask.imag * square.imag
+            squares -= own.real**2 + own.imag**2
+            pairs += mask.real**2 + mask.imag**2
     cut = slice(0, max_lag + 1)
     pairs = np.round(fft.irfft(pairs, size)[cut])
     squares = fft.irfft(squares, size)[cut]
