@@ -4,7 +4,7 @@ import numpy as np
 from astropy.modeling import Parameter
 from numpy.polynomial import legendre
 
-from .empirical import BSplineProfile, _lookup
+from .empirical import BSplineProfile, _Curve
 from .profiles import _steps
 
 __all__ = ["DriftingBSplineProfile"]
@@ -94,6 +94,10 @@ class DriftingBSplineProfile(BSplineProfile):
         powers = self._polynomials(x)
         return [*own, *(power * d for power in powers[1:] for d in own[2:])]
 
+    def value_and_derivatives(self, x, y, *values):
+        """What `evaluate` and `fit_deriv` give."""
+        return self.evaluate(x, y, *values), self.fit_deriv(x, y, *values)
+
     def cumulative(self, x, y, center, scale, *coefficients):
         """Fraction of the light below `y` in column `x`."""
         position = self._table.position((y - center) / scale)
@@ -108,10 +112,10 @@ class DriftingBSplineProfile(BSplineProfile):
         """Integral of the spline of these coefficients at a position, and over the whole range."""
         table = self._table
         if all(np.size(c) == 1 for c in coefficients):
-            integral, area = table.cumulative_of(coefficients)
-            return _lookup(integral, position), area
+            spline = table.spline(coefficients)
+            return spline.integral.at(position), spline.norm
         terms = list(zip(coefficients, table.integrals.T, table.areas, strict=True))
-        integral = sum(c * _lookup(np.ascontiguousarray(own), position) for c, own, _ in terms)
+        integral = sum(c * _Curve(own).at(position) for c, own, _ in terms)
         return integral, sum(c * area for c, _, area in terms)
 
     def _shape_derivatives(self, x, y, center, scale, *coefficients):
@@ -120,13 +124,14 @@ class DriftingBSplineProfile(BSplineProfile):
         powers = self._polynomials(x)
         t = (y - center) / scale
         position = table.position(t)
-        norm = sum(p * table.cumulative_of(c)[1] for p, c in zip(powers, parts, strict=True))
-        density = sum(p * _lookup(table.density_of(c), position)
-                      for p, c in zip(powers, parts, strict=True)) / norm  # fmt: skip
+        splines = [table.spline(c) for c in parts]
+        norm = sum(p * spline.norm for p, spline in zip(powers, splines, strict=True))
+        density = sum(p * spline.density.at(position)
+                      for p, spline in zip(powers, splines, strict=True)) / norm  # fmt: skip
         cumulative = self.cumulative(x, y, center, scale, *coefficients)
         by_center = density * (-1 / scale)
         shares = (
-            (_lookup(np.ascontiguousarray(integral), position) - cumulative * area) / norm
+            (_Curve(integral).at(position) - cumulative * area) / norm
             for integral, area in zip(table.integrals.T, table.areas, strict=True)
         )
         return [by_center, t * by_center, *shares]

@@ -113,41 +113,47 @@ class BSplineProfile(Profile):
         position = self._table.position((y - center) / scale)
         if any(np.size(c) > 1 for c in coefficients):
             return self._table.cumulative_by_term(coefficients, position)
-        total, density_norm = self._table.cumulative_of(coefficients)
-        return _lookup(total / density_norm, position)
+        spline = self._table.spline(coefficients)
+        return spline.integral.at(position) / spline.norm
 
     def cumulative_derivatives(self, y, center, scale, *coefficients):
         """Derivatives of `cumulative` by centre, scale and coefficients."""
-        return list(self._each_derivative(y, center, scale, *coefficients))
+        return list(self._value_and_slopes(y, center, scale, *coefficients))[1:]
 
-    def _each_derivative(self, y, center, scale, *coefficients):
-        """Yield the derivatives one by one, so that not all need be held."""
+    def _value_and_slopes(self, y, center, scale, *coefficients):
+        """Yield `cumulative` and its derivatives one by one, so that not all need be held."""
         table = self._table
+        spline = table.spline(coefficients)
         t = (y - center) / scale
         position = table.position(t)
-        total, norm = table.cumulative_of(coefficients)
-        by_center = _lookup(table.density_of(coefficients) / norm, position) * (-1 / scale)
+        cumulative, (index, fraction) = spline.integral.at(position) / spline.norm, position
+        yield cumulative
+        by_center = spline.density.at(position) * (-1 / (spline.norm * scale))
         yield by_center
         yield t * by_center
-        cumulative, (index, fraction) = _lookup(total / norm, position), position
         for integral, steps, area in zip(*table.terms, table.areas, strict=True):
             derivative = np.take(steps, index)
             derivative *= fraction
             derivative += np.take(integral, index)
             derivative -= area * cumulative
-            derivative /= norm
+            derivative /= spline.norm
             yield derivative
 
     def fit_deriv(self, y, *values):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
-        y, is_column = self._edges(y)
-        if is_column:
-            return [_steps(d) for d in self._each_derivative(y, *values)]
-        return super().fit_deriv(y, *values)
+        return self.value_and_derivatives(y, *values)[1]
+
+    def value_and_derivatives(self, y, *values):
+        """Value and derivatives, which share the places in the tables."""
+        edges, is_column = self._edges(y)
+        if not is_column:
+            return self.evaluate(y, *values), super().fit_deriv(y, *values)
+        value, *derivatives = (_steps(image) for image in self._value_and_slopes(edges, *values))
+        return value, derivatives
 
     def fwhm(self, scale, *coefficients):
         """Full width at half maximum of the density."""
-        density = self._table.density_of(coefficients)
+        density = self._table.spline(coefficients).density.values
         above = np.flatnonzero(density >= 0.5 * density.max())
         return (above[-1] - above[0]) * self._table.step * scale
 
@@ -209,20 +215,15 @@ class _Tables:
         index = scaled.astype(np.intp)
         return index, scaled - index
 
-    def cumulative_of(self, coefficients):
-        """Integral of the spline at all grid points, and over the whole range."""
-        total = _weighted(self.integrals, coefficients)
-        return total, total[-1]
+    def spline(self, coefficients):
+        """The spline of these coefficients; that of the last few is kept."""
+        return _spline(self, tuple(float(np.squeeze(c)) for c in coefficients))
 
     def cumulative_by_term(self, coefficients, position):
         """Cumulative distribution where coefficients differ from one model of a set to the next."""
         terms = zip(coefficients, self.integrals.T, strict=True)
         norm = sum(c * area for c, area in zip(coefficients, self.areas, strict=True))
-        return sum(c * _lookup(integral, position) for c, integral in terms) / norm
-
-    def density_of(self, coefficients):
-        """Spline at all grid points."""
-        return _weighted(self.values, coefficients)
+        return sum(c * _Curve(integral).at(position) for c, integral in terms) / norm
 
     def project(self, density):
         """Coefficients of the spline nearest to `density` in the least-squares sense."""
@@ -234,11 +235,31 @@ def _tables(knots):
     return _Tables(knots)
 
 
-def _weighted(table, coefficients):
-    return table @ np.array([np.squeeze(c) for c in coefficients], dtype=float)
+class _Curve:
+    """A function at all grid points, to be looked up between them."""
+
+    def __init__(self, values):
+        self.values = np.ascontiguousarray(values)
+        self._steps = np.diff(self.values, append=self.values[-1])
+
+    def at(self, position):
+        """Value at a position, linear between grid points."""
+        index, fraction = position
+        out = np.take(self._steps, index)
+        out *= fraction
+        out += np.take(self.values, index)
+        return out
 
 
-def _lookup(table, position):
-    index, fraction = position
-    steps = np.diff(table, append=table[-1])
-    return table[index] + fraction * steps[index]
+class _Spline:
+    """The spline of some coefficients: its integral and itself."""
+
+    def __init__(self, table, coefficients):
+        total = table.integrals @ np.array(coefficients)
+        self.integral, self.norm = _Curve(total), total[-1]
+        self.density = _Curve(table.values @ np.array(coefficients))
+
+
+@lru_cache(maxsize=4)
+def _spline(table, coefficients):
+    return _Spline(table, coefficients)

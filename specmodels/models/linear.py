@@ -141,13 +141,8 @@ class BasisModel(FittableModel):
     def evaluate(self, *arguments):
         """Sum of the basis functions times the coefficients."""
         inputs, coefficients = arguments[: self.n_inputs], arguments[self.n_inputs :]
-        basis = np.asarray(self.basis(*inputs))
         shape = np.broadcast_shapes(*(np.shape(value) for value in inputs))
-        if any(np.ndim(c) or hasattr(c, "unit") for c in coefficients):
-            columns = np.moveaxis(basis, -1, 0)
-            total = sum(c * column for c, column in zip(coefficients, columns, strict=True))
-        else:
-            total = basis @ np.array(coefficients, dtype=float)
+        total = weighted_sum(np.asarray(self.basis(*inputs)), coefficients)
         return np.broadcast_to(total, np.broadcast_shapes(shape, np.shape(total)))
 
     def fit_deriv(self, *arguments):
@@ -163,3 +158,11 @@ class BasisModel(FittableModel):
         fixed = [v * c for j, (v, c) in enumerate(zip(values, columns, strict=True))
                  if j not in wanted and np.any(v)]  # fmt: skip
         return (sum(fixed) if fixed else 0.0), {j: columns[j] for j in wanted}
+
+
+def weighted_sum(basis, coefficients):
+    """Sum of basis functions, shape (..., n_terms), times coefficients: scalars, or arrays."""
+    if any(np.ndim(c) or hasattr(c, "unit") for c in coefficients):
+        columns = np.moveaxis(basis, -1, 0)
+        return sum(c * column for c, column in zip(coefficients, columns, strict=True))
+    return basis @ np.array(coefficients, dtype=float)

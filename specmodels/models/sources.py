@@ -10,7 +10,7 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 
-from .linear import BasisModel, LinearParameter, Outer, TiedTo
+from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .profiles import Profile
 from .traces import PolynomialTrace
 
@@ -157,16 +157,14 @@ class Source(FittableModel):
         return np.broadcast_to(self.profile.fwhm(*ordered), x.shape)
 
     def _split(self, values):
-        """Functions of the column for trace and width, and the shape values."""
+        """Curves of trace and width at their values, and the shape values."""
         values = list(values[1:])
         n_trace = len(self.trace.param_names)
         trace, rest = values[:n_trace], values[n_trace:]
         n_width = 0 if self.width is None else len(self.width.param_names)
         width, shape = rest[:n_width], rest[n_width:]
         return {
-            "trace": lambda x: self.trace.evaluate(x, *trace),
-            "width": lambda x: self.width.evaluate(x, *width),
-            "trace_values": trace, "width_values": width, "shape": shape,
+            "trace": _Curve(self.trace, trace), "width": _Curve(self.width, width), "shape": shape
         }  # fmt: skip
 
     def _profile_inputs(self, x, y, parts):
@@ -241,10 +239,10 @@ class Source(FittableModel):
         names = [self._param_names[j] for j in wanted]
         out = {_own_name(n): (images[n], 1.0) for n in self._shape_names}
         if any(n.startswith("trace_") for n in names):
-            rows = _derivatives(self.trace, x, parts["trace_values"])
+            rows = parts["trace"].derivatives(x)
             out |= {"trace_" + n: (images["center"], row) for n, row in rows.items()}
         if self.width is not None and any(n.startswith("width_") for n in names):
-            rows = _derivatives(self.width, x, parts["width_values"])
+            rows = parts["width"].derivatives(x)
             outer = images[self.profile.width_parameter]
             out |= {"width_" + n: (outer, row) for n, row in rows.items()}
         return fraction, out
@@ -346,15 +344,31 @@ def _like(parameter, name, prefix=""):
     )  # fmt: skip
 
 
-def _derivatives(model, x, values):
-    """Derivatives of a one-dimensional model by its parameters, by name."""
-    if isinstance(model, BasisModel):
-        columns = np.moveaxis(np.asarray(model.basis(x)), -1, 0)
-        return dict(zip(model.param_names, columns, strict=True))
-    out = {}
-    for j, n in enumerate(model.param_names):
-        step = 1e-6 * np.maximum(np.abs(values[j]), 1.0)
-        ends = [model.evaluate(x, *[*values[:j], values[j] + s, *values[j + 1 :]])
-                for s in (step, -step)]  # fmt: skip
-        out[n] = (ends[0] - ends[1]) / (2 * step)
-    return out
+class _Curve:
+    """A one-dimensional model at given values; the basis of a linear one is worked out once."""
+
+    def __init__(self, model, values):
+        self.model, self.values = model, values
+        self._known = None, None
+
+    def _basis(self, x):
+        if self._known[0] is not x:
+            self._known = x, np.asarray(self.model.basis(x))
+        return self._known[1]
+
+    def __call__(self, x):
+        if getattr(type(self.model), "evaluate", None) is BasisModel.evaluate:
+            return weighted_sum(self._basis(x), self.values)
+        return self.model.evaluate(x, *self.values)
+
+    def derivatives(self, x):
+        """Derivatives by the parameters, by name."""
+        model, values, out = self.model, self.values, {}
+        if isinstance(model, BasisModel):
+            return dict(zip(model.param_names, np.moveaxis(self._basis(x), -1, 0), strict=True))
+        for j, n in enumerate(model.param_names):
+            step = 1e-6 * np.maximum(np.abs(values[j]), 1.0)
+            ends = [model.evaluate(x, *[*values[:j], values[j] + s, *values[j + 1 :]])
+                    for s in (step, -step)]  # fmt: skip
+            out[n] = (ends[0] - ends[1]) / (2 * step)
+        return out
