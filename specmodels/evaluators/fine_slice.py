@@ -85,7 +85,7 @@ class FineSlice:
         fit, image = self.fit, self.image
         table = fit.layout.table(fit.coefficients, image.x)
         use = image.weights > 0
-        return residuals(table, fit.column_model, self.positions, np.array(image.filled), use)
+        return residuals(table, fit.column_model, self.positions, image.filled, use)
 
     @property
     def native_profile(self):
@@ -198,8 +198,8 @@ class FineSlice:
         corner : tuple of int
             Row and column of the slice's first fine pixel.
         """
-        data = np.array(self.image.filled)
-        model, residual = ColumnModel(*np.zeros((3, data.shape[1]))), data
+        data = self.image.filled
+        model, residual = ColumnModel(*np.zeros((3, data.shape[1]))), np.zeros(data.shape)
         if self.fit is not None:
             model, residual = self.fit.column_model, self.residual
             if self.settings.residual.constant != 1:

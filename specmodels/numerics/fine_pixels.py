@@ -36,8 +36,10 @@ class ProfileTable(NamedTuple):
     @classmethod
     def of_nodes(cls, profiles, low, step, interval, fraction):
         """Table of profiles, shape (n_nodes, n_bins)."""
-        steps = np.diff(profiles, axis=-1, append=profiles[:, -1:])
-        values = np.stack([profiles[:-1], steps[:-1], profiles[1:], steps[1:]], axis=-1)
+        values = np.zeros((len(profiles) - 1, profiles.shape[1], 4))
+        for first, own in enumerate((profiles[:-1], profiles[1:])):
+            values[:, :, 2 * first] = own
+            values[:, :-1, 2 * first + 1] = own[:, 1:] - own[:, :-1]
         return cls(values, low, step, interval, fraction)
 
     @property
@@ -131,7 +133,8 @@ def _residuals(flat, table, model, positions, data, use, profile, residual):
         place, own, good = positions[row], data[row], use[row]
         shape, left = profile[row], residual[row]
         for x in range(data.shape[1]):
-            # What is no number stays so.
+            shape[x] = left[x] = 0.0
+            # What is no number has no profile.
             if place[x] == place[x]:
                 p = profile_at(values, low, per_step, starts[x], fraction[x], n_bins, place[x])
                 shape[x] = p
@@ -155,7 +158,7 @@ def residuals(table, model, positions, data, use):
     profile, residual : ndarray, same shape
         Zero elsewhere.
     """
-    profile, residual = np.zeros(data.shape), np.zeros(data.shape)
+    profile, residual = np.empty(data.shape), np.empty(data.shape)
     _residuals(table.flat, table, model, positions, data, use, profile, residual)
     return profile, residual
 

@@ -58,6 +58,7 @@ def test_profiles_are_interpolated_along_and_between(table):
 
 def test_residuals_are_data_minus_model(table, model, pixels):
     data = np.random.default_rng(8).normal(size=SHAPE)
+    data.flags.writeable = False
     profile, residual = fine_pixels.residuals(
         table, model, pixels.positions, data, pixels.available
     )
@@ -71,6 +72,7 @@ def test_residuals_are_data_minus_model(table, model, pixels):
 @pytest.mark.parametrize("factor", [1, 1.5, 2, 3])
 def test_values_are_model_plus_residual_or_interpolated(table, model, pixels, factor):
     data, residual = np.random.default_rng(9).normal(size=(2, *SHAPE))
+    data.flags.writeable = False
     rows = FineRows.of(SHAPE[0], factor)
     linear = fine_pixels.Linear(rows.native, rows.offset)
     out = np.full((len(rows.native) + 3, SHAPE[1] + 5), np.nan)
