@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import specmodels as sm
+from specmodels.numerics.robust import MAD_TO_SIGMA
 
 TOOLS = Path(__file__).resolve().parents[2] / "shared" / "tools"
 NAMES = ("NIRSpec G140M", "NIRSpec G395H", "NIRSpec PRISM", "MIRI MRS 34LONG")
@@ -32,6 +33,23 @@ def judged(scene, data):
     """Figures of merit of an oversampled image, dispersion along the last axis."""
     turn = np.transpose if scene.truth["vertical"] else np.asarray
     return _tool("judge").oversampled(scene, turn(data))
+
+
+def pull(scene, result, key):
+    """Robust scatter of errors over their standard deviations, in the core of the source.
+
+    Parameters
+    ----------
+    scene : object
+    result : `~specmodels.evaluators.OversamplingResult`
+    key : {"rms", "rms_native_response"}
+        Truth to compare with, as in `judged`.
+    """
+    turn = np.transpose if scene.truth["vertical"] else np.asarray
+    light = turn(scene.truth["oversampled"])
+    true = light if key == "rms" else turn(scene.truth["oversampled_native_response"])
+    core = (light > CORE * np.nanpercentile(light, 99.95)) & ~result.estimated
+    return MAD_TO_SIGMA * np.nanmedian(np.abs((result.data - true) / result.error)[core])
 
 
 def perfect(scene):

@@ -38,6 +38,8 @@ def _figures(name, seed):
         if label == "half pixel":
             out["core flux - 1"] = judged["flux"] - 1
             out["lost"] = judged["lost"]
+        if label in ("half pixel", "native"):
+            out[f"{label}, pull"] = scenes.pull(scene, result, key)
     perfect = scenes.perfect(scene)
     out.update({f"perfect model, {key}": value for key, value in perfect.items()})
     return out
