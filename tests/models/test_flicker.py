@@ -1,6 +1,7 @@
 """Noise models of lines as models: settings, values and what a plan makes of them."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -45,6 +46,21 @@ def test_pixels_bad_in_one_frame_do_not_count(rng):
         noise = model.plan(ORDER, use)(spoilt, bad)
         expected = model.plan(ORDER, use & ~bad)(data)
         assert_allclose(noise, expected, atol=0.05)
+
+
+def test_correlated_noise_takes_six_frames_of_memory(rng):
+    data = (rng.normal(size=(512, 1024)) + rng.normal(size=(512, 1))).astype("f4")
+    use = rng.random(data.shape) > 0.1
+
+    def clean():
+        return CorrelatedNoise().plan(ORDER, use, sample=data)(data)
+
+    clean()
+    tracemalloc.start()
+    clean()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6.5 * data.nbytes
 
 
 @pytest.mark.parametrize(
