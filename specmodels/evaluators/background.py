@@ -254,8 +254,14 @@ def _evaluated_model(model, image, exposure):
 def _sky(setup, name, value, variance, level, error):
     """The sky in one slit."""
     throughput = setup.throughputs[name]
-    background = (level * throughput) * value
-    noise = (level * throughput) ** 2 * variance + (error / level * background) ** 2
+    scale = level * throughput
+    background = scale * value
+    # In place, as this is done for all pixels of all slits.
+    noise = np.multiply(scale, scale, out=scale)
+    noise *= variance
+    own = (error / level) * background
+    own *= own
+    noise += own
     return SlitSky(background, noise, throughput, level, error, setup.factors[name])
 
 

@@ -80,12 +80,9 @@ class _Corrections:
         return str(kind or "").upper() == POINT
 
     def _pathloss(self):
-        point, uniform = self._plane("pathloss_point"), self._plane("pathloss_uniform")
         if not self._applied("pathloss"):
-            return uniform
-        if not self._is_point or point is None or uniform is None:
-            return None
-        return uniform / point
+            return self._plane("pathloss_uniform")
+        return self._ratio("pathloss", True)
 
     def _bar_shadow(self):
         if self.tree.get("barshadow_corrected"):
