@@ -14,10 +14,10 @@ from specmodels.io import jwst_grism, read_direct_image
 
 TOOLS = Path(__file__).resolve().parents[2] / "shared" / "tools"
 SCENES = {"wfss_niriss": 40, "wfss_niriss_crowded": 40, "wfss_nircam": 300}
-SEEDS = {"wfss_niriss": 3, "wfss_niriss_crowded": 3, "wfss_nircam": 2}
+SEEDS = {"wfss_niriss": 5, "wfss_niriss_crowded": 5, "wfss_nircam": 3}
 METHODS = {
     "Legendre 3, in turn": (lambda n: sm.LegendreSpectrum(3), lambda: sm.SceneFitter(joint=False)),
-    "spline, joint": (sm.BSplineSpectrum, lambda: sm.SceneFitter(ridge=6, n_iterations=12)),
+    "spline, joint": (sm.BSplineSpectrum, lambda: sm.SceneFitter(ridge=6)),
 }
 
 

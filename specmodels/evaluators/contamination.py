@@ -20,7 +20,7 @@ class ContaminationSubtraction(Evaluator):
     scene : GrismScene or sequence of GrismScene
         A scene for each exposure; several have the same sources.
     fitter : SceneFitter, optional
-        Default: all sources jointly, with coefficients known to 0.4 beforehand, and stopped early.
+        Default: all sources jointly, with coefficients known to 0.4 beforehand.
     fit_spectra : bool
         Whether the spectra are fitted at all; else the scene is subtracted as it is.
 
@@ -39,7 +39,7 @@ class ContaminationSubtraction(Evaluator):
     True
     """
 
-    default_fitter = SceneFitter(ridge=6, n_iterations=12)
+    default_fitter = SceneFitter(ridge=6)
 
     def __init__(self, scene, fitter=None, *, fit_spectra=True):
         super().__init__(fitter=fitter)

@@ -37,9 +37,8 @@ class SceneFitter(Fitter):
         Strength of the prior; zero for none.
     n_iterations : int, optional
         Passes over all sources where they are fitted one after the other, by default two. Of a
-        joint fit, the most steps of conjugate gradients, by default as many as it takes: shapes are
-        never exact, and what they are wrong by decides how fully blended spectra share their light
-        in the last steps. Twelve keep those near to the direct image. Errors are those at the end.
+        joint fit, the most steps of conjugate gradients, by default as many as it takes; stopped
+        before, it is not converged, and its errors are those of the minimum that it did not reach.
     model_error : float
         Relative error of the shapes of the sources: this fraction of the initial scene is added in
         quadrature to the error of each pixel, so that bright cores do not rule the spectra of faint

@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from ..numerics.dispersal import Squares
+from ..numerics.footprints import footprints
 from ..numerics.rendering import subpixel_centres, subpixel_means
-from ..numerics.source_light import footprints, shared_light
+from ..numerics.source_light import shared_light
 
 __all__ = ["GrownShapes", "SegmentShapes", "SourceShapes"]
 
@@ -52,12 +53,14 @@ class SegmentShapes(SourceShapes):
 
 
 class GrownShapes(SourceShapes):
-    r"""Light shared with neighbours, continued beyond the segment, and interpolated within pixels.
+    r"""Light shared with neighbours, continued beyond the segment, and spread within pixels.
 
     A smooth model of all sources (see `~specmodels.numerics.source_light`) tells which share of
-    each pixel is whose. Where the model stands far above the noise, the shares of the data are
-    dispersed, where it does not, the model; in between their mean with weights by
-    :math:`(f S)^2` against :math:`\sigma^2`, for a model S that is good to a fraction f.
+    each pixel is whose, and how it lies within the pixel. To the model of a source, its share of
+    what the data have beyond the model of all is added, interpolated within pixels by a spline
+    which conserves the flux of each: all of it where the model stands far above the noise, nothing
+    where it does not, in between with weights by :math:`(f S)^2` against :math:`\sigma^2`, for a
+    model S that is good to a fraction f.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ class GrownShapes(SourceShapes):
         If a setting is out of range.
     """
 
-    def __init__(self, *, grow=8, subpixels=2, accuracy=0.3, keep=0.02):
+    def __init__(self, *, grow=8, subpixels=3, accuracy=0.1, keep=0.02):
         if grow < 0 or int(grow) != grow or subpixels < 1 or int(subpixels) != subpixels:
             raise ValueError(
                 "grow, subpixels: expected whole numbers of at least zero and one, got "
@@ -93,37 +96,33 @@ class GrownShapes(SourceShapes):
     def __call__(self, direct):
         labels, prints = footprints(direct.segmentation, self.grow)
         mean = direct.mean
-        own, total = shared_light(mean, direct.error, prints, direct.mask)
+        model = shared_light(mean, direct.error, prints, direct.mask)
+        total = np.zeros(mean.shape)
+        total[prints.rows, prints.columns] = model.total
         sigma = direct.error[prints.rows, prints.columns]
-        kept = prints.inside | (own > self.keep * sigma)
-        prints, own, total, sigma = prints.of(kept), own[kept], total[kept], sigma[kept]
-        share = np.divide(own, total, out=prints.inside.astype(float), where=total > 0)
+        kept = prints.inside | (model.own > self.keep * sigma)
+        model, sigma = model.of(kept), sigma[kept]
+        prints, own = model.prints, model.own
+        share = np.divide(own, model.total, out=prints.inside.astype(float), where=model.total > 0)
         trust = (self.accuracy * own) ** 2
-        weight = trust / (trust + sigma**2)
+        weight = share * trust / (trust + sigma**2)
         weight[direct.mask[prints.rows, prints.columns]] = 0.0
-        smooth = ((1 - weight) * own)[:, None, None]
-        weighted = (weight * share)[:, None, None]
-        filled = _without_holes(direct, prints, total)
-        light = np.stack([
-            _color(band, mean, prints)[:, None, None] * smooth
-            + weighted * subpixel_means(_like(band, mean, filled, direct.mask), prints.rows,
-                                        prints.columns, self.subpixels)
-            for band in direct.data
-        ])  # fmt: skip
+        smooth = model.within_pixels(subpixel_centres(self.subpixels))
+        light = np.empty((len(direct.data), *smooth.shape))
+        for out, band in zip(light, direct.data, strict=True):
+            color = _color(band, mean, prints)
+            beyond = band - _sum(prints, color * own, total)
+            beyond[direct.mask | (total == 0)] = 0.0
+            rest = subpixel_means(beyond, prints.rows, prints.columns, self.subpixels)
+            out[...] = color[:, None, None] * smooth + weight[:, None, None] * rest
         return labels, _squares(prints, light)
 
 
-def _without_holes(direct, prints, total):
-    """The mean image with masked pixels replaced by the smooth model."""
-    filled = np.array(direct.mean)
-    masked = direct.mask[prints.rows, prints.columns]
-    filled[prints.rows[masked], prints.columns[masked]] = total[masked]
-    return filled
-
-
-def _like(band, mean, filled, mask):
-    """A band with its holes filled."""
-    return filled if band is mean else np.where(mask, filled, band)
+def _sum(prints, light, like):
+    """Image of the light of all sources, shape of `like`."""
+    out = np.zeros_like(like)
+    np.add.at(out, (prints.rows, prints.columns), light)
+    return out
 
 
 def _color(band, mean, prints):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from specmodels.numerics.source_light import footprints, shared_light
+from specmodels.numerics.footprints import footprints
+from specmodels.numerics.source_light import shared_light
 
 
 def galaxy(x0, y0, sigma, peak, shape=(50, 60)):
@@ -24,7 +25,8 @@ def test_footprints_grow_and_labels_may_have_gaps():
 def test_light_is_continued_beyond_the_segment():
     image = galaxy(25.3, 22.8, 2.0, 10.0)
     _, prints = footprints((image > 0.5).astype(int), 8)
-    own, total = shared_light(image, np.full(image.shape, 0.01), prints)
+    light = shared_light(image, np.full(image.shape, 0.01), prints)
+    own, total = light.own, light.total
     outside = ~prints.inside
     truth = image[prints.rows, prints.columns]
     np.testing.assert_allclose(own, total, rtol=1e-12)
@@ -36,7 +38,8 @@ def test_neighbours_share_their_pixels():
     image = one + other
     segments = np.where(image > 0.05, np.where(one > other, 1, 2), 0)
     _, prints = footprints(segments, 6)
-    own, total = shared_light(image, np.full(image.shape, 0.01), prints)
+    light = shared_light(image, np.full(image.shape, 0.01), prints)
+    own, total = light.own, light.total
     pixel = prints.rows, prints.columns
     for source, truth in enumerate((one, other)):
         mine = prints.source == source
@@ -52,9 +55,30 @@ def test_masked_pixels_and_dark_segments_do_no_harm():
     mask[20, 20] = True
     image[20, 20] = 1e9
     _, prints = footprints(segments, 4)
-    own, total = shared_light(image, np.full(image.shape, 0.1), prints, mask)
+    light = shared_light(image, np.full(image.shape, 0.1), prints, mask)
+    own, total = light.own, light.total
     assert np.isfinite(own).all()
     assert np.isfinite(total).all()
     center = (prints.rows == 20) & (prints.columns == 20)
     assert 3 < own[center][0] < 7
     assert np.all(own[prints.source == 1] < 0.1)
+
+
+def test_ellipses_are_those_of_sources_that_cut_each_other_off():
+    one, other = galaxy(25, 25, 2.5, 10.0), galaxy(30, 26, 2.5, 8.0)
+    segments = np.where(one + other > 0.05, np.where(one > other, 1, 2), 0)
+    _, prints = footprints(segments, 6)
+    light = shared_light(one + other, np.full(one.shape, 0.01), prints)
+    np.testing.assert_allclose(light.ellipses[:2], [[25, 30], [25, 26]], atol=0.2)
+
+
+def test_parts_of_pixels_average_to_the_pixel_and_follow_the_light():
+    fine = galaxy(75.9, 66.4, 0.9 * 3, 10.0, shape=(150, 180))
+    image = fine.reshape(50, 3, 60, 3).mean(axis=(1, 3))
+    _, prints = footprints((image > 0.5).astype(int), 6)
+    light = shared_light(image, np.full(image.shape, 0.001), prints)
+    parts = light.within_pixels(np.array([-1, 0, 1]) / 3)
+    np.testing.assert_allclose(parts.mean(axis=(1, 2)), light.own)
+    truth = fine.reshape(50, 3, 60, 3).transpose(0, 2, 1, 3)[prints.rows, prints.columns]
+    even = light.own[:, None, None]
+    assert np.abs(parts - truth).sum() < 0.4 * np.abs(even - truth).sum()
