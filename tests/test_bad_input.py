@@ -39,7 +39,7 @@ MODELS = {"automatic": None, "user's": user_model()}
 models = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 
 
-def extracted(obj, model=None, **options):
+def check_extraction(obj, model=None, **options):
     """The result, checked; None where the input was refused by name."""
     given_arrays = [a for a in (obj, *options.values()) if isinstance(a, np.ndarray)]
     kept = [np.array(a, copy=True, subok=True) for a in given_arrays]
@@ -121,7 +121,7 @@ BAD_VARIANCE = [np.nan, np.inf, 0.0, -1.0, 1e-12, 1e12]
 @example(data=[], variance=[], mask=[((1, N_ROW, 0, N_COLUMN), True)], known=True)
 @example(data=[], variance=[], mask=[((2, N_ROW, 0, N_COLUMN), True)], known=False)
 def test_spoilt_pixels(model, data, variance, mask, known):
-    extracted(
+    check_extraction(
         spoilt(SLIT.data, data), model,
         variance=spoilt(SLIT.variance, variance) if known else None,
         mask=spoilt(np.zeros(SLIT.shape, dtype=bool), mask),
@@ -133,7 +133,7 @@ def test_spoilt_pixels(model, data, variance, mask, known):
 @pytest.mark.parametrize("value", [0.0, 3.0, -7.0, 65535.0, 1e-30, 1e30, np.nan, np.inf])
 @pytest.mark.parametrize("shape", [SLIT.shape, (1, 30), (30, 1), (1, 1), (4, 4)], ids=str)
 def test_constant_images(model, shape, value, known):
-    extracted(np.full(shape, value), model, variance=np.ones(shape) if known else None)
+    check_extraction(np.full(shape, value), model, variance=np.ones(shape) if known else None)
 
 
 @models
@@ -148,7 +148,7 @@ def test_small_images(model, shape, known):
     y, x = (max(0, (full - n) // 2) for full, n in zip(SLIT.shape, shape, strict=True))
     data = np.resize(SLIT.data[y : y + shape[0], x : x + shape[1]], shape)
     variance = np.resize(SLIT.variance[y : y + shape[0], x : x + shape[1]], shape)
-    extracted(data, model, variance=variance if known else None)
+    check_extraction(data, model, variance=variance if known else None)
 
 
 def any_array(dtype):
@@ -171,7 +171,7 @@ def any_array(dtype):
 )
 @SEARCH
 def test_any_numbers(data, axis):
-    extracted(data, dispersion_axis=axis)
+    check_extraction(data, dispersion_axis=axis)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
@@ -180,10 +180,10 @@ class TestSameFluxes:
 
     @pytest.fixture
     def expected(self, model):
-        return extracted(SLIT, model).table("source" if model is None else "mine")
+        return check_extraction(SLIT, model).table("source" if model is None else "mine")
 
     def fluxes(self, obj, model, **options):
-        result = extracted(obj, model, **options)
+        result = check_extraction(obj, model, **options)
         return next(iter(result.tables().values()))
 
     @pytest.mark.parametrize("dtype", [np.float32, ">f8", ">f4", "<f8", np.float128])
@@ -236,45 +236,47 @@ class TestSameFluxes:
 class TestRefused:
     """Errors say which argument, what came and what was expected."""
 
-    def refuse(self, error, match, obj, **options):
+    def check_refused(self, error, match, obj, **options):
         with pytest.raises(error, match=match):
             sm.OptimalExtraction()(sm.read(obj, **options))
 
     @pytest.mark.parametrize("unit", [u.Jy, u.m, u.Jy * u.s])
     def test_variance_with_a_wrong_unit(self, unit):
         variance = SLIT.variance << unit
-        self.refuse(ValueError, "variance.*expected a unit", SLIT.data << u.Jy, variance=variance)
+        self.check_refused(
+            ValueError, "variance.*expected a unit", SLIT.data << u.Jy, variance=variance
+        )
 
     def test_wavelengths_with_a_wrong_unit(self):
-        self.refuse((TypeError, ValueError), "wavelength", SLIT.data,
+        self.check_refused((TypeError, ValueError), "wavelength", SLIT.data,
                     wavelength=np.arange(N_COLUMN) * u.Jy)  # fmt: skip
 
     @pytest.mark.parametrize("shape", [(), (40,), (2, 18, 40)])
     def test_other_than_two_dimensions(self, shape):
-        self.refuse(ValueError, "data", np.ones(shape))
+        self.check_refused(ValueError, "data", np.ones(shape))
 
     @pytest.mark.parametrize("shape", [(0, 10), (10, 0)])
     def test_no_pixels(self, shape):
-        self.refuse(ValueError, "data", np.ones(shape))
+        self.check_refused(ValueError, "data", np.ones(shape))
 
     @pytest.mark.parametrize("name", ["variance", "mask", "wavelength"])
     def test_planes_of_another_shape(self, name):
-        self.refuse(ValueError, name, SLIT.data, **{name: np.ones((3, 4), dtype=bool)})
+        self.check_refused(ValueError, name, SLIT.data, **{name: np.ones((3, 4), dtype=bool)})
 
     @pytest.mark.parametrize(
         "array", [SLIT.data * 1j, SLIT.data.astype(str)], ids=["complex", "text"]
     )
     def test_what_are_no_numbers(self, array):
-        self.refuse(TypeError, "data", array)
+        self.check_refused(TypeError, "data", array)
 
     @pytest.mark.parametrize("obj", [None, 3, object(), b"x"])
     def test_what_is_no_image(self, obj):
-        self.refuse(TypeError, "obj", obj)
+        self.check_refused(TypeError, "obj", obj)
 
     def test_every_pixel_masked_is_said_with_its_reasons(self):
         data = SLIT.data.copy()
         data[:5] = np.nan
-        self.refuse(ValueError, r"image 'image': no usable pixel: .*not finite", data,
+        self.check_refused(ValueError, r"image 'image': no usable pixel: .*not finite", data,
                     mask=np.indices(data.shape)[0] >= 5)  # fmt: skip
 
     def test_model_without_a_source(self):
@@ -308,7 +310,7 @@ class TestHopelessFits:
         model = user_model(row)
         for name in ("trace_c0_0", "trace_c1_0"):
             getattr(model, name).fixed = True
-        result = extracted(SLIT, model)
+        result = check_extraction(SLIT, model)
         assert result.mask("mine").all()
         assert "no column determines the flux" in result.report()["reason"][0]
 
@@ -317,7 +319,7 @@ class TestHopelessFits:
         model.trace_c1_0 = 8.0
         for name in ("trace_c0_0", "trace_c1_0"):
             getattr(model, name).fixed = True
-        result = extracted(SLIT, model)
+        result = check_extraction(SLIT, model)
         trace = result.trace("mine")
         assert_array_equal(result.mask("mine")[trace > N_ROW], True)
         assert not result.mask("mine")[trace < N_ROW - 2].any()
@@ -329,7 +331,7 @@ class TestHopelessFits:
             getattr(one, n).fixed = True
         twin = one.copy()
         twin.name = "twin"
-        result = extracted(SLIT, one + twin + user_model()[1])
+        result = check_extraction(SLIT, one + twin + user_model()[1])
         for row in result.report():
             assert row["lost"] == 1
             assert "cannot be told apart" in row["reason"]
@@ -337,12 +339,12 @@ class TestHopelessFits:
     def test_column_in_which_the_source_is_masked(self):
         mask = np.zeros(SLIT.shape, dtype=bool)
         mask[2:, 7] = True
-        result = extracted(SLIT, mask=mask)
+        result = check_extraction(SLIT, mask=mask)
         assert result.mask("source")[7]
         assert result.mask("source").sum() == 1
 
     def test_saturated_core(self):
         """Clipped at a level that the source exceeds in all columns: a reason, not a surprise."""
         data = np.minimum(SLIT.data, 0.3 * np.max(SLIT.data))
-        result = extracted(data, variance=SLIT.variance)
+        result = check_extraction(data, variance=SLIT.variance)
         assert result.report()["status"][0] == "check"

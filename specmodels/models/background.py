@@ -7,6 +7,7 @@ from scipy.interpolate import BSpline
 
 from ..numerics.bsplines import DEGREE, padded_knots
 from .linear import BasisModel
+from .parameters import declare, repeated
 
 __all__ = ["LogPolynomialSpectrum", "MasterBackgroundSpectrum"]
 
@@ -125,13 +126,8 @@ class LogPolynomialSpectrum(FittableModel):
         if not low < high:
             raise ValueError(f"limits: expected increasing numbers, got {limits}")
         self.degree, self.limits = int(degree), (low, high)
-        n_models = parameters.get("n_models") or 1
-        self._param_names = tuple(f"c{k}" for k in range(self.degree + 1))
-        for parameter_name in self._param_names:
-            default = np.zeros(n_models) if n_models > 1 else 0.0
-            parameter = Parameter(parameter_name, default=default)
-            parameter.model = self
-            self.__dict__[parameter_name] = parameter
+        default = repeated(0.0, parameters)
+        declare(self, [Parameter(f"c{k}", default=default) for k in range(self.degree + 1)])
         super().__init__(name=name, **parameters)
 
     @property

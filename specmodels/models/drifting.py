@@ -5,6 +5,7 @@ from astropy.modeling import Parameter
 from numpy.polynomial import legendre
 
 from .empirical import BSplineProfile, _Curve
+from .parameters import declare, repeated
 from .profiles import _steps
 
 __all__ = ["DriftingBSplineProfile"]
@@ -53,16 +54,11 @@ class DriftingBSplineProfile(BSplineProfile):
         self.limits, self.drift_degree = (low, high), int(drift_degree)
         super().__init__(knots, name=name, **parameters)
 
-    def _declare_parameters(self, n_models):
-        super()._declare_parameters(n_models)
-        zero = 0.0 if n_models == 1 else np.zeros(n_models)
-        base = self._param_names[2:]
-        added = [f"{n}_x{k}" for k in range(1, self.drift_degree + 1) for n in base]
-        for name in added:
-            parameter = Parameter(name, default=zero)
-            parameter.model = self
-            self.__dict__[name] = parameter
-        self._param_names = (*self._param_names, *added)
+    def _declare_parameters(self, settings):
+        super()._declare_parameters(settings)
+        base, zero = self._param_names[2:], repeated(0.0, settings)
+        declare(self, [Parameter(f"{n}_x{k}", default=zero)
+                       for k in range(1, self.drift_degree + 1) for n in base])  # fmt: skip
 
     @classmethod
     def from_profile(cls, profile, limits, *, drift_degree=1):

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.modeling import Parameter
 from scipy.interpolate import BSpline
 
+from .parameters import declare, repeated
 from .profiles import Profile, _steps
 
 __all__ = ["BSplineProfile", "graded_knots"]
@@ -53,24 +54,17 @@ class BSplineProfile(Profile):
             raise ValueError(f"knots: expected six or more increasing numbers, got {knots}")
         self.knots = knots
         self._table = _tables(tuple(knots))
-        self._declare_parameters(parameters.get("n_models") or 1)
+        self._declare_parameters(parameters)
         super().__init__(name=name, **parameters)
 
-    def _declare_parameters(self, n_models):
-        def each(value):
-            return value if n_models == 1 else np.full(n_models, value)
-
-        own = {
-            "center": Parameter("center", default=each(0.0), description="centre, in pixels"),
-            "scale": Parameter("scale", default=each(1.0), bounds=(1e-3, None),
-                               description="pixels per unit of the knots"),
-        }  # fmt: skip
-        for j, value in enumerate(self._table.project(lambda t: np.exp(-0.5 * t**2))):
-            own[f"c{j}"] = Parameter(f"c{j}", default=each(value))
-        self._param_names = tuple(own)
-        for name, parameter in own.items():
-            parameter.model = self
-            self.__dict__[name] = parameter
+    def _declare_parameters(self, settings):
+        gaussian = self._table.project(lambda t: np.exp(-0.5 * t**2))
+        declare(self, [
+            Parameter("center", default=repeated(0.0, settings), description="centre, in pixels"),
+            Parameter("scale", default=repeated(1.0, settings), bounds=(1e-3, None),
+                      description="pixels per unit of the knots"),
+            *(Parameter(f"c{j}", default=repeated(c, settings)) for j, c in enumerate(gaussian)),
+        ])  # fmt: skip
 
     @classmethod
     def like(cls, profile, knots=None):

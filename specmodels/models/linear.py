@@ -8,6 +8,8 @@ linearity is told in `linear_form`.
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 
+from .parameters import declare, repeated
+
 __all__ = ["BasisModel", "LinearParameter", "Outer", "TiedTo"]
 
 
@@ -110,13 +112,8 @@ class BasisModel(FittableModel):
     def __init__(self, n_terms, *, name=None, **parameters):
         if int(n_terms) != n_terms or n_terms < 1:
             raise ValueError(f"n_terms: expected a positive whole number, got {n_terms!r}")
-        self._param_names = tuple(f"c{j}" for j in range(int(n_terms)))
-        n_models = parameters.get("n_models") or 1
-        default = np.zeros(n_models) if n_models > 1 else 0.0
-        for parameter_name in self._param_names:
-            parameter = LinearParameter(parameter_name, default=default)
-            parameter.model = self
-            self.__dict__[parameter_name] = parameter
+        default = repeated(0.0, parameters)
+        declare(self, [LinearParameter(f"c{j}", default=default) for j in range(int(n_terms))])
         super().__init__(name=name, **parameters)
 
     @property

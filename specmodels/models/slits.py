@@ -6,6 +6,7 @@ from numpy.polynomial import legendre
 from scipy.special import erf
 
 from .linear import BasisModel, LinearParameter
+from .parameters import repeated
 
 __all__ = ["BarShadow", "SlitThroughput"]
 
@@ -111,8 +112,7 @@ class SlitThroughput(BasisModel):
         if not low < high:
             raise ValueError(f"limits: expected increasing numbers, got {limits}")
         self.degree, self.limits = degree, (low, high)
-        parameters.setdefault("c0", np.ones(parameters.get("n_models") or 1)
-                              if (parameters.get("n_models") or 1) > 1 else 1.0)  # fmt: skip
+        parameters.setdefault("c0", repeated(1.0, parameters))
         super().__init__(degree + 1, name=name, **parameters)
 
     def basis(self, wavelength):

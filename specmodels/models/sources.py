@@ -11,6 +11,7 @@ from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
+from .parameters import declare, repeated
 from .profiles import Profile
 from .traces import PolynomialTrace
 
@@ -74,24 +75,17 @@ class Source(FittableModel):
         if self.width is not None:
             shape.remove(self.profile.width_parameter)
         self._shape_names = tuple(shape)
-        parts = {"flux": LinearParameter("flux", default=1.0, description="flux of the source")}
+        parts = [LinearParameter("flux", default=1.0, description="flux of the source")]
         for prefix, model in (("trace_", self.trace), ("width_", self.width)):
             for n in () if model is None else model.param_names:
-                parts[prefix + n] = _like(getattr(model, n), prefix + n, prefix)
-        for n in shape:
-            parts[_own_name(n)] = _like(getattr(self.profile, n), _own_name(n))
-        self._param_names = tuple(parts)
-        for n, parameter in parts.items():
-            parameter.model = self
-            self.__dict__[n] = parameter
+                parts.append(_like(getattr(model, n), prefix + n, prefix))
+        parts += [_like(getattr(self.profile, n), _own_name(n)) for n in shape]
+        declare(self, parts)
 
     def _defaults(self, given):
         """Values of the parts for parameters that are not given; repeated for a model set."""
-        n_models = given.get("n_models") or 1
-        values = {n: self.__dict__[n].default for n in self._param_names if n not in given}
-        if n_models > 1:
-            values = {n: np.full(n_models, value) for n, value in values.items()}
-        return values
+        return {n: repeated(self.__dict__[n].default, given)
+                for n in self._param_names if n not in given}  # fmt: skip
 
     @property
     def param_names(self):

@@ -9,6 +9,7 @@ from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from .linear import BasisModel
+from .parameters import repeated
 
 __all__ = ["BSplineSpectrum", "LegendreSpectrum", "SourceSpectrum", "TabulatedSpectrum"]
 
@@ -41,8 +42,7 @@ class SourceSpectrum(BasisModel):
             if len(limits) != 2 or not np.all(np.isfinite(limits)) or limits[0] >= limits[1]:
                 raise ValueError(f"limits: expected two increasing wavelengths, got {limits}")
         self.limits = limits
-        n_models = parameters.get("n_models") or 1
-        flat = {f"c{j}": value if n_models == 1 else np.full(n_models, value)
+        flat = {f"c{j}": repeated(value, parameters)
                 for j, value in enumerate(self.flat_terms(n_terms))}  # fmt: skip
         super().__init__(n_terms, name=name, **(flat | parameters))
 

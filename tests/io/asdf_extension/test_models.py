@@ -109,7 +109,8 @@ class TestRegistration:
 class TestSchemas:
     @pytest.mark.parametrize("name", ["model", "tied_to"])
     def test_is_valid(self, name):
-        asdf.schema.load_schema(f"asdf://specmodels.readthedocs.io/schemas/{name}-1.0.0")
+        uri = f"asdf://specmodels.readthedocs.io/schemas/{name}-1.0.0"
+        assert asdf.schema.load_schema(uri)["id"] == uri
 
     def test_example_in_the_schema_can_be_read(self):
         uri = "asdf://specmodels.readthedocs.io/schemas/model-1.0.0"
