@@ -14,11 +14,15 @@ FULL_FRAME = Readout(fast_axis=-1, n_outputs=4, line_overhead=13, interleaved=Tr
 
 
 class MiriLrs(Instrument, key=("MIRI", "MIR_LRS-FIXEDSLIT")):
-    """MIRI low-resolution spectrometer behind its slit: vertical dispersion."""
+    """MIRI low-resolution spectrometer behind its slit: vertical dispersion.
+
+    Its WCS has no frame of the slit, which is a line in the focal plane. Seen there, a star stays
+    where it is; on the detector it moves by more than a pixel.
+    """
 
     dispersion_axis = -2
     readout = FULL_FRAME
-    slit_frame = SlitFrame("alpha_beta")
+    slit_frame = SlitFrame("v2v3", (0, 1), -1)
 
 
 class MiriLrsSlitless(Instrument, key=("MIRI", "MIR_LRS-SLITLESS")):

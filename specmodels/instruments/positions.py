@@ -19,14 +19,15 @@ class SlitFrame:
     ----------
     frame : str
         Name of the frame.
-    output : int
-        Which of its outputs, of those without names of slits.
+    output : int or tuple of int
+        Which of its outputs, of those without names of slits. Of several, coordinates of a plane in
+        which the slit is a straight line, the distance along that line is taken.
     sign : int
-        -1 where the position falls with the pixel number.
+        -1 where the position, or the first of several outputs, falls with the pixel number.
     """
 
     frame: str
-    output: int = 0
+    output: int | tuple = 0
     sign: int = 1
 
     def positions(self, wcs, regions):
@@ -54,8 +55,18 @@ class SlitFrame:
             values = [np.asarray(v, dtype=float) for v in transform(x + 0.0, y + 0.0, *extra)]
             # The name of a slit is passed along as a single number.
             values = [v for v in values if v.shape == x.shape]
-            out[y, x] = self.sign * values[self.output]
+            out[y, x] = self.sign * self._along(values)
         return out if np.isfinite(out).any() else None
+
+    def _along(self, values):
+        """Position from the outputs of the frame, each of shape (n_pixel,)."""
+        if isinstance(self.output, int):
+            return values[self.output]
+        points = np.array([values[k] for k in self.output])
+        points = points - np.nanmean(points, axis=1, keepdims=True)
+        known = points[:, np.isfinite(points).all(axis=0)]
+        direction = np.linalg.eigh(known @ known.T)[1][:, -1]
+        return np.sign(direction[0]) * (direction @ points)
 
 
 def slice_map(wcs):

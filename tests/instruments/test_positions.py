@@ -1,7 +1,10 @@
 """Positions along slits from a gwcs, as instruments declare them."""
 
+import gwcs
 import numpy as np
 import pytest
+from astropy.modeling.models import AffineTransformation2D
+from gwcs.coordinate_frames import Frame2D
 
 import specmodels as sm
 from specmodels.instruments.positions import SlitFrame, slice_map
@@ -36,7 +39,16 @@ def test_other_frames_have_no_positions(wcs):
 @pytest.mark.parametrize(
     ("key", "frame"),
     [(("NIRSPEC", "NRS_IFU"), "slicer"), (("MIRI", "MIR_MRS"), "alpha_beta"),
-     (("NIRSPEC", "NRS_MSASPEC"), "slit_frame"), (("MIRI", "MIR_LRS-FIXEDSLIT"), "alpha_beta")],
+     (("NIRSPEC", "NRS_MSASPEC"), "slit_frame"), (("MIRI", "MIR_LRS-FIXEDSLIT"), "v2v3")],
 )  # fmt: skip
 def test_instruments_declare_their_frame(key, frame):
     assert sm.get_instrument(key).slit_frame.frame == frame
+
+
+def test_position_along_a_line_in_a_plane():
+    """Where the frame has two coordinates of the slit, the distance along it counts."""
+    onto_line = AffineTransformation2D([[-0.8, 0.0], [0.6, 0.0]], translation=[100, -50])
+    wcs = gwcs.WCS([(Frame2D(name="detector"), onto_line), (Frame2D(name="v2v3"), None)])
+    found = SlitFrame("v2v3", (0, 1), -1).positions(wcs, np.ones((4, 9), dtype=int))
+    np.testing.assert_allclose(np.diff(found, axis=1), 1.0)
+    np.testing.assert_allclose(np.diff(found, axis=0), 0.0, atol=1e-12)
