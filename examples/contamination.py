@@ -1,16 +1,12 @@
 """Remove the light of neighbours from the cutouts of a grism exposure.
 
-Usage::
-
-    python examples/contamination.py [CUTOUTS DIRECT SEGMENTATION PHOTOM RANGES [FOLDER]]
-
 The files are a JWST MultiSlitModel after extraction of the cutouts and before the flux calibration,
 the direct image, its segmentation map, and the reference files of photometry and wavelength ranges;
 without them, a field is simulated. Cleaned cutouts, a table and a figure are written to the folder,
 by default the current one.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import specmodels as sm
@@ -40,6 +36,7 @@ def observed(cutouts, direct, segmentation, photom, ranges):
 
 def main(*files, folder="."):
     """Clean the cutouts, and write them, a table and a figure."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     data, scene = observed(*files) if files else simulated()
     print(scene)
     result = sm.ContaminationSubtraction(scene, sm.SceneFitter(joint=not files))(data)
@@ -54,5 +51,13 @@ def main(*files, folder="."):
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    main(*arguments[:5], folder=arguments[5] if len(arguments) > 5 else ".")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = ("cutouts", "direct", "segmentation", "photom", "ranges")
+    parser.add_argument("files", nargs="*", help=", ".join(names))
+    parser.add_argument("--folder", default=".")
+    arguments = parser.parse_args()
+    if len(arguments.files) not in (0, len(names)):
+        parser.error(f"expected {len(names)} files, {', '.join(names)}, or none")
+    main(*arguments.files, folder=arguments.folder)

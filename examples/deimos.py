@@ -1,13 +1,9 @@
 """Keck/DEIMOS as an instrument of one's own: the slits of the DEEP2 survey.
 
-Usage::
-
-    python examples/deimos.py FILE [FOLDER]
-
-where the file is a slit of the survey, such as ``slit.1210.072B.fits.gz``.
+The file is a slit of the survey, such as ``slit.1210.072B.fits.gz``.
 """
 
-import sys
+import argparse
 
 import numpy as np
 from astropy import units as u
@@ -45,6 +41,9 @@ def main(file, folder="."):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file")
+    parser.add_argument("folder", nargs="?", default=".")
+    main(**vars(parser.parse_args()))

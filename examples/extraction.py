@@ -1,12 +1,9 @@
 """Extract the spectra in a file, by default from the real JWST MIRI image of specreduce.
 
-Usage::
-
-    python examples/extraction.py [FILE [FOLDER]]
-
 The spectra (FITS) and a figure (PNG) are written to the folder, by default the current one.
 """
 
+import argparse
 import sys
 from importlib import resources, util
 from pathlib import Path
@@ -34,6 +31,7 @@ def extract(file, folder):
     exposure = sm.read(file)
     result = sm.OptimalExtraction()(exposure)
 
+    Path(folder).mkdir(parents=True, exist_ok=True)
     stem = Path(folder, Path(file).name.split(".fits")[0])
     spectrum = sm.write(result, f"{stem}_spectrum.fits", overwrite=True)
     figure = f"{stem}_spectrum.png"
@@ -53,4 +51,9 @@ def main(file=None, folder="."):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("folder", nargs="?", default=".")
+    main(**vars(parser.parse_args()))

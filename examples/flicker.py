@@ -1,15 +1,11 @@
 """Remove flicker (1/f) noise from a ramp, rates or an image.
 
-Usage::
-
-    python examples/flicker.py [FILE [FOLDER]]
-
 The file is a JWST ramp, rateints or rate; without one, a ramp is simulated and compared with its
 truth. The cleaned data, the mask and a figure are written to the folder, by default to the current
 one.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import specmodels as sm
 
 def main(file=None, folder="."):
     """Clean the data, and write them and a figure."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     if file is None:
         data, truth = sm.datasets.make_flicker(n_groups=4, n_integrations=2)
         name = "simulated"
@@ -45,4 +42,9 @@ def compare(result, truth):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("folder", nargs="?", default=".")
+    main(**vars(parser.parse_args()))

@@ -1,15 +1,11 @@
 """Subtract one sky, fitted to all background slits, from every slit of an exposure.
 
-Usage::
-
-    python examples/master_background.py [FILE [FOLDER]]
-
 The file is a JWST product with several slits, some of which are background slits; without one,
 micro-shutter slitlets are simulated, of which one background slitlet holds a source. The slits
 without sky, the sky and two figures are written to the folder, by default the current one.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import specmodels as sm
 
 def main(file=None, folder="."):
     """Subtract the sky, and write the slits, the sky and figures."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     folder = Path(folder)
     if file is None:
         exposure, truth = sm.datasets.make_slitlets(seed=7, contaminated=1)
@@ -50,4 +47,9 @@ def main(file=None, folder="."):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("folder", nargs="?", default=".")
+    main(**vars(parser.parse_args()))

@@ -1,15 +1,11 @@
 """Model the trace of slices or slits, oversample the light along them, and fill bad pixels.
 
-Usage::
-
-    python examples/oversampling.py [FILE [FOLDER]]
-
 The file is a JWST ``cal`` product of an integral field unit or a slit; without one, a slit is
 simulated. The oversampled exposure and a figure are written to the folder, by default the current
 one.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import specmodels as sm
 
 def main(file=None, folder="."):
     """Oversample by two, and write the exposure and a figure."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     slit, truth = sm.datasets.make_undersampled_slit()
     name = "simulated" if file is None else Path(file).stem
     oversample = sm.TraceOversampling(factor=2)
@@ -34,4 +31,9 @@ def main(file=None, folder="."):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", nargs="?")
+    parser.add_argument("folder", nargs="?", default=".")
+    main(**vars(parser.parse_args()))

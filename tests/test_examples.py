@@ -30,6 +30,12 @@ def single(folder, pattern):
     return found
 
 
+@pytest.mark.parametrize("script", [p.name for p in sorted(EXAMPLES.glob("*.py"))])
+def test_tells_its_arguments(script, tmp_path):
+    assert "usage:" in run(script, "--help", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 class TestExtraction:
     def test_writes_a_spectrum_that_resembles_the_sum_of_the_rows(self, tmp_path):
         specreduce = pytest.importorskip("specreduce", reason="has the image of the example")
@@ -59,7 +65,6 @@ class TestExtraction:
     def test_takes_a_file_and_a_folder(self, tmp_path):
         slit, truth = sm.datasets.make_slit()
         sm.write(slit, tmp_path / "my.slit.fits")
-        (tmp_path / "out").mkdir()
         run("extraction.py", "my.slit.fits", "out", folder=tmp_path)
         assert {p.name for p in (tmp_path / "out").iterdir()} == {
             "my.slit_spectrum.fits",

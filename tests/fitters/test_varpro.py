@@ -208,7 +208,6 @@ class TestPerColumn:
         assert abs(result["flux_0"] - truth["flux_0"]) < 4 * result.error("flux_0")
         assert abs(result["stddev_0"] - truth["stddev_0"]) < 4 * result.error("stddev_0")
 
-
     def test_follows_a_long_valley_to_its_end(self):
         """Steep wings in noise: for some columns the best Moffat profile is nearly a Gaussian."""
         truth = models.Moffat1D(100.0, 20.1, 2 * np.sqrt(8), 8.0)
