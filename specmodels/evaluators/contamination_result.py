@@ -209,9 +209,9 @@ class ContaminationResult(Mapping):
     @staticmethod
     def _fit_columns(found, reason):
         if found is None:
-            return {"fitted": False, "reason": str(reason), "n_pixels": 0, "chi2_per_pixel": np.nan,
-                    "coefficients": "", "errors": ""}  # fmt: skip
-        names = ("fitted", "n_pixels", "chi2_per_pixel", "coefficients", "errors")
+            return {"fitted": False, "reason": str(reason), "n_pixels": 0, "n_clipped": 0,
+                    "chi2_per_pixel": np.nan, "coefficients": "", "errors": ""}  # fmt: skip
+        names = ("fitted", "n_pixels", "n_clipped", "chi2_per_pixel", "coefficients", "errors")
         return {name: found[name] for name in names} | {"reason": found["reason"] or str(reason)}
 
     def to_source(self):

@@ -17,7 +17,9 @@ from .scene_problem import SceneProblem
 __all__ = ["SceneFitter"]
 
 DENSE_LIMIT = 4000
-MOST_STEPS, PASSES = 500, 2
+MOST_STEPS, PASSES, CLIP_ROUNDS = 500, 2, 12
+WORST = 0.25  # of the largest deviation: pixels are clipped down to it at a time
+SHAPE_ERROR = 0.05  # of the scene, within which no pixel is an outlier
 
 
 class SceneFitter(Fitter):
@@ -46,6 +48,10 @@ class SceneFitter(Fitter):
     rejection : float, optional
         A source whose mean level differs from that of the direct image by more than this fraction
         of it is not believed: it keeps its initial spectrum, and the others are fitted again.
+    clip : float, optional
+        Pixels that are off by more than this many standard deviations, and by more than as many
+        times a twentieth of the scene, for shapes that are not exact, are left out: cosmic rays
+        that are not flagged, say. The report counts them for each source.
     dense_limit : int
         Up to this many parameters the covariance of all of them is found; beyond, that within each
         source with its neighbours held.
@@ -57,7 +63,7 @@ class SceneFitter(Fitter):
     """
 
     def __init__(self, *, joint=True, ridge=0.1, n_iterations=None, model_error=0.0,
-                 rejection=None, dense_limit=DENSE_LIMIT):  # fmt: skip
+                 rejection=None, clip=None, dense_limit=DENSE_LIMIT):  # fmt: skip
         if not (np.isfinite(ridge) and ridge >= 0):
             raise ValueError(f"ridge: expected a number of at least zero, got {ridge!r}")
         given = n_iterations is not None
@@ -72,7 +78,9 @@ class SceneFitter(Fitter):
         if not (np.isfinite(model_error) and model_error >= 0):
             raise ValueError(f"model_error: expected none below zero, got {model_error!r}")
         self.model_error = float(model_error)
-        self.rejection, self.dense_limit = rejection, int(dense_limit)
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip: expected a positive number or None, got {clip!r}")
+        self.rejection, self.clip, self.dense_limit = rejection, clip, int(dense_limit)
 
     def __call__(self, scene, exposure, *, batch=None):
         """Fit a scene to a grism image, or scenes of the same sources to several.
@@ -103,9 +111,7 @@ class SceneFitter(Fitter):
         if self.model_error:
             relative = self.model_error * (problem.columns @ problem.mean)
             weights = weights / (1 + weights * relative**2)
-        blocks = Blocks.of(problem.columns, weights, problem.start, problem.precision)
-        held, reasons = self._unfit(blocks)
-        values, residual, info = self._solve(problem, weights, blocks, held)
+        weights, blocks, held, reasons, values, residual, info = self._clipped(problem, weights)
         if self.rejection is not None:
             level = problem.levels(values)
             wrong = (np.abs(level - 1) > self.rejection) & ~held
@@ -116,6 +122,28 @@ class SceneFitter(Fitter):
                 values, residual, info = self._solve(problem, weights, blocks, held)
         return self._result(problem, weights, blocks, held, reasons, values, residual, info,
                             noise)  # fmt: skip
+
+    def _clipped(self, problem, weights):
+        """The fit, with the weights that outliers leave; they are found anew from pass to pass."""
+        left = weights
+        for _ in range(CLIP_ROUNDS if self.clip else 1):
+            blocks = Blocks.of(problem.columns, left, problem.start, problem.precision)
+            held, reasons = self._unfit(blocks)
+            values, residual, info = self._solve(problem, left, blocks, held)
+            far = self._outliers(weights, left > 0, residual, problem.data - residual)
+            if np.array_equal(far, (left == 0) & (weights > 0)):
+                break
+            left = np.where(far, 0.0, weights)
+        return left, blocks, held, reasons, values, residual, info
+
+    def _outliers(self, weights, used, residual, model):
+        """Pixels off by more than the noise and inexact shapes can tell, the worst ones first."""
+        if self.clip is None:
+            return np.zeros(len(weights), dtype=bool)
+        squared = weights * residual**2 / (1 + weights * (SHAPE_ERROR * model) ** 2)
+        # What a fit was drawn to by far worse pixels is judged when these are gone.
+        worst = np.max(squared[used], initial=0.0)
+        return squared > max(self.clip**2, WORST**2 * worst)
 
     @staticmethod
     def _unfit(blocks):
@@ -150,11 +178,16 @@ class SceneFitter(Fitter):
             if covariance is None:
                 covariance = blocks.without(held)
                 info["converged"] = False
+        outliers = (problem.weights > 0) & (weights == 0)
+        n_clipped = np.zeros(len(n_pixels), int)
+        if outliers.any():
+            n_clipped, _ = chi2_by_block(problem.columns, problem.start, outliers.astype(float),
+                                         np.zeros_like(residual))  # fmt: skip
         fits = tuple(
-            SourceFit(key, slice(int(first), int(stop)), not bad, reason, int(n), float(c))
-            for key, first, stop, bad, reason, n, c in zip(
+            SourceFit(key, slice(int(first), int(stop)), not bad, reason, int(n), float(c), int(m))
+            for key, first, stop, bad, reason, n, c, m in zip(
                 problem.keys, problem.start[:-1], problem.start[1:], held, reasons, n_pixels, chi2,
-                strict=True)
+                n_clipped, strict=True)
         )  # fmt: skip
         used = weights > 0
         pairs = zip(problem.scenes, problem.index, strict=True)
@@ -162,7 +195,8 @@ class SceneFitter(Fitter):
         return SceneFit(
             scenes, problem.exposures, tuple(problem.index), values, covariance, fits,
             float(np.sum(weights * residual**2)),
-            int(used.sum()) - int(np.sum(np.diff(problem.start)[~held])), noise, **info,
+            int(used.sum()) - int(np.sum(np.diff(problem.start)[~held])), noise,
+            clipped=problem.by_exposure(outliers), **info,
         )  # fmt: skip
 
 

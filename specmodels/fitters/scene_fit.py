@@ -29,6 +29,8 @@ class SourceFit:
         Pixels with weight that its light reaches.
     chi2 : float
         Of the whole scene, there.
+    n_clipped : int
+        Pixels of its light that were left out of the fit as outliers.
     """
 
     key: tuple
@@ -37,6 +39,7 @@ class SourceFit:
     reason: str
     n_pixels: int
     chi2: float
+    n_clipped: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +67,8 @@ class SceneFit:
         Standard deviation of the pixels, estimated where none is known; else one.
     n_iterations : int
     converged : bool
+    clipped : tuple of ndarray of int
+        For each exposure, indices on the flattened detector of the pixels left out as outliers.
     """
 
     scenes: tuple
@@ -77,6 +82,7 @@ class SceneFit:
     noise: float
     n_iterations: int
     converged: bool
+    clipped: tuple = ()
 
     def __repr__(self):
         n_good = sum(source.success for source in self.sources)
@@ -185,12 +191,13 @@ class SceneFit:
             rows.append({
                 "label": one.key[0], "order": one.key[1], "fitted": one.success,
                 "reason": one.reason, "n_pixels": one.n_pixels,
+                "n_clipped": one.n_clipped,
                 "chi2_per_pixel": one.chi2 / one.n_pixels if one.n_pixels else np.nan,
                 "coefficients": _text(self.values[one.terms]),
                 "errors": _text(errors[one.terms]),
             })  # fmt: skip
-        names = ("label", "order", "fitted", "reason", "n_pixels", "chi2_per_pixel",
-                 "coefficients", "errors")  # fmt: skip
+        names = ("label", "order", "fitted", "reason", "n_pixels", "n_clipped",
+                 "chi2_per_pixel", "coefficients", "errors")  # fmt: skip
         return QTable(rows=rows, names=names) if rows else QTable(names=names)
 
 

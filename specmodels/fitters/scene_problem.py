@@ -31,6 +31,7 @@ class SceneProblem:
     keys: tuple
     index: tuple
     light: np.ndarray
+    pixels: tuple
 
     @classmethod
     def of(cls, scenes, exposures, ridge):
@@ -60,9 +61,10 @@ class SceneProblem:
                 own[entry.terms] = start[keys[key]] + np.arange(entry.stop - entry.first)
             index.append(own)
         start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        stacked, data, weights = [], [], []
+        stacked, data, weights, lit = [], [], [], []
         for scene, exposure, own in zip(scenes, exposures, index, strict=True):
             pixels, columns = lit_pixels(scene.columns)
+            lit.append(pixels)
             stacked.append(_to_parameters(columns, own, start[-1]))
             data.append(exposure.data.ravel()[pixels])
             weights.append(_weights(exposure, pixels))
@@ -71,7 +73,7 @@ class SceneProblem:
         return cls(
             tuple(scenes), tuple(exposures), columns, join(data), join(weights),
             join(means or [np.zeros(0)]), join(precisions or [np.zeros(0)]), start, tuple(keys),
-            tuple(index), np.array(light),
+            tuple(index), np.array(light), tuple(lit),
         )  # fmt: skip
 
     def noise(self):
@@ -87,6 +89,11 @@ class SceneProblem:
                                              self.precision, self.mean, tol=1e-4)  # fmt: skip
             sigma = _spread((self.data - self.columns @ values)[use])
         return sigma if sigma > 0 else 1.0
+
+    def by_exposure(self, chosen):
+        """Indices on the flattened detectors of chosen ones among the pixels of all exposures."""
+        parts = np.split(chosen, np.cumsum([len(pixels) for pixels in self.pixels])[:-1])
+        return tuple(np.sort(own[part]) for own, part in zip(self.pixels, parts, strict=True))
 
     def brightest_first(self):
         """Blocks by falling light."""

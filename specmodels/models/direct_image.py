@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy import units as u
+from scipy import ndimage
 
 __all__ = ["DirectImage"]
 
@@ -15,6 +16,8 @@ __all__ = ["DirectImage"]
 @dataclass(frozen=True, eq=False, repr=False)
 class DirectImage:
     """A background-subtracted image of the field, or one per band, and its segmentation map.
+
+    If a background is left in the image, subtract it with `without_background`.
 
     Parameters
     ----------
@@ -101,6 +104,44 @@ class DirectImage:
         bands = f", {len(self.data)} bands" if len(self.data) > 1 else ""
         ny, nx = self.segmentation.shape
         return f"<DirectImage: {ny} x {nx} pixels{bands}, {len(self.labels)} sources>"
+
+    def without_background(self, box_size=64, *, grow=8):
+        """Copy from which a smooth background is subtracted, band by band.
+
+        The clipped medians of boxes of pixels without a source, interpolated:
+        `photutils.background.Background2D`. For images that are not background-subtracted, the
+        light of whose sky would else be dispersed with every source.
+
+        Parameters
+        ----------
+        box_size : int
+            Pixels along each side of a box, large against the sources.
+        grow : int
+            Pixels around segments that are left out as well, for the wings of sources.
+
+        Returns
+        -------
+        DirectImage
+            With the same error.
+
+        Raises
+        ------
+        ValueError
+            If no box has enough pixels without a source.
+        """
+        from photutils.background import Background2D, MedianBackground
+
+        near = ndimage.binary_dilation(self.segmentation > 0, iterations=grow) if grow else (
+            self.segmentation > 0)  # fmt: skip
+        box = tuple(min(int(box_size), n) for n in self.segmentation.shape)
+        sky = [
+            Background2D(band, box, mask=near, coverage_mask=self.mask, exclude_percentile=90.0,
+                         fill_value=0.0, bkg_estimator=MedianBackground()).background
+            for band in self.data
+        ]  # fmt: skip
+        wavelength, data = self.wavelength, self.data - np.stack(sky)
+        return DirectImage(data if wavelength is not None else data[0], self.segmentation,
+                           self.error, self.mask, wavelength, self.unit)  # fmt: skip
 
     @property
     def labels(self):

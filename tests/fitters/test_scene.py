@@ -256,3 +256,30 @@ def test_scenes_and_exposures_must_fit(field):
         sm.SceneFitter()([flat(truth)] * 2, [exposure])
     with pytest.raises(ValueError, match="shape"):
         sm.SceneFitter()(flat(truth), sm.SlitlessExposure(np.ones((5, 5))))
+
+
+def test_hits_that_are_not_flagged_are_clipped_and_counted(field):
+    exposure, truth = field
+    rng = np.random.default_rng(1)
+    lit = np.flatnonzero((truth.image > 0.5) & ~exposure.mask)
+    hit = np.sort(rng.choice(lit, 40, replace=False))
+    data = exposure.data.copy()
+    data.flat[hit] += 200.0
+    struck = sm.SlitlessExposure(data, exposure.variance, exposure.mask, exposure.cutouts)
+    scene = flat(truth)
+    clean = sm.SceneFitter()(scene, exposure)
+    clipped = sm.SceneFitter(clip=6)(scene, struck)
+    plain = sm.SceneFitter()(scene, struck)
+    assert set(hit) <= set(clipped.clipped[0])
+    assert len(clipped.clipped[0]) < 45
+    assert sum(source.n_clipped for source in clipped.sources) >= 40
+    assert clipped.report()["n_clipped"].sum() >= 40
+    shift = [np.abs(fit.values - clean.values).max() for fit in (clipped, plain)]
+    assert shift[0] < 0.1 * shift[1]
+
+
+def test_nothing_is_clipped_where_no_pixel_is_off(field):
+    exposure, truth = field
+    fit = sm.SceneFitter(clip=6)(flat(truth), exposure)
+    np.testing.assert_array_equal(fit.values, sm.SceneFitter()(flat(truth), exposure).values)
+    assert fit.clipped[0].size == 0

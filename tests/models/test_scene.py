@@ -243,3 +243,17 @@ def test_scene_can_be_pickled():
 def test_bad_input_is_refused_by_name(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_background_of_a_direct_image_is_subtracted():
+    _, truth = sm.datasets.make_slitless(seed=2)
+    direct = truth.observed_direct
+    y, x = np.indices(direct.segmentation.shape)
+    sky = 0.5 + 0.002 * x + 0.001 * y
+    spoiled = sm.DirectImage(direct.data[0] + sky, direct.segmentation, direct.error)
+    found = spoiled.without_background(32)
+    left = found.data[0] - direct.data[0]
+    assert np.abs(np.median(left)) < 0.1 * np.ptp(sky)
+    assert np.std(left) < 0.15 * np.std(sky)
+    np.testing.assert_array_equal(found.error, spoiled.error)
+    np.testing.assert_array_equal(spoiled.data[0], direct.data[0] + sky)
