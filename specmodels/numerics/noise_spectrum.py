@@ -223,7 +223,8 @@ def fit_power_laws(own, apart, own_pairs, apart_pairs, frequency):
     both = (own_pairs > 0) & (apart_pairs > 0)
     if both.any():
         shared = np.where(both, own - apart, np.nan)
-        spread = np.nanmedian(own[1:5])
+        known = own[1:][own_pairs[1:] > 0]
+        spread = np.median(known[:4]) if known.size else 0.0
         found, exponent = _best_fit(shared, np.minimum(own_pairs, apart_pairs), frequency,
                                     ["plain", "white"], spread)  # fmt: skip
         common = (float(found[0]), float(exponent))

@@ -122,6 +122,16 @@ def test_what_changes_slowly_cancels_in_a_variogram(rng):
     assert_allclose(without[0][1:], 1.0, atol=0.05)
 
 
+@pytest.mark.parametrize("n_used", [0, 1, 2, 40])
+def test_few_pixels_tell_of_no_spectrum(n_used, rng):
+    grid = TimeGrid(n_line=40, width=64)
+    use = np.zeros((4, grid.size), dtype=bool)
+    use.ravel()[:: use.size // max(n_used, 1)] = n_used > 0
+    data = np.where(use, rng.normal(size=use.shape), 0).astype("f4")
+    found = fit_power_laws(*lag_variogram(data, use, 8 * grid.line), grid.frequency)
+    assert np.isfinite([*found.common, *found.separate, *found.alternating, found.white]).all()
+
+
 def test_line_spectrum_of_white_noise_is_its_variance(rng):
     frames = rng.normal(0, 2, (2, 160, 50)).astype("f4")
     frequency, power = line_spectrum(frames, np.ones(frames.shape, dtype=bool), overhead=6)
