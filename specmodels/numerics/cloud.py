@@ -85,16 +85,50 @@ def _huber(groups, signal, residual, weights, n_groups, limit, n_iterations):
 @numba.njit(cache=True, nogil=True)
 def bin_medians(bins, values, enough=1 << 60):
     """Median of the values in each bin, or of evenly spread ones that are enough; empty: zero."""
-    count = np.bincount(bins)
-    stop = np.cumsum(count)
-    place = stop - count
-    ordered = np.empty(values.size)
-    for p in range(values.size):
+    n_bin = 0
+    for p in range(bins.size):
+        n_bin = max(n_bin, bins[p] + 1)
+    start = np.zeros(n_bin + 1, dtype=np.int64)
+    for p in range(bins.size):
+        start[bins[p] + 1] += 1
+    for k in range(n_bin):
+        start[k + 1] += start[k]
+    place, ordered = start.copy(), np.empty(values.size)
+    for p in range(bins.size):
         ordered[place[bins[p]]] = values[p]
         place[bins[p]] += 1
-    out = np.zeros(count.size)
-    for k in range(count.size):
-        if count[k]:
-            every = 1 + (count[k] - 1) // enough
-            out[k] = np.median(ordered[stop[k] - count[k] : stop[k] : every])
+    out, part = np.zeros(n_bin), np.empty(values.size)
+    for k in range(n_bin):
+        number, count = 0, start[k + 1] - start[k]
+        for p in range(start[k], start[k + 1], 1 + max(count - 1, 0) // enough):
+            part[number] = ordered[p]
+            number += 1
+        if number:
+            middle = _select(part, number, number // 2)
+            lower = _select(part, number, number // 2 - 1) if number % 2 == 0 else middle
+            out[k] = 0.5 * (lower + middle)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _select(values, number, which):
+    """Value that would be at place `which` if the first ones were sorted (Hoare's algorithm)."""
+    low, high = 0, number - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if which <= j:
+            high = j
+        elif which >= i:
+            low = i
+        else:
+            break
+    return values[which]

@@ -131,7 +131,6 @@ def table_at(x, breaks, table):
         NaN outside.
     """
     n_step = (table.shape[1] - 1) // (breaks.size - 1)
-    density = n_step / np.diff(breaks)
     out = np.empty((table.shape[0], *x.shape))
     for y in range(x.shape[0]):
         k = 0
@@ -141,7 +140,7 @@ def table_at(x, breaks, table):
                     out[t, y, p] = np.nan
                 continue
             k = _interval(x[y, p], breaks, k, breaks.size - 2)
-            place = (x[y, p] - breaks[k]) * density[k]
+            place = (x[y, p] - breaks[k]) / (breaks[k + 1] - breaks[k]) * n_step
             entry = min(int(place), n_step - 1)
             share = place - entry
             entry += k * n_step

@@ -7,7 +7,7 @@ from scipy.interpolate import BSpline
 
 from specmodels.numerics.adaptive_smoothing import SmoothnessPrior
 from specmodels.numerics.bsplines import BandedEquations, LocalBasis, padded_knots
-from specmodels.numerics.cloud import cloud_outliers, huber_level
+from specmodels.numerics.cloud import bin_medians, cloud_outliers, huber_level
 
 
 @pytest.fixture
@@ -96,6 +96,11 @@ class TestSmoothness:
 
 
 class TestCloud:
+    def test_medians_are_those_of_numpy(self, rng):
+        bins, values = 2 * rng.integers(0, 30, 2000), rng.normal(size=2000)
+        expected = [np.median(values[bins == k]) if k % 2 == 0 else 0.0 for k in range(59)]
+        assert_allclose(bin_medians(bins, values), expected, rtol=0, atol=0)
+
     def test_outliers_of_each_bin_are_found(self, rng):
         bins = np.repeat(np.arange(20), 40)
         values = bins + 0.1 * rng.normal(size=bins.size)
