@@ -16,7 +16,7 @@ def run(*, quick=False):
     """Two rows for each scene: means over seeds of relative errors, in per cent."""
     rows = []
     for name in scenes.SCENES:
-        found = [_figures(name, seed) for seed in range(1 if quick else 3)]
+        found = [_figures(name, seed) for seed in range(1 if quick else 8)]
         for method in found[0]:
             own = [one[method] for one in found]
             mean = {key: np.mean([figures[key] for figures in own]) for key in own[0]}
