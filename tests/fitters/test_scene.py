@@ -241,7 +241,7 @@ def test_relative_error_of_shapes_weakens_bright_pixels(field):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"ridge": -1}, {"n_iterations": 0}, {"rejection": -1}, {"model_error": -0.1}],
+    [{"ridge": -1}, {"n_iterations": 0}, {"rejection": -1}, {"model_error": -0.1}, {"clip": 0}],
 )
 def test_bad_settings_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
