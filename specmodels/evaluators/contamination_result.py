@@ -63,11 +63,16 @@ class CleanedSlit:
 
     @cached_property
     def variance(self):
-        """Variance of the contamination, from that of the fitted spectra; zero without a fit."""
+        """Variance of the contamination; zero without a fit.
+
+        That of the fitted spectra, and the square of the fitter's ``model_error`` times the
+        contamination, for the shapes of the sources.
+        """
         if self.fit is None:
             return np.zeros(self.contamination.shape)
         key = None if self.own is None else self.cutout.key
-        return self.fit.contamination_variance(key, self.cutout.window, self.number)
+        spectra = self.fit.contamination_variance(key, self.cutout.window, self.number)
+        return spectra + (self.fit.model_error * self.contamination) ** 2
 
     @property
     def error(self):

@@ -44,7 +44,7 @@ class SceneFitter(Fitter):
     model_error : float
         Relative error of the shapes of the sources: this fraction of the initial scene is added in
         quadrature to the error of each pixel, so that bright cores do not rule the spectra of faint
-        neighbours.
+        neighbours; and that of the contamination to the errors of cutouts.
     rejection : float, optional
         A source whose mean level differs from that of the direct image by more than this fraction
         of it is not believed: it keeps its initial spectrum, and the others are fitted again.
@@ -196,7 +196,7 @@ class SceneFitter(Fitter):
             scenes, problem.exposures, tuple(problem.index), values, covariance, fits,
             float(np.sum(weights * residual**2)),
             int(used.sum()) - int(np.sum(np.diff(problem.start)[~held])), noise,
-            clipped=problem.by_exposure(outliers), **info,
+            clipped=problem.by_exposure(outliers), model_error=self.model_error, **info,
         )  # fmt: skip
 
 

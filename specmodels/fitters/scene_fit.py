@@ -69,6 +69,8 @@ class SceneFit:
     converged : bool
     clipped : tuple of ndarray of int
         For each exposure, indices on the flattened detector of the pixels left out as outliers.
+    model_error : float
+        Relative error of the shapes of the sources that was assumed.
     """
 
     scenes: tuple
@@ -83,6 +85,7 @@ class SceneFit:
     n_iterations: int
     converged: bool
     clipped: tuple = ()
+    model_error: float = 0.0
 
     def __repr__(self):
         n_good = sum(source.success for source in self.sources)

@@ -157,3 +157,17 @@ def test_wrong_kinds_are_refused(field):
         sm.ContaminationSubtraction([scene, scene])([exposure])
     with pytest.raises(ValueError, match="shape"):
         sm.ContaminationSubtraction(scene)(np.ones((4, 4)))
+
+
+def test_errors_with_inexact_shapes_are_those_of_the_scatter():
+    pulls = []
+    for seed in range(3):
+        exposure, truth = sm.datasets.make_slitless(seed=seed, n_sources=14)
+        scene = sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
+        fitter = sm.SceneFitter(ridge=6, model_error=0.01)
+        for slit in sm.ContaminationSubtraction(scene, fitter)(exposure).slits:
+            light = truth.contamination(slit.cutout)
+            wrong = slit.contamination - light
+            pulls.append((wrong / np.sqrt(slit.variance + 1e-12))[light > 0.1])
+    spread = np.concatenate(pulls)
+    assert 0.7 < 1.4826 * np.median(np.abs(spread)) < 1.4
