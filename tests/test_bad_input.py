@@ -163,6 +163,12 @@ def any_array(dtype):
     return hnp.arrays(dtype, shapes, elements=numbers)
 
 
+# Images that are zero but for some pixels, of which fits once overflowed.
+FEW_COUNTS, MORE_COUNTS = np.zeros((2, 16, 11), dtype=np.int16)
+FEW_COUNTS[[6, 9, 12, 13, 14], [2, 8, 6, 7, 7]] = [1, 1, 1, 3, 46]
+MORE_COUNTS[[6, 9, 12, 13, 14], [0, 8, 6, 7, 6]] = [1, 1, 1, 1, 83]
+
+
 @given(
     data=st.sampled_from([np.float64, np.float32, np.int16, np.uint8, ">f4", bool]).flatmap(
         any_array
@@ -170,6 +176,11 @@ def any_array(dtype):
     axis=st.sampled_from([-1, -2]),
 )
 @SEARCH
+@example(data=np.array([[0.0, np.nan]]), axis=-1)
+@example(data=np.array([[0.0, 1, 0], [1, 1, 1]]), axis=-1)
+@example(data=np.array([[1e-6, 0, np.nan, np.nan], [1.0, np.nan, np.nan, np.nan]]), axis=-1)
+@example(data=FEW_COUNTS, axis=-1)
+@example(data=MORE_COUNTS, axis=-1)
 def test_any_numbers(data, axis):
     check_extraction(data, dispersion_axis=axis)
 

@@ -347,7 +347,9 @@ def _faint_sky(fit):
     """Whether the sky of most columns is not significant or negative, as after a subtraction."""
     name = next(n for n in reversed(fit.names) if n.startswith("c0"))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nanmedian(fit[name] / fit.error(name)) < FAINT_SKY
+        significance = fit[name] / fit.error(name)
+    known = significance[np.isfinite(significance)]
+    return known.size > 0 and np.median(known) < FAINT_SKY
 
 
 def _gain(simple, rich):

@@ -255,7 +255,8 @@ def _structure(straight, weight):
     n_good = np.maximum(np.count_nonzero(weight, axis=0), 1)
     excess = np.sum(weight * straight**2, axis=0) / n_good - 1.0
     typical = np.sum(weight, axis=0) / n_good
-    light = np.sqrt(np.maximum(ndimage.median_filter(excess, 3), 0.0) / np.maximum(typical, 1e-300))
+    excess = np.maximum(ndimage.median_filter(excess, 3), 0.0)
+    light = np.sqrt(np.divide(excess, typical, out=np.zeros_like(excess), where=typical > 0))
     return _normalised(light + 0.05 * np.mean(light))
 
 

@@ -35,8 +35,9 @@ def slit_region(image):
     lit = image.data != 0
     if bad.any():
         lit &= ~bad
-    empty = ~lit.any(axis=0) & ~bad.all(axis=0)
-    if empty.any() and not empty.all():
+    lit, usable = lit.any(axis=0), ~bad.all(axis=0)
+    empty = usable & ~lit
+    if empty.any() and np.any(usable & lit):
         bad[:, empty] = True
         reasons.append(f"{int(empty.sum())} columns masked, zero throughout")
     if image.shape[0] >= LEAST_INTERIOR + 2 * LARGEST_EDGE:

@@ -215,6 +215,7 @@ def _result(problem, parameters, state, success, count):
 def _inverse(information):
     """Pseudo-inverse of each system: directions without information get no variance."""
     factor, scale, bad = factorise(information)
+    bad |= np.any(np.einsum("ppb->pb", information) <= LEAST_INFORMATION, axis=0)
     inverse = invert_lower(factor) * scale
     inverse = np.einsum("kib,kjb->ijb", inverse, inverse)
     if bad.any():

@@ -183,11 +183,11 @@ def factorise(matrix, ridge=0.0):
     Returns
     -------
     factor : ndarray, shape (n_term, n_term, n_batch)
-        Lower triangular.
+        Lower triangular; the unit matrix where the matrix is bad.
     scale : ndarray, shape (n_term, n_batch)
         ``factor @ factor.T`` is ``scale * matrix * scale``.
     bad : ndarray of bool, shape (n_batch,)
-        Whether the matrix is singular to rounding; its factor is then of no use.
+        Whether the matrix is singular to rounding.
     """
     n_term = matrix.shape[0]
     scale = _inverse_root_diagonal(matrix)
@@ -196,14 +196,17 @@ def factorise(matrix, ridge=0.0):
     work[diagonal, diagonal] += ridge * (scale > 0)
     factor = np.zeros_like(work)
     bad = ~np.isfinite(work).all(axis=(0, 1))
-    for j in range(n_term):
-        pivot = work[j, j]
-        bad |= ~(pivot > PIVOT_FLOOR)
-        pivot = np.where(pivot > PIVOT_FLOOR, pivot, 1.0)
-        factor[j:, j] = work[j:, j] / np.sqrt(pivot)
-        factor[j, j] = np.sqrt(pivot)
-        rest = factor[j + 1 :, j]
-        work[j + 1 :, j + 1 :] -= rest[:, None] * rest[None]
+    with np.errstate(over="ignore", invalid="ignore"):  # of bad ones
+        for j in range(n_term):
+            pivot = work[j, j]
+            bad |= ~(pivot > PIVOT_FLOOR)
+            pivot = np.where(pivot > PIVOT_FLOOR, pivot, 1.0)
+            factor[j:, j] = work[j:, j] / np.sqrt(pivot)
+            factor[j, j] = np.sqrt(pivot)
+            rest = factor[j + 1 :, j]
+            work[j + 1 :, j + 1 :] -= rest[:, None] * rest[None]
+    if bad.any():
+        factor[..., bad] = np.eye(n_term)[..., None]
     return factor, scale, bad
 
 
