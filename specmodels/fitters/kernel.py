@@ -59,11 +59,12 @@ class KernelSliceFitter(Fitter):
         `~specmodels.exposure.SpectralImage`, shape (n_spatial, 1)
         """
         where = self._slice(image)
-        good = image.weights[:, where] > 0
+        filled, weights = image.columns(where)
+        good = weights > 0
         count = np.count_nonzero(good, axis=1)
         if not count.any():
             raise ValueError(f"columns: no usable pixel in columns {image.x[where]}")
-        total = image.filled[:, where].sum(axis=1)
+        total = filled.sum(axis=1)
         variance = np.ones(good.shape) if image.variance is None else image.variance[:, where]
         spread = np.where(good, variance, 0.0).sum(axis=1)
         safe = np.maximum(count, 1)
