@@ -42,7 +42,7 @@ def main(*files, folder="."):
     result = sm.ContaminationSubtraction(scene, sm.SceneFitter(joint=not files))(data)
     print(result)
     report = result.report()
-    print(report)
+    report.pprint_all()
     name = Path(files[0]).stem if files else "simulated"
     report.write(Path(folder) / f"{name}_contamination.ecsv", overwrite=True)
     result.plot().savefig(Path(folder) / f"{name}_contamination.png")

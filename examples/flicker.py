@@ -23,7 +23,7 @@ def main(file=None, folder="."):
         data, truth, name = Path(file), None, Path(file).stem
     result = sm.FlickerNoiseSubtraction()(data)
     print(result)
-    result.report().pprint(max_width=-1)
+    result.report().pprint_all()
     if truth is not None:
         compare(result, truth)
     path = sm.write(result, Path(folder) / f"{name}_clean.fits", overwrite=True)

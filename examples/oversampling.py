@@ -21,7 +21,7 @@ def main(file=None, folder="."):
     oversample = sm.TraceOversampling(factor=2)
     result = oversample(slit if file is None else file)
     print(result)
-    print(result.report())
+    result.report().pprint_all()
     if file is None:
         error = (result.data - truth.oversampled) / truth.oversampled.max(axis=0)
         print(f"error over the core: {np.sqrt(np.mean(error[truth.core] ** 2)):.4f} of the peak")
