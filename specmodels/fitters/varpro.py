@@ -147,8 +147,9 @@ class _State:
 
 
 def _damped(damping, growth, ratio):
-    """Damping of the next step, from the gain over what was promised (Nielsen 1999).
+    """Damping of the next step, from the gain over what was promised.
 
+    The rule is that of Nielsen (1999, report IMM-REP-1999-05, Technical University of Denmark).
     Along a curved valley steps stay as long as they succeed, where a fixed factor would have every
     second one fail.
     """
