@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ..numerics.fine_pixels import look_up
-from ..numerics.fine_variances import ColumnFit, ShapeError, fill_variances
+from ..numerics.fine_variances import ColumnFit, PixelErrors, ShapeError, fill_variances
 
 __all__ = ["covariance_map", "fill_variance"]
 
@@ -41,10 +41,10 @@ def fill_variance(part, out, corner, component=None):
             spread = part.fit.variance_table(part.image.x, part.width)
             shape = _shape_error(part)
             extra = np.where(part.filled, part.misfit, 0.0) if part.filled.any() else none
+    errors = PixelErrors(native, kept, extra, light)
     fill_variances(
-        part.linear, part.native_pixels, part.table, fit, kept, native, light, spread, shape, extra,
-        out, corner,
-    )  # fmt: skip
+        part.linear, part.native_pixels, part.table, fit, errors, spread, shape, out, corner
+    )
 
 
 def _column_fit(part, with_prior):

@@ -10,7 +10,7 @@ import numpy as np
 
 from .fine_pixels import fine_position, linear_weights, neighbours, profile_at
 
-__all__ = ["ColumnFit", "ShapeError", "fill_variances"]
+__all__ = ["ColumnFit", "PixelErrors", "ShapeError", "fill_variances"]
 
 
 class ColumnFit(NamedTuple):
@@ -36,6 +36,27 @@ class ColumnFit(NamedTuple):
     prior: np.ndarray
     middle: float
     half: float
+
+
+class PixelErrors(NamedTuple):
+    """What is not known of native pixels and of the model in them.
+
+    Attributes
+    ----------
+    variance : ndarray, shape (n_row, n_column)
+        Of the native pixels; zero where they have no value.
+    kept : ndarray, same shape
+        Weight of each residual in what is added to the model.
+    extra : ndarray, same shape
+        Variance to be added where the model is.
+    light : ndarray, shape (n_column,)
+        Square of the scale, times which the variance of the profile counts.
+    """
+
+    variance: np.ndarray
+    kept: np.ndarray
+    extra: np.ndarray
+    light: np.ndarray
 
 
 class ShapeError(NamedTuple):
@@ -92,9 +113,10 @@ def _spread(values, low, per_step, start, fraction, n_steps, position):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill_variances(rows, pixels, flat, table, fit, kept, variance, light, flat_spread, spread,
-                    shape, extra, out, top, left):  # fmt: skip
-    values, starts = flat
+def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread, shape, out,
+                    corner):  # fmt: skip
+    (values, starts), (top, left) = flat, corner
+    variance, kept, extra, light = errors
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
     fraction, middle, half = table.fraction, fit.middle, fit.half
     spreads, spread_starts = flat_spread
@@ -151,8 +173,7 @@ def _fill_variances(rows, pixels, flat, table, fit, kept, variance, light, flat_
             line[left + x] = value
 
 
-def fill_variances(rows, pixels, table, fit, kept, variance, light, spread, shape, extra, out,
-                   corner):  # fmt: skip
+def fill_variances(rows, pixels, table, fit, errors, spread, shape, out, corner):
     """Write the variances of what `fill_values` writes, in place.
 
     Parameters
@@ -160,18 +181,11 @@ def fill_variances(rows, pixels, table, fit, kept, variance, light, spread, shap
     rows, pixels, table, out, corner
         As in `fill_values`.
     fit : ColumnFit
-    kept : ndarray, shape (n_row, n_column)
-        Weight of each residual in what is added to the model.
-    variance : ndarray, same shape
-        Of the native pixels; zero where they have no value.
-    light : ndarray, shape (n_column,)
-        Square of the scale, times which the variance of the profile counts.
+    errors : PixelErrors
     spread : ProfileTable
         Variances of the profile: at the first node of an interval, between both and at the second,
         shape (n_intervals, n_steps, 3), at the steps themselves.
     shape : ShapeError
-    extra : ndarray, shape (n_row, n_column)
-        Variance to be added where the model is.
     """
-    _fill_variances(rows, pixels, table.flat, table, fit, kept, variance, light, spread.flat,
-                    spread, shape, extra, out, *corner)  # fmt: skip
+    _fill_variances(rows, pixels, table, table.flat, fit, errors, spread, spread.flat, shape, out,
+                    corner)  # fmt: skip

@@ -122,8 +122,9 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     )  # fmt: skip
     out = np.full((2 * SHAPE[0], SHAPE[1]), np.nan)
     fine_variances.fill_variances(
-        linear, pixels, table, fit, kept, variance, light, spread, shape, extra, out, (0, 0)
-    )
+        linear, pixels, table, fit, fine_variances.PixelErrors(variance, kept, extra, light),
+        spread, shape, out, (0, 0),
+    )  # fmt: skip
     own, other = rows.weights(pixels.available)
     places = rows.coordinates(pixels.positions)
     p = expected_profile(table, np.nan_to_num(places))
