@@ -3,6 +3,8 @@
 The model of the sources is in `specmodels.models.scene`, the fit in `specmodels.fitters.scene`.
 """
 
+import numpy as np
+
 from ..fitters.scene import SceneFitter
 from ..io.slitless import read_slitless
 from ..models.scene import GrismScene
@@ -10,6 +12,9 @@ from .base import Evaluator
 from .contamination_result import CleanedSlit, ContaminationResult
 
 __all__ = ["ContaminationSubtraction"]
+
+# What shapes from direct images of simulated fields are worth.
+SHAPE_ERROR = 0.01
 
 
 class ContaminationSubtraction(Evaluator):
@@ -23,11 +28,17 @@ class ContaminationSubtraction(Evaluator):
         Default: all sources jointly, with coefficients known to 0.4 beforehand.
     fit_spectra : bool
         Whether the spectra are fitted at all; else the scene is subtracted as it is.
+    shape_error : float
+        Relative error of the light of a source that comes from its shape on the direct image; part
+        of the errors of cutouts and spectra, beside those that the noise brings. Zero where shapes
+        are exact.
 
     Raises
     ------
     TypeError
         If `scene` or `fitter` is of another kind.
+    ValueError
+        If `shape_error` is negative or no number.
 
     Examples
     --------
@@ -41,7 +52,7 @@ class ContaminationSubtraction(Evaluator):
 
     default_fitter = SceneFitter(ridge=6)
 
-    def __init__(self, scene, fitter=None, *, fit_spectra=True):
+    def __init__(self, scene, fitter=None, *, fit_spectra=True, shape_error=SHAPE_ERROR):
         super().__init__(fitter=fitter)
         if not isinstance(self.fitter, SceneFitter):
             raise TypeError(f"fitter: expected a SceneFitter, got {fitter!r}")
@@ -49,7 +60,9 @@ class ContaminationSubtraction(Evaluator):
         if not self.scenes or not all(isinstance(one, GrismScene) for one in self.scenes):
             raise TypeError(f"scene: expected a GrismScene or several, got {scene!r}")
         self._single = isinstance(scene, GrismScene)
-        self.fit_spectra = bool(fit_spectra)
+        if not (np.isfinite(shape_error) and shape_error >= 0):
+            raise ValueError(f"shape_error: expected none below zero, got {shape_error!r}")
+        self.fit_spectra, self.shape_error = bool(fit_spectra), float(shape_error)
 
     def __repr__(self):
         return f"ContaminationSubtraction({list(self.scenes)!r}, fitter={self.fitter!r})"
@@ -84,12 +97,12 @@ class ContaminationSubtraction(Evaluator):
             ContaminationResult(
                 exposure, scene, fit, number,
                 tuple(self._slit(exposure, scene, fit, number, one) for one in exposure.cutouts),
+                self.shape_error,
             )
             for number, (exposure, scene) in enumerate(zip(exposures, scenes, strict=True))
         )  # fmt: skip
 
-    @staticmethod
-    def _slit(exposure, scene, fit, number, cutout):
+    def _slit(self, exposure, scene, fit, number, cutout):
         contamination = scene.simulated_image[cutout.window]
         reason = ""
         try:
@@ -98,4 +111,6 @@ class ContaminationSubtraction(Evaluator):
             reason, own = str(error.args[0]), None
         if own is not None:
             contamination = contamination - own
-        return CleanedSlit(exposure, cutout, contamination, own, reason, fit, number)
+        return CleanedSlit(
+            exposure, cutout, contamination, own, reason, fit, number, self.shape_error
+        )

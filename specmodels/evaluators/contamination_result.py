@@ -30,6 +30,8 @@ class CleanedSlit:
         Light of the source itself; None where the scene does not have it.
     reason : str
         Why the scene does not have it; all light of the scene was then subtracted.
+    shape_error : float
+        Relative error of the contamination, for the shapes of the sources.
     """
 
     exposure: object
@@ -39,6 +41,7 @@ class CleanedSlit:
     reason: str
     fit: object
     number: int
+    shape_error: float = 0.0
 
     def __repr__(self):
         ny, nx = self.contamination.shape
@@ -65,14 +68,15 @@ class CleanedSlit:
     def variance(self):
         """Variance of the contamination; zero without a fit.
 
-        That of the fitted spectra, and the square of the fitter's ``model_error`` times the
-        contamination, for the shapes of the sources.
+        That of the fitted spectra, and the square of ``shape_error``, or the fitter's
+        ``model_error`` if larger, times the contamination.
         """
         if self.fit is None:
             return np.zeros(self.contamination.shape)
         key = None if self.own is None else self.cutout.key
         spectra = self.fit.contamination_variance(key, self.cutout.window, self.number)
-        return spectra + (self.fit.model_error * self.contamination) ** 2
+        relative = max(self.fit.model_error, self.shape_error)
+        return spectra + (relative * self.contamination) ** 2
 
     @property
     def error(self):
@@ -100,6 +104,8 @@ class ContaminationResult(Mapping):
         Of the exposure in the fit.
     slits : tuple of CleanedSlit
         In the order of the cutouts.
+    shape_error : float
+        Relative error of the fitted spectra, for the shapes of the sources.
     """
 
     exposure: object
@@ -107,6 +113,7 @@ class ContaminationResult(Mapping):
     fit: object
     number: int
     slits: tuple
+    shape_error: float = 0.0
 
     def __repr__(self):
         without = sum(bool(slit.reason) for slit in self.slits)
@@ -142,7 +149,7 @@ class ContaminationResult(Mapping):
         -------
         `~specutils.SpectrumList`
             In the order of the scene; ``meta`` has label and order. The uncertainty is that of the
-            fit; their covariance is in ``fit.coefficient_covariance``.
+            fit, whose covariance is in ``fit.coefficient_covariance``, and that of the shapes.
         """
         from specutils import SpectrumList
 
@@ -162,6 +169,7 @@ class ContaminationResult(Mapping):
             error = abs(entry.light) * np.sqrt(
                 np.maximum(np.einsum("wi,ij,wj->w", basis, covariance, basis), 0)
             )
+            error = np.hypot(error, self.shape_error * flux)
         unit = u.dimensionless_unscaled if self.scene.unit is None else self.scene.unit
         return Spectrum(
             flux=flux * unit, spectral_axis=wavelength * self.scene.wavelength_unit,

@@ -45,8 +45,8 @@ def test_error_of_the_model_is_that_of_its_scatter():
     for seed in range(4):
         exposure, truth = sm.datasets.make_slitless(seed=seed, noise=2.0)
         scene = sm.GrismScene.from_direct_image(truth.direct, grism=truth.grism)
-        result = sm.ContaminationSubtraction(scene, sm.SceneFitter(ridge=0))(exposure)
-        for slit in result.slits:
+        clean = sm.ContaminationSubtraction(scene, sm.SceneFitter(ridge=0), shape_error=0)
+        for slit in clean(exposure).slits:
             wrong = slit.contamination - truth.contamination(slit.cutout)
             sigma = np.sqrt(slit.variance)
             pulls.append((wrong / np.where(sigma > 0, sigma, 1))[sigma > 0.05])
@@ -157,6 +157,8 @@ def test_wrong_kinds_are_refused(field):
         sm.ContaminationSubtraction([scene, scene])([exposure])
     with pytest.raises(ValueError, match="shape"):
         sm.ContaminationSubtraction(scene)(np.ones((4, 4)))
+    with pytest.raises(ValueError, match="shape_error"):
+        sm.ContaminationSubtraction(scene, shape_error=-0.1)
 
 
 def test_errors_with_inexact_shapes_are_those_of_the_scatter():
@@ -164,8 +166,7 @@ def test_errors_with_inexact_shapes_are_those_of_the_scatter():
     for seed in range(3):
         exposure, truth = sm.datasets.make_slitless(seed=seed, n_sources=14)
         scene = sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
-        fitter = sm.SceneFitter(ridge=6, model_error=0.01)
-        for slit in sm.ContaminationSubtraction(scene, fitter)(exposure).slits:
+        for slit in sm.ContaminationSubtraction(scene)(exposure).slits:
             light = truth.contamination(slit.cutout)
             wrong = slit.contamination - light
             pulls.append((wrong / np.sqrt(slit.variance + 1e-12))[light > 0.1])
