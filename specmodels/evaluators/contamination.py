@@ -13,8 +13,8 @@ from .contamination_result import CleanedSlit, ContaminationResult
 
 __all__ = ["ContaminationSubtraction"]
 
-# What shapes from direct images of simulated fields are worth.
-SHAPE_ERROR = 0.01
+# What shapes from direct images of simulated exposures are worth.
+SHAPE_ERROR = 0.05
 
 
 class ContaminationSubtraction(Evaluator):
