@@ -70,9 +70,10 @@ class _Corrections:
         shape = np.shape(self.tree.get("data"))
         if value is None or np.shape(value) != shape:
             return None
-        value = np.array(value, dtype=float)
+        value = np.asarray(value)
         with np.errstate(invalid="ignore"):
-            return np.where(value > 0, value, np.nan) if (value > 0).any() else None
+            positive = value > 0
+        return np.where(positive, value, np.nan).astype(float) if positive.any() else None
 
     @property
     def _is_point(self):
@@ -91,8 +92,10 @@ class _Corrections:
 
     def _ratio(self, name, uniform_first):
         """Ratio of uniform and point correction of a slit that was taken for a point source."""
+        if not self._is_point:
+            return None
         point, uniform = self._plane(f"{name}_point"), self._plane(f"{name}_uniform")
-        if not self._is_point or point is None or uniform is None:
+        if point is None or uniform is None:
             return None
         return uniform / point if uniform_first else point / uniform
 
