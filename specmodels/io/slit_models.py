@@ -3,6 +3,8 @@
 Datamodels that were read are not touched; what is written goes into a copy.
 """
 
+from functools import reduce
+
 import numpy as np
 
 from .slices import opened_source
@@ -52,7 +54,7 @@ class _Corrections:
     """The corrections of one slit, and which of them have been applied."""
 
     def __init__(self, tree, model_tree):
-        self.tree = tree
+        self.tree, self.shape = tree, np.shape(tree.get("data"))
         self.steps = [(one.get("meta") or {}).get("cal_step") or {} for one in (tree, model_tree)]
 
     def throughput(self):
@@ -60,15 +62,14 @@ class _Corrections:
         factors = [self._pathloss(), self._bar_shadow(), self._ratio("flatfield", True),
                    self._ratio("photom", False)]  # fmt: skip
         factors = [factor for factor in factors if factor is not None]
-        return np.prod(factors, axis=0) if factors else None
+        return reduce(np.multiply, factors) if factors else None
 
     def _applied(self, step):
         return any(steps.get(step) == "COMPLETE" for steps in self.steps)
 
     def _plane(self, name):
         value = self.tree.get(name)
-        shape = np.shape(self.tree.get("data"))
-        if value is None or np.shape(value) != shape:
+        if value is None or np.shape(value) != self.shape:
             return None
         value = np.asarray(value)
         with np.errstate(invalid="ignore"):
