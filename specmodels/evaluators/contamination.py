@@ -5,16 +5,13 @@ The model of the sources is in `specmodels.models.scene`, the fit in `specmodels
 
 import numpy as np
 
-from ..fitters.scene import SceneFitter
+from ..fitters.scene import SHAPE_ERROR, SceneFitter
 from ..io.slitless import read_slitless
 from ..models.scene import GrismScene
 from .base import Evaluator
 from .contamination_result import CleanedSlit, ContaminationResult
 
 __all__ = ["ContaminationSubtraction"]
-
-# What shapes from direct images of simulated exposures are worth.
-SHAPE_ERROR = 0.05
 
 
 class ContaminationSubtraction(Evaluator):

@@ -138,10 +138,10 @@ class Problem:
         self.n_batch = self.n_columns if self.batch == "columns" else 1
 
     def take(self, columns):
-        """Return the problem of a subset of the columns."""
+        """Return the problem of a subset of the columns, which are independent systems."""
         new = copy(self)
-        taken = self.image.columns(slice(None)) if self._taken is None else self._taken
-        new._use(self._x[columns], tuple(np.take(array, columns, axis=1) for array in taken))
+        taken = tuple(np.take(array, columns, axis=1) for array in self._taken)
+        new._use(self._x[columns], taken)
         new.__dict__.pop("whole", None)
         return new
 

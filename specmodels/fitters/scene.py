@@ -19,7 +19,8 @@ __all__ = ["SceneFitter"]
 DENSE_LIMIT = 4000
 MOST_STEPS, PASSES, CLIP_ROUNDS = 500, 2, 12
 WORST = 0.25  # of the largest deviation: pixels are clipped down to it at a time
-SHAPE_ERROR = 0.05  # of the scene, within which no pixel is an outlier
+# Relative error of shapes from direct images of simulated exposures; no pixel within it is clipped.
+SHAPE_ERROR = 0.05
 
 
 class SceneFitter(Fitter):

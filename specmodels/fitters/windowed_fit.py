@@ -107,11 +107,6 @@ class WindowedFit:
         """Pixels that were fitted or rejected, shape of the image."""
         return self.pixels.image_of(np.ones(self.kept.size, dtype=bool), False)
 
-    @property
-    def residual_image(self):
-        """Data minus model of the pixels that were fitted or rejected, zero elsewhere."""
-        return self.pixels.image_of(self.residuals, 0.0)
-
     @cached_property
     def residuals(self):
         """Data minus model of the pixels that were fitted, in their order, shape (n_pixel,)."""

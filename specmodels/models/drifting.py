@@ -4,7 +4,7 @@ import numpy as np
 from astropy.modeling import Parameter
 from numpy.polynomial import legendre
 
-from .empirical import BSplineProfile, _Curve
+from .empirical import BSplineProfile, _Tabulated
 from .parameters import declare, repeated
 from .profiles import _steps
 
@@ -111,7 +111,7 @@ class DriftingBSplineProfile(BSplineProfile):
             spline = table.spline(coefficients)
             return spline.integral.at(position), spline.norm
         terms = list(zip(coefficients, table.integrals.T, table.areas, strict=True))
-        integral = sum(c * _Curve(own).at(position) for c, own, _ in terms)
+        integral = sum(c * _Tabulated(own).at(position) for c, own, _ in terms)
         return integral, sum(c * area for c, _, area in terms)
 
     def _shape_derivatives(self, x, y, center, scale, *coefficients):
@@ -127,7 +127,7 @@ class DriftingBSplineProfile(BSplineProfile):
         cumulative = self.cumulative(x, y, center, scale, *coefficients)
         by_center = density * (-1 / scale)
         shares = (
-            (_Curve(integral).at(position) - cumulative * area) / norm
+            (_Tabulated(integral).at(position) - cumulative * area) / norm
             for integral, area in zip(table.integrals.T, table.areas, strict=True)
         )
         return [by_center, t * by_center, *shares]

@@ -217,7 +217,7 @@ class _Tables:
         """Cumulative distribution where coefficients differ from one model of a set to the next."""
         terms = zip(coefficients, self.integrals.T, strict=True)
         norm = sum(c * area for c, area in zip(coefficients, self.areas, strict=True))
-        return sum(c * _Curve(integral).at(position) for c, integral in terms) / norm
+        return sum(c * _Tabulated(integral).at(position) for c, integral in terms) / norm
 
     def project(self, density):
         """Coefficients of the spline nearest to `density` in the least-squares sense."""
@@ -229,7 +229,7 @@ def _tables(knots):
     return _Tables(knots)
 
 
-class _Curve:
+class _Tabulated:
     """A function at all grid points, to be looked up between them."""
 
     def __init__(self, values):
@@ -250,8 +250,8 @@ class _Spline:
 
     def __init__(self, table, coefficients):
         total = table.integrals @ np.array(coefficients)
-        self.integral, self.norm = _Curve(total), total[-1]
-        self.density = _Curve(table.values @ np.array(coefficients))
+        self.integral, self.norm = _Tabulated(total), total[-1]
+        self.density = _Tabulated(table.values @ np.array(coefficients))
 
 
 @lru_cache(maxsize=4)

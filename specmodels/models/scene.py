@@ -261,13 +261,6 @@ class GrismScene(Mapping):
         return int(self.parameters.max(initial=-1)) + 1
 
     @cached_property
-    def parameter_matrix(self):
-        """Sparse matrix from free parameters to coefficients, (n_terms, n_parameters)."""
-        n_terms = len(self.parameters)
-        return sparse.csr_array((np.ones(n_terms), (np.arange(n_terms), self.parameters)),
-                                shape=(n_terms, self.n_parameters))  # fmt: skip
-
-    @cached_property
     def simulated_image(self):
         """All sources with their coefficients, shape (n_y, n_x)."""
         return (self.columns @ self.coefficients).reshape(self.shape)
