@@ -145,9 +145,8 @@ class MasterBackgroundSubtraction(Evaluator):
         if not (self.fit_levels and isinstance(self.fitter, SkyFitter)):
             known = fit.throughput_scatter if len(own) > 2 else UNKNOWN_SCATTER
             return own | dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER)))
-        images = [_level_image(setup, name, projected[name][0], fit.curve.limits)
-                  for name in others]  # fmt: skip
-        found = zip(*sky_levels(images), strict=True)
+        images = [_level_image(setup, name, projected[name][0]) for name in others]
+        found = zip(*sky_levels(images, fit.curve.limits), strict=True)
         measured = np.array([*own.values(), *found]).reshape(-1, 2)
         drawn = np.transpose(shrunk(*measured.T))[len(own) :]
         return own | {name: tuple(one) for name, one in zip(others, drawn.tolist(), strict=True)}
@@ -252,21 +251,20 @@ def _evaluated_model(model, image, exposure):
 
 
 def _sky(setup, name, value, variance, level, error):
-    """The sky in one slit."""
+    """The sky in one slit, in the arrays of its spectrum: fresh memory is what takes time here."""
     throughput = setup.throughputs[name]
     scale = level * throughput
-    background = scale * value
-    # In place, as this is done for all pixels of all slits.
-    noise = np.multiply(scale, scale, out=scale)
-    noise *= variance
-    own = (error / level) * background
+    value *= scale
+    variance *= scale
+    variance *= scale
+    own = np.multiply(error / level, value, out=scale)
     own *= own
-    noise += own
-    return SlitSky(background, noise, throughput, level, error, setup.factors[name])
+    variance += own
+    return SlitSky(value, variance, throughput, level, error, setup.factors[name])
 
 
-def _level_image(setup, name, value, limits):
-    """Data, sky and weights of a slit, and its wavelengths from -1 to 1 between the limits."""
+def _level_image(setup, name, value):
+    """Data, sky, weights and wavelengths of a slit."""
     image, sky = setup.images[name], setup.throughputs[name] * value
     weights = image.weights
     if image.variance is None:
@@ -275,6 +273,4 @@ def _level_image(setup, name, value, limits):
         residual = (image.data - sky)[use] if use.any() else np.zeros(1)
         noise = MAD_TO_SIGMA * np.median(np.abs(residual - np.median(residual)))
         weights = weights / max(noise, 1e-30) ** 2
-    wavelength = np.asarray(setup.wavelengths(name), dtype=float)
-    place = (2 * wavelength - sum(limits)) / (limits[1] - limits[0])
-    return image.filled, sky, weights, place
+    return image.filled, sky, weights, setup.wavelengths(name)

@@ -123,7 +123,8 @@ class SlitFit:
     n_used, n_rejected : int
         Pixels used, and rejected as outliers.
     misfit : float
-        Rms of the smooth disagreement with the other slits beyond the noise, relative to the sky.
+        Rms of the smooth disagreement with the other slits beyond the noise, relative to the sky;
+        NaN where slits were not judged.
     reason : str
         Why the slit was left out; empty where it was not.
     """

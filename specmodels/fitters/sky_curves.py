@@ -7,12 +7,14 @@ import numpy as np
 
 from ..models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from ..numerics.bsplines import BandedSolution, LocalBasis
-from ..numerics.spline_points import table_at
+from ..numerics.spline_points import pieces_at
 
 __all__ = ["PolynomialCurve", "SplineCurve"]
 
-# Points between breakpoints at which a spline is tabulated; linear between them to 1e-5 of a line.
-SUBSTEPS = 24
+# Between breakpoints the variance of a cubic spline is a polynomial of degree six: places from -1
+# to 1 at which it is found, and the coefficients that belong to the values there.
+PLACES = np.polynomial.chebyshev.chebpts1(7)
+TO_COEFFICIENTS = np.linalg.inv(np.polynomial.polynomial.polyvander(PLACES, 6))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -59,22 +61,23 @@ class SplineCurve:
         return model
 
     @cached_property
-    def _table(self):
-        steps = np.arange(SUBSTEPS) / SUBSTEPS
-        grid = (self.breaks[:-1, None] + np.diff(self.breaks)[:, None] * steps).ravel()
-        grid = np.append(grid, self.breaks[-1])
-        basis = LocalBasis.at(grid, self.breaks)
+    def _pieces(self):
+        """Value and variance as polynomials between breakpoints."""
+        half = 0.5 * np.diff(self.breaks)
+        grid = self.breaks[:-1, None] + half[:, None] * (1 + PLACES)
+        basis = LocalBasis.at(grid.ravel(), self.breaks)
         value, variance = basis(self.solution.values), self.solution.variance_at(basis)
+        pieces = np.hstack([value.reshape(grid.shape) @ TO_COEFFICIENTS[:4].T,
+                            variance.reshape(grid.shape) @ TO_COEFFICIENTS.T])  # fmt: skip
         for low, high in self.gaps:
-            inside = (grid > low) & (grid < high)
-            value[inside] = variance[inside] = np.nan
-        return np.array([value, variance])
+            pieces[(self.breaks[:-1] >= low) & (self.breaks[1:] <= high)] = np.nan
+        return pieces
 
     def __call__(self, wavelength):
         """Value and variance, NaN outside the limits and in gaps; each of shape (...)."""
         points = np.asarray(wavelength, dtype=float)
         rows = points.reshape(-1, points.shape[-1]) if points.ndim else points.reshape(1, 1)
-        value, variance = table_at(rows, self.breaks, self._table)
+        value, variance = pieces_at(rows, self.breaks, self._pieces)
         return value.reshape(points.shape), variance.reshape(points.shape)
 
     def basis(self, wavelength):

@@ -9,7 +9,7 @@ __all__ = ["finest_breaks", "gaps_between"]
 # Fractions of a pixel; the finer where tilted slits fill the pixel evenly.
 FINE, COARSE = 0.5, 1.0
 N_PHASES, LEAST_SHARE = 4, 0.08
-N_SAMPLES = 3000  # of each slit
+N_SAMPLES, N_PHASE_SAMPLES = 3000, 600  # of each slit
 N_BINS = 96
 # A gap is wider than this, in breakpoints.
 LEAST_GAP = 6
@@ -82,18 +82,21 @@ def _steps(pixels):
 
 def _spacing(slits, grid, number):
     """Half a pixel where the phases of the pixels are spread, else a pixel."""
-    sample = np.concatenate([p.wavelength[:: max(1, p.size // N_SAMPLES)] for p in slits])
+    sample = np.concatenate([p.wavelength[:: max(1, p.size // N_PHASE_SAMPLES)] for p in slits])
     phase = np.interp(sample, grid, number) % 1
     counts = np.bincount((phase * N_PHASES).astype(int), minlength=N_PHASES)
     return FINE if counts[:N_PHASES].min() >= LEAST_SHARE * phase.size else COARSE
 
 
-def gaps_between(wavelengths, breaks):
-    """Ranges of wavelength that hold no pixel, several breakpoints wide, shape (n_gap, 2)."""
+def gaps_between(intervals, breaks):
+    """Ranges of wavelength that hold no pixel, several breakpoints wide, shape (n_gap, 2).
+
+    `intervals` are the numbers of the intervals between breakpoints that hold the pixels of each
+    slit.
+    """
     counts = np.zeros(breaks.size - 1, dtype=int)
-    for values in wavelengths:
-        place = np.clip(np.searchsorted(breaks, values, side="right") - 1, 0, counts.size - 1)
-        counts += np.bincount(place, minlength=counts.size)
+    for places in intervals:
+        counts += np.bincount(places, minlength=counts.size)
     empty = np.concatenate([[False], counts == 0, [False]]).astype(int)
     starts, stops = np.flatnonzero(np.diff(empty) == 1), np.flatnonzero(np.diff(empty) == -1)
     wide = stops - starts >= LEAST_GAP

@@ -1,5 +1,7 @@
 """Whether a slit agrees with the sky of the others, and its noise as the sky predicts it."""
 
+from statistics import median
+
 import numpy as np
 from scipy.special import chdtrc
 
@@ -37,15 +39,15 @@ def misfit_of(pixels, light, variance):
     chance : float
         Probability that noise alone departs as much.
     """
-    residual, weights = pixels.data - light, 1 / variance
-    groups = (pixels.rows, pixels.columns // BLOCK)
-    found = [_departure(group, light, residual, weights) for group in groups]
-    return max(found)
+    error = np.sqrt(variance)
+    signal, residual = light / error, (pixels.data - light) / error
+    groups = (pixels.rows, _blocks(pixels))
+    return max(_departure(group, signal, residual) for group in groups)
 
 
-def _departure(groups, light, residual, weights):
+def _departure(groups, signal, residual):
     n_groups = groups.max() + 1
-    level, error = huber_level(groups, light, residual, weights, n_groups)
+    level, error = huber_level(groups, signal, residual, n_groups)
     use = np.isfinite(error) & (np.bincount(groups, minlength=n_groups) >= LEAST_PIXELS)
     if np.count_nonzero(use) < 2:
         return 0.0, 1.0
@@ -76,7 +78,7 @@ def worst_slit(names, misfits, *, limit):
     excess = []
     for number, (misfit, chance) in enumerate(misfits):
         others = [other for k, (other, _) in enumerate(misfits) if k != number]
-        usual = TIMES_MEDIAN * np.median(others) if others else 0.0
+        usual = TIMES_MEDIAN * median(others) if others else 0.0
         own_limit = max(limit, min(usual, TIMES_LIMIT * limit))
         excess.append(misfit / own_limit if chance < FALSE_ALARM else 0.0)
     worst = int(np.argmax(excess))
@@ -104,9 +106,12 @@ def follows_noise(pixels, light, use):
     if pixels.poisson is None or np.count_nonzero(use) < 10 * LEAST_PIXELS:
         return False
     probed = np.flatnonzero(use)[:: max(1, use.size // N_PROBED)]
-    excess = (pixels.poisson - _smooth_part(pixels, light, use))[probed]
-    ranks = [np.argsort(np.argsort(a)) for a in (excess, (pixels.data - light)[probed])]
-    return bool(np.ptp(excess) > 0 and np.corrcoef(*ranks)[0, 1] > LEAST_CORRELATION)
+    smooth = np.maximum(_gain(pixels, light, use)[probed] * light[probed], 0.0)
+    excess = pixels.poisson[probed] - smooth
+    gap = _ranks(excess) - _ranks(pixels.data[probed] - light[probed])
+    n = probed.size
+    correlation = 1 - 6 * np.sum(gap**2) / (n * (n**2 - 1.0))
+    return bool(np.ptp(excess) > 0 and correlation > LEAST_CORRELATION)
 
 
 def smooth_poisson(pixels, light, use):
@@ -123,16 +128,26 @@ def smooth_poisson(pixels, light, use):
     -------
     ndarray, shape (n_pixel,)
     """
-    smooth = _smooth_part(pixels, light, use)
+    smooth = np.maximum(_gain(pixels, light, use) * light, 0.0)
     read = np.maximum(pixels.variance - pixels.poisson, 0.0)
     known = (smooth > 0) & (read + smooth > 0.1 * pixels.variance)
     return np.where(known, read + smooth, pixels.variance)
 
 
-def _smooth_part(pixels, light, use):
-    """The light times its variance per light, which is averaged over blocks of columns."""
-    columns = pixels.columns // BLOCK
-    total = np.bincount(columns, weights=np.where(use, light, 0))
-    poisson = np.bincount(columns, weights=np.where(use, pixels.poisson, 0))
-    gain = np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[columns]
-    return np.maximum(gain * light, 0.0)
+def _blocks(pixels):
+    """Block of columns of each pixel."""
+    return pixels.columns // BLOCK
+
+
+def _gain(pixels, light, use):
+    """Variance per light in each pixel, averaged over blocks of columns."""
+    blocks = _blocks(pixels)
+    total = np.bincount(blocks, weights=use * light)
+    poisson = np.bincount(blocks, weights=use * pixels.poisson)
+    return np.divide(poisson, total, out=np.zeros_like(total), where=total > 0)[blocks]
+
+
+def _ranks(values):
+    out = np.empty(values.size)
+    out[np.argsort(values)] = np.arange(values.size)
+    return out

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models.background import MasterBackgroundSpectrum
 from ..numerics.adaptive_smoothing import SmoothnessPrior
-from ..numerics.bsplines import BandedSolution, LocalBasis
+from ..numerics.bsplines import BandedSolution, EquationStack, LocalBasis
 from ..numerics.cloud import cloud_outliers
 from .base import Fitter
 from .sky import SkyFit, SlitFit
@@ -103,7 +103,8 @@ class SkyFitter(Fitter):
         breaks = finest_breaks(slits, model)
         states = [_SlitState(pixels, breaks) for pixels in slits]
         smoothing = self.smoothing and model is None
-        first_rounds = FIRST_ROUNDS if len(slits) > 1 else self.max_rounds
+        judged = self.disagreement is not None
+        first_rounds = FIRST_ROUNDS if judged and len(slits) > 1 else self.max_rounds
         _leave_out_far_pixels(states, 1.5 * self.sigma)
         system = None
         while True:
@@ -131,7 +132,7 @@ class _SlitState:
     factor: float = 1.0
     error: float = 0.0
     chi2: float = 0.0
-    misfit: tuple = (0.0, 1.0)
+    misfit: tuple = (np.nan, 1.0)
     basis: LocalBasis = field(init=False)
     variance: np.ndarray = field(init=False)
     use: np.ndarray = field(init=False)
@@ -207,41 +208,29 @@ class _JointFit:
             self.n_rounds += 1
             self._solve()
             self.converged = not self._reject()
-        for state in self.states if self.n_rounds > before else ():
-            state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
+        if self.n_rounds > before and self.settings.disagreement is not None:
+            for state in self.states:
+                state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
 
     def _solve(self):
         """Solve for the spline and the factors in turn."""
-        equations = [state.own_equations() for state in self.states]
+        equations = EquationStack([state.own_equations() for state in self.states])
+        factors, errors = (np.array([getattr(state, key) for state in self.states])
+                           for key in ("factor", "error"))  # fmt: skip
         if self.smoothing:
-            self.prior = SmoothnessPrior.learnt(self._total(equations), self.prior)
+            self.prior = SmoothnessPrior.learnt(equations.total(factors), self.prior)
+        band = None if self.prior is None else self.prior.band
         for _ in range(MAX_ALTERNATIONS):
-            total = self._total(equations)
-            self.solution = (
-                total if self.prior is None else total.penalised(self.prior.band)
-            ).solve()
+            total = equations.total(factors)
+            self.solution = (total if band is None else total.penalised(band)).solve()
             if not self.settings.fit_throughput or len(self.states) == 1:
                 break
-            before = np.array([state.factor for state in self.states])
-            self._update_factors(equations)
-            if np.max(np.abs([s.factor for s in self.states] - before)) < TOLERANCE:
+            before = factors
+            factors, errors = equations.factors(self.solution.values)
+            if np.max(np.abs(factors - before)) < TOLERANCE:
                 break
-
-    def _total(self, equations):
-        """Joint normal equations with the present factors."""
-        scaled = [e.scaled(s.factor) for e, s in zip(equations, self.states, strict=True)]
-        return sum(scaled[1:], start=scaled[0])
-
-    def _update_factors(self, equations):
-        values, found = self.solution.values, []
-        for state, own in zip(self.states, equations, strict=True):
-            norm = values @ own.product(values)
-            state.error = 1 / np.sqrt(norm) if norm > 0 else np.inf
-            found.append(values @ own.vector / norm if norm > 0 else 1.0)
-        unit = np.mean(found)
-        unit = unit if unit > 0 else 1.0
-        for state, factor in zip(self.states, found, strict=True):
-            state.factor, state.error = factor / unit, state.error / unit
+        for state, factor, error in zip(self.states, factors, errors, strict=True):
+            state.factor, state.error = float(factor), float(error)
 
     def _scale_to_reference(self):
         """Make the factor of the reference one."""
@@ -273,7 +262,7 @@ class _JointFit:
         used = {state.pixels.name: state for state in self.states}
         found = {**left_out, **{name: state.summary() for name, state in used.items()}}
         rejected = {name: ~state.use for name, state in used.items()}
-        gaps = gaps_between([s.pixels.wavelength[s.use] for s in self.states], self.breaks)
+        gaps = gaps_between([s.basis.first[s.use] for s in self.states], self.breaks)
         n_effective = None if self.prior is None else self.prior.n_effective
         curve = SplineCurve(self.breaks, self.solution, gaps, n_effective)
         message = f"the only slit {remark}" if remark else ""

@@ -3,8 +3,6 @@
 Datamodels that were read are not touched; what is written goes into a copy.
 """
 
-from functools import reduce
-
 import numpy as np
 
 from .slices import opened_source
@@ -62,7 +60,9 @@ class _Corrections:
         factors = [self._pathloss(), self._bar_shadow(), self._ratio("flatfield", True),
                    self._ratio("photom", False)]  # fmt: skip
         factors = [factor for factor in factors if factor is not None]
-        return reduce(np.multiply, factors) if factors else None
+        for factor in factors[1:]:
+            factors[0] *= factor
+        return factors[0] if factors else None
 
     def _applied(self, step):
         return any(steps.get(step) == "COMPLETE" for steps in self.steps)
@@ -71,10 +71,11 @@ class _Corrections:
         value = self.tree.get(name)
         if value is None or np.shape(value) != self.shape:
             return None
-        value = np.asarray(value)
+        value = np.array(value, dtype=float)
         with np.errstate(invalid="ignore"):
-            positive = value > 0
-        return np.where(positive, value, np.nan).astype(float) if positive.any() else None
+            unknown = ~(value > 0)
+        np.copyto(value, np.nan, where=unknown)
+        return None if unknown.all() else value
 
     @property
     def _is_point(self):

@@ -1,8 +1,9 @@
 """How smooth a spline is, place by place, as the data themselves tell. Arrays only."""
 
+import numba
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
+from .banded import inverse_band
 from .bsplines import WIDTH
 
 __all__ = ["SmoothnessPrior"]
@@ -17,6 +18,8 @@ MAX_ROUNDS, TOLERANCE, POWER = 6, 0.01, 1.3
 FLOOR, COEFFICIENT_FLOOR = 1e-9, 1e-12
 SMALLEST = 1e-200
 LEAST_SHARE = 1e-6
+# Gaussian weights of the neighbours on one side.
+NEIGHBOURS = np.exp(-0.5 * (np.arange(int(3 * WINDOW) + 1) / WINDOW) ** 2)
 # Weight of the usual scale, in coefficients: no stretch counts as smooth beyond all doubt.
 USUAL_WEIGHT = 1e-6
 
@@ -71,10 +74,10 @@ class SmoothnessPrior:
 
     def _improved(self, equations):
         solution = equations.penalised(self.band).solve()
-        differences = np.diff(solution.values, ORDER)
-        share = np.clip(1 - _difference_variances(solution) / self.variances, LEAST_SHARE, 1.0)
-        square, known = _smoothed(differences**2), _smoothed(share)
-        usual = np.sum(differences**2) / np.sum(share)
+        squares, share = _squares_and_shares(solution.values, inverse_band(solution.factor),
+                                             self.variances)  # fmt: skip
+        square, known = _smoothed(squares, NEIGHBOURS), _smoothed(share, NEIGHBOURS)
+        usual = np.sum(squares) / np.sum(share)
         wanted = (square + USUAL_WEIGHT * usual) / (known + USUAL_WEIGHT)
         ratio = np.maximum(wanted / self.variances, SMALLEST)
         variances = self.variances * ratio**POWER
@@ -96,14 +99,26 @@ class SmoothnessPrior:
         return out
 
 
-def _difference_variances(solution):
-    """Variance of each second difference of the coefficients."""
-    own, next_one, after = solution.covariance_band[:3]
-    return (
-        own[:-2] + 4 * own[1:-1] + own[2:]
-        - 4 * next_one[:-2] - 4 * next_one[1:-1] + 2 * after[:-2]
-    )  # fmt: skip
+@numba.njit(cache=True, nogil=True)
+def _squares_and_shares(values, covariance, variances):
+    """Squares of the second differences, and the share of each that the data determine."""
+    squares, shares = np.empty(variances.size), np.empty(variances.size)
+    for j in range(variances.size):
+        squares[j] = (values[j] - 2 * values[j + 1] + values[j + 2]) ** 2
+        own = covariance[0, j] + 4 * covariance[0, j + 1] + covariance[0, j + 2]
+        own += 2 * covariance[2, j] - 4 * (covariance[1, j] + covariance[1, j + 1])
+        shares[j] = min(max(1 - own / variances[j], LEAST_SHARE), 1.0)
+    return squares, shares
 
 
-def _smoothed(values):
-    return gaussian_filter1d(values, WINDOW, mode="nearest", truncate=3.0)
+@numba.njit(cache=True, nogil=True)
+def _smoothed(values, neighbours):
+    """Running mean with the weights of a Gaussian; beyond the ends are the last values."""
+    n, out = values.size, np.empty(values.size)
+    norm = 2 * neighbours.sum() - neighbours[0]
+    for j in range(n):
+        out[j] = neighbours[0] * values[j]
+    for k in range(1, neighbours.size):
+        for j in range(n):
+            out[j] += neighbours[k] * (values[max(j - k, 0)] + values[min(j + k, n - 1)])
+    return out / norm

@@ -8,7 +8,7 @@ time, and have none for the band of the inverse.
 import numba
 import numpy as np
 
-__all__ = ["band_product", "factorised", "inverse_band", "solved"]
+__all__ = ["band_product", "factorised", "inverse_band", "quadratic_forms", "solved"]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -71,4 +71,18 @@ def band_product(band, vector):
         for j in range(n - k):
             out[j + k] += band[k, j] * vector[j]
             out[j] += band[k, j] * vector[j + k]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def quadratic_forms(bands, vector):
+    """Vector times matrix times vector, shape (n,), for bands of shape (n_matrix, 4, n)."""
+    n = vector.size
+    out = np.zeros(bands.shape[0])
+    for m in range(bands.shape[0]):
+        for j in range(n):
+            out[m] += bands[m, 0, j] * vector[j] ** 2
+        for k in range(1, 4):
+            for j in range(n - k):
+                out[m] += 2 * bands[m, k, j] * vector[j] * vector[j + k]
     return out

@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import cho_solve_banded
 
-from .banded import band_product, factorised, inverse_band, solved
+from .banded import band_product, factorised, inverse_band, quadratic_forms, solved
 from .spline_points import basis_at, spline_at, spline_sums, variance_at
 
-__all__ = ["BandedEquations", "BandedSolution", "LocalBasis", "padded_knots"]
+__all__ = ["BandedEquations", "BandedSolution", "EquationStack", "LocalBasis", "padded_knots"]
 
 DEGREE = 3
 WIDTH = DEGREE + 1
@@ -129,6 +129,36 @@ class BandedEquations:
             band[0] += 1e4 * RIDGE * peak
             factor = factorised(band)
         return BandedSolution(solved(factor, self.vector), factor)
+
+
+class EquationStack:
+    """Normal equations of several data sets, each of which is a factor times one spline.
+
+    Parameters
+    ----------
+    equations : sequence of BandedEquations
+        For a factor of one.
+    """
+
+    def __init__(self, equations):
+        self.matrix = np.array([one.matrix for one in equations])
+        self.vector = np.array([one.vector for one in equations])
+        self.data_chi2 = sum(one.data_chi2 for one in equations)
+        self.n_data = sum(one.n_data for one in equations)
+
+    def total(self, factors):
+        """Joint normal equations of the spline for these factors, shape (n_set,)."""
+        matrix = (factors**2 @ self.matrix.reshape(len(factors), -1)).reshape(WIDTH, -1)
+        return BandedEquations(matrix, factors @ self.vector, self.data_chi2, self.n_data)
+
+    def factors(self, coefficients):
+        """Factors of a known spline, their mean being one, and errors, each of shape (n_set,)."""
+        norm = quadratic_forms(self.matrix, coefficients)
+        known = norm > 0
+        safe = np.where(known, norm, 1.0)
+        found = np.where(known, self.vector @ coefficients / safe, 1.0)
+        unit = found.mean() if found.mean() > 0 else 1.0
+        return found / unit, np.where(known, 1 / np.sqrt(safe), np.inf) / unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,11 +2,11 @@
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
-from .source_wings import N_FIXED, block_sums, first_sums, prepared, profile_at, step
+from .source_wings import N_FIXED, block_sums, column_means, first_sums, profile_at, step
 
 __all__ = ["sky_levels"]
 
@@ -32,7 +32,7 @@ CELL_ERROR, CELL_RANGE = 0.1, (0.003, 0.2)
 SMOOTH_ROWS, N_DEPARTURES = 1.2, 17
 
 
-def sky_levels(images):
+def sky_levels(images, limits=(-1.0, 1.0)):
     r"""Factors of known sky images, each fitted together with a source.
 
     .. math::
@@ -48,17 +48,18 @@ def sky_levels(images):
     Parameters
     ----------
     images : sequence of tuple
-        Data, sky, weights and place of the pixels of each image, of shape (n_row, n_column). The
-        data are finite; the sky is NaN where it is not known; weights are inverse variances, zero
-        for pixels to leave out. Profiles are alike by the place, from about -1 to 1: a scaled
-        wavelength.
+        Data, sky, weights and wavelengths of the pixels of each image, of shape (n_row, n_column).
+        The data are finite; the sky is NaN where it is not known; weights are inverse variances,
+        zero for pixels to leave out.
+    limits : (float, float)
+        Of the wavelengths, by which profiles are alike.
 
     Returns
     -------
     levels, errors : ndarray, shape (n_image,)
         The factors and their standard errors; infinite where the data do not tell.
     """
-    slits = [_Slit(*image) for image in images]
+    slits = [_Slit(*image, limits) for image in images]
     fits = [slit for slit in slits if slit.columns.any()]
     if fits:
         _Population(fits).fit()
@@ -68,15 +69,18 @@ def sky_levels(images):
 class _Slit:
     """One image during the fit."""
 
-    def __init__(self, data, sky, weights, place):
-        sky, weights, self.columns, place = prepared(data, sky, weights, place)
-        self.images = np.array(data, dtype=float), sky, weights
-        self.edges = np.linspace(0, place.size, min(N_BLOCK, place.size) + 1).astype(int)
-        self._set_places(place)
+    def __init__(self, data, sky, weights, wavelength, limits):
+        self.images = tuple(_constant(image) for image in (data, sky, weights))
+        self.columns, place = column_means(*self.images[1:], _constant(wavelength))
+        self.blocks = _Blocks.of(place.size)
+        self.edges = self.blocks.edges
+        self._set_places((2 * place - sum(limits)) / (limits[1] - limits[0]))
         self._set_sums(first_sums(*self.images, self.columns, self.edges))
         rows = (self.sums[0] - self.sums[1]).sum(axis=1)
-        rows = correlate1d(rows, [0.25, 0.5, 0.25], mode="constant")
-        self.center = float(np.argmax(np.abs(rows)))
+        smooth = 0.5 * rows
+        smooth[1:] += 0.25 * rows[:-1]
+        smooth[:-1] += 0.25 * rows[1:]
+        self.center = float(np.argmax(np.abs(smooth)))
         self.state = MEAN.copy()
         self.state[CENTER] = self.center
         self.robust, self.light = np.ones(self.sums[0].shape), np.zeros(self.sums[0].shape)
@@ -84,17 +88,16 @@ class _Slit:
         self.first, self.smooth, self.limit = 0, np.zeros((0, 0)), 0.0
 
     def _set_places(self, place):
-        """Mean places of the blocks, and the nodes between which profiles are interpolated."""
-        column, known = np.arange(place.size), np.isfinite(place)
-        place = np.interp(column, column[known], place[known]) if known.any() else 0.0 * column
+        """Mean places of the blocks, and of the nodes between which profiles are interpolated."""
+        known = np.isfinite(place)
+        if not known.all():
+            column = np.arange(place.size)
+            place = np.interp(column, column[known], place[known]) if known.any() else 0.0 * column
         total = np.add.reduceat(self.columns, self.edges[:-1])
         middle = np.add.reduceat(self.columns * place, self.edges[:-1])
         flat = 0.5 * (place[self.edges[:-1]] + place[self.edges[1:] - 1])
         self.places = np.divide(middle, total, out=flat, where=total > 0)
-        step_size = max((place.size - 1) / N_BLOCK, 1e-9)
-        before = np.minimum((column / step_size).astype(int), N_BLOCK - 1)
-        nodes = np.interp(step_size * np.arange(N_BLOCK + 1), column, place)
-        self.nodes = nodes, before, column / step_size - before
+        self.nodes = np.interp(self.blocks.nodes, np.arange(place.size), place)
 
     def _set_sums(self, sums):
         self.sums = sums
@@ -116,8 +119,8 @@ class _Slit:
 
     def reject(self):
         """Sums anew, without outliers."""
-        nodes, before, share = self.nodes
-        source = profile_at(self.state[1:], nodes, self.images[0].shape[0]), before, share
+        profile = profile_at(self.state[1:], self.nodes, self.images[0].shape[0])
+        source = profile, self.blocks.first, self.blocks.share
         level = self.state[0]
         self._set_sums(
             block_sums(self.images, self.columns, self.edges, source, level, CLIP, SOURCE_ERROR)
@@ -131,6 +134,45 @@ class _Slit:
         self.smooth = _inverse_correlation(number)
         self.state = np.concatenate([self.state, np.zeros(number)])
         self.limit = ROBUST_LIMIT
+
+
+def _constant(image):
+    """A view that cannot be written to, so that kernels are compiled for one kind of array."""
+    view = np.ascontiguousarray(image, dtype=float).view()
+    view.flags.writeable = False
+    return view
+
+
+class _Blocks(NamedTuple):
+    """Blocks of columns, and evenly spaced nodes between which profiles are linear.
+
+    Attributes
+    ----------
+    edges : ndarray of int, shape (n_block + 1,)
+        First columns of the blocks.
+    nodes : ndarray, shape (N_BLOCK + 1,)
+        Columns of the nodes.
+    first : ndarray of int, shape (N_BLOCK + 1,)
+        First column after each node.
+    share : ndarray, shape (n_column,)
+        Share of the next node in each column.
+    """
+
+    edges: np.ndarray
+    nodes: np.ndarray
+    first: np.ndarray
+    share: np.ndarray
+
+    @classmethod
+    @lru_cache(maxsize=32)
+    def of(cls, n_column):
+        """Those of so many columns."""
+        edges = np.linspace(0, n_column, min(N_BLOCK, n_column) + 1).astype(int)
+        step_size = max((n_column - 1) / N_BLOCK, 1e-9)
+        column = np.arange(n_column)
+        before = np.minimum((column / step_size).astype(int), N_BLOCK - 1)
+        first = np.append(np.searchsorted(before, np.arange(N_BLOCK)), n_column)
+        return cls(edges, step_size * np.arange(N_BLOCK + 1), first, column / step_size - before)
 
 
 @lru_cache(maxsize=32)

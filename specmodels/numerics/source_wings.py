@@ -7,7 +7,7 @@ whose tail runs from a Gaussian to a power law, and may depart from that by a fr
 import numba
 import numpy as np
 
-__all__ = ["N_FIXED", "block_sums", "first_sums", "prepared", "profile_at",
+__all__ = ["N_FIXED", "block_sums", "column_means", "first_sums", "profile_at",
            "step"]  # fmt: skip
 
 # Parameters of the shape: centre and log width, each with a linear and a quadratic drift, and log
@@ -23,13 +23,13 @@ LEAST_TAIL = 0.01
 
 
 @numba.njit(cache=True, nogil=True)
-def _shape_at(shape, u, first, out):
-    """Profile in ``out[:, 0]``, then its derivatives, from row `first`; u: place of the column."""
+def _shape_at(shape, u, out):
+    """Profile in ``out[:, 0]``, then its derivatives, in each row; u: place of the column."""
     center = shape[0] + u * (shape[1] + u * shape[2])
     width = np.exp(shape[3] + u * (shape[4] + u * shape[5]))
     bright, narrow, tail = np.exp(shape[6]), np.exp(-2 * shape[7]), shape[8]
     for y in range(out.shape[0]):
-        r = (first + y - center) / width
+        r = (y - center) / width
         square = r * r
         core, q = np.exp(-0.5 * square), narrow * square
         base = 1 + 0.5 * tail * q
@@ -49,45 +49,42 @@ def profile_at(shape, places, n_row):
     """Profile at all rows, at some places along the columns; shape (n_row, n_place)."""
     out, terms = np.empty((n_row, places.size)), np.empty((n_row, N_RAW))
     for k in range(places.size):
-        _shape_at(shape, places[k], 0, terms)
+        _shape_at(shape, places[k], terms)
         for y in range(n_row):
             out[y, k] = terms[y, 0]
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def prepared(data, sky, weights, wavelength):
-    """An image of a slit with zeros where nothing is known, and what its columns weigh and mean.
+def column_means(sky, weights, wavelength):
+    """What the columns of a slit weigh, and their wavelengths.
 
     Parameters
     ----------
-    data, sky, weights, wavelength : ndarray, shape (n_row, n_column)
-        Sky and wavelength may be NaN; weights are inverse variances, zero for pixels to leave out.
+    sky, weights, wavelength : ndarray, shape (n_row, n_column)
+        Sky and wavelength may be NaN; weights are inverse variances, zero for pixels to leave out,
+        as all are where the sky is not positive.
 
     Returns
     -------
-    sky, weights : ndarray, shape (n_row, n_column)
-        Finite.
     columns, places : ndarray, shape (n_column,)
         Mean of weight times sky, and mean wavelength, NaN where there is none.
     """
-    n_row, n_column = data.shape
-    new_sky, new_weights = np.zeros((n_row, n_column)), np.zeros((n_row, n_column))
+    n_row, n_column = sky.shape
     columns, places = np.zeros(n_column), np.zeros(n_column)
     number, number_places = np.zeros(n_column), np.zeros(n_column)
     for y in range(n_row):
         for x in range(n_column):
-            if wavelength[y, x] == wavelength[y, x]:
-                places[x] += wavelength[y, x]
-                number_places[x] += 1
-            if sky[y, x] > 0 and weights[y, x] > 0:
-                new_sky[y, x], new_weights[y, x] = sky[y, x], weights[y, x]
-                columns[x] += sky[y, x] * weights[y, x]
-                number[x] += 1
+            known = wavelength[y, x] == wavelength[y, x]
+            places[x] += wavelength[y, x] if known else 0.0
+            number_places[x] += known
+            use = sky[y, x] > 0 and weights[y, x] > 0
+            columns[x] += sky[y, x] * weights[y, x] if use else 0.0
+            number[x] += use
     for x in range(n_column):
         columns[x] /= max(number[x], 1)
         places[x] = places[x] / number_places[x] if number_places[x] else np.nan
-    return new_sky, new_weights, columns, places
+    return columns, places
 
 
 @numba.njit(cache=True, nogil=True)
@@ -97,7 +94,8 @@ def first_sums(data, sky, weights, columns, edges):
     Parameters
     ----------
     data, sky, weights : ndarray, shape (n_row, n_column)
-        Weights are inverse variances, zero for pixels to leave out.
+        Weights are inverse variances, zero for pixels to leave out, as all are where the sky is
+        not positive.
     columns : ndarray, shape (n_column,)
         Weight of each column.
     edges : ndarray of int, shape (n_block + 1,)
@@ -114,7 +112,7 @@ def first_sums(data, sky, weights, columns, edges):
         for k in range(n_block):
             total, number, low, high = 0.0, 0, np.inf, -np.inf
             for x in range(edges[k], edges[k + 1]):
-                if weights[y, x] > 0:
+                if weights[y, x] > 0 and sky[y, x] > 0:
                     left = data[y, x] - sky[y, x]
                     total += left
                     number += 1
@@ -136,12 +134,12 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
     Parameters
     ----------
     images : tuple of ndarray, each of shape (n_row, n_column)
-        Data, sky, weights.
+        Data, sky, weights, as for `first_sums`.
     columns, edges
         As for `first_sums`.
     source : tuple of ndarray
-        Profile at the middles of the blocks, shape (n_row, n_block); numbers of the block before
-        each column and shares of the one after it, each of shape (n_column,).
+        Profile at nodes between which it is linear, shape (n_row, n_node); first column after
+        each of them, shape (n_node,); shares of the node after each column, shape (n_column,).
     level : float
         Of the sky.
     limit, model_error : float
@@ -154,17 +152,22 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
         missing), and the variance of the first.
     """
     data, sky, weights = images
-    nodes, before, share = source
+    nodes, first, share = source
     n_row, n_column = data.shape
-    profile, kept = np.empty((n_row, n_column)), weights.copy()
+    profile, kept = np.empty((n_row, n_column)), np.empty((n_row, n_column))
     norm, light = np.zeros(n_column), np.zeros(n_column)
     for y in range(n_row):
+        for k in range(first.size - 1):
+            change = nodes[y, k + 1] - nodes[y, k]
+            for x in range(first[k], first[k + 1]):
+                profile[y, x] = nodes[y, k] + share[x] * change
         for x in range(n_column):
-            k = before[x]
-            value = nodes[y, k] + share[x] * (nodes[y, k + 1] - nodes[y, k])
-            profile[y, x] = value
-            norm[x] += weights[y, x] * value * value
-            light[x] += weights[y, x] * value * (data[y, x] - level * sky[y, x])
+            use = weights[y, x] > 0 and sky[y, x] > 0
+            kept[y, x] = weights[y, x] if use else 0.0
+            left = data[y, x] - level * sky[y, x] if use else 0.0
+            value = kept[y, x] * profile[y, x]
+            norm[x] += value * profile[y, x]
+            light[x] += value * left
     amplitude = np.zeros(n_column)
     for x in range(n_column):
         amplitude[x] = light[x] / norm[x] if norm[x] > 0 else 0.0
@@ -173,8 +176,8 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
             own = amplitude[x] * profile[y, x]
             left = data[y, x] - level * sky[y, x] - own
             error = model_error * own
-            if weights[y, x] * (left * left - (limit * error) ** 2) > limit * limit:
-                value = weights[y, x] * profile[y, x]
+            if kept[y, x] * (left * left - (limit * error) ** 2) > limit * limit:
+                value = kept[y, x] * profile[y, x]
                 norm[x] -= value * profile[y, x]
                 light[x] -= value * (left + own)
                 kept[y, x] = 0.0
@@ -195,14 +198,17 @@ def _summed(data, sky, weights, columns, edges, amplitude, norm):
             if norm[x] > 0:
                 noise += columns[x] ** 2 / norm[x]
         known = total * total > 25 * noise
+        scale = all_columns / total if known else 0.0
         for y in range(n_row):
+            light, level, source, variance = 0.0, 0.0, 0.0, 0.0
             for x in range(edges[k], edges[k + 1]):
                 if weights[y, x] > 0:
                     v = columns[x]
-                    out[0, y, k] += v * data[y, x]
-                    out[1, y, k] += v * sky[y, x]
-                    out[2, y, k] += v * amplitude[x] / total * all_columns if known else v
-                    out[3, y, k] += v * v / weights[y, x]
+                    light += v * data[y, x]
+                    level += v * sky[y, x]
+                    source += v * amplitude[x] * scale if known else v
+                    variance += v * v / weights[y, x]
+            out[:, y, k] = light, level, source, variance
     return out
 
 
@@ -244,13 +250,13 @@ def step(sums, places, state, robust, light, errors, prior, center, smooth, firs
     n = state.size
     matrix, vector, figures = np.zeros((n, n)), np.zeros(n), np.zeros(6)
     n_departure = n - N_FIXED
-    envelope, terms = np.zeros(n_departure), np.empty((n_departure, N_RAW))
+    envelope, terms = np.zeros(n_departure), np.empty((places.size, sums.shape[1], N_RAW))
     for k in range(places.size):
-        _shape_at(state[1:], places[k], first, terms)
+        _shape_at(state[1:], places[k], terms[k])
         for j in range(n_departure):
-            envelope[j] += errors[0] / places.size * terms[j, 0]
+            envelope[j] += errors[0] / places.size * terms[k, first + j, 0]
     for k in range(places.size):
-        block = (sums[:, :, k], places[k], robust[:, k], light[:, k])
+        block = (sums[:, :, k], places[k], robust[:, k], light[:, k], terms[k])
         _add_block(matrix, vector, figures, block, state, (envelope, errors[1], limit), first)
     for j in range(N_FIXED):
         matrix[j, j] += prior[1, j]
@@ -312,12 +318,11 @@ def _inverse(matrix):
 @numba.njit(cache=True, nogil=True)
 def _add_block(matrix, vector, figures, block, state, settings, first):
     """Add the normal equations of one block of columns, less those of its amplitude."""
-    sums, u, robust, light = block
+    sums, u, robust, light, terms = block
     data, sky, source, variance = sums[0], sums[1], sums[2], sums[3]
     envelope, error, limit = settings
     n_row, n_departure = data.size, envelope.size
-    terms, weight = np.empty((n_row, N_RAW)), np.zeros(n_row)
-    _shape_at(state[1:], u, 0, terms)
+    weight = np.zeros(n_row)
     for j in range(n_departure):
         terms[first + j, 0] += envelope[j] * state[N_FIXED + j]
     norm, product = 1e-300, 0.0

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.interpolate import BSpline
 
 from specmodels.numerics.adaptive_smoothing import SmoothnessPrior
-from specmodels.numerics.bsplines import BandedEquations, LocalBasis, padded_knots
+from specmodels.numerics.bsplines import BandedEquations, EquationStack, LocalBasis, padded_knots
 from specmodels.numerics.cloud import bin_medians, cloud_outliers, huber_level
 
 
@@ -64,6 +64,22 @@ class TestBandedFit:
         assert both.n_data == 2 * x.size
         assert_allclose(both.solve().values, first.solve().values, atol=1e-8)
 
+    def test_stack_is_the_sum_of_scaled_systems_and_tells_their_factors(self, fit):
+        x, _, data, weights = fit
+        breaks, true = np.linspace(0, 1, 12), np.array([0.8, 1.1, 1.1])
+        basis = LocalBasis.at(x, breaks)
+        single = [basis.equations(factor * data, weights, 14) for factor in true]
+        stack = EquationStack(single)
+        total = stack.total(true)
+        expected = single[0].scaled(0.8) + single[1].scaled(1.1) + single[2].scaled(1.1)
+        assert_allclose(total.matrix, expected.matrix, rtol=1e-12)
+        assert_allclose(total.vector, expected.vector, rtol=1e-12)
+        values = total.solve().values
+        factors, errors = stack.factors(values)
+        assert_allclose(factors, true / true.mean(), rtol=1e-6)
+        norm = values @ single[0].product(values)
+        assert_allclose(errors, 1 / np.sqrt(norm), rtol=1e-6)
+
     def test_unlike_systems_are_not_added(self):
         one, other = (
             BandedEquations(np.zeros((4, n)), np.zeros(n), 0.0, 0) for n in (5, 6)
@@ -118,6 +134,6 @@ class TestCloud:
         groups = np.repeat([0, 2], 500)
         residual = np.where(groups == 2, 0.3, 0.0) + 0.1 * rng.normal(size=1000)
         residual[::50] += 100
-        level, error = huber_level(groups, np.ones(1000), residual, np.full(1000, 100.0), 3)
+        level, error = huber_level(groups, np.full(1000, 10.0), 10 * residual, 3)
         assert_allclose(level[[0, 2]], [0, 0.3], atol=0.02)
         assert np.isinf(error[1])

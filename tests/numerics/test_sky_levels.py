@@ -113,7 +113,7 @@ class TestBlockSums:
         sky, weights = np.ones((4, 50)), np.full((4, 50), 100.0)
         data = 1 + 0.1 * rng.normal(size=sky.shape)
         data[2, 7] += 30
-        source = np.zeros((4, 3)), np.repeat([0, 1], 25), np.zeros(50)
+        source = np.zeros((4, 3)), np.array([0, 25, 50]), np.zeros(50)
         sums = block_sums((data, sky, weights), self.COLUMNS, self.EDGES, source, 1.0, 5.0, 0.1)
         use = np.ones(sky.shape)
         use[2, 7] = 0
