@@ -7,7 +7,8 @@ import numpy as np
 
 from ..models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from ..numerics.bsplines import BandedSolution, LocalBasis
-from ..numerics.spline_points import pieces_at
+from ..numerics.hidden_lines import as_lines, line_band
+from ..numerics.spline_points import pieces_at, variance_at
 
 __all__ = ["PolynomialCurve", "SplineCurve"]
 
@@ -31,12 +32,15 @@ class SplineCurve:
         Ranges of wavelength without data, where nothing is known.
     n_effective : float, optional
         Number of coefficients that the data determine, where a prior holds the others.
+    hidden : ndarray, shape (n_term,), optional
+        Expected squares of lines that noise may hide round each coefficient.
     """
 
     breaks: np.ndarray
     solution: BandedSolution
     gaps: np.ndarray = field(default_factory=lambda: np.empty((0, 2)))
     n_effective: float | None = None
+    hidden: np.ndarray | None = None
 
     @property
     def n_terms(self):
@@ -67,6 +71,8 @@ class SplineCurve:
         grid = self.breaks[:-1, None] + half[:, None] * (1 + PLACES)
         basis = LocalBasis.at(grid.ravel(), self.breaks)
         value, variance = basis(self.solution.values), self.solution.variance_at(basis)
+        if self.hidden is not None:
+            variance += variance_at(basis.first, basis.values, line_band(self.hidden))
         pieces = np.hstack([value.reshape(grid.shape) @ TO_COEFFICIENTS[:4].T,
                             variance.reshape(grid.shape) @ TO_COEFFICIENTS.T])  # fmt: skip
         for low, high in self.gaps:
@@ -92,7 +98,11 @@ class SplineCurve:
     def covariance(self, wavelength):
         """Covariance matrix of the values at the wavelengths, shape (n, n)."""
         basis = self.basis(wavelength)
-        return basis @ self.solution.covariance_times(basis.T)
+        covariance = basis @ self.solution.covariance_times(basis.T)
+        if self.hidden is not None:
+            lines = as_lines(basis)
+            covariance += (lines * self.hidden) @ lines.T
+        return covariance
 
     def mean(self, edges):
         """Mean between neighbouring edges and its variance, each of shape (n_edge - 1,).
@@ -102,6 +112,8 @@ class SplineCurve:
         weights = self.mean_basis(edges)
         value = weights @ self.solution.values
         variance = np.einsum("ij,ji->i", weights, self.solution.covariance_times(weights.T))
+        if self.hidden is not None:
+            variance += as_lines(weights) ** 2 @ self.hidden
         outside = (edges[:-1] < self.limits[0]) | (edges[1:] > self.limits[1])
         for low, high in self.gaps:
             outside |= (edges[1:] > low) & (edges[:-1] < high)

@@ -13,6 +13,7 @@ from ..models.background import MasterBackgroundSpectrum
 from ..numerics.adaptive_smoothing import SmoothnessPrior
 from ..numerics.bsplines import BandedSolution, EquationStack, LocalBasis
 from ..numerics.cloud import cloud_outliers
+from ..numerics.hidden_lines import expected_squares
 from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import SplineCurve
@@ -187,7 +188,7 @@ class _JointFit:
         self.settings, self.states, self.breaks = settings, states, breaks
         self.smoothing, self.prior = smoothing, prior
         self.names = [state.pixels.name for state in states]
-        self.converged, self.n_rounds = False, 0
+        self.converged, self.n_rounds, self.hidden = False, 0, None
         if settings.reference is not None and settings.reference not in self.names:
             raise ValueError(
                 f"reference: expected one of the slits used, {self.names}, got "
@@ -231,11 +232,13 @@ class _JointFit:
                 break
         for state, factor, error in zip(self.states, factors, errors, strict=True):
             state.factor, state.error = float(factor), float(error)
+        self.equations = total
 
     def _scale_to_reference(self):
         """Make the factor of the reference one."""
         unit = self.states[self.names.index(self.settings.reference)].factor
         self.solution = BandedSolution(unit * self.solution.values, self.solution.factor / unit)
+        self.hidden = None if self.hidden is None else unit**2 * self.hidden
         for state in self.states:
             state.factor, state.error = state.factor / unit, state.error / unit
 
@@ -257,6 +260,8 @@ class _JointFit:
 
     def result(self, slits, left_out, remark):
         """The `SkyFit`."""
+        if self.prior is not None:
+            self.hidden = expected_squares(self.equations, self.solution, self.prior)
         if self.settings.reference is not None:
             self._scale_to_reference()
         used = {state.pixels.name: state for state in self.states}
@@ -264,7 +269,7 @@ class _JointFit:
         rejected = {name: ~state.use for name, state in used.items()}
         gaps = gaps_between([s.basis.first[s.use] for s in self.states], self.breaks)
         n_effective = None if self.prior is None else self.prior.n_effective
-        curve = SplineCurve(self.breaks, self.solution, gaps, n_effective)
+        curve = SplineCurve(self.breaks, self.solution, gaps, n_effective, self.hidden)
         message = f"the only slit {remark}" if remark else ""
         if not self.converged:
             message = f"outliers still changed after {self.n_rounds} rounds"

@@ -5,18 +5,23 @@ import numpy as np
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.fine_pixels import look_up
 from ..numerics.spline_grid import SplineGrid
+from ..numerics.windows import ORDER
 from .base import Fitter
 from .windowed_fit import WindowedFit
 from .windowed_pixels import BINS_PER_PIXEL, LOW_PERCENTILE, Layout, WindowPixels
 
 __all__ = ["WindowedFitter"]
 
-SPACINGS = (0.4, 0.5, 0.75, 1.0)
-FIRST_SPACING = 0.5
-RESOLVED_SPACING = 0.75
+# Knots closer than any core needs, and as wide as a resolved one allows.
+FINE_SPACING, RESOLVED_SPACING = 0.3, 0.75
+# A profile is resolved if even ripples between fine knots are penalised by more than the mean
+# weight of the data.
+RESOLVED_SMOOTHING = (FINE_SPACING / 2) ** (2 * ORDER)
 MOST_INTERVALS = 16
 LEAST_WINDOW = 24
-# A finer choice has to lower the cross-validation by this much.
+# Pixels that positions have to drift in a window, so that it sees the slit at most phases.
+LEAST_DRIFT = 2 / 3
+# More windows have to lower the cross-validation by this much.
 LEAST_GAIN = 1e-3
 FIRST_PROFILE_ERROR = 0.1
 
@@ -42,10 +47,13 @@ class WindowedFitter(Fitter):
         Distance of the middles of windows, in columns. Default: of divisions by powers of two, the
         one with the least generalised cross-validation (Craven & Wahba 1979).
     knot_spacing : float, optional
-        Distance of knots, in pixels along the slit. Default: 0.5, 0.75 or 1, chosen likewise.
-    smoothing : float
-        Penalty on second differences of coefficients, relative to the mean weight of one. It
-        settles what the positions of the pixels leave open.
+        Distance of knots, in pixels along the slit. Default: 0.75 where the penalty allows of no
+        finer structure, else 0.3.
+    smoothing : float, optional
+        Penalty on the square of the third derivative of the profile, in pixels to the sixth power,
+        relative to the mean weight of the data. It settles what the positions of the pixels leave
+        open. Default: the one with the greatest restricted likelihood (Wood 2011), so that
+        structure within pixels is as fine as the data show it, and no finer.
     sigma : float
         Pixels farther from the model than this many standard deviations are rejected.
     profile_error : float
@@ -61,16 +69,18 @@ class WindowedFitter(Fitter):
     """
 
     def __init__(
-        self, *, window=None, knot_spacing=None, smoothing=1e-5, sigma=4.5, profile_error=0.02,
+        self, *, window=None, knot_spacing=None, smoothing=None, sigma=4.5, profile_error=0.02,
         n_rounds=3,
     ):  # fmt: skip
         for name, value in (("window", window), ("knot_spacing", knot_spacing)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: expected a positive number, got {value!r}")
-        if not (smoothing >= 0 and sigma > 0 and profile_error >= 0 and n_rounds >= 1):
+        if smoothing is not None and not smoothing >= 0:
+            raise ValueError(f"smoothing: expected a number from 0, got {smoothing!r}")
+        if not (sigma > 0 and profile_error >= 0 and n_rounds >= 1):
             raise ValueError(
-                "expected smoothing >= 0, sigma > 0, profile_error >= 0 and n_rounds >= 1, got "
-                f"{smoothing!r}, {sigma!r}, {profile_error!r}, {n_rounds!r}"
+                "expected sigma > 0, profile_error >= 0 and n_rounds >= 1, got "
+                f"{sigma!r}, {profile_error!r}, {n_rounds!r}"
             )
         self.window, self.knot_spacing, self.smoothing = window, knot_spacing, smoothing
         self.sigma, self.profile_error, self.n_rounds = sigma, profile_error, n_rounds
@@ -99,13 +109,16 @@ class WindowedFitter(Fitter):
         layout = self._layout(pixels) if model is None else _layout_of(model, pixels)
         covered = pixels.covered(layout)
         values, kept = pixels.first_scales()
+        smoothing = self.smoothing
         for number in range(self.n_rounds + 1):
             if number == 1 and model is None:
-                layout = self._chosen(pixels, values, kept)
+                layout = self._chosen(pixels, values, kept, smoothing)
                 covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             self._check(system, pixels, image)
-            coefficients, factor = _normalised(system.solve(self.smoothing), layout, covered)
+            if smoothing is None:
+                smoothing = system.best_smoothing(3 * pixels.n_columns)
+            coefficients, factor = _normalised(system.solve(smoothing), layout, covered)
             shape = look_up(layout.table(coefficients, pixels.x), pixels.positions, pixels.columns)
             values, covariance = pixels.scales(shape, kept)
             if number < self.n_rounds:
@@ -114,65 +127,54 @@ class WindowedFitter(Fitter):
         return WindowedFit(
             image=image, layout=layout, coefficients=coefficients, values=values,
             column_covariance=covariance, pixels=pixels, shape=shape, kept=kept, system=system,
-            factor=factor, smoothing=self.smoothing,
+            factor=factor, smoothing=smoothing,
         )  # fmt: skip
 
     @staticmethod
     def _check(system, pixels, image):
-        n_parameters = system.n_determined + 3 * pixels.n_columns
-        if system.n_data <= n_parameters:
+        # A knot for each pixel is the least that makes a profile.
+        low, high = pixels.range
+        n_pixels, n_parameters = len(pixels.data), round(high - low) + 3 * pixels.n_columns
+        if n_pixels <= n_parameters:
             raise ValueError(
-                f"{image.name}: {system.n_data} good pixels in {pixels.n_columns} columns do not "
+                f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
                 f"determine {n_parameters} parameters"
             )
+        if system.n_data == 0:
+            raise ValueError(f"{image.name}: no column shows light that differs from a line")
 
     def _layout(self, pixels):
-        """What the settings say, or few windows and narrow knots to begin with."""
-        intervals = 2 if self.window is None else max(1, round(pixels.span / self.window))
-        if self.window is None and pixels.span < 4 * LEAST_WINDOW:
-            intervals = 1
-        return pixels.layout(intervals, self.knot_spacing or FIRST_SPACING)
+        """What the settings say, or few windows and fine knots to begin with."""
+        intervals = min(2, _most_intervals(pixels, resolved=False))
+        if self.window is not None:
+            intervals = max(1, round(pixels.span / self.window))
+        return pixels.layout(intervals, self.knot_spacing or FINE_SPACING)
 
-    def _chosen(self, pixels, values, kept):
-        """The fewest windows and the widest knots that the data allow."""
-        layout = self._layout(pixels)
-        if self.knot_spacing is None:
-            moments = pixels.moments(layout, values, kept)
-            scores = {own: self._score(moments, pixels, own) for own in SPACINGS}
-            limit = min(scores.values()) * (1 + LEAST_GAIN)
-            spacing = max(own for own, score in scores.items() if score <= limit)
-            layout = pixels.layout(len(layout.nodes) - 1, spacing)
-        return layout if self.window is not None else self._divided(layout, pixels, values, kept)
-
-    def _divided(self, layout, pixels, values, kept):
-        """The layout with as many windows as lower the cross-validation."""
-        spacing = layout.grid.spacing
-        finest = pixels.layout(_most_intervals(pixels, spacing), spacing)
+    def _chosen(self, pixels, values, kept, smoothing):
+        """The widest knots and the fewest windows that the data allow."""
+        resolved = smoothing >= RESOLVED_SMOOTHING
+        spacing = self.knot_spacing or (RESOLVED_SPACING if resolved else FINE_SPACING)
+        if self.window is not None:
+            return pixels.layout(max(1, round(pixels.span / self.window)), spacing)
+        finest = pixels.layout(_most_intervals(pixels, resolved), spacing)
         divided = [pixels.moments(finest, values, kept)]
         while divided[0].matrix.shape[1] > 1:
             divided.insert(0, divided[0].halved())
         scores = []
         for moments in divided:
-            scores.append(self._score(moments, pixels, spacing))
+            system = moments.system(finest.grid, 1.0)
+            scores.append(system.cross_validation(smoothing, 3 * pixels.n_columns))
             if len(scores) > 1 and not scores[-1] < scores[-2] * (1 - LEAST_GAIN):
                 break
         best = next(k for k, own in enumerate(scores) if own <= min(scores) * (1 + LEAST_GAIN))
-        return pixels.layout(divided[best].matrix.shape[1], spacing)
-
-    def _score(self, moments, pixels, spacing):
-        system = moments.system(pixels.layout(1, spacing).grid, 1.0)
-        coefficients = system.solve(self.smoothing)
-        return system.cross_validation(coefficients, 3 * pixels.n_columns)
+        return pixels.layout(2**best, spacing)
 
 
-def _most_intervals(pixels, spacing):
-    """Most windows to be tried, a power of two.
-
-    Where knots are closer than the pixels resolve, each window needs pixels at all phases.
-    """
-    limit = pixels.drift if spacing < RESOLVED_SPACING else np.inf
+def _most_intervals(pixels, resolved):
+    """Most windows to be tried, a power of two."""
+    limit = MOST_INTERVALS if resolved else min(MOST_INTERVALS, pixels.drift / LEAST_DRIFT)
     most = 1
-    while 2 * most <= min(MOST_INTERVALS, limit) and pixels.span / (2 * most) >= LEAST_WINDOW:
+    while 2 * most <= limit and pixels.span / (2 * most) >= LEAST_WINDOW:
         most *= 2
     return most
 

@@ -94,7 +94,7 @@ class WindowedFit:
         """
         light = self.scale[self.fitted_columns] ** 2
         excess = np.sum(light / self.column_covariance[0, 0][self.fitted_columns])
-        expected = (np.sqrt(light.size) + np.sqrt(self.system.n_determined)) ** 2
+        expected = (np.sqrt(light.size) + np.sqrt(self.freedom)) ** 2
         return (excess - expected) / np.sqrt(2 * expected)
 
     @cached_property
@@ -118,10 +118,15 @@ class WindowedFit:
         """Chi-square of each column, rejected pixels left out, shape (n_column,)."""
         return self.pixels.sums(np.where(self.kept, self.residuals**2 * self.pixels.weights, 0.0))
 
+    @cached_property
+    def freedom(self):
+        """Effective number of parameters of the profile; the penalty makes it smaller."""
+        return self.system.freedom(self.smoothing)
+
     @property
     def reduced_chi2(self):
         """Chi-square over degrees of freedom of all columns together."""
-        n_parameters = self.system.n_determined + 3 * self.pixels.n_columns
+        n_parameters = self.freedom + 3 * self.pixels.n_columns
         dof = np.count_nonzero(self.kept) - n_parameters
         return self.chi2.sum() / dof if dof > 0 else np.nan
 

@@ -85,6 +85,10 @@ class SmoothnessPrior:
         variances = np.maximum(variances, max(least, SMALLEST))
         return SmoothnessPrior(variances, float(share.sum()) + ORDER)
 
+    def shares(self, solution):
+        """Share of each second difference that the data determine, shape (n_term - 2,)."""
+        return _squares_and_shares(solution.values, solution.covariance_band, self.variances)[1]
+
     @property
     def band(self):
         """Precision matrix of the coefficients, diagonal and lower diagonals, shape (4, n_term)."""

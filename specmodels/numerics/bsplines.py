@@ -168,6 +168,10 @@ class BandedSolution:
     values: np.ndarray
     factor: np.ndarray
 
+    def solved(self, vector):
+        """Covariance of the coefficients times a vector, shape (n_term,)."""
+        return solved(self.factor, vector)
+
     def covariance_times(self, matrix):
         """Covariance of the coefficients times a matrix, shape (n_term, n)."""
         return cho_solve_banded((self.factor, True), matrix)

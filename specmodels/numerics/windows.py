@@ -9,13 +9,29 @@ the pixels again. Arrays only.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_solve_banded, cholesky_banded, solveh_banded
+from scipy.linalg import (
+    LinAlgError,
+    cho_factor,
+    cho_solve,
+    cho_solve_banded,
+    cholesky_banded,
+    solveh_banded,
+)
+from scipy.optimize import minimize_scalar
 
-__all__ = ["Moments", "WindowSystem"]
+__all__ = ["ORDER", "Moments", "WindowSystem"]
 
 # Added to the diagonal, relative to its mean: terms that no pixel determines come out as zero.
 RIDGE = 1e-10
+# Weight of the differences between neighbouring nodes, likewise.
+TIE = 1e-6
 PENALTY_ROUNDS = 2
+# Differences of neighbouring coefficients that are penalised: third ones, so that the curvature of
+# a profile costs nothing and ripples from knot to knot cost most.
+DIFFERENCE = (-1.0, 3.0, -3.0, 1.0)
+ORDER = len(DIFFERENCE) - 1
+# Range of the decimal exponent of a penalty, and how well it is found.
+EXPONENTS, ACCURACY = (-12.0, 2.0), 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +120,7 @@ class Moments:
         diagonal[1:] += bands[2]
         total[:-1] += right[0]
         total[1:] += right[1]
-        return WindowSystem(diagonal, bands[1], total, self.data_chi2, self.n_data)
+        return WindowSystem(diagonal, bands[1], total, self.data_chi2, self.n_data, grid.spacing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +136,8 @@ class WindowSystem:
     vector : ndarray, shape (n_nodes, n_terms)
     data_chi2, n_data
         As in `Moments`.
+    spacing : float
+        Distance of knots.
     """
 
     diagonal: np.ndarray
@@ -127,25 +145,16 @@ class WindowSystem:
     vector: np.ndarray
     data_chi2: float
     n_data: int
-
-    @property
-    def determined(self):
-        """Coefficients that pixels have a say in, shape (n_nodes, n_terms)."""
-        strength = self.diagonal[:, 0]
-        return strength > 1e-6 * strength.max()
-
-    @property
-    def n_determined(self):
-        """Number of coefficients that pixels have a say in."""
-        return int(np.count_nonzero(self.determined))
+    spacing: float
 
     def solve(self, smoothing):
-        """Coefficients with a penalty on their second differences along the position.
+        """Coefficients with a penalty on the third derivative along the position.
 
         Parameters
         ----------
         smoothing : float
-            Strength of the penalty, relative to the mean diagonal.
+            Strength of the penalty, relative to the mean weight of a term in all columns; in the
+            unit of the positions to the sixth power, and the same for all knots and windows.
 
         Returns
         -------
@@ -180,18 +189,30 @@ class WindowSystem:
             total += 2 * np.sum(self.between[:, d, :n] * cross)
         return total
 
-    def cross_validation(self, coefficients, n_other=0):
+    def cross_validation(self, smoothing, n_other=0):
         """Generalised cross-validation: expected square error of a pixel left out.
 
         Parameters
         ----------
-        coefficients : ndarray
-            From `solve`.
+        smoothing : float
+            As in `solve`.
         n_other : int
             Number of further parameters that were fitted to the pixels.
         """
-        left = self.n_data - self.n_determined - n_other
-        return np.inf if left <= 0 else self.n_data * self.chi2(coefficients) / left**2
+        if self.n_data == 0:
+            return np.inf
+        n_free = self.n_data - n_other - self.freedom(smoothing)
+        return np.inf if n_free <= 0 else self.n_data * self.chi2(self.solve(smoothing)) / n_free**2
+
+    def freedom(self, smoothing):
+        """Effective number of parameters: trace of the matrix that takes data to fitted data."""
+        bands, n = self._data_bands().reshape(-1, self.vector.size), self.vector.size
+        factor = cho_factor(_dense(self._bands(smoothing)), lower=True, check_finite=False)
+        inverse = cho_solve(factor, np.eye(n), check_finite=False)
+        return sum(
+            (1 if k == 0 else 2) * (band[: n - k] @ np.diagonal(inverse, k))
+            for k, band in enumerate(bands)
+        )
 
     def covariance(self, smoothing):
         """Covariance of the coefficients, shape (n_nodes, n_terms, n_nodes, n_terms)."""
@@ -199,6 +220,40 @@ class WindowSystem:
         n_nodes, n_terms = self.vector.shape
         inverse = cho_solve_banded((factor, True), np.eye(n_nodes * n_terms), check_finite=False)
         return inverse.reshape(n_terms, n_nodes, n_terms, n_nodes).transpose(1, 0, 3, 2)
+
+    def best_smoothing(self, n_other=0):
+        """Strength of the penalty with the greatest restricted likelihood.
+
+        The penalty is the inverse variance of a Gaussian prior of the differences, and the noise a
+        multiple of what the weights say, so that it is found how much finer structure stands out
+        from what is left (Patterson & Thompson 1971; for splines Wood 2011).
+
+        Parameters
+        ----------
+        n_other : int
+            Number of further parameters that were fitted to the pixels.
+
+        Returns
+        -------
+        float
+            As in `solve`.
+        """
+        found = minimize_scalar(
+            lambda exponent: self.restricted_criterion(10.0**exponent, n_other),
+            bounds=EXPONENTS, options={"xatol": ACCURACY},
+        )  # fmt: skip
+        return 10.0**found.x
+
+    def restricted_criterion(self, smoothing, n_other=0):
+        """Minus twice the logarithm of the restricted likelihood, constants left out."""
+        n_nodes, n_terms = self.vector.shape
+        n_free = max(self.n_data - n_other - ORDER * n_nodes, 1)
+        factor = cholesky_banded(self._bands(smoothing), lower=True, check_finite=False)
+        right = self.vector.T.ravel()
+        solution = cho_solve_banded((factor, True), right, check_finite=False)
+        left = max(self.data_chi2 - right @ solution, np.finfo(float).tiny)
+        prior = (n_terms - ORDER) * n_nodes * np.log(smoothing)
+        return n_free * np.log(left) + 2 * np.log(factor[0]).sum() - prior
 
     def penalty_effect(self, coefficients, smoothing):
         """What the penalty takes off the coefficients, shape (n_nodes, n_terms).
@@ -217,19 +272,40 @@ class WindowSystem:
 
     def _bands(self, smoothing):
         """Lower bands with the nodes as the faster index, shape (bandwidth, n_terms * n_nodes)."""
+        n_nodes, _, n_terms = self.diagonal.shape
+        out = self._data_bands()
+        mean = self.diagonal[:, 0].mean()
+        strength = smoothing * n_nodes * mean / self.spacing ** (2 * ORDER)
+        for d, band in enumerate(_difference_bands(n_terms)):
+            out[d * n_nodes] += strength * band[:, None]
+        out[0] += RIDGE * mean
+        # Where pixels are only near one of two nodes, the other takes its profile.
+        out[0, :, :-1] += TIE * mean
+        out[0, :, 1:] += TIE * mean
+        if n_nodes > 1:
+            out[1, :, :-1] -= TIE * mean
+        return out.reshape(len(out), -1)
+
+    def _data_bands(self):
+        """What the data bring to them, shape (bandwidth, n_terms, n_nodes)."""
         n_nodes, n_local, n_terms = self.diagonal.shape
         out = np.zeros(((n_local - 1) * n_nodes + 2, n_terms, n_nodes))
-        mean = self.diagonal[:, 0].mean()
-        penalty = smoothing * mean * _second_difference_bands(n_terms)
         for d in range(n_local):
-            band = self.diagonal[:, d] + (penalty[d] if d < len(penalty) else 0)
-            out[d * n_nodes] += band.T
+            out[d * n_nodes] += self.diagonal[:, d].T
             if n_nodes > 1:
                 out[d * n_nodes + 1, :, :-1] += self.between[:, d].T
                 if d:
                     out[d * n_nodes - 1, :, 1:] += self.between[:, d].T
-        out[0] += RIDGE * mean
-        return out.reshape(len(out), -1)
+        return out
+
+
+def _dense(bands):
+    """Lower triangle of a matrix given by its lower bands."""
+    n = bands.shape[1]
+    out = np.zeros((n, n))
+    for k, band in enumerate(bands):
+        np.fill_diagonal(out[k:], band[: n - k])
+    return out
 
 
 def _banded_product(bands, vector):
@@ -242,12 +318,12 @@ def _banded_product(bands, vector):
     return out
 
 
-def _second_difference_bands(n_terms):
-    """Bands of ``D.T @ D`` with the matrix ``D`` of second differences, shape (3, n_terms)."""
-    out = np.zeros((3, n_terms))
-    for i, first in enumerate((1.0, -2.0, 1.0)):
-        for j, second in enumerate((1.0, -2.0, 1.0)[i:], start=i):
-            out[j - i, i : n_terms - 2 + i] += first * second
+def _difference_bands(n_terms):
+    """Bands of ``D.T @ D`` with the matrix ``D`` of differences, shape (ORDER + 1, n_terms)."""
+    out = np.zeros((ORDER + 1, n_terms))
+    for i, first in enumerate(DIFFERENCE):
+        for j, second in enumerate(DIFFERENCE[i:], start=i):
+            out[j - i, i : n_terms - ORDER + i] += first * second
     return out
 
 

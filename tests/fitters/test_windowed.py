@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import ndtr
 
 import specmodels as sm
 from specmodels.fitters.windowed_pixels import regular_positions
@@ -22,7 +23,7 @@ def test_residual_is_noise_where_no_hit_fell(slit, fit):
     image, truth = slit
     good = ~image.mask & ~truth.hits
     pulls = fit.residual()[good] * np.sqrt(image.weights[good])
-    n_free = fit.system.n_determined + 3 * image.shape[1]
+    n_free = fit.freedom + 3 * image.shape[1]
     expected = np.sqrt(1 - n_free / good.sum())
     assert abs(np.std(pulls) / expected - 1) < 0.03
     assert abs(fit.reduced_chi2 - 1) < 0.06
@@ -76,11 +77,29 @@ def test_settings_of_the_user_win(slit):
     assert fit.layout.grid.spacing == 0.8
 
 
-def test_windows_and_knots_are_as_coarse_as_the_data_allow():
+def test_windows_knots_and_penalty_are_as_coarse_as_the_data_allow(fit):
     sampled, _ = sm.datasets.make_undersampled_slit(seed=2, shape=(30, 400), fwhm=(3.0, 3.0))
-    fit = sm.WindowedFitter()(None, sampled)
-    assert fit.layout.grid.spacing == 1.0
-    assert len(fit.layout.nodes) <= 3
+    wide = sm.WindowedFitter()(None, sampled)
+    assert wide.layout.grid.spacing > 2 * fit.layout.grid.spacing
+    assert wide.smoothing > 100 * fit.smoothing
+    assert len(wide.layout.nodes) <= 3
+
+
+@pytest.mark.parametrize("tilt", [0.3, 2.2, 4.0])
+def test_structure_within_pixels_is_not_made_up_from_errors_of_the_flat(tilt):
+    """Where sky fills a slit with hardly a tilt, each row shows few phases, with its own error."""
+    rng = np.random.default_rng(3)
+    n_row, n_column = 22, 340
+    place = np.arange(n_row)[:, None] - 10.5 - np.linspace(-0.5, 0.5, n_column) * tilt
+    lit = ndtr((place + 8) / 0.6) - ndtr((place - 7) / 0.6)
+    flat = 1 + 0.05 * rng.normal(size=(n_row, 1))
+    data = lit * flat * np.linspace(0.5, 2, n_column) + 0.05 * rng.normal(size=(n_row, n_column))
+    image = sm.SpectralImage(data, variance=np.full(data.shape, 0.05**2), spatial=0.1 * place)
+    fit = sm.WindowedFitter()(None, image)
+    at = np.arange(-6, 5, 0.25)
+    profile = fit.profile(at[:, None], fit.layout.nodes, 0.5)
+    ripple = profile[1:-1] - 0.5 * (profile[2:] + profile[:-2])
+    assert np.sqrt(np.mean(ripple**2)) < 0.02 * profile.mean()
 
 
 def test_model_is_the_profile_in_the_unit_of_the_positions(slit, fit):
