@@ -10,7 +10,12 @@ from functools import cached_property
 
 import numpy as np
 
+from ..numerics.robust import MAD_TO_SIGMA
+
 __all__ = ["SkyFit", "SkyPixels", "SlitFit"]
+
+# Of data without variances, relative to the largest: rounding.
+LEAST_NOISE = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +34,8 @@ class SkyPixels:
         Shape of the image.
     poisson : ndarray, shape (n_pixel,), optional
         The part of the variance that grows with the light.
+    variance_known : bool
+        Whether the variance was given; else it comes from the scatter of neighbours.
     """
 
     name: str
@@ -39,6 +46,7 @@ class SkyPixels:
     index: np.ndarray
     shape: tuple
     poisson: np.ndarray | None = None
+    variance_known: bool = True
 
     @classmethod
     def of(cls, image, *, throughput=None, use=None):
@@ -47,7 +55,8 @@ class SkyPixels:
         Parameters
         ----------
         image : `~specmodels.exposure.SpectralImage`
-            With wavelengths and, where they are known, variances (else all weigh the same).
+            With wavelengths; without a variance, that is taken from the scatter of neighbouring
+            pixels, and all weigh the same.
         throughput : ndarray, shape of the image, optional
             What fraction of the sky each pixel sees; default one.
         use : ndarray of bool, shape of the image, optional
@@ -78,8 +87,10 @@ class SkyPixels:
         def part(array):
             return np.ravel(array)[index].astype(float)
 
-        return cls(image.name, part(wavelength), part(image.data), 1 / part(image.weights),
-                   part(given), index, image.shape, poisson)  # fmt: skip
+        data, known = part(image.data), image.variance is not None
+        variance = 1 / part(image.weights) if known else np.full(index.size, _scatter(data) ** 2)
+        return cls(image.name, part(wavelength), data, variance, part(given), index, image.shape,
+                   poisson, known)  # fmt: skip
 
     def __repr__(self):
         return f"<SkyPixels of {self.name!r}: {self.size} pixels>"
@@ -108,6 +119,14 @@ class SkyPixels:
         keys = ("wavelength", "data", "variance", "throughput", "index", "poisson")
         values = {key: getattr(self, key) for key in keys}
         return self.replace(**{k: v if v is None else v[which] for k, v in values.items()})
+
+
+def _scatter(data):
+    """Standard deviation of noise, from second differences of neighbours."""
+    if data.size < 3:
+        return 1.0
+    found = MAD_TO_SIGMA * np.median(np.abs(np.diff(data, 2))) / np.sqrt(6)
+    return max(found, LEAST_NOISE * np.max(np.abs(data)), np.finfo(float).tiny**0.25)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ The pixels of all slits are one cloud of wavelength and flux. The flux is fitted
 so that negative pixels count like all others and the noise keeps its weight.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..models.background import LogPolynomialSpectrum
 from ..numerics.cloud import cloud_outliers
-from ..numerics.robust import MAD_TO_SIGMA
 from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import PolynomialCurve
+from .sky_slits import misfit_of, worst_slit
 
 __all__ = ["LogPolynomialSkyFitter"]
 
@@ -36,6 +38,9 @@ class LogPolynomialSkyFitter(Fitter):
     sigma : float
         Pixels that deviate by more standard deviations, of the errors or of the cloud about its
         running median if that is wider, are left out.
+    disagreement : float or None
+        Slits whose rows depart from the sky by more than this fraction of it are left out, as by
+        `SkyFitter`; none with None.
 
     Raises
     ------
@@ -43,14 +48,19 @@ class LogPolynomialSkyFitter(Fitter):
         If a setting is out of range.
     """
 
-    def __init__(self, *, max_degree=15, criterion="bic", sigma=3.0):
+    def __init__(self, *, max_degree=15, criterion="bic", sigma=3.0, disagreement=0.03):
         if int(max_degree) != max_degree or max_degree < 0 or not sigma > 0:
             raise ValueError(
                 f"expected max_degree from 0 and sigma > 0, got {max_degree!r} and {sigma!r}"
             )
         if criterion not in CRITERIA:
             raise ValueError(f"criterion: expected one of {sorted(CRITERIA)}, got {criterion!r}")
+        if disagreement is not None and not disagreement > 0:
+            raise ValueError(
+                f"disagreement: expected a positive number or None, got {disagreement!r}"
+            )
         self.max_degree, self.criterion, self.sigma = int(max_degree), criterion, sigma
+        self.disagreement = disagreement
 
     def __call__(self, model, slits):
         """Fit the sky.
@@ -71,25 +81,34 @@ class LogPolynomialSkyFitter(Fitter):
         TypeError
             If the model is of another kind.
         ValueError
-            If no slit has pixels, or the sky is not positive.
+            If no slit has pixels, all disagree, or the sky is not positive.
         """
         if model is not None and not isinstance(model, LogPolynomialSpectrum):
             raise TypeError(f"model: expected a LogPolynomialSpectrum, got {model!r}")
-        cloud = _Cloud([pixels for pixels in slits if pixels.size], self.sigma)
-        degrees = range(self.max_degree + 1) if model is None else [model.degree]
-        fits, start = [], cloud.first_coefficients()
-        for degree in degrees:
-            fits.append(cloud.fit(degree, start))
-            start = fits[-1].coefficients
-        best = self._best(fits, cloud.n_used)
         slit_fits = {pixels.name: SlitFit(reason="no usable pixel") for pixels in slits}
-        slit_fits |= cloud.slit_fits(best)
+        used, remark = [pixels for pixels in slits if pixels.size], ""
+        degrees = range(self.max_degree + 1) if model is None else [model.degree]
+        while True:
+            cloud = _Cloud(used, self.sigma)
+            fits = cloud.fits(degrees)
+            best = self._best(fits, cloud.n_used)
+            slit_fits |= cloud.slit_fits(best)
+            worst, reason = worst_slit([p.name for p in used], cloud.misfits(best),
+                                       limit=self.disagreement)  # fmt: skip
+            if worst is None or len(slits) == 1:
+                remark = reason and f"the only slit {reason}"
+                break
+            name = used.pop(worst).name
+            slit_fits[name] = replace(slit_fits[name], reason=reason)
+            if not used:
+                reasons = "; ".join(f"{n}: {s.reason}" for n, s in slit_fits.items())
+                raise ValueError(f"no background slit is left: {reasons}")
         curve = PolynomialCurve(cloud.model(best), best.covariance)
         return SkyFit(
             curve, slit_fits, cloud.rejected(), {p.name: p.index for p in cloud.slits},
             degrees=self._table(fits, cloud.n_used),
             success=best.converged,
-            message="" if best.converged else "the polynomial did not converge",
+            message=remark if best.converged else "the polynomial did not converge",
         )  # fmt: skip
 
     def _criteria(self, fits, n_data):
@@ -144,6 +163,14 @@ class _Cloud:
             )
         return np.array([np.log(level)])
 
+    def fits(self, degrees):
+        """Fits of increasing degrees, each from the one before."""
+        found, start = [], self.first_coefficients()
+        for degree in degrees:
+            found.append(self.fit(degree, start))
+            start = found[-1].coefficients
+        return found
+
     def fit(self, degree, start):
         """Gauss-Newton from the solution of a lower degree, with halved steps where needed."""
         terms = np.polynomial.legendre.legvander(self.t, degree)
@@ -192,22 +219,28 @@ class _Cloud:
         parts = self._parts(~self.use)
         return {pixels.name: part for pixels, part in zip(self.slits, parts, strict=True)}
 
+    def _lights(self, fit):
+        """The sky in the pixels of each slit."""
+        terms = np.polynomial.legendre.legvander(self.t, fit.degree)
+        return self._parts(self._light(terms, fit.coefficients))
+
+    def misfits(self, fit):
+        """How the rows of each slit depart from the sky: see `misfit_of`."""
+        return [misfit_of(pixels, light, pixels.variance, columns=False)
+                for pixels, light in zip(self.slits, self._lights(fit), strict=True)]  # fmt: skip
+
     def slit_fits(self, fit):
         """How each slit took part: the factor that would fit it best, for information."""
-        terms = np.polynomial.legendre.legvander(self.t, fit.degree)
-        light = self._light(terms, fit.coefficients)
         out = {}
-        split = (self._parts(a) for a in (light, self.weights, self.data, self.use))
-        for pixels, own, weights, data, use in zip(self.slits, *split, strict=True):
+        split = (self._parts(a) for a in (self.weights, self.data, self.use))
+        each = zip(self.slits, self._lights(fit), self.misfits(fit), *split, strict=True)
+        for pixels, own, misfit, weights, data, use in each:
             norm = float(np.sum(weights * own**2))
             factor = float(np.sum(weights * own * data) / norm) if norm > 0 else np.nan
-            ratio = (data - own) / own
-            spread = MAD_TO_SIGMA * np.median(np.abs(ratio[use])) if use.any() else np.nan
-            noise = np.sqrt(np.median(1 / (weights[use] * own[use] ** 2))) if use.any() else np.nan
             out[pixels.name] = SlitFit(
                 factor, 1 / np.sqrt(norm) if norm > 0 else np.inf,
                 float(np.sum(weights * (data - own) ** 2)), int(use.sum()), int((~use).sum()),
-                float(np.sqrt(max(spread**2 - noise**2, 0.0))),
+                misfit[0],
             )  # fmt: skip
         return out
 

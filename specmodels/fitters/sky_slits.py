@@ -19,7 +19,7 @@ LEAST_CORRELATION, N_PROBED = 0.2, 1000
 TIMES_MEDIAN, TIMES_LIMIT = 3.0, 5.0
 
 
-def misfit_of(pixels, light, variance):
+def misfit_of(pixels, light, variance, *, columns=True):
     """How a slit departs from the sky, by rows and by stretches of columns.
 
     Noise and a grey factor do not count: a source stands out in a few rows, another spectrum in
@@ -31,6 +31,8 @@ def misfit_of(pixels, light, variance):
         The pixels of the slit.
     light, variance : ndarray, shape (n_pixel,)
         The sky in them, and the variance of their noise.
+    columns : bool
+        Whether stretches of columns count; else only rows, for a sky that is known to be rough.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def misfit_of(pixels, light, variance):
     """
     error = np.sqrt(variance)
     signal, residual = light / error, (pixels.data - light) / error
-    groups = (pixels.rows, _blocks(pixels))
+    groups = (pixels.rows, _blocks(pixels)) if columns else (pixels.rows,)
     return max(_departure(group, signal, residual) for group in groups)
 
 

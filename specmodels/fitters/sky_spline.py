@@ -14,6 +14,7 @@ from ..numerics.adaptive_smoothing import SmoothnessPrior
 from ..numerics.bsplines import BandedSolution, EquationStack, LocalBasis
 from ..numerics.cloud import cloud_outliers
 from ..numerics.hidden_lines import expected_squares
+from ..numerics.robust import MAD_TO_SIGMA
 from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import SplineCurve
@@ -160,11 +161,21 @@ class _SlitState:
 
     def smoothed_variance(self, light):
         """Variances of the pixels; without the noise of the data where they follow it."""
+        if not self.pixels.variance_known:
+            return self._scatter_about(light)
         if self.follows_noise is None:
             self.follows_noise = follows_noise(self.pixels, light, self.use)
         if not self.follows_noise:
             return self.variance
         return smooth_poisson(self.pixels, light, self.use)
+
+    def _scatter_about(self, light):
+        """The same variance for all pixels, from their scatter about the model."""
+        if not self.use.any():
+            return self.variance
+        gap = np.abs(self.pixels.data - light)[self.use]
+        noise = MAD_TO_SIGMA * np.median(gap)
+        return np.full(self.use.size, noise**2 if noise > 0 else self.variance[0])
 
     def own_equations(self):
         """Normal equations of the slit, for a factor of one, on the finest breakpoints."""

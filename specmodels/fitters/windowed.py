@@ -1,6 +1,9 @@
 """Spatial profiles from windows of neighbouring columns: the fitter of the adaptive trace model."""
 
+from dataclasses import replace
+
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.fine_pixels import look_up
@@ -17,6 +20,10 @@ FINE_SPACING, RESOLVED_SPACING = 0.3, 0.75
 # A profile is resolved if even ripples between fine knots are penalised by more than the mean
 # weight of the data.
 RESOLVED_SMOOTHING = (FINE_SPACING / 2) ** (2 * ORDER)
+# Structure is expected in proportion to the light within so many pixels, and to a part of the peak.
+REACH, LEAST_LIGHT = 2.0, 0.05
+# The first pass finds scales, the second the layout, and the third how rough the profile is where.
+LEAST_PASSES = 3
 MOST_INTERVALS = 16
 LEAST_WINDOW = 24
 # Pixels that positions have to drift in a window, so that it sees the slit at most phases.
@@ -50,10 +57,10 @@ class WindowedFitter(Fitter):
         Distance of knots, in pixels along the slit. Default: 0.75 where the penalty allows of no
         finer structure, else 0.3.
     smoothing : float, optional
-        Penalty on the square of the third derivative of the profile, in pixels to the sixth power,
-        relative to the mean weight of the data. It settles what the positions of the pixels leave
-        open. Default: the one with the greatest restricted likelihood (Wood 2011), so that
-        structure within pixels is as fine as the data show it, and no finer.
+        Penalty on the square of the third derivative of the profile over the light around, in
+        pixels to the sixth power and relative to the mean weight of the data. It settles what the
+        positions of the pixels leave open. Default: the one with the greatest restricted likelihood
+        (Wood 2011), so that structure within pixels is as fine as the data show it, and no finer.
     sigma : float
         Pixels farther from the model than this many standard deviations are rejected.
     profile_error : float
@@ -109,13 +116,16 @@ class WindowedFitter(Fitter):
         layout = self._layout(pixels) if model is None else _layout_of(model, pixels)
         covered = pixels.covered(layout)
         values, kept = pixels.first_scales()
-        smoothing = self.smoothing
-        for number in range(self.n_rounds + 1):
+        smoothing, coefficients, roughness = self.smoothing, None, None
+        for number in range(max(self.n_rounds + 1, LEAST_PASSES)):
             if number == 1 and model is None:
                 layout = self._chosen(pixels, values, kept, smoothing)
                 covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             self._check(system, pixels, image)
+            if number == LEAST_PASSES - 1:
+                roughness, smoothing = _roughness(coefficients, layout.grid), self.smoothing
+            system = replace(system, roughness=roughness)
             if smoothing is None:
                 smoothing = system.best_smoothing(3 * pixels.n_columns)
             coefficients, factor = _normalised(system.solve(smoothing), layout, covered)
@@ -177,6 +187,19 @@ def _most_intervals(pixels, resolved):
     while 2 * most <= limit and pixels.span / (2 * most) >= LEAST_WINDOW:
         most *= 2
     return most
+
+
+def _roughness(coefficients, grid):
+    """How large differences of coefficients may be, relative to the largest: as large as the light.
+
+    Cores are sharper than wings, and wings than the sky.
+    """
+    light = np.abs(grid.profiles(coefficients, 1.0))
+    light = uniform_filter1d(light, round(REACH / grid.step), axis=1, mode="nearest")
+    light += LEAST_LIGHT * light.max(axis=1, keepdims=True)
+    middles = 0.5 * (grid.term_centers[:-ORDER] + grid.term_centers[ORDER:])
+    out = np.array([np.interp(middles, grid.centers, own) for own in light])
+    return out / out.max(axis=1, keepdims=True)
 
 
 def _layout_of(model, pixels):

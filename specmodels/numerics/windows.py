@@ -138,6 +138,8 @@ class WindowSystem:
         As in `Moments`.
     spacing : float
         Distance of knots.
+    roughness : ndarray, shape (n_nodes, n_terms - ORDER), optional
+        Size that differences are expected to have relative to each other; all alike without it.
     """
 
     diagonal: np.ndarray
@@ -146,6 +148,7 @@ class WindowSystem:
     data_chi2: float
     n_data: int
     spacing: float
+    roughness: np.ndarray | None = None
 
     def solve(self, smoothing):
         """Coefficients with a penalty on the third derivative along the position.
@@ -276,8 +279,11 @@ class WindowSystem:
         out = self._data_bands()
         mean = self.diagonal[:, 0].mean()
         strength = smoothing * n_nodes * mean / self.spacing ** (2 * ORDER)
-        for d, band in enumerate(_difference_bands(n_terms)):
-            out[d * n_nodes] += strength * band[:, None]
+        roughness = (
+            np.ones((n_nodes, n_terms - ORDER)) if self.roughness is None else self.roughness
+        )
+        for d, band in enumerate(_difference_bands(1 / roughness.T**2)):
+            out[d * n_nodes] += strength * band
         out[0] += RIDGE * mean
         # Where pixels are only near one of two nodes, the other takes its profile.
         out[0, :, :-1] += TIE * mean
@@ -318,12 +324,22 @@ def _banded_product(bands, vector):
     return out
 
 
-def _difference_bands(n_terms):
-    """Bands of ``D.T @ D`` with the matrix ``D`` of differences, shape (ORDER + 1, n_terms)."""
-    out = np.zeros((ORDER + 1, n_terms))
+def _difference_bands(weights):
+    """Bands of ``D.T @ W @ D`` with the matrix ``D`` of differences of neighbouring coefficients.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n_terms - ORDER, n_nodes)
+
+    Returns
+    -------
+    ndarray, shape (ORDER + 1, n_terms, n_nodes)
+    """
+    n = len(weights)
+    out = np.zeros((ORDER + 1, n + ORDER, weights.shape[1]))
     for i, first in enumerate(DIFFERENCE):
         for j, second in enumerate(DIFFERENCE[i:], start=i):
-            out[j - i, i : n_terms - ORDER + i] += first * second
+            out[j - i, i : n + i] += first * second * weights
     return out
 
 
