@@ -34,10 +34,16 @@ def finest_breaks(slits, model=None):
     ValueError
         If all pixels have the same wavelength.
     """
-    if model is not None and model.placed:
-        return np.asarray(model.breakpoints)
     low = min(pixels.wavelength.min() for pixels in slits)
     high = max(pixels.wavelength.max() for pixels in slits)
+    if model is not None and model.placed:
+        breaks = np.asarray(model.breakpoints)
+        if breaks[0] >= high or breaks[-1] <= low:
+            raise ValueError(
+                f"model: expected breakpoints within {low:.5g} to {high:.5g}, the wavelengths of "
+                f"the slits, got {breaks[0]:.5g} to {breaks[-1]:.5g}"
+            )
+        return breaks
     if not low < high:
         raise ValueError(f"wavelength: expected a range, got {low} throughout")
     grid, number = _pixel_numbers(slits, low, high)

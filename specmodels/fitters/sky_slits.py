@@ -89,7 +89,7 @@ def worst_slit(names, misfits, *, limit):
     misfit = misfits[worst][0]
     return worst, (
         f"differs from the sky by {misfit:.1%} rms in rows or columns, the limit being "
-        f"{misfit / excess[worst]:.1%}: a source, or other light"
+        f"{misfit / excess[worst]:.1%}: a source, other light, or a throughput that was not given"
     )
 
 

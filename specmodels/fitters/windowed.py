@@ -20,8 +20,9 @@ FINE_SPACING, RESOLVED_SPACING = 0.3, 0.75
 # A profile is resolved if even ripples between fine knots are penalised by more than the mean
 # weight of the data.
 RESOLVED_SMOOTHING = (FINE_SPACING / 2) ** (2 * ORDER)
-# Structure is expected in proportion to the light within so many pixels, and to a part of the peak.
-REACH, LEAST_LIGHT = 2.0, 0.05
+# Structure is expected to grow with this power of the light within so many pixels relative to the
+# peak, from a least value on: wings are both fainter and smoother than cores.
+POWER, REACH, LEAST_ROUGHNESS = 1.5, 2.0, 0.02
 # The first pass finds scales, the second the layout, and the third how rough the profile is where.
 LEAST_PASSES = 3
 MOST_INTERVALS = 16
@@ -190,16 +191,14 @@ def _most_intervals(pixels, resolved):
 
 
 def _roughness(coefficients, grid):
-    """How large differences of coefficients may be, relative to the largest: as large as the light.
-
-    Cores are sharper than wings, and wings than the sky.
-    """
+    """How large differences of coefficients may be relative to the largest, by the light around."""
     light = np.abs(grid.profiles(coefficients, 1.0))
     light = uniform_filter1d(light, round(REACH / grid.step), axis=1, mode="nearest")
-    light += LEAST_LIGHT * light.max(axis=1, keepdims=True)
+    light /= np.maximum(light.max(axis=1, keepdims=True), np.finfo(float).tiny)
     middles = 0.5 * (grid.term_centers[:-ORDER] + grid.term_centers[ORDER:])
-    out = np.array([np.interp(middles, grid.centers, own) for own in light])
-    return out / out.max(axis=1, keepdims=True)
+    return np.array([np.interp(middles, grid.centers, own) for own in light**POWER]) + (
+        LEAST_ROUGHNESS
+    )
 
 
 def _layout_of(model, pixels):
