@@ -21,7 +21,7 @@ from ..models.background import LogPolynomialSpectrum
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.shrinkage import shrunk
 from ..numerics.sky_levels import sky_levels
-from .background_result import MasterBackgroundResult, SlitSky
+from .background_result import MasterBackgroundResult, SlitSky, wavelengths_in
 from .base import Evaluator
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 
@@ -60,7 +60,7 @@ class MasterBackgroundSubtraction(Evaluator):
         `SlitThroughput` (of the wavelength).
     fit_levels : bool
         Whether the factor of each other slit is found from its own pixels, the source being fitted
-        along; else it is one.
+        along; else, and with a `LogPolynomialSkyFitter`, it is one.
 
     Raises
     ------
@@ -105,6 +105,13 @@ class MasterBackgroundSubtraction(Evaluator):
         setup = _Setup(self, exposure)
         return self._evaluated(self._fitted(setup), setup)
 
+    def __repr__(self):
+        if not isinstance(self.throughput, Mapping):
+            return super().__repr__()
+        settings = {**vars(self), "throughput": f"<of {len(self.throughput)} slits>"}
+        shown = ", ".join(f"{key}={value}" for key, value in settings.items() if value is not None)
+        return f"{type(self).__name__}({shown})"
+
     def build_model(self, exposure):
         """The model given, None where the data choose one."""
         return self.model
@@ -136,7 +143,8 @@ class MasterBackgroundSubtraction(Evaluator):
         levels = self._levels(fit, setup, projected)
         skies = {name: _sky(setup, name, *projected[name], *levels[name])
                  for name in setup.exposure}  # fmt: skip
-        return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit)
+        return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit,
+                                      setup.wavelength_unit)  # fmt: skip
 
     def _levels(self, fit, setup, projected):
         """Level of each slit and its error: from the fit, or found from its own pixels."""
@@ -157,17 +165,30 @@ class _Setup:
 
     def __init__(self, settings, exposure):
         self.settings, self.exposure = settings, exposure
-        self.names = settings.slits(exposure)
-        if not self.names:
+        masks = settings.pixels.source_mask
+        unknown = [name for name in masks if name not in exposure]
+        if unknown:
+            raise ValueError(f"source_mask: no slit is called {unknown}; there are "
+                             f"{list(exposure)}")  # fmt: skip
+        chosen = settings.slits(exposure)
+        self.names = [name for name in exposure if name in chosen or name in masks]
+        if not chosen and not masks:
             raise ValueError(
                 f"no background slit among {list(exposure)}: name them by `slits`, or flag them"
             )
-        first = exposure[self.names[0]]
-        self.unit, self.wavelength_unit = first.unit, first.wavelength_unit
+        self.unit = exposure[self.names[0]].unit
+        units = [exposure[name].wavelength_unit for name in self.names
+                 if exposure[name].wavelength is not None]  # fmt: skip
+        self.wavelength_unit = units[0] if units else None
         self.factors = {name: _factor(image, self.unit) for name, image in exposure.items()}
         self.images = {name: _in_unit(image, self.unit, self.factors[name])
                        for name, image in exposure.items()}  # fmt: skip
-        known = sky_throughputs(exposure) if settings.throughput is None else {}
+        given = settings.throughput
+        extra = set(given) - set(exposure) if isinstance(given, Mapping) else ()
+        if extra and not set(exposure) <= set(given):
+            raise ValueError(f"throughput: no slit is called {sorted(extra)}; there are "
+                             f"{list(exposure)}")  # fmt: skip
+        known = sky_throughputs(exposure) if given is None else {}
         self.throughputs = {name: self._throughput(image, known.get(name))
                             for name, image in exposure.items()}  # fmt: skip
 
@@ -188,31 +209,23 @@ class _Setup:
 
     def wavelengths(self, name):
         """Wavelengths of the pixels of a slit, NaN where it has none, in the common unit."""
-        image = self.exposure[name]
-        if image.wavelength is None:
-            return np.full(image.shape, np.nan)
-        wavelength = np.broadcast_to(image.wavelength, image.shape)
-        if image.wavelength_unit == self.wavelength_unit:
-            return wavelength
-        if None in (image.wavelength_unit, self.wavelength_unit):
-            raise ValueError(f"wavelength_unit: {name!r} has {image.wavelength_unit}, but "
-                             f"{self.names[0]!r} has {self.wavelength_unit}")  # fmt: skip
-        return (wavelength * image.wavelength_unit).to_value(self.wavelength_unit, u.spectral())
+        return wavelengths_in(self.wavelength_unit, self.exposure[name])
 
     def sky_pixels(self):
         """Sky pixels of all background slits."""
         selection, out = self.settings.pixels, []
-        unknown = sorted(set(selection.source_mask) - set(self.exposure))
-        if unknown:
-            raise ValueError(f"source_mask: no slit is called {unknown}; there are "
-                             f"{list(self.exposure)}")  # fmt: skip
+        if all(self.exposure[name].wavelength is None for name in self.names):
+            raise ValueError(f"background slits: expected wavelengths, got none for {self.names}")
         for name in self.names:
             image, throughput = self.images[name], self.throughputs[name]
             use = selection.use(image, self.exposure, throughput)
-            image = selection.filtered(image, use)
-            if image.wavelength is not None and image.wavelength_unit != self.wavelength_unit:
+            image = selection.filtered(image, use, throughput)
+            if image.wavelength is None or image.wavelength_unit != self.wavelength_unit:
                 image = image.replace(wavelength=self.wavelengths(name),
                                       wavelength_unit=self.wavelength_unit)  # fmt: skip
+            if image.variance is None:
+                log.warning("%s: no variance is known: its noise is the scatter of its pixels "
+                            "about the sky", name)  # fmt: skip
             out.append(SkyPixels.of(image, throughput=throughput, use=use))
         return out
 

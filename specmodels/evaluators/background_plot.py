@@ -78,12 +78,12 @@ def plot_slit(result, name, figure=None):
 
 
 def _draw_sky(result, axes, below):
-    axis_unit = next(iter(result.exposure.values())).wavelength_unit
+    axis_unit = result.wavelength_unit
     for name in result.fit.used:
         image, sky = result.exposure[name], result.skies[name]
         index = np.flatnonzero(result.sky_pixels(name))
         index = index[:: max(1, index.size // (MAX_POINTS // len(result.fit.used)))]
-        wavelength = np.broadcast_to(image.wavelength, image.shape).ravel()[index]
+        wavelength = result.wavelengths(name).ravel()[index]
         seen = sky.factor * image.data.ravel()[index]
         axes.plot(wavelength, seen / (sky.level * sky.throughput.ravel()[index]), ",",
                   color="0.6", rasterized=True)  # fmt: skip
@@ -96,8 +96,11 @@ def _draw_sky(result, axes, below):
              ylim=(low - 0.5 * (high - low), high + 0.8 * (high - low)),
              title="sky, and the pixels of the background slits")  # fmt: skip
     with np.errstate(invalid="ignore", divide="ignore"):
-        below.semilogy(grid, np.sqrt(variance) / np.abs(value), color="C3", lw=0.8)
-    below.set(xlabel=f"wavelength ({axis_unit or 'pixel'})", ylabel="relative error of the sky")
+        relative = np.sqrt(variance) / np.abs(value)
+    below.plot(grid, relative, color="C3", lw=0.8)
+    scale = "log" if np.any(relative > 0) else "linear"
+    below.set(yscale=scale, xlabel=f"wavelength ({axis_unit or 'pixel'})",
+              ylabel="relative error of the sky")  # fmt: skip
 
 
 def _draw_levels(result, axes):
@@ -120,7 +123,8 @@ def _draw_residuals(residual, axes):
         axes.plot(center, amplitude * np.exp(-0.5 * ((center - mean) / width) ** 2), color="C3",
                   label=f"Gaussian: mean {mean:.3f}, width {width:.3f}")  # fmt: skip
     top = max(counts.max(), 1)
-    axes.set(xlabel="residual / error", ylabel="pixels", yscale="log", ylim=(0.5, 3 * top))
+    scale = "log" if counts.any() else "linear"
+    axes.set(xlabel="residual / error", ylabel="pixels", yscale=scale, ylim=(0.5, 3 * top))
     axes.legend()
 
 

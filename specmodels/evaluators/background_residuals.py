@@ -64,12 +64,24 @@ def nod_comparison(result, nods):
     for name in result.fit.used:
         image = result.exposure[name]
         if all(name in nod and nod[name].shape == image.shape for nod in others):
-            rows.append({"slit": name, **_compared(result, name, [nod[name] for nod in others])})
+            own = [_in_unit_of(image, nod[name]) for nod in others]
+            rows.append({"slit": name, **_compared(result, name, own)})
     if not rows:
         raise ValueError(
             f"nods: no background slit of {result.fit.used} is in all of them with the same shape"
         )
     return readable(QTable(rows=rows))
+
+
+def _in_unit_of(image, nod):
+    """A nod's image in the unit of another image."""
+    if nod.unit == image.unit:
+        return nod
+    if None in (nod.unit, image.unit) or not nod.unit.is_equivalent(image.unit):
+        raise ValueError(f"nods: slit {image.name!r} has {nod.unit}, expected {image.unit}")
+    factor = nod.unit.to(image.unit)
+    variance = None if nod.variance is None else nod.variance * factor**2
+    return nod.replace(data=nod.data * factor, variance=variance, components={}, unit=image.unit)
 
 
 def _compared(result, name, nods):

@@ -12,7 +12,7 @@ from ..io.slit_models import with_new_slits
 from .background_residuals import nod_comparison, residual_table
 from .tables import readable
 
-__all__ = ["MasterBackgroundResult", "SlitSky"]
+__all__ = ["MasterBackgroundResult", "SlitSky", "wavelengths_in"]
 
 UNKNOWN = "the sky is not known at these wavelengths"
 
@@ -53,14 +53,15 @@ class MasterBackgroundResult:
         The fit of the background slits.
     skies : mapping of str to `SlitSky`
         The sky in every slit, in the unit of the sky.
-    unit : `~astropy.units.Unit` or None
-        Unit of the sky.
+    unit, wavelength_unit : `~astropy.units.Unit` or None
+        Units of the sky and of its wavelengths.
     """
 
     exposure: object
     fit: object
     skies: dict
     unit: object = None
+    wavelength_unit: object = None
 
     def __repr__(self):
         return f"<MasterBackgroundResult of {len(self.exposure)} slits: {self.fit!r}>"
@@ -76,11 +77,22 @@ class MasterBackgroundResult:
 
     def background(self, name):
         """The sky in each pixel of a slit, in the slit's unit; NaN where it is not known."""
-        return self.skies[name].background / self.skies[name].factor
+        sky = self._sky(name)
+        return sky.background / sky.factor
 
     def background_variance(self, name):
         """Variance of the sky in each pixel of a slit, in the square of the slit's unit."""
-        return self.skies[name].variance / self.skies[name].factor ** 2
+        sky = self._sky(name)
+        return sky.variance / sky.factor**2
+
+    def _sky(self, name):
+        if name not in self.skies:
+            raise KeyError(f"no slit is called {name!r}; there are {list(self.skies)}")
+        return self.skies[name]
+
+    def wavelengths(self, name):
+        """Wavelengths of the pixels of a slit in the unit of the sky's; NaN where it has none."""
+        return wavelengths_in(self.wavelength_unit, self.exposure[name])
 
     @property
     def backgrounds(self):
@@ -113,25 +125,15 @@ class MasterBackgroundResult:
     def wavelength(self):
         """Wavelengths of the spectrum: one for each pixel along the dispersion."""
         low, high = self.fit.curve.limits
-        steps = [self._median_steps(image) for image in self._used_images()]
+        names = self.fit.used or list(self.exposure)
+        steps = [_steps_of(self.wavelengths(name)) for name in names]
         low_edge, step = max(steps, key=lambda one: len(one[0]))
+        if not step.size:
+            return np.array([low, high])
         grid = [low]
         while grid[-1] < high and len(grid) < 100_000:
             grid.append(grid[-1] + float(np.interp(grid[-1], low_edge, step)))
         return np.array(grid[:-1] if len(grid) > 2 else [low, high])
-
-    def _used_images(self):
-        names = self.fit.used or list(self.exposure)
-        return [self.exposure[name] for name in names if self.exposure[name].wavelength is not None]
-
-    def _median_steps(self, image):
-        """Wavelength and step of the columns of an image, by increasing wavelength."""
-        wavelength = np.atleast_2d(image.wavelength)
-        row = wavelength[np.argmax(np.isfinite(wavelength).sum(axis=1))]
-        row = np.sort(row[np.isfinite(row)])
-        step = np.diff(row)
-        good = step > 0
-        return row[:-1][good], step[good]
 
     @cached_property
     def spectrum(self):
@@ -143,7 +145,7 @@ class MasterBackgroundResult:
 
         value, variance = self.fit.curve(self.wavelength)
         unit = u.dimensionless_unscaled if self.unit is None else self.unit
-        axis = self._used_images()[0].wavelength_unit or u.pix
+        axis = self.wavelength_unit or u.pix
         mask = ~np.isfinite(value)
         return Spectrum(
             flux=value * unit, spectral_axis=self.wavelength * axis, mask=mask,
@@ -159,7 +161,7 @@ class MasterBackgroundResult:
     def tables(self):
         """The sky as a table, by the name ``"sky"``: wavelength, flux, flux_error, mask."""
         spectrum = self.spectrum
-        table = QTable({"wavelength": spectrum.spectral_axis, "flux": spectrum.flux,
+        table = QTable({"wavelength": u.Quantity(spectrum.spectral_axis), "flux": spectrum.flux,
                         "flux_error": spectrum.uncertainty.array * spectrum.flux.unit,
                         "mask": spectrum.mask})  # fmt: skip
         table.meta = {"source": "sky", "slits": ", ".join(self.fit.used)}
@@ -180,10 +182,10 @@ class MasterBackgroundResult:
         ----------
         name : str
             The slit.
-        edges : array_like, shape (n_bin + 1,)
-            Increasing wavelengths between the bins.
+        edges : array_like or `~astropy.units.Quantity`, shape (n_bin + 1,)
+            Increasing wavelengths between the bins, by default in the unit of the sky's.
         rows : array_like, shape (n_row,), optional
-            Rows, which may be fractions; by default those of the slit.
+            Rows, which may be fractions; by default those of the slit. Beyond it the sky is NaN.
 
         Returns
         -------
@@ -193,15 +195,21 @@ class MasterBackgroundResult:
         Raises
         ------
         ValueError
-            If the edges do not increase.
+            If the edges do not increase, or the slit has no wavelengths.
         """
+        if isinstance(edges, u.Quantity):
+            edges = edges.to_value(self.wavelength_unit, u.spectral())
         edges = np.asarray(edges, dtype=float)
         if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
             raise ValueError(f"edges: expected two or more increasing numbers, got {edges}")
-        image, sky = self.exposure[name], self.skies[name]
-        rows = image.y if rows is None else np.asarray(rows, dtype=float)
-        throughput = _rectified_throughput(image, sky.throughput, 0.5 * (edges[1:] + edges[:-1]))
-        throughput = np.array([np.interp(rows, image.y, column) for column in throughput.T]).T
+        image, sky = self.exposure[name], self._sky(name)
+        if image.wavelength is None:
+            raise ValueError(f"slit {name!r}: expected wavelengths, got none")
+        rows = image.y if rows is None else np.atleast_1d(np.asarray(rows, dtype=float))
+        throughput = _rectified_throughput(self.wavelengths(name), sky.throughput,
+                                           0.5 * (edges[1:] + edges[:-1]))  # fmt: skip
+        throughput = np.array([np.interp(rows, image.y, column, left=np.nan, right=np.nan)
+                               for column in throughput.T]).T  # fmt: skip
         value, variance = self.fit.curve.mean(edges)
         background = sky.level * throughput * value
         noise = (sky.level * throughput) ** 2 * variance + (sky.error * throughput * value) ** 2
@@ -301,11 +309,39 @@ class MasterBackgroundResult:
         return plot_slit(self, name, figure)
 
 
-def _rectified_throughput(image, throughput, wavelength):
+def wavelengths_in(unit, image):
+    """Wavelengths of the pixels of an image in a unit, shape of the image; NaN where it has none.
+
+    Raises
+    ------
+    ValueError
+        If one of them has a unit and the other none.
+    """
+    if image.wavelength is None:
+        return np.full(image.shape, np.nan)
+    wavelength = np.broadcast_to(image.wavelength, image.shape)
+    if image.wavelength_unit == unit:
+        return wavelength
+    if None in (image.wavelength_unit, unit):
+        raise ValueError(
+            f"wavelength_unit: slit {image.name!r} has {image.wavelength_unit}, but others {unit}"
+        )
+    return (wavelength * image.wavelength_unit).to_value(unit, u.spectral())
+
+
+def _steps_of(wavelength):
+    """Wavelength and step of the columns of an image, by increasing wavelength."""
+    row = wavelength[np.argmax(np.isfinite(wavelength).sum(axis=1))]
+    row = np.sort(row[np.isfinite(row)])
+    step = np.diff(row)
+    good = step > 0
+    return row[:-1][good], step[good]
+
+
+def _rectified_throughput(own, throughput, wavelength):
     """Throughput of each row at some wavelengths, by interpolation along the row."""
-    own = np.broadcast_to(image.wavelength, image.shape)
-    out = np.full((image.shape[0], wavelength.size), np.nan)
-    for row in range(image.shape[0]):
+    out = np.full((own.shape[0], wavelength.size), np.nan)
+    for row in range(own.shape[0]):
         good = np.isfinite(own[row]) & np.isfinite(throughput[row])
         if good.any():
             order = np.argsort(own[row][good])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.lines import line_medians, masked_median
+from ..numerics.slow_curve import slow_curve
 from ..numerics.steps import curve_variance, fit_steps
 
 __all__ = [
@@ -36,6 +37,8 @@ class Background(ABC):
     """
 
     per_frame = True
+    # Variance of the flicker noise that is in the background, over that in a frame.
+    noise_share = 0.0
 
     @abstractmethod
     def __call__(self, frame, use, ramp):
@@ -86,7 +89,7 @@ class MeshBackground(Background):
 
     Parameters
     ----------
-    box : tuple of int
+    box : int or tuple of int
         Height and width of a cell, in pixels.
     sigma : float
         Clipping threshold within a cell.
@@ -94,6 +97,12 @@ class MeshBackground(Background):
 
     box: tuple = (32, 32)
     sigma: float = 3.0
+
+    def __post_init__(self):
+        if np.ndim(self.box) == 0:
+            object.__setattr__(self, "box", (int(self.box), int(self.box)))
+        if len(self.box) != 2 or min(self.box) < 1:
+            raise ValueError(f"box: expected height and width of a cell, got {self.box!r}")
 
     def __call__(self, frame, use, ramp):
         from astropy.stats import SigmaClip
@@ -159,7 +168,8 @@ class MedianOverIntegrations(Background):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
             image = np.nanmedian([ramp.rate(i) for i in range(ramp.n_integrations)], axis=0)
-        return _Template(np.nan_to_num(image).astype("f4"))
+        share = np.pi / (2 * ramp.n_integrations + np.pi - 2)  # variance of a median
+        return _Template(np.nan_to_num(image).astype("f4"), share)
 
     def __call__(self, frame, use, ramp):
         return self.prepared(ramp)(frame, use, ramp)
@@ -170,6 +180,7 @@ class _Template(Background):
     """An image of which only the level is fitted."""
 
     image: np.ndarray
+    noise_share: float = 0.0
 
     def __call__(self, frame, use, ramp):
         return self.image + np.float32(masked_median(frame - self.image, use))
@@ -194,9 +205,8 @@ class SmoothBackground(Background):
         Of a polynomial along the stripes, for images of the sky; where light is dispersed, it would
         take traces for background.
     variation : float
-        How much the sky is taken to vary across the stripes, where noise hides it: this part of its
-        level (rms), or as much as it is seen to vary along them, if that is more. It only adds to
-        the variance.
+        How much the sky of images is expected to vary across the stripes, where noise hides it:
+        this part of its level (rms), or as much as it is seen to vary along them, if that is more.
     """
 
     sigma: float = 5.0
@@ -204,6 +214,12 @@ class SmoothBackground(Background):
     degree: int = 2
     variation: float = 0.05
     per_frame = False
+
+    def __post_init__(self):
+        if not self.variation >= 0:
+            raise ValueError(f"variation: expected a fraction of the sky, got {self.variation!r}")
+        if int(self.degree) != self.degree or self.degree < 0:
+            raise ValueError(f"degree: expected a whole number, got {self.degree!r}")
 
     def __call__(self, frame, use, ramp):
         if not use.any():
@@ -213,8 +229,10 @@ class SmoothBackground(Background):
         values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
         lines, used = order.lines(values), order.lines(use)
         curve = (self._curve(lines, used, ramp) + level).astype("f4")[:, None]
-        if ramp.dispersion_axis is None and self.degree > 0:
-            curve = curve + _slopes(lines - (curve - level), used, self.degree).astype("f4")
+        if self._is_sky(ramp):
+            slope = _slopes(lines - (curve - level), used, self.degree).astype("f4")
+            slow, _ = self._slow(lines, used, slope, level)
+            curve = curve + slow.astype("f4")[:, None] + slope
         total = order.lines(curve)
         rest = frame - total
         return np.broadcast_to(total + np.float32(np.mean(rest[use])), frame.shape)
@@ -222,9 +240,8 @@ class SmoothBackground(Background):
     def variance(self, frame, use, ramp):
         """Variance of the error of the background.
 
-        That of the steps follows from their fit. Other slow changes from line to line are hidden by
-        the noise, and are taken to be as large as the setting ``variation`` says, if lines differ
-        by that much at all.
+        That of the steps follows from their fit, that of slow changes of the sky from line to line
+        from how large they and those of the noise are expected to be.
         """
         if not use.any():
             return np.float32(0)
@@ -232,16 +249,31 @@ class SmoothBackground(Background):
         lines, used = order.lines(np.where(use, frame, 0)), order.lines(use)
         medians, known, curve, steps = self._steps(lines, used, ramp)
         own = curve_variance(medians, known, steps)
-        if ramp.dispersion_axis is None and self.degree > 0:
+        if self._is_sky(ramp):
+            level = masked_median(frame, use)
             slope = _slopes(lines - curve[:, None].astype("f4"), used, self.degree)
-            hidden = max(np.var(slope), (self.variation * masked_median(frame, use)) ** 2)
-            own = own + min(hidden, np.var(medians[known]) if known.any() else hidden)
+            own = own + self._slow(lines - level, used, slope, level)[1]
         return np.broadcast_to(order.lines(own[:, None].astype("f4")), frame.shape)
 
     def _curve(self, lines, used, ramp):
         """Significant part of the medians of lines, zero on average."""
         _, known, curve, _ = self._steps(lines, used, ramp)
         return curve - np.mean(curve[known]) if known.any() else curve
+
+    def _is_sky(self, ramp):
+        return ramp.dispersion_axis is None and self.degree > 0
+
+    def _slow(self, lines, used, slope, level):
+        """Slow change from line to line of the sky, and its variance.
+
+        Where lines differ by less than the sky was expected to, it varies by no more than that.
+        """
+        medians, number = line_medians(lines - slope.astype("f4"), used)
+        known = number > min(8, lines.shape[1] // 4)
+        expected = max(float(np.var(slope)), (self.variation * float(level)) ** 2)
+        if known.any():
+            expected = min(expected, float(np.var(medians[known].astype(float))))
+        return slow_curve(medians.astype(float), known, expected)
 
     def _steps(self, lines, used, ramp):
         """Medians of lines, which of them count, and the curve of the steps in them."""

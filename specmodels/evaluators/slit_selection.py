@@ -16,6 +16,10 @@ __all__ = ["FlaggedSlits", "NamedSlits", "SkyPixelSelection", "SlitSelection", "
 class SlitSelection(ABC):
     """Base of the ways to choose the background slits of an exposure."""
 
+    def __repr__(self):
+        settings = ", ".join(f"{key}={value!r}" for key, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
     @abstractmethod
     def __call__(self, exposure):
         """Names of the images chosen, in the order of the exposure; empty if there are none."""
@@ -119,10 +123,13 @@ class SkyPixelSelection:
         Pixels whose throughput is less than this fraction of the highest of their slit are left
         out: the deepest shadows, of which little is known.
     source_mask : mapping of str to array_like of bool, optional
-        True where a source is, by name of the slit: so the empty rows of science slits can be used.
+        True where a source is, by name of the slit. Slits named here take part, besides the
+        background slits: so the empty rows of science slits can be used.
     median_filter : (int, int), optional
-        Rows and columns of a running median that is taken of the data. The errors stay those of
-        single pixels.
+        Rows and columns of a running median that is taken of the data over their throughput. The
+        errors stay those of single pixels. More than one column takes narrow lines away (five: an
+        error of 6 per cent of the sky in simulated slitlets, one column: 0.1); cosmic rays are
+        rejected without it.
 
     Raises
     ------
@@ -132,19 +139,18 @@ class SkyPixelSelection:
 
     def __init__(self, *, windows=None, least_throughput=0.0, source_mask=None, median_filter=None):
         if windows is not None:
-            windows = tuple((float(low), float(high)) for low, high in windows)
-            if not windows or not all(low < high for low, high in windows):
-                raise ValueError(f"windows: expected ranges (low, high), got {windows}")
+            windows = _ranges(windows)
         if not 0 <= least_throughput < 1:
             raise ValueError(f"least_throughput: expected 0 to 1, got {least_throughput!r}")
         if source_mask is not None and not isinstance(source_mask, Mapping):
             raise TypeError("source_mask: expected a mapping from names of slits to masks, got "
                             f"{type(source_mask).__name__}")  # fmt: skip
-        if median_filter is not None and (len(median_filter) != 2 or min(median_filter) < 1):
+        size = np.ravel(np.asarray([] if median_filter is None else median_filter, dtype=float))
+        if median_filter is not None and (size.size != 2 or np.any((size < 1) | (size % 1 > 0))):
             raise ValueError(f"median_filter: expected (rows, columns), got {median_filter!r}")
         self.windows, self.least_throughput = windows, float(least_throughput)
         self.source_mask = dict(source_mask or {})
-        self.median_filter = median_filter
+        self.median_filter = None if median_filter is None else tuple(size.astype(int).tolist())
 
     def __repr__(self):
         return (
@@ -177,16 +183,28 @@ class SkyPixelSelection:
             use &= ~mask
         return use
 
-    def filtered(self, image, use):
+    def filtered(self, image, use, throughput):
         """The image with the running median of the pixels used, where one is asked for."""
         if self.median_filter is None:
             return image
-        data = np.where(use, image.data, np.nan)
         with np.errstate(all="ignore"):
+            data = np.where(use & (throughput > 0), image.data / throughput, np.nan)
             smooth = ndimage.vectorized_filter(
                 data, np.nanmedian, size=self.median_filter, mode="constant", cval=np.nan
             )
+            smooth *= throughput
         return image.replace(data=np.where(use, smooth, image.data))
+
+
+def _ranges(windows):
+    """Windows as pairs of numbers."""
+    try:
+        pairs = np.asarray(windows, dtype=float).reshape(-1, 2).tolist()
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"windows: expected ranges (low, high), got {windows!r}") from error
+    if not pairs or not all(low < high for low, high in pairs):
+        raise ValueError(f"windows: expected ranges (low, high), got {windows!r}")
+    return tuple((low, high) for low, high in pairs)
 
 
 def slit_positions(image, exposure):

@@ -13,9 +13,9 @@ ORDER = 2
 WINDOW = 2.0
 # Steps go a little beyond what each round asks for, which takes fewer of them.
 MAX_ROUNDS, TOLERANCE, POWER = 6, 0.01, 1.3
-# Scales are kept above this fraction of the largest, and of the coefficients, so that the system
-# stays well conditioned.
-FLOOR, COEFFICIENT_FLOOR = 1e-9, 1e-12
+# Scales are kept above this fraction of the largest, of the coefficients, and of the noise of
+# these, so that the system stays well conditioned.
+FLOOR, COEFFICIENT_FLOOR, NOISE_FLOOR = 1e-9, 1e-12, 1e-7
 SMALLEST = 1e-200
 LEAST_SHARE = 1e-6
 # Gaussian weights of the neighbours on one side.
@@ -81,7 +81,8 @@ class SmoothnessPrior:
         wanted = (square + USUAL_WEIGHT * usual) / (known + USUAL_WEIGHT)
         ratio = np.maximum(wanted / self.variances, SMALLEST)
         variances = self.variances * ratio**POWER
-        least = max(FLOOR * variances.max(), COEFFICIENT_FLOOR * np.mean(solution.values**2))
+        least = max(FLOOR * variances.max(), COEFFICIENT_FLOOR * np.mean(solution.values**2),
+                    NOISE_FLOOR / equations.matrix[0].mean())  # fmt: skip
         variances = np.maximum(variances, max(least, SMALLEST))
         return SmoothnessPrior(variances, float(share.sum()) + ORDER)
 

@@ -186,6 +186,15 @@ class TestPolynomial:
         with pytest.raises(ValueError, match="not positive"):
             sm.LogPolynomialSkyFitter()(None, negative)
 
+    def test_contaminated_slit_is_left_out(self):
+        exposure, truth = sm.datasets.make_slitlets(seed=4, contaminated=2, n_lines=0)
+        fit = sm.LogPolynomialSkyFitter()(None, pixels_of(exposure, truth))
+        assert list(fit.left_out) == ["BKG_1", "BKG_2"]
+        value, expected = fit.curve(GRID)[0], mean_level(truth, fit) * truth.sky(GRID)
+        assert abs(np.median(value / expected) - 1) < 0.005
+        kept = sm.LogPolynomialSkyFitter(disagreement=None)(None, pixels_of(exposure, truth))
+        assert not kept.left_out
+
     def test_degree_of_a_model_is_kept(self, slits):
         fit = sm.LogPolynomialSkyFitter()(sm.LogPolynomialSpectrum(3), slits)
         assert fit.model.degree == 3
