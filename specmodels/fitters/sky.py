@@ -126,7 +126,7 @@ def _scatter(data):
     if data.size < 3:
         return 1.0
     found = MAD_TO_SIGMA * np.median(np.abs(np.diff(data, 2))) / np.sqrt(6)
-    return max(found, LEAST_NOISE * np.max(np.abs(data)), np.finfo(float).tiny**0.25)
+    return max(found, LEAST_NOISE * np.max(np.abs(data)), np.finfo(float).tiny ** 0.25)
 
 
 @dataclass(frozen=True)
