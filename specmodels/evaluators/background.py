@@ -61,11 +61,16 @@ class MasterBackgroundSubtraction(Evaluator):
     fit_levels : bool
         Whether the factor of each other slit is found from its own pixels, the source being fitted
         along; else, and with a `LogPolynomialSkyFitter`, it is one.
+    level_scatter : float, optional
+        Standard deviation of the factors, where it is known: how well the throughputs are. Default:
+        learnt from the slits.
 
     Raises
     ------
     TypeError
         If a setting is of another kind.
+    ValueError
+        If the scatter is out of range.
 
     Examples
     --------
@@ -79,7 +84,7 @@ class MasterBackgroundSubtraction(Evaluator):
     """
 
     def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
-                 fit_levels=True):  # fmt: skip
+                 fit_levels=True, level_scatter=None):  # fmt: skip
         super().__init__(model, fitter)
         if fitter is None:
             log_flux = isinstance(model, LogPolynomialSpectrum)
@@ -97,7 +102,9 @@ class MasterBackgroundSubtraction(Evaluator):
         if throughput is not None and not (isinstance(throughput, Mapping) or callable(throughput)):
             raise TypeError(f"throughput: expected a mapping or function, got {throughput!r}")
         self.throughput = throughput
-        self.fit_levels = bool(fit_levels)
+        if level_scatter is not None and not 0 <= level_scatter < 1:
+            raise ValueError(f"level_scatter: expected 0 to 1, got {level_scatter!r}")
+        self.fit_levels, self.level_scatter = bool(fit_levels), level_scatter
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands, with one slit or several."""
@@ -148,15 +155,21 @@ class MasterBackgroundSubtraction(Evaluator):
 
     def _levels(self, fit, setup, projected):
         """Level of each slit and its error: from the fit, or found from its own pixels."""
-        own = {name: (fit.slits[name].throughput, fit.slits[name].error) for name in fit.used}
+        fitted = {name: (fit.slits[name].throughput, fit.slits[name].error) for name in fit.used}
+        masks = self.pixels.source_mask
+        own = {name: level for name, level in fitted.items() if name not in masks} or fitted
         others = [name for name in setup.exposure if name not in own]
         if not (self.fit_levels and isinstance(self.fitter, SkyFitter)):
-            known = fit.throughput_scatter if len(own) > 2 else UNKNOWN_SCATTER
-            return own | dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER)))
+            known = fit.throughput_scatter if len(fitted) > 2 else UNKNOWN_SCATTER
+            known = known if self.level_scatter is None else self.level_scatter
+            return dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER))) | fitted
         images = [_level_image(setup, name, projected[name][0]) for name in others]
         found = zip(*sky_levels(images, fit.curve.limits), strict=True)
+        # Of a slit with a source, its free rows or all its pixels: whatever tells more.
+        found = [min(pair, fitted.get(name, pair), key=lambda level: level[1])
+                 for name, pair in zip(others, found, strict=True)]  # fmt: skip
         measured = np.array([*own.values(), *found]).reshape(-1, 2)
-        drawn = np.transpose(shrunk(*measured.T))[len(own) :]
+        drawn = np.transpose(shrunk(*measured.T, self.level_scatter))[len(own) :]
         return own | {name: tuple(one) for name, one in zip(others, drawn.tolist(), strict=True)}
 
 

@@ -9,7 +9,7 @@ SCATTERS = np.geomspace(1e-4, 0.5, 80)
 USUAL_SCATTER = 0.03
 
 
-def shrunk(values, errors):
+def shrunk(values, errors, scatter=None):
     r"""Most likely true values of a normal population whose mean and scatter are not known.
 
     Each is drawn to the mean by as much as its error exceeds the scatter, which lowers the expected
@@ -21,6 +21,8 @@ def shrunk(values, errors):
     values, errors : array_like, shape (n,)
         Measured values and their standard errors, infinite where nothing was measured; relative
         to the mean, which is near one.
+    scatter : float, optional
+        Standard deviation of the true values, where it is known; else it is learnt.
 
     Returns
     -------
@@ -37,10 +39,12 @@ def shrunk(values, errors):
     values, errors = (np.asarray(a, dtype=float) for a in (values, errors))
     known = np.isfinite(errors) & np.isfinite(values)
     if not known.any():
-        return np.ones(values.shape), np.full(values.shape, USUAL_SCATTER)
+        usual = USUAL_SCATTER if scatter is None else float(scatter)
+        return np.ones(values.shape), np.full(values.shape, usual)
     values = np.where(known, values, 1.0)
     noise = np.where(known, errors, 1e3) ** 2
-    scatter = SCATTERS[:, None] ** 2
+    scatters = SCATTERS if scatter is None else np.array([max(float(scatter), SCATTERS[0])])
+    scatter = scatters[:, None] ** 2
     total = noise + scatter
     weight = 1 / total
     mean_variance = 1 / weight.sum(axis=1)
@@ -48,7 +52,7 @@ def shrunk(values, errors):
     gap = values - mean[:, None]
     chance = -0.5 * (np.log(total) + gap**2 * weight).sum(axis=1) + 0.5 * np.log(mean_variance)
     # The grid is one of the logarithm.
-    chance += np.log(SCATTERS) - np.log1p((SCATTERS / USUAL_SCATTER) ** 2)
+    chance += np.log(scatters) - np.log1p((scatters / USUAL_SCATTER) ** 2)
     chance = np.exp(chance - chance.max())
     chance /= chance.sum()
     share = scatter * weight

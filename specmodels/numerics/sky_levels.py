@@ -30,6 +30,9 @@ N_PRIOR, PRIOR_SHARE = 1.0, 0.001
 ROW_ERROR, ROW_RANGE = 0.2, (0.02, 1.0)
 CELL_ERROR, CELL_RANGE = 0.1, (0.003, 0.2)
 SMOOTH_ROWS, N_DEPARTURES = 1.2, 17
+# Where profiles depart from their form, how much of that may go on into the wings, beyond so many
+# widths of the core.
+FORM_SHARE, WING = 0.5, 3.0
 
 
 def sky_levels(images, limits=(-1.0, 1.0)):
@@ -135,6 +138,21 @@ class _Slit:
         self.state = np.concatenate([self.state, np.zeros(number)])
         self.limit = ROBUST_LIMIT
 
+    def doubt_form(self):
+        """Add to the error what the wings are off where the profile departs from its form."""
+        doubt = FORM_SHARE * (self.row_error - ROW_RANGE[0])
+        if not (doubt > 0 and self.error < math.inf):
+            return
+        _, sky, _, variance = self.sums
+        noise = np.where(variance > 0, variance, np.inf) + (self.cell_error * self.light) ** 2
+        weight = self.robust / noise
+        norm = np.maximum((weight * self.light**2).sum(axis=0), 1e-300)
+        # Of the sky, what the amplitudes of the source cannot take up.
+        part = weight * (sky - self.light * (weight * self.light * sky).sum(axis=0) / norm)
+        rows = np.abs(np.arange(len(sky)) - self.state[1]) > WING * math.exp(self.state[4])
+        wings = np.abs(part * self.light)[rows].sum() / max((part * sky).sum(), 1e-300)
+        self.error = math.hypot(self.error, doubt * wings)
+
 
 def _constant(image):
     """A view that cannot be written to, so that kernels are compiled for one kind of array."""
@@ -199,6 +217,8 @@ class _Population:
         for slit in self.slits:
             slit.depart()
         self._steps(LAST_STEPS)
+        for slit in self.slits:
+            slit.doubt_form()
 
     def _steps(self, number):
         for _ in range(number):

@@ -57,6 +57,31 @@ class TestAgainstTruth:
         assert np.std(off[0]) < 0.5 * np.std(off[1])
         assert guessed.skies["target_1"].error > 0.01
 
+    def test_scatter_of_levels_may_be_known(self, scene):
+        exposure, truth = scene
+        levels = [subtraction(truth, level_scatter=scatter)(exposure).skies["target_1"].level
+                  for scatter in (1e-4, 0.5)]  # fmt: skip
+        learnt = subtraction(truth)(exposure).skies["target_1"].level
+        assert min(levels) <= learnt <= max(levels)
+        equal = subtraction(truth, level_scatter=1e-4)(exposure)
+        assert np.ptp([equal.skies[name].level for name in TARGETS]) < 1e-3
+        fixed = subtraction(truth, level_scatter=0.02, fit_levels=False)(exposure)
+        assert fixed.skies["target_1"].error == 0.02
+        with pytest.raises(ValueError, match="level_scatter"):
+            subtraction(truth, level_scatter=2)
+
+    def test_free_rows_of_science_slits_lower_the_noise(self, scene, result):
+        exposure, truth = scene
+        masks = {n: truth.sources[n] > 1e-3 * truth.backgrounds[n] for n in TARGETS}
+        pixels = sm.SkyPixelSelection(source_mask=masks)
+        helped = subtraction(truth, pixels=pixels)(exposure)
+        ratio = [np.nanmedian(r.background_variance("target_1")) for r in (helped, result)]
+        assert ratio[0] < 0.95 * ratio[1]
+        for name in TARGETS:
+            assert helped.skies[name].error < 1.1 * result.skies[name].error
+            error = helped.skies[name].level / result.skies[name].level - 1
+            assert abs(error) < 3 * result.skies[name].error
+
     def test_contaminated_slit_is_left_out_and_in_the_report(self, result):
         assert list(result.left_out) == ["BKG_1"]
         report = result.report()

@@ -69,6 +69,12 @@ class TestSkyLevels:
         assert np.sqrt(np.mean((off / errors) ** 2)) < 1.7
         assert np.max(np.abs(off)) < 0.03
 
+    @pytest.mark.parametrize("strength", [5.0, 20.0])
+    def test_of_bright_sources_alike_but_of_another_form_have_honest_errors(self, rng, strength):
+        off, errors = found(rng, 16, strength, profile=power_law)
+        assert np.sqrt(np.mean((off / errors) ** 2)) < 1.4
+        assert np.max(errors) < 0.02
+
     @pytest.mark.parametrize(("shape", "center"), [((5, 250), 2), ((200, 60), 50), ((21, 6), 10)])
     def test_of_slits_of_any_shape(self, rng, shape, center):
         off, errors = found(rng, 6, 5.0, shape=shape, center=center)
