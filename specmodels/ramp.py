@@ -65,6 +65,8 @@ class Ramp:
     def __post_init__(self):
         if not hasattr(self.data, "ndim"):
             object.__setattr__(self, "data", np.asarray(self.data))
+        if isinstance(self.data, np.ma.MaskedArray):
+            self._take_mask()
         if self.data.dtype.kind not in "iuf":
             raise TypeError(f"data: expected real numbers, got dtype {self.data.dtype}")
         if self.data.ndim not in KINDS or 0 in self.data.shape:
@@ -79,6 +81,13 @@ class Ramp:
         if not isinstance(self.readout, Readout):
             raise TypeError(f"readout: expected a Readout, got {type(self.readout).__name__}")
         self.readout.frame_shape(self.shape)
+
+    def _take_mask(self):
+        """What a masked array marks is bad, throughout in images and else in single frames."""
+        name = "mask" if self.data.ndim == 2 else "frame_mask"
+        masked, given = np.ma.getmaskarray(self.data), getattr(self, name)
+        object.__setattr__(self, "data", np.ma.getdata(self.data))
+        object.__setattr__(self, name, masked if given is None else masked | np.asarray(given))
 
     def _check(self, name, shape):
         value = getattr(self, name)
@@ -107,6 +116,14 @@ class Ramp:
     def bad(self):
         """Pixels that are bad throughout, shape (n_y, n_x)."""
         return np.zeros(self.shape, dtype=bool) if self.mask is None else np.asarray(self.mask)
+
+    @property
+    def pixel_variance(self):
+        """Variance of pixels, (n_y, n_x), on average over integrations; None where not known."""
+        if self.variance is None:
+            return None
+        variance = np.asarray(self.variance)
+        return variance.reshape(-1, *self.shape).mean(axis=0)
 
     def integration(self, i):
         """Frames of one integration, shape (n_y, n_x), or (n_group, n_y, n_x) for a ramp."""
@@ -163,12 +180,17 @@ class Ramp:
         bad = self.differences_bad(i)
         if bad is None:
             own = -np.diff(weights, prepend=0, append=0) / weights.sum()
-            return np.einsum("g,gyx->yx", own.astype("f4"), frames)
+            rate = np.einsum("g,gyx->yx", own.astype("f4"), frames)
+            if np.isfinite(rate).all():
+                return rate
         total, norm = np.zeros((2, *self.shape), "f4")
         for g in range(n_group - 1):
-            weight = np.where(bad[g], np.float32(0), weights[g])
-            total += weight * (frames[g + 1] - frames[g])
-            norm += weight
+            difference = np.subtract(frames[g + 1], frames[g], dtype="f4")
+            use = np.isfinite(difference)
+            if bad is not None:
+                use &= ~bad[g]
+            total += np.where(use, weights[g] * difference, np.float32(0))
+            norm += np.where(use, weights[g], np.float32(0))
         return np.divide(total, norm, out=np.full(self.shape, np.nan, "f4"), where=norm > 0)
 
     def replace(self, **changes):

@@ -4,31 +4,24 @@ Images, integrations and ramps alike; groups are cleaned by their differences. W
 mask only (normal matrices, spectra, variances) is made once for all frames.
 """
 
-import warnings
 from copy import copy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
-from scipy import ndimage
 
 from ..io.ramps import read_ramp
-from ..models.correlated import (
-    CorrelatedNoise,
-    line_covariance,
-    simulated_error,
-    variance_left,
-)
-from ..numerics.detection import robust_location
+from ..models.correlated import CorrelatedNoise
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
+from .faint_light import FaintLight
 from .flicker_result import FlickerResult
-from .scene_mask import DetectedMask, GivenMask, MaskStrategy, SceneMask
+from .flicker_scene import FlickerScene, check_precision, draft_rate
+from .scene_mask import DetectedMask, GivenMask, MaskStrategy
 
 __all__ = ["FlickerNoiseSubtraction"]
 
-WING_SIGMA, WING_REACH = 3.0, 10
+# Frames from which the typical one is chosen, and the part of the pixels it must have.
+N_SAMPLES, LEAST_OF_FRAME = 5, 0.5
 
 
 class FlickerNoiseSubtraction(Evaluator):
@@ -74,10 +67,10 @@ class FlickerNoiseSubtraction(Evaluator):
         self.background = SmoothBackground() if background is None else background
         if mask is None:
             mask = DetectedMask(background=self.background)
-        self.mask = mask if isinstance(mask, MaskStrategy) else GivenMask(np.asarray(mask))
+        self.mask = mask if isinstance(mask, MaskStrategy) else GivenMask(_mask_array(mask))
         self.flat = None if flat is None else _filled(flat)
         self.per_integration = bool(per_integration)
-        if not hasattr(noise_model, "plan") and noise_model is not None:
+        if isinstance(self.noise_model, type) or not hasattr(self.noise_model, "plan"):
             raise TypeError(f"noise_model: expected a noise model with a plan, got {noise_model!r}")
         if not isinstance(self.background, Background):
             raise TypeError(f"background: expected a Background, got {self.background!r}")
@@ -132,18 +125,20 @@ class FlickerNoiseSubtraction(Evaluator):
 
     def scene(self, ramp, i=None):
         """Mask, background and plan from the draft rate of one integration, or of all."""
-        rate = self._flattened(_draft_rate(ramp, i))
-        mask = self.mask(rate, ramp)
+        rate = self._flattened(draft_rate(ramp, i))
+        check_precision(rate[~ramp.bad])
+        strategy = self.mask.at(i)
+        mask = strategy(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
-        scene = _Scene(mask, ramp, self.noise_model, self.background, rate).prepared()
-        for _ in range(self.mask.looks(ramp) if mask.use.any() else 0):
-            left = np.where(scene.use, scene.left, 0)
-            refined = self.mask.refined(scene.mask, left, ramp)
-            if np.array_equal(refined.use, scene.use):
-                break
-            scene = replace(scene, mask=refined, near=scene.noise).prepared()
-        for _ in range(self.mask.wings if mask.use.any() else 0):
-            scene = replace(scene, wings=scene.faint_light(), near=scene.noise)
+        scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate).prepared()
+        if not mask.use.any():
+            return scene
+        scene = _looked_again(scene, strategy)
+        if strategy.wings:
+            faint = FaintLight(scene.use, scene.mask.hidden, ramp)
+            for _ in range(strategy.wings):
+                wings = scene.wings + faint(scene.left)
+                scene = replace(scene, wings=wings, near=scene.noise)
         return scene
 
     def _flattened(self, frame):
@@ -155,9 +150,9 @@ class FlickerNoiseSubtraction(Evaluator):
         if ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1):
             np.subtract(frames, self._restored(scene.noise), out=out)
             return [scene.level]
+        plan = scene.frame_plan(lambda: self._typical_frame(ramp, i, scene))
         if ramp.kind == "integrations":
-            bad = None if ramp.frame_mask is None else np.asarray(ramp.frame_mask[i])
-            noise, level = self._frame_noise(frames, scene, bad)
+            noise, level = self._frame_noise(frames, scene, plan, _frame_bad(ramp, i))
             np.subtract(frames, noise, out=out)
             return [level]
         bad = ramp.differences_bad(i)
@@ -165,28 +160,103 @@ class FlickerNoiseSubtraction(Evaluator):
         out[0] = frames[0]
         for g in range(1, len(frames)):
             difference = np.subtract(frames[g], frames[g - 1], dtype=out.dtype)
-            noise, level = self._frame_noise(difference, scene, None if bad is None else bad[g - 1])
+            own = None if bad is None else bad[g - 1]
+            noise, level = self._frame_noise(difference, scene, plan, own)
             total = total + noise
             np.subtract(frames[g], total, out=out[g])
             levels.append(level)
         return levels
 
-    def _frame_noise(self, frame, scene, bad):
-        """Noise of one frame with the mask of a scene, and the level of its background."""
+    def _frame_noise(self, frame, scene, plan, bad):
+        """Noise of one frame with the mask of a scene, and the level of its background.
+
+        Where no pixel can be used nothing is known: the noise is zero, the level NaN.
+        """
+        signal, bad, background = self._signal(frame, scene, bad)
+        if signal is None:
+            return np.float32(0), np.nan
+        return self._restored(plan(signal, bad)), float(np.nanmean(background))
+
+    def _signal(self, frame, scene, bad):
+        """Noise and white noise of a frame, zero where not used; what is bad in it; background."""
         frame = self._flattened(frame)
         missing = ~np.isfinite(frame)
-        missing &= scene.mask.use
+        missing &= scene.use
         if missing.any():
             bad = missing if bad is None else bad | missing
-        use = scene.mask.use if bad is None else scene.mask.use & ~bad
+        use = scene.use if bad is None else scene.use & ~bad
+        if not use.any():
+            return None, bad, np.float32(0)
         background = scene.background
         if self.background.per_frame:
             background = self.background(np.where(use, frame, 0), use, scene.ramp)
-        left = np.where(use, frame - background - scene.wings, 0)
-        return self._restored(scene.frame_plan(left)(left, bad)), float(np.mean(background))
+        left = frame - background - scene.wings
+        unknown = use & ~np.isfinite(left)
+        if unknown.any():  # to the background, in this frame
+            bad = unknown if bad is None else bad | unknown
+            use = use & ~unknown
+        return np.where(use, left, 0), bad, background
+
+    def _typical_frame(self, ramp, i, scene):
+        """Signal of the frame whose spread is the median of some: the first may be an odd one."""
+        found, last, bad = [], None, None
+        for k, g in self._sampled(ramp, i):
+            frames = ramp.integration(k)
+            if k != last:
+                bad = _frame_bad(ramp, k) if g is None else ramp.differences_bad(k)
+                last = k
+            own = bad
+            if g is not None:
+                own = None if bad is None else bad[g]
+                frames = np.subtract(frames[g + 1], frames[g], dtype=_float_type(ramp.data))
+            signal, own, _ = self._signal(frames, scene, own)
+            use = scene.use if own is None else scene.use & ~own
+            if np.count_nonzero(use) > LEAST_OF_FRAME * np.count_nonzero(scene.use):
+                found.append((float(np.var(signal[use])), len(found), signal))
+        if not found:
+            return np.zeros(ramp.shape, "f4")
+        return sorted(found)[len(found) // 2][-1]
+
+    def _sampled(self, ramp, i):
+        """Some integrations, and differences of groups (None for images)."""
+        own = self.per_integration
+        every = [i] if own else range(ramp.n_integrations)
+        pairs = [(k, None) for k in every]
+        if ramp.kind == "ramp":
+            n_difference = ramp.data.shape[1] - 1
+            every = [i] if own or n_difference >= N_SAMPLES else every
+            pairs = [(k, g) for k in every for g in range(n_difference)]
+        step = max(1, -(-len(pairs) // N_SAMPLES))
+        return pairs[step // 2 :: step]
 
     def _restored(self, noise):
         return noise if self.flat is None else noise * self.flat
+
+
+def _looked_again(scene, strategy):
+    """The scene with its mask refined as often as the strategy says, and widened in the end."""
+    looks = strategy.looks(scene.ramp)
+    for look in range(looks):
+        left = np.where(scene.use, scene.left, 0)
+        refined = strategy.refined(scene.mask, left, scene.ramp)
+        last = look == looks - 1 or np.array_equal(refined.use, scene.use)
+        if last:
+            refined = strategy.widened(refined, scene.ramp)
+        scene = replace(scene, mask=refined, near=scene.noise).prepared()
+        if last:
+            break
+    return scene
+
+
+def _mask_array(mask):
+    if isinstance(mask, type | str):
+        raise TypeError(f"mask: expected a mask strategy or an array, got {mask!r}")
+    return np.asarray(mask)
+
+
+def _frame_bad(ramp, i):
+    """Pixels that are bad in one integration of images, or None."""
+    return None if ramp.frame_mask is None else np.asarray(ramp.frame_mask[i])
 
 
 def _float_type(array):
@@ -194,7 +264,10 @@ def _float_type(array):
 
 
 def _filled(flat):
-    flat = np.array(flat, dtype="f4")
+    try:
+        flat = np.array(flat, dtype="f4")
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"flat: expected an array, got {type(flat).__name__}") from error
     good = np.isfinite(flat) & (flat > 0)
     flat[~good] = np.median(flat[good]) if good.any() else 1
     return flat

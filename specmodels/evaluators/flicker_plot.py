@@ -21,6 +21,7 @@ def plot_flicker(result, figure=None):
     import matplotlib.pyplot as plt
 
     figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
+    figure.suptitle(_shown(result))
     scene = result.scenes[0]
     panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
     frames = {"before": scene.rate, "after": scene.rate - scene.noise, "noise": scene.noise}
@@ -41,3 +42,10 @@ def plot_flicker(result, figure=None):
     panels["power"].set(xlabel="frequency (Hz)", ylabel="power")
     panels["power"].legend()
     return figure
+
+
+def _shown(result):
+    """What the panels show: the frames are cleaned one by one."""
+    ramp = result.ramp
+    single = ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1)
+    return "image" if single else "draft rate of the mask; frames are cleaned one by one"

@@ -135,6 +135,10 @@ class FlickerResult:
     def report(self):
         """Pixels left out by reason, lines without any, and the spread before and after.
 
+        The spread is that of the draft rate, ``noise_removed`` the RMS of what was subtracted from
+        the frames, or from the differences of groups; those in which no pixel could be used are
+        left as they are.
+
         Returns
         -------
         `~astropy.table.QTable`
@@ -152,7 +156,22 @@ class FlickerResult:
             "scene": number, "used": int(use.sum()), "left_out": int((~use).sum()),
             "reasons": reasons, "lines_without_pixels": scene.plan.n_empty,
             "background": scene.level, "spread_before": spread[0], "spread_after": spread[1],
+            "frames_without_pixels": self._n_left(number), "noise_removed": self._removed(number),
         }  # fmt: skip
+
+    def _n_left(self, number):
+        """Frames, or differences of groups, that are left as they are: no pixel could be used."""
+        if self.levels is None:
+            return 0
+        levels = self.levels if len(self.scenes) == 1 else self.levels[number]
+        return int(np.count_nonzero(np.isnan(levels)))
+
+    def _removed(self, number):
+        """RMS of what was subtracted from the frames, or from the differences of groups."""
+        noise = self.noise if len(self.scenes) == 1 else self.noise[number]
+        if self.ramp.kind == "ramp":
+            noise = np.diff(noise, axis=-3)
+        return float(np.sqrt(np.nanmean(np.square(noise, dtype="f8"))))
 
     def to_source(self):
         """The cleaned frames in the kind that came in: datamodel, NDData, Quantity or array.

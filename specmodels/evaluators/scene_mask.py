@@ -5,11 +5,11 @@ Called with a draft rate they return a `SceneMask`: the usable pixels, and why o
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
-from scipy import optimize
+from scipy import ndimage, optimize
 
 from ..io.flicker_files import read_background_mask
 from ..numerics.detection import detect_excess, robust_location
@@ -22,6 +22,7 @@ SQUARES = ((1, 1), (3, 3), (7, 7), (15, 15), (31, 31), (63, 63))
 STRIPS = ((1, 1), (3, 3), (7, 7), (3, 31), (5, 101), (9, 301), (9, 601))
 NARROW_STRIPS = ((1, 1), (3, 3), (3, 31), (5, 101), (5, 301))
 NARROW = 64
+SKY_MARGIN, TRACE_MARGIN = 4, 1
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,35 @@ class SceneMask:
         True for pixels that show background and noise only.
     reasons : dict of str to int
         Number of pixels left out, by reason; each is counted once.
+    missing : ndarray of bool, same shape, optional
+        Pixels without data among those that are left out.
     """
 
     use: np.ndarray
     reasons: dict = field(default_factory=dict)
+    missing: np.ndarray | None = None
+
+    @property
+    def hidden(self):
+        """Pixels that are left out because they see light."""
+        return ~self.use if self.missing is None else ~self.use & ~self.missing
 
     def without(self, bad, reason):
         """Return the mask with more pixels left out."""
         bad = bad & self.use
         number = int(np.count_nonzero(bad)) + self.reasons.get(reason, 0)
         reasons = self.reasons | ({reason: number} if number else {})
-        return SceneMask(self.use & ~bad, reasons)
+        return replace(self, use=self.use & ~bad, reasons=reasons)
 
     @classmethod
     def of(cls, rate, ramp, regions=None):
         """Pixels with data, outside of known regions of light: those given, else the ramp's."""
         mask = cls(np.ones(rate.shape, dtype=bool)).without(ramp.bad, "flagged")
         mask = mask.without(~np.isfinite(rate) | (rate == 0), "missing data")
+        variance = ramp.pixel_variance
+        if variance is not None:
+            mask = mask.without(~(variance > 0), "no variance")
+        mask = replace(mask, missing=~mask.use)
         if regions is None:
             regions = ramp.lit
         if regions is None or regions is False:
@@ -65,8 +78,9 @@ class MaskStrategy(ABC):
     """Base of masks: a subclass *must* define ``__call__(rate, ramp)``.
 
     It *may* define ``refined(mask, left, ramp)``, which looks again at what is left without
-    background and noise, ``looks(ramp)``, how often that is done at most, and ``wings``: passes in
-    which faint light around masked pixels is fitted together with the noise.
+    background and noise, ``looks(ramp)``, how often that is done at most, ``widened(mask, ramp)``,
+    which adds a margin after the last look, ``at(i)``, the strategy for one integration, and
+    ``wings``: passes in which faint light around masked pixels is fitted in turn with the noise.
     """
 
     wings = 0
@@ -83,6 +97,14 @@ class MaskStrategy(ABC):
         """The mask after another look; by default the same."""
         return mask
 
+    def widened(self, mask, ramp):
+        """The mask with a margin, after the last look; by default the same."""
+        return mask
+
+    def at(self, i):
+        """The strategy for integration `i`, or for all of them (None); by default the same."""
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class GivenMask(MaskStrategy):
@@ -90,11 +112,23 @@ class GivenMask(MaskStrategy):
 
     Parameters
     ----------
-    sources : array_like of bool, shape (n_y, n_x)
-        True for pixels with light of sources, which are left out.
+    sources : array_like of bool, shape (n_y, n_x) or (n_int, n_y, n_x)
+        True for pixels with light of sources, which are left out. With one mask for each
+        integration, those cleaned together leave out what any of them does.
     """
 
     sources: np.ndarray
+
+    def at(self, i):
+        """The mask of integration `i`, or of all (None)."""
+        sources = np.asarray(self.sources, dtype=bool)
+        if sources.ndim != 3:
+            return self
+        if i is not None and i >= len(sources):
+            raise ValueError(
+                f"sources: expected a mask for each integration, got {len(sources)} masks"
+            )
+        return GivenMask(sources.any(axis=0) if i is None else sources[i])
 
     @classmethod
     def read(cls, path):
@@ -140,6 +174,13 @@ class ClippedMask(MaskStrategy):
     fit_histogram: bool = False
     regions: object = None
 
+    def __post_init__(self):
+        for name in ("n_sigma", "n_sigma_low"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a positive number, got {getattr(self, name)!r}")
+        if not callable(self.center):
+            raise TypeError(f"center: expected np.median or np.mean, got {self.center!r}")
+
     def __call__(self, rate, ramp):
         mask = SceneMask.of(rate, ramp, self.regions)
         values = rate[mask.use]
@@ -177,11 +218,17 @@ class DetectedMask(MaskStrategy):
         Passes after that, each with the noise fitted anew; default: 2, or 1 where light is
         dispersed.
     wings : int
-        Passes in which faint light around masked pixels is fitted together with the noise.
+        Passes in which faint light around masked pixels is fitted in turn with the noise.
+    margin : int, optional
+        Pixels left out around light, in the end; default: four, or one across the dispersion, as
+        light is too faint to be detected there, but not to be taken for noise. None for subarrays
+        of less than 64 rows of a dispersed image. Single pixels get no margin.
     least : float
         If less than this fraction of the good pixels were left, the threshold is raised.
     least_refined : float
         The same for each pass after a fit of the noise, of the pixels used before.
+    least_widened : float
+        If less of the pixels used before were left, the margin is made smaller.
     """
 
     sigma: float | None = None
@@ -191,9 +238,17 @@ class DetectedMask(MaskStrategy):
     regions: object = None
     rounds: int = 2
     n_looks: int | None = None
-    wings: int = 2
+    wings: int = 3
+    margin: int | None = None
     least: float = 0.5
     least_refined: float = 0.9
+    least_widened: float = 0.8
+
+    def __post_init__(self):
+        if self.sigma is not None and not self.sigma > 0:
+            raise ValueError(f"sigma: expected a positive threshold, got {self.sigma!r}")
+        if self.margin is not None and not self.margin >= 0:
+            raise ValueError(f"margin: expected a number of pixels, got {self.margin!r}")
 
     def __call__(self, rate, ramp):
         mask = SceneMask.of(rate, ramp, self.regions)
@@ -202,10 +257,11 @@ class DetectedMask(MaskStrategy):
             use = mask.use & ~found
             left = np.where(mask.use, rate, 0).astype("f4")
             if self.background is not None:
-                left = left - self.background(left, use, ramp)
+                left = np.nan_to_num(left - self.background(left, use, ramp), copy=False)
             left = left - _line_offsets(left, use, ramp.readout)
             found = self._found(left, mask.use, ramp, self.least)
-        return mask.without(found, "light detected")
+        mask = mask.without(found, "light detected")
+        return mask if self.looks(ramp) else self.widened(mask, ramp)
 
     def looks(self, ramp):
         """How often the mask is refined at most."""
@@ -217,6 +273,19 @@ class DetectedMask(MaskStrategy):
         """The mask without what stands out once noise and background are gone."""
         found = self._found(left, mask.use, ramp, self.least_refined)
         return mask.without(found, "light detected")
+
+    def widened(self, mask, ramp):
+        """The mask with a margin around all light."""
+        widths = _margin(ramp, self.margin)
+        if max(widths) == 0 or min(ramp.shape) < 3:
+            return mask
+        blocks = ndimage.minimum_filter(mask.hidden, 3)
+        while True:
+            near = ndimage.maximum_filter(blocks, [2 * w + 3 for w in widths])
+            kept = np.count_nonzero(mask.use & ~near)
+            if kept >= self.least_widened * np.count_nonzero(mask.use) or max(widths) == 0:
+                return mask.without(near, "margin of light")
+            widths = [max(w - 1, 0) for w in widths]
 
     def _found(self, left, use, ramp, least):
         boxes = self.boxes or _boxes(ramp)
@@ -239,6 +308,17 @@ def _boxes(ramp):
         return SQUARES
     strips = STRIPS if ramp.shape[-3 - axis] > NARROW else NARROW_STRIPS
     return strips if axis == -1 else tuple(box[::-1] for box in strips)
+
+
+def _margin(ramp, margin):
+    """Pixels of margin along the axes of the image."""
+    axis = ramp.dispersion_axis
+    if axis is None:
+        margin = SKY_MARGIN if margin is None else margin
+        return (margin, margin)
+    if margin is None:
+        margin = 0 if ramp.shape[-3 - axis] <= NARROW else TRACE_MARGIN
+    return (margin, 0) if axis == -1 else (0, margin)
 
 
 def _line_offsets(image, use, readout):

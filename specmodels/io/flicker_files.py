@@ -55,11 +55,11 @@ def read_background_mask(path):
     Parameters
     ----------
     path : path
-        Of a FITS file.
+        Of a FITS file, or of an ASDF file.
 
     Returns
     -------
-    ndarray of bool, shape (n_y, n_x)
+    ndarray of bool, shape (n_y, n_x) or (n_int, n_y, n_x)
         True for pixels that show background only.
 
     Raises
@@ -67,19 +67,34 @@ def read_background_mask(path):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it holds no two-dimensional image.
+        If it holds no image, nor one for each integration.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"path: there is no file {path}")
+    if path.suffix == ".asdf":
+        return _read_asdf_mask(path)
     with fits.open(path, memmap=False) as hdus:
         names = [hdu.name for hdu in hdus]
         chosen = next((name for name in (MASK_NAME, "SCI", "PRIMARY") if name in names), None)
         data = None if chosen is None else hdus[chosen].data
-        if data is None or data.ndim != 2:
-            shape = "none" if data is None else f"shape {data.shape}"
-            raise ValueError(f"path: expected a file with an image of a mask, got {shape}")
-        return np.nan_to_num(data) != 0
+        return _as_mask(data)
+
+
+def _read_asdf_mask(path):
+    import asdf
+
+    with asdf.open(path, memmap=False) as file:
+        data = file.tree.get("extra_fits", {}).get(MASK_NAME, {}).get("data")
+        return _as_mask(None if data is None else np.array(data))
+
+
+def _as_mask(data):
+    """An image, or one for each integration, as a mask."""
+    if data is None or data.ndim not in (2, 3):
+        shape = "none" if data is None else f"shape {data.shape}"
+        raise ValueError(f"path: expected a file with an image of a mask, got {shape}")
+    return np.nan_to_num(data) != 0
 
 
 def _extra_planes(result):

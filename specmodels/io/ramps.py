@@ -5,11 +5,13 @@ bare arrays of two to four dimensions. Nothing that is read is changed.
 """
 
 import copy
+import warnings
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
+from astropy.io import fits
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
 from ..exposure import Exposure
@@ -68,7 +70,6 @@ def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
     return ramp.replace(**changes) if changes else ramp
 
 
-@writer("stdatamodels.RampModel", "stdatamodels.CubeModel", "stdatamodels.ImageModel")
 def like_source(result):
     """The cleaned frames of a result in the kind that was read.
 
@@ -82,20 +83,68 @@ def like_source(result):
         from stdatamodels.jwst import datamodels
 
         with datamodels.open(source) as model:
-            return _like_model(model, result)
-    if hasattr(source, "instance") and hasattr(source, "meta"):
+            return _like_model(model, result) if _is_model(model) else result.cleaned
+    if _is_model(source):
         return _like_model(source, result)
     if isinstance(source, NDData):
+        return _like_nddata(source, result)
+    if isinstance(source, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(source)
+        return np.ma.MaskedArray(result.cleaned, mask=_of_integration(mask, result))
+    unit = getattr(source, "unit", None) if source is not None else result.ramp.unit
+    return result.cleaned if unit is None else result.cleaned * unit
+
+
+@writer("stdatamodels.RampModel", "stdatamodels.CubeModel", "stdatamodels.ImageModel")
+def like_model(result):
+    """The cleaned frames as a datamodel, where one came in.
+
+    Raises
+    ------
+    TypeError
+        If something else came in.
+    """
+    made = like_source(result)
+    if not _is_model(made):
+        raise TypeError(
+            "target: expected a path, since the result is not of a datamodel but of "
+            f"{type(result.ramp.source).__name__}; a datamodel can be made of result.cleaned"
+        )
+    return made
+
+
+def _is_model(obj):
+    return hasattr(obj, "instance") and hasattr(obj, "meta") and "data" in obj.instance
+
+
+def _of_integration(array, result):
+    """The part of an array for all integrations that belongs to the result."""
+    if result.integration is None or result.ramp.kind == "image":
+        return array
+    return array[result.integration]
+
+
+def _like_nddata(source, result):
+    uncertainty = source.uncertainty
+    if uncertainty is not None:
+        uncertainty = _with_variance(uncertainty, result)
+    if source.data.dtype.kind == "f" and source.data.shape == result.cleaned.shape:
         out = copy.deepcopy(source)
         out.data[...] = result.cleaned
-        if source.uncertainty is not None:
-            out.uncertainty = _with_variance(source.uncertainty, result)
+        if uncertainty is not None:
+            out.uncertainty = uncertainty
         return out
-    return result.cleaned * source.unit if isinstance(source, u.Quantity) else result.cleaned
+    # Of another type or shape: made anew.
+    mask = source.mask
+    mask = _of_integration(mask, result) if np.ndim(mask) == source.data.ndim else mask
+    return type(source)(np.array(result.cleaned), uncertainty=uncertainty, mask=mask,
+                        meta=copy.deepcopy(source.meta), unit=source.unit)  # fmt: skip
 
 
 def _like_model(model, result):
     out = model.copy()
+    if result.integration is not None and result.ramp.kind != "image":
+        return _one_integration(out, result)
     out.data = np.asarray(result.cleaned, dtype="f4")
     if result.ramp.kind != "ramp":
         extra = np.nan_to_num(result.variance)
@@ -107,12 +156,41 @@ def _like_model(model, result):
     return out
 
 
+def _one_integration(out, result):
+    """A model with the integration of a result as its only one."""
+    shape, part = result.ramp.data.shape, slice(result.integration, result.integration + 1)
+    extra = np.nan_to_num(result.variance)
+    for name, value in list(out.instance.items()):
+        if np.shape(value) == shape and np.ndim(value) > 2:
+            setattr(out, name, np.array(value[part]))
+    out.data = np.asarray(result.cleaned, dtype="f4")[np.newaxis]
+    if result.ramp.kind != "ramp":
+        for name, power in (("var_rnoise", 1), ("err", 2)):
+            value = np.asarray(out.instance.get(name))
+            if value.shape == out.data.shape:
+                total = value.astype(float) ** power + extra
+                setattr(out, name, (total ** (1 / power)).astype("f4"))
+    return out
+
+
 def _with_variance(uncertainty, result):
-    variance = variance_of(uncertainty)
-    variance = getattr(variance, "value", variance) + np.nan_to_num(result.variance)
+    """The uncertainty with the variance of the noise that is left, in its own unit."""
+    unit = result.ramp.unit
+    variance = _of_integration(_plain_variance(uncertainty, unit), result)
+    variance = variance + np.nan_to_num(result.variance)
     if isinstance(uncertainty, StdDevUncertainty):
-        return StdDevUncertainty(np.sqrt(variance), unit=uncertainty.unit)
-    return VarianceUncertainty(variance)
+        own = uncertainty.unit
+        factor = 1.0 if None in (own, unit) else unit.to(own)
+        return StdDevUncertainty(factor * np.sqrt(variance), unit=own)
+    return VarianceUncertainty(variance, unit=None if unit is None else unit**2)
+
+
+def _plain_variance(uncertainty, unit):
+    """Variances without a unit: in the square of that of the data."""
+    variance = variance_of(uncertainty)
+    if not isinstance(variance, u.Quantity):
+        return np.asarray(variance)
+    return variance.value if unit is None else variance.to_value(unit**2)
 
 
 @reader("stdatamodels.RampModel", "stdatamodels.CubeModel")
@@ -148,15 +226,33 @@ def _read_path(path):
 
     if not path.exists():
         raise FileNotFoundError(f"obj: there is no file {path}")
-    with datamodels.open(path) as model:
-        return _read_model(model, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "model_type not found")
+            model = datamodels.open(path)
+        with model:
+            if _is_model(model):
+                return _read_model(model, path)
+        images = _fits_images(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"obj: {path} cannot be read: {error}") from error
+    if not images:
+        raise ValueError(f"obj: there is no image in {path}")
+    return Ramp(np.array(images[0], dtype=images[0].dtype.newbyteorder("=")), source=path)
+
+
+def _fits_images(path):
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return [hdu.data for hdu in hdus if hdu.is_image and hdu.data is not None]
+    except (TypeError, ValueError) as error:
+        raise OSError(str(error)) from error
 
 
 def _read_nddata(nddata):
     variance = None
     if nddata.uncertainty is not None:
-        variance = variance_of(nddata.uncertainty)
-        variance = getattr(variance, "value", variance)
+        variance = _plain_variance(nddata.uncertainty, nddata.unit)
     data = np.asarray(nddata.data)
     always, single = _masks(nddata.mask, data.ndim)
     return Ramp(data, mask=always, frame_mask=single, variance=variance, unit=nddata.unit,
@@ -218,9 +314,14 @@ def _flagged(flags, bits):
 
 
 def _variance(tree, shape):
-    parts = [np.asarray(tree[name]) for name in ("var_rnoise", "var_poisson")
-             if tree.get(name) is not None and np.shape(tree[name]) == shape]  # fmt: skip
-    return np.sum(parts, axis=0) if parts else None
+    parts = {name: np.asarray(tree[name]) for name in ("var_rnoise", "var_poisson")
+             if tree.get(name) is not None and np.size(tree[name])}  # fmt: skip
+    for name, part in parts.items():
+        if part.shape != shape:
+            raise ValueError(
+                f"{name}: expected variances of the shape of the data {shape}, got {part.shape}"
+            )
+    return np.sum(list(parts.values()), axis=0) if parts else None
 
 
 class _Meta:

@@ -253,6 +253,11 @@ class _CorrelatedPlan(NoisePlan):
         return series
 
     @property
+    def power(self):
+        """Variance of the correlated noise itself; zero where there is none."""
+        return 0.0 if self.system is None else self.system.variance
+
+    @property
     def variance(self):
         """Variance of what is left of the noise, see `variance_left`."""
         return variance_left(self, self)

@@ -98,6 +98,14 @@ class CorrelatedSystem:
         return np.maximum(1 / self.own - np.float32(self.white), 0)
 
     @property
+    def variance(self):
+        """Variance of the correlated noise of one series, its mean apart."""
+        power = self.common + self.separate if self.n_output > 1 else self.separate
+        power = np.array(power)
+        power[0] = 0
+        return float(_mean_over_modes(power, self.size))
+
+    @property
     def full_variance(self):
         """Variance of the conditional mean's error if no pixel were masked."""
         return self.white * (1 - self.white * self.diagonal)

@@ -22,6 +22,7 @@ __all__ = [
 EXPONENTS = np.arange(0.6, 2.01, 0.05)
 # Where data hardly tell, noise is taken for 1/f; variograms are not trusted to better than this.
 EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.05, 0.05
+LEAST_RELATIVE_ERROR = 1e-9
 # Parts of series in which pairs are counted, in units of the largest lag.
 PART = 16
 
@@ -242,11 +243,13 @@ def _best_fit(variogram, pairs, frequency, terms, spread=None):
     if np.unique(groups).size <= len(terms) + 1:
         return np.zeros(len(terms)), EXPONENT
     target = _grouped(variogram, pairs, lags, groups)
+    if not np.any(target > 0):
+        return np.zeros(len(terms)), EXPONENT
     total = np.bincount(groups, pairs[lags])
     change = np.maximum.accumulate(np.abs(target - target[:2].mean()))
     spread = np.median(target[:4]) if spread is None else spread
     error = np.hypot(spread / np.sqrt(total), LEAST_ERROR * change)
-    weight = 1 / np.maximum(error, np.finfo(float).tiny)
+    weight = 1 / np.maximum(error, LEAST_RELATIVE_ERROR * np.max(np.abs(target)))
     best = None
     for exponent in EXPONENTS:
         columns = _columns(frequency, exponent, terms, variogram.size)

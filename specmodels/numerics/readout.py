@@ -80,6 +80,10 @@ class Readout:
         for name in ("fast_direction", "slow_direction"):
             if getattr(self, name) not in (1, -1):
                 raise ValueError(f"{name}: expected 1 or -1, got {getattr(self, name)!r}")
+        for name in ("n_outputs", "line_overhead", "dwell"):
+            if not isinstance(getattr(self, name), int | float | np.number):
+                value = getattr(self, name)
+                raise TypeError(f"{name}: expected a plain number, got {value!r}")
         if self.n_outputs < 1 or self.line_overhead < 0 or not self.dwell > 0:
             raise ValueError(
                 "n_outputs, line_overhead, dwell: expected at least one output, no negative "
