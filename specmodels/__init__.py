@@ -5,6 +5,7 @@
 
 from . import datasets
 from .evaluators import (
+    Background,
     ClippedMask,
     ContaminationResult,
     ContaminationSubtraction,
@@ -18,6 +19,7 @@ from .evaluators import (
     GivenBackground,
     GivenMask,
     ImageEvaluator,
+    MaskStrategy,
     MasterBackgroundResult,
     MasterBackgroundSubtraction,
     MedianBackground,
@@ -116,6 +118,7 @@ __all__ = [
     "BSplineProfile",
     "BSplineSpectrum",
     "BSplineTrace",
+    "Background",
     "BarShadow",
     "BasisModel",
     "BoxProfile",
@@ -158,6 +161,7 @@ __all__ = [
     "LogPolynomialSkyFitter",
     "LogPolynomialSpectrum",
     "LorentzProfile",
+    "MaskStrategy",
     "MasterBackgroundResult",
     "MasterBackgroundSpectrum",
     "MasterBackgroundSubtraction",

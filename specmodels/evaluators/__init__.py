@@ -4,6 +4,7 @@ from .automatic import SlitModelBuilder
 from .background import MasterBackgroundSubtraction
 from .background_result import MasterBackgroundResult, SlitSky
 from .backgrounds import (
+    Background,
     GivenBackground,
     MedianBackground,
     MedianOverIntegrations,
@@ -22,10 +23,11 @@ from .oversampling import TraceOversampling
 from .oversampling_result import OversamplingResult
 from .pixel_replacement import PixelReplacement, ReplacementResult
 from .residuals import FullResidual, NoResidual, SignificantResidual
-from .scene_mask import ClippedMask, DetectedMask, GivenMask, SceneMask
+from .scene_mask import ClippedMask, DetectedMask, GivenMask, MaskStrategy, SceneMask
 from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
 
 __all__ = [
+    "Background",
     "ClippedMask",
     "DetectedMask",
     "Evaluator",
@@ -37,6 +39,7 @@ __all__ = [
     "GivenBackground",
     "GivenMask",
     "ImageEvaluator",
+    "MaskStrategy",
     "MasterBackgroundResult",
     "MasterBackgroundSubtraction",
     "MedianBackground",

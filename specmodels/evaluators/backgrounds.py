@@ -31,9 +31,32 @@ MOST_STEPS = 8
 class Background(ABC):
     """Base of backgrounds: a subclass *must* define ``__call__(frame, use, ramp)``.
 
-    It *may* set ``per_frame``: whether each frame has a background of its own; and define
-    ``variance(frame, use, ramp)``, where it knows how far off it may be, and ``prepared(ramp)``,
-    which does once what all frames of a ramp need.
+    What it returns is taken off a frame before its noise is fitted, and restored afterwards; pixels
+    where it is not finite are left out. It must not change the frame, and should not take noise for
+    background: what it takes is not found as noise.
+
+    A subclass *may* set ``per_frame`` to False, when the background of the draft rate serves all
+    frames (the default is one for each). It *may* define ``variance(frame, use, ramp)``, where it
+    knows how far off it may be, which is added to that of the noise that is left, and
+    ``prepared(ramp)``, which does once what all frames of a ramp need. It *need not* care for
+    flats, jumps or groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import specmodels as sm
+    >>> class Plane(sm.Background):
+    ...     per_frame = False
+    ...
+    ...     def __call__(self, frame, use, ramp):
+    ...         y, x = np.indices(frame.shape) / max(frame.shape)
+    ...         terms = np.stack([np.ones(frame.shape), y, x], axis=-1)
+    ...         found = np.linalg.lstsq(terms[use], frame[use], rcond=None)[0]
+    ...         return (terms @ found).astype("f4")
+    >>> image = np.random.default_rng(1).normal(size=(64, 256)) + np.linspace(0, 9, 256)
+    >>> result = sm.FlickerNoiseSubtraction(sm.LineOffset(), background=Plane())(image)
+    >>> bool(abs(np.ptp(result.background) - 9) < 0.3)
+    True
     """
 
     per_frame = True

@@ -36,6 +36,7 @@ STRIPE_PASSES = 3
 QUIET, SIMILAR = 0.3, 1.3
 # A stripe with less of its pixels used tells more of what else is there.
 LEAST_OF_STRIPE = 0.1
+SAMPLES_OF_KEY = 200_000
 
 
 class FlickerSpectrum(Fittable1DModel):
@@ -281,11 +282,22 @@ def simulated_error(plan, correlated):
     system, grid, readout = correlated.system, correlated.grid, correlated.readout
     if system is None:
         return None
-    rng = np.random.default_rng(correlated.model.seed)
-    noise = readout.image(grid.frames(system.draw(rng)))
-    white = rng.standard_normal(noise.shape, dtype="f4") * np.float32(system.white**0.5)
-    error = plan(np.where(plan.use, noise + white, 0)) - noise
-    return error - error[plan.use].mean()
+
+    def draw():
+        rng = np.random.default_rng(correlated.model.seed)
+        return readout.image(grid.frames(system.draw(rng))), rng
+
+    frame, rng = draw()
+    white = rng.standard_normal(frame.shape, dtype="f4")
+    white *= np.float32(system.white**0.5)
+    frame += white
+    del white
+    frame[~plan.use] = 0
+    error = plan(frame)
+    del frame
+    error -= draw()[0]  # once more, instead of a frame of memory all the while
+    error -= error[plan.use].mean()
+    return error
 
 
 def variance_left(plan, correlated, error=None):
@@ -310,7 +322,7 @@ def variance_left(plan, correlated, error=None):
         return np.full(plan.use.shape, np.nan, "f4")
     system, grid = correlated.system, correlated.grid
     nearby = grid.frames(system.mean(correlated.used.astype("f4")))
-    return _averaged_by(correlated.readout.image(nearby), error**2)
+    return _averaged_by(correlated.readout.image(nearby), error)
 
 
 def line_covariance(error, variance, correlated, line):
@@ -351,11 +363,24 @@ def line_covariance(error, variance, correlated, line):
     return correlation * np.multiply.outer(spread, spread)
 
 
-def _averaged_by(key, values, n_bin=40):
-    """Values replaced by their mean over all with a similar key, in the shape of the key."""
-    order = np.argsort(key, axis=None, kind="stable")
-    edges = np.linspace(0, order.size, min(n_bin, order.size) + 1).astype(int)[:-1]
-    flat = values.reshape(-1)[order]
-    means = np.add.reduceat(flat, edges) / np.diff(np.append(edges, order.size))
-    centers = np.add.reduceat(key.reshape(-1)[order], edges) / np.diff(np.append(edges, order.size))
-    return np.interp(key.ravel(), centers, means).reshape(key.shape).astype("f4")
+def _averaged_by(key, error, n_bin=40, n_chunk=64):
+    """Squared errors replaced by their mean over all with a similar key, in the shape of the key.
+
+    In chunks of rows, as frames may be large.
+    """
+    some = key.reshape(-1)[:: max(1, key.size // SAMPLES_OF_KEY)]
+    edges = np.quantile(some, np.linspace(0, 1, min(n_bin, key.size) + 1)[1:-1])
+    edges = np.unique(edges.astype("f4"))
+    size = edges.size + 1
+    sums = np.zeros((3, size))
+    chunks = [slice(i, i + n_chunk) for i in range(0, len(key), n_chunk)]
+    for rows in chunks:
+        own = key[rows].ravel()
+        number = np.searchsorted(edges, own)
+        for total, weights in zip(sums, (None, own, error[rows].ravel() ** 2), strict=True):
+            total += np.bincount(number, weights, minlength=size)
+    centers, means = sums[1:, sums[0] > 0] / sums[0, sums[0] > 0]
+    out = np.empty(key.shape, "f4")
+    for rows in chunks:
+        out[rows] = np.interp(key[rows], centers, means)
+    return out
