@@ -51,7 +51,7 @@ class MasterBackgroundSubtraction(Evaluator):
         `SkyFitter` with its threshold.
     slits : sequence of str, function or SlitSelection, optional
         The background slits: names (of slits or sources, with wildcards), or a function of an
-        image. Default: `FlaggedSlits`.
+        image. Default: `FlaggedSlits`, and those for which `pixels` have a source mask.
     pixels : SkyPixelSelection, optional
         Which of their pixels; default all that are not masked.
     throughput : mapping of str to array_like, model or function, optional
@@ -95,7 +95,7 @@ class MasterBackgroundSubtraction(Evaluator):
             raise TypeError(
                 f"fitter: expected a SkyFitter or LogPolynomialSkyFitter, got {fitter!r}"
             )
-        self.slits = as_slit_selection(slits)
+        self.slits = None if slits is None else as_slit_selection(slits)
         self.pixels = SkyPixelSelection() if pixels is None else pixels
         if not isinstance(self.pixels, SkyPixelSelection):
             raise TypeError(f"pixels: expected a SkyPixelSelection, got {pixels!r}")
@@ -183,9 +183,10 @@ class _Setup:
         if unknown:
             raise ValueError(f"source_mask: no slit is called {unknown}; there are "
                              f"{list(exposure)}")  # fmt: skip
-        chosen = settings.slits(exposure)
-        self.names = [name for name in exposure if name in chosen or name in masks]
-        if not chosen and not masks:
+        flagged = as_slit_selection(settings.slits)(exposure)
+        chosen = {*flagged, *(masks if settings.slits is None else ())}
+        self.names = [name for name in exposure if name in chosen]
+        if not chosen:
             raise ValueError(
                 f"no background slit among {list(exposure)}: name them by `slits`, or flag them"
             )

@@ -123,8 +123,8 @@ class SkyPixelSelection:
         Pixels whose throughput is less than this fraction of the highest of their slit are left
         out: the deepest shadows, of which little is known.
     source_mask : mapping of str to array_like of bool, optional
-        True where a source is, by name of the slit. Slits named here take part, besides the
-        background slits: so the empty rows of science slits can be used.
+        True where a source is, by name of the slit: so the empty rows of science slits can be used.
+        Where no slits are chosen, those named here take part, besides the background slits.
     median_filter : (int, int), optional
         Rows and columns of a running median that is taken of the data over their throughput. The
         errors stay those of single pixels. More than one column takes narrow lines away (five: an

@@ -7,13 +7,15 @@ from scipy.special import chdtrc
 
 from ..numerics.cloud import huber_level
 
-__all__ = ["follows_noise", "misfit_of", "smooth_poisson", "worst_slit"]
+__all__ = ["deviant_rows", "follows_noise", "misfit_of", "smooth_poisson", "worst_slit"]
 
 BLOCK = 16
 LEAST_PIXELS = 5
 # Chance of a slit to be left out by noise alone.
 FALSE_ALARM = 1e-6
 LEAST_CORRELATION, N_PROBED = 0.2, 1000
+# Rows are left out beyond so many standard deviations, and as long as so many are left.
+ROW_SIGMA, LEAST_ROWS = 5.0, 3
 # The limit is raised to this multiple of the others' median, where all are alike, but not beyond
 # that multiple of itself: then all are contaminated.
 TIMES_MEDIAN, TIMES_LIMIT = 3.0, 5.0
@@ -59,6 +61,35 @@ def _departure(groups, signal, residual):
     excess = np.sum(inverse * (level**2 - error**2)) / inverse.sum()
     chance = chdtrc(level.size - 1, np.sum(level**2 * inverse))
     return float(np.sqrt(max(excess, 0.0))), float(chance)
+
+
+def deviant_rows(pixels, light, variance, use, *, limit):
+    """Rows that depart from the sky of most: of a source, or the ends of a slit.
+
+    Parameters
+    ----------
+    pixels, light, variance
+        As for `misfit_of`.
+    use : ndarray of bool, shape (n_pixel,)
+        Pixels that have not been left out.
+    limit : float
+        Least departure from the median of the rows, relative to the sky.
+
+    Returns
+    -------
+    ndarray of int
+        Their numbers, at most a quarter of them; empty where none departs, or where too few would
+        be left to tell.
+    """
+    error, rows = np.sqrt(variance[use]), pixels.rows[use]
+    signal, residual = light[use] / error, (pixels.data - light)[use] / error
+    level, error = huber_level(rows, signal, residual, rows.max() + 1)
+    present = np.flatnonzero(np.isfinite(error))
+    gap = np.abs(level[present] - np.median(level[present]))
+    excess = gap / np.maximum(limit, ROW_SIGMA * error[present])
+    least = max(LEAST_ROWS, (pixels.rows.max() + 1) // 4)
+    number = min(np.count_nonzero(excess > 1), max(present.size // 4, 1), present.size - least)
+    return present[np.argsort(-excess)[: max(number, 0)]]
 
 
 def worst_slit(names, misfits, *, limit):

@@ -19,7 +19,7 @@ from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import SplineCurve
 from .sky_sampling import finest_breaks, gaps_between
-from .sky_slits import follows_noise, misfit_of, smooth_poisson, worst_slit
+from .sky_slits import deviant_rows, follows_noise, misfit_of, smooth_poisson, worst_slit
 
 __all__ = ["SkyFitter"]
 
@@ -52,8 +52,8 @@ class SkyFitter(Fitter):
         Name of the slit whose factor is one. Default: the mean of all is one.
     disagreement : float or None
         Slits whose smooth misfit, relative to the sky, exceeds this are left out, none with None;
-        the limit is up to five times as high where all slits are alike. A lone slit stays, with a
-        message.
+        the limit is up to five times as high where all slits are alike. Of a lone slit those rows
+        are left out, such as of a source or the ends of the slit, with a message.
     max_rounds : int
         Largest number of fits.
 
@@ -99,6 +99,7 @@ class SkyFitter(Fitter):
         if model is not None and not isinstance(model, MasterBackgroundSpectrum):
             raise TypeError(f"model: expected a MasterBackgroundSpectrum, got {model!r}")
         left_out = {p.name: SlitFit(reason="no usable pixel") for p in slits if not p.size}
+        rows = set()
         slits = [pixels for pixels in slits if pixels.size]
         if not slits:
             raise ValueError("no background slit has a usable pixel")
@@ -115,6 +116,11 @@ class SkyFitter(Fitter):
             worst, reason = system.worst(first_rounds)
             if worst is None:
                 worst, reason = system.worst(self.max_rounds)
+            if worst is not None and len(slits) == 1:
+                found = system.leave_out_rows()
+                rows |= found
+                if found:
+                    continue
             if worst is None or len(slits) == 1:
                 break
             left_out[states[worst].pixels.name] = states[worst].summary(reason)
@@ -122,7 +128,8 @@ class SkyFitter(Fitter):
                 reasons = "; ".join(f"{name}: {s.reason}" for name, s in left_out.items())
                 raise ValueError(f"no background slit is left: {reasons}")
             states = states[:worst] + states[worst + 1 :]
-        return system.result(slits, left_out, reason)
+        reason = f"{_rows_text(rows)}; what is left {reason}" if rows and reason else reason
+        return system.result(slits, left_out, reason or _rows_text(rows))
 
 
 @dataclass
@@ -140,6 +147,7 @@ class _SlitState:
     use: np.ndarray = field(init=False)
     equations: object = field(default=None, init=False)
     follows_noise: bool | None = field(default=None, init=False)
+    kept: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self):
         low, high = self.breaks[0], self.breaks[-1]
@@ -158,6 +166,19 @@ class _SlitState:
         if changed:
             self.use, self.variance, self.equations = use, variance, None
         return changed
+
+    def leave_out(self, which):
+        """Leave out pixels for good."""
+        self.inside = self.inside & ~which
+        self.kept = ~which if self.kept is None else self.kept & ~which
+        self.update(self.use & ~which, self.variance)
+
+    def misfit_from(self, light):
+        """See `misfit_of`; of the pixels that were not left out."""
+        if self.kept is None:
+            return misfit_of(self.pixels, light, self.variance)
+        pixels = self.pixels.take(self.kept)
+        return misfit_of(pixels, light[self.kept], self.variance[self.kept])
 
     def smoothed_variance(self, light):
         """Variances of the pixels; without the noise of the data where they follow it."""
@@ -222,7 +243,7 @@ class _JointFit:
             self.converged = not self._reject()
         if self.n_rounds > before and self.settings.disagreement is not None:
             for state in self.states:
-                state.misfit = misfit_of(state.pixels, self._light(state), state.variance)
+                state.misfit = state.misfit_from(self._light(state))
 
     def _solve(self):
         """Solve for the spline and the factors in turn."""
@@ -244,6 +265,15 @@ class _JointFit:
         for state, factor, error in zip(self.states, factors, errors, strict=True):
             state.factor, state.error = float(factor), float(error)
         self.equations = total
+
+    def leave_out_rows(self):
+        """Leave out rows of the only slit that depart from the others; their numbers."""
+        (state,) = self.states
+        found = deviant_rows(state.pixels, self._light(state), state.variance, state.inside,
+                             limit=self.settings.disagreement)  # fmt: skip
+        if found.size:
+            state.leave_out(np.isin(state.pixels.rows, found))
+        return {int(row) for row in found}
 
     def _scale_to_reference(self):
         """Make the factor of the reference one."""
@@ -281,7 +311,7 @@ class _JointFit:
         gaps = gaps_between([s.basis.first[s.use] for s in self.states], self.breaks)
         n_effective = None if self.prior is None else self.prior.n_effective
         curve = SplineCurve(self.breaks, self.solution, gaps, n_effective, self.hidden)
-        message = f"the only slit {remark}" if remark else ""
+        message = f"the only slit: {remark}" if remark else ""
         if not self.converged:
             message = f"outliers still changed after {self.n_rounds} rounds"
         order = [pixels.name for pixels in slits]
@@ -291,6 +321,16 @@ class _JointFit:
             curve, {name: found[name] for name in order}, rejected, indices,
             success=self.converged, message=message, n_iterations=self.n_rounds,
         )  # fmt: skip
+
+
+def _rows_text(rows):
+    """Rows that were left out, as ranges."""
+    if not rows:
+        return ""
+    numbers = np.sort(list(rows))
+    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    ranges = (f"{p[0]}" if p.size == 1 else f"{p[0]} to {p[-1]}" for p in parts)
+    return f"rows {', '.join(ranges)} differ from the sky of the others, and were left out"
 
 
 def _leave_out_far_pixels(states, limit):

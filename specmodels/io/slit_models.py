@@ -3,11 +3,15 @@
 Datamodels that were read are not touched; what is written goes into a copy.
 """
 
+import logging
+
 import numpy as np
 
 from .slices import opened_source
 
 __all__ = ["sky_throughputs", "with_new_slits"]
+
+log = logging.getLogger(__name__)
 
 DO_NOT_USE = 1
 POINT = "POINT"
@@ -40,12 +44,18 @@ def sky_throughputs(exposure):
             return {}
         trees = _slit_trees(model, len(exposure))
         turn = np.transpose if _is_vertical(exposure) else np.asarray
-        found = {}
+        found, unrecorded = {}, []
         for (name, image), tree in zip(exposure.items(), trees, strict=True):
-            throughput = _Corrections(tree, model.instance).throughput()
+            corrections = _Corrections(tree, model.instance)
+            throughput = corrections.throughput()
+            if not corrections.recorded:
+                unrecorded.append(name)
             if throughput is not None and turn(throughput).shape == image.shape:
                 found[name] = turn(throughput)
-        return found
+    if unrecorded:
+        log.warning("slits %s: it is not said whether path loss and bar shadow were corrected; "
+                    "they are taken as not corrected", ", ".join(unrecorded))  # fmt: skip
+    return found
 
 
 class _Corrections:
@@ -63,6 +73,12 @@ class _Corrections:
         for factor in factors[1:]:
             factors[0] *= factor
         return factors[0] if factors else None
+
+    @property
+    def recorded(self):
+        """Whether the file says what has been done, where it has path losses."""
+        said = any(steps.get("pathloss") for steps in self.steps)
+        return said or self.tree.get("pathloss_uniform") is None
 
     def _applied(self, step):
         return any(steps.get(step) == "COMPLETE" for steps in self.steps)

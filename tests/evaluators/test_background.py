@@ -257,9 +257,11 @@ class TestSelection:
     def test_source_mask_lets_science_slits_help(self, scene):
         exposure, truth = scene
         masks = {n: truth.sources[n] > 1e-3 * truth.backgrounds[n] for n in TARGETS}
-        result = subtraction(truth, slits=["BKG_2", "BKG_3"],
-                             pixels=sm.SkyPixelSelection(source_mask=masks))(exposure)  # fmt: skip
+        pixels = sm.SkyPixelSelection(source_mask=masks)
+        result = subtraction(truth, pixels=pixels)(exposure)
         assert set(TARGETS) <= set(result.fit.used)
+        chosen = subtraction(truth, slits=["BKG_2", "target_2"], pixels=pixels)(exposure)
+        assert chosen.fit.used == ["BKG_2", "target_2"]
         assert not np.any(result.sky_pixels("target_1") & masks["target_1"])
 
     def test_deep_shadows_can_be_left_out(self, scene):

@@ -109,3 +109,15 @@ def test_sky_lines_of_deep2_slits_are_subtracted_as_well_as_by_the_survey(deep2)
     before = image.data * np.sqrt(image.weights)
     assert width(residual[use]) < 1.02 * width(before[use])
     assert width(residual[strong]) < 1.02 * width(before[strong])
+
+
+def test_rows_of_the_target_are_left_out_of_deep2_slits_without_a_mask(deep2):
+    image, restored, sky, masks = deep2
+    result = sm.MasterBackgroundSubtraction(slits=lambda image: True)(restored)
+    assert result.fit.success
+    assert "were left out" in result.fit.message
+    background = result.background(image.name)
+    use = ~masks[image.name] & ~image.mask & np.isfinite(background)
+    assert abs(np.median(background[use] / sky[use]) - 1) < 0.02
+    target = masks[image.name] & (image.y[:, None] > 8) & (image.y[:, None] < image.y[-1] - 8)
+    assert not result.sky_pixels(image.name)[target].all()

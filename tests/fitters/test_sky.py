@@ -144,7 +144,22 @@ class TestSlitsThatDisagree:
         scene = sm.datasets.make_slitlets(seed=4, contaminated=1, n_background=1)
         fit = sm.SkyFitter()(None, pixels_of(*scene))
         assert fit.used == ["BKG_1"]
-        assert "the only slit differs" in fit.message
+        assert "the only slit: rows 7" in fit.message
+
+    def test_rows_of_a_source_are_left_out_of_a_lone_one(self):
+        exposure, truth = sm.datasets.make_slitlets(
+            seed=4, n_background=0, n_science=1, shape=(60, 256), hit_fraction=0.0
+        )
+        (pixels,) = pixels_of(exposure, truth, ["target_1"])
+        fit = sm.SkyFitter()(None, [pixels])
+        assert fit.success
+        assert "were left out" in fit.message
+        assert "what is left" not in fit.message
+        source, sky = truth.sources["target_1"], truth.backgrounds["target_1"]
+        bright = (source > 0.2 * sky).ravel()[pixels.index]
+        assert fit.rejected["target_1"][bright].mean() > 0.95
+        value = fit.curve(GRID)[0] / truth.sky(GRID) / truth.levels["target_1"]
+        assert abs(np.median(value) - 1) < 0.01
 
     def test_none_is_left_out_if_not_asked_for(self):
         scene = sm.datasets.make_slitlets(seed=4, contaminated=1)
