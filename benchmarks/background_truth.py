@@ -29,12 +29,13 @@ def _figures(name, seed):
     scene = scenes.drawn(name, seed)
     result = sm.MasterBackgroundSubtraction()(scene.model)
     ours = _judged(scene, scenes.of_result(result))
-    ours |= {"pull": _pull(scene, result), "nods": _nodding(result),
+    pull, at_features = _pulls(scene, result)
+    ours |= {"pull": pull, "pull, features": at_features, "nods": _nodding(result),
              "found": float(list(result.left_out) == ["21"])}  # fmt: skip
     out = {"specmodels": ours}
     peer = scenes.peer_result(scene)
     if peer is not None:
-        none = {"pull": np.nan, "nods": np.nan, "found": 0.0}
+        none = {"pull": np.nan, "pull, features": np.nan, "nods": np.nan, "found": 0.0}
         out["jwst"] = _judged(scene, peer.arrays["backgrounds"]) | none
     return out
 
@@ -45,16 +46,24 @@ def _judged(scene, backgrounds):
     return {"bias": bias, "size of bias": abs(bias), **{k: 100 * figures[k] for k in SHOWN}}
 
 
-def _pull(scene, result):
-    """Rms of the error of the sky under science slitlets over its predicted error."""
-    pulls = []
-    for name, true, is_background in zip(result.exposure, scene.truth["backgrounds"],
-                                         scene.truth["is_background"], strict=True):  # fmt: skip
-        if not is_background:
-            own = result.background(name) - true
-            pulls.append(own / np.sqrt(result.background_variance(name)))
-    pulls = np.concatenate([pull[np.isfinite(pull)] for pull in pulls])
-    return np.sqrt(np.mean(pulls**2))
+def _pulls(scene, result):
+    """Rms of the error of the sky under science slitlets over its predicted one; at features."""
+    pulls, featured, sky = [], [], scene.truth["sky"]
+    each = zip(result.exposure.values(), scene.truth["backgrounds"], scene.truth["steps"],
+               scene.truth["is_background"], strict=True)  # fmt: skip
+    for image, true, step, is_background in each:
+        if is_background:
+            continue
+        own = result.background(image.name) - true
+        own = own / np.sqrt(result.background_variance(image.name))
+        known = np.isfinite(own)
+        wavelength = np.asarray(image.wavelength, dtype=float)[known]
+        pulls.append(own[known])
+        featured.append(
+            np.abs(sky(wavelength, step[known]) / sky.continuum(wavelength) - 1) > 0.05
+        )
+    pulls, featured = np.concatenate(pulls), np.concatenate(featured)
+    return np.sqrt(np.mean(pulls**2)), np.sqrt(np.mean(pulls[featured] ** 2))
 
 
 def _nodding(result):

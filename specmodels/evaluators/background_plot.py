@@ -62,10 +62,10 @@ def plot_slit(result, name, figure=None):
     data = np.where(image.mask, np.nan, image.data)
     normalised = result.normalised_residual(name)
     planes = {"data": data, "sky": sky, "subtracted": data - sky}
-    top = 2 * np.nanpercentile(sky, 95) if np.isfinite(sky).any() else None
+    top, left = 2 * _percentile(sky, 95), _percentile(np.abs(planes["subtracted"]), 98)
     for title, plane in planes.items():
-        low = 0 if title != "subtracted" else -top / 2 if top else None
-        drawn = panels[title].imshow(plane, vmin=low, vmax=top, origin="lower", aspect="auto",
+        low, high = (-left, left) if title == "subtracted" else (0, top)
+        drawn = panels[title].imshow(plane, vmin=low, vmax=high, origin="lower", aspect="auto",
                                      interpolation="nearest")  # fmt: skip
         figure.colorbar(drawn, ax=panels[title], label=str(image.unit or ""))
         panels[title].set_title(f"{name}: {title}")
@@ -75,6 +75,12 @@ def plot_slit(result, name, figure=None):
     panels[rows[3]].set_title("subtracted, over the error of the data")
     _draw_residuals(normalised, panels["distribution"])
     return figure
+
+
+def _percentile(values, percent):
+    """Percentile of the finite values; one where there are none."""
+    finite = values[np.isfinite(values)]
+    return np.percentile(finite, percent) if finite.size else 1.0
 
 
 def _draw_sky(result, axes, below):
