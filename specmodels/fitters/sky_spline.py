@@ -5,29 +5,28 @@ slits sample the sky more finely than their pixels, which is what resolves featu
 two pixels (Kelson 2003, PASP 115, 688).
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
 
 from ..models.background import MasterBackgroundSpectrum
 from ..numerics.adaptive_smoothing import SmoothnessPrior
-from ..numerics.bsplines import BandedSolution, EquationStack, LocalBasis
+from ..numerics.bsplines import BandedSolution, EquationStack
 from ..numerics.cloud import cloud_outliers
 from ..numerics.hidden_lines import expected_squares
-from ..numerics.robust import MAD_TO_SIGMA
 from .base import Fitter
 from .sky import SkyFit, SlitFit
 from .sky_curves import SplineCurve
 from .sky_sampling import finest_breaks, gaps_between
-from .sky_slits import deviant_rows, follows_noise, misfit_of, smooth_poisson, worst_slit
+from .sky_slits import deviant_rows, worst_slit
+from .sky_state import SlitState
 
 __all__ = ["SkyFitter"]
 
 TOLERANCE = 1e-5
 MAX_ALTERNATIONS = 50
-# Rounds before slits are judged for the first time, and the share of pixels whose coming and going
-# makes no difference.
-FIRST_ROUNDS, NEGLIGIBLE = 2, 1e-4
+# Rounds before slits are judged for the first time.
+FIRST_ROUNDS = 2
+# A level that is negative by so many standard deviations is not that of a sky.
+LEVEL_SIGMA = 5.0
 
 
 class SkyFitter(Fitter):
@@ -104,7 +103,7 @@ class SkyFitter(Fitter):
         if not slits:
             raise ValueError("no background slit has a usable pixel")
         breaks = finest_breaks(slits, model)
-        states = [_SlitState(pixels, breaks) for pixels in slits]
+        states = [SlitState(pixels, breaks) for pixels in slits]
         smoothing = self.smoothing and model is None
         judged = self.disagreement is not None
         first_rounds = FIRST_ROUNDS if judged and len(slits) > 1 else self.max_rounds
@@ -132,87 +131,6 @@ class SkyFitter(Fitter):
         return system.result(slits, left_out, reason or _rows_text(rows))
 
 
-@dataclass
-class _SlitState:
-    """One slit during the fit."""
-
-    pixels: object
-    breaks: np.ndarray
-    factor: float = 1.0
-    error: float = 0.0
-    chi2: float = 0.0
-    misfit: tuple = (np.nan, 1.0)
-    basis: LocalBasis = field(init=False)
-    variance: np.ndarray = field(init=False)
-    use: np.ndarray = field(init=False)
-    equations: object = field(default=None, init=False)
-    follows_noise: bool | None = field(default=None, init=False)
-    kept: np.ndarray | None = field(default=None, init=False)
-
-    def __post_init__(self):
-        low, high = self.breaks[0], self.breaks[-1]
-        wavelength = self.pixels.wavelength
-        self.basis = LocalBasis.at(np.clip(wavelength, low, high), self.breaks)
-        self.inside = (wavelength >= low) & (wavelength <= high)
-        self.variance = self.pixels.variance
-        self.scaled = self.pixels.data / self.pixels.throughput
-        self.use = self.inside
-
-    def update(self, use, variance):
-        """Take these pixels with these variances; whether that makes a difference."""
-        changed = np.count_nonzero(use != self.use) > NEGLIGIBLE * use.size
-        if variance is not self.variance:
-            changed |= not np.allclose(variance, self.variance, rtol=0.02)
-        if changed:
-            self.use, self.variance, self.equations = use, variance, None
-        return changed
-
-    def leave_out(self, which):
-        """Leave out pixels for good."""
-        self.inside = self.inside & ~which
-        self.kept = ~which if self.kept is None else self.kept & ~which
-        self.update(self.use & ~which, self.variance)
-
-    def misfit_from(self, light):
-        """See `misfit_of`; of the pixels that were not left out."""
-        if self.kept is None:
-            return misfit_of(self.pixels, light, self.variance)
-        pixels = self.pixels.take(self.kept)
-        return misfit_of(pixels, light[self.kept], self.variance[self.kept])
-
-    def smoothed_variance(self, light):
-        """Variances of the pixels; without the noise of the data where they follow it."""
-        if not self.pixels.variance_known:
-            return self._scatter_about(light)
-        if self.follows_noise is None:
-            self.follows_noise = follows_noise(self.pixels, light, self.use)
-        if not self.follows_noise:
-            return self.variance
-        return smooth_poisson(self.pixels, light, self.use)
-
-    def _scatter_about(self, light):
-        """The same variance for all pixels, from their scatter about the model."""
-        if not self.use.any():
-            return self.variance
-        gap = np.abs(self.pixels.data - light)[self.use]
-        noise = MAD_TO_SIGMA * np.median(gap)
-        return np.full(self.use.size, noise**2 if noise > 0 else self.variance[0])
-
-    def own_equations(self):
-        """Normal equations of the slit, for a factor of one, on the finest breakpoints."""
-        if self.equations is None:
-            weights = self.use * self.pixels.throughput**2 / self.variance
-            n_terms = self.breaks.size + 2
-            self.equations = self.basis.equations(self.scaled, weights, n_terms)
-        return self.equations
-
-    def summary(self, reason=""):
-        """The `SlitFit` of the slit."""
-        n_used = int(self.use.sum())
-        return SlitFit(float(self.factor), float(self.error), float(self.chi2), n_used,
-                       self.pixels.size - n_used, float(self.misfit[0]), reason)  # fmt: skip
-
-
 class _JointFit:
     """The slits still in use, and the rounds of their joint fit."""
 
@@ -230,6 +148,10 @@ class _JointFit:
     def worst(self, n_rounds):
         """Fit in so many rounds; the number of the slit that disagrees most, and why."""
         self.run(n_rounds)
+        least = min(range(len(self.states)), key=lambda k: self.states[k].factor)
+        factor, error = self.states[least].factor, self.states[least].error
+        if self.settings.disagreement is not None and factor < -LEVEL_SIGMA * error:
+            return least, f"its level is {factor:.3g} times that of the others: no sky"
         return worst_slit(
             self.names, [s.misfit for s in self.states], limit=self.settings.disagreement
         )

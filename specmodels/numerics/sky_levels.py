@@ -13,7 +13,7 @@ __all__ = ["sky_levels"]
 # Blocks of columns within which the profile of a source hardly changes.
 N_BLOCK = 8
 # Rounds of the fit: first guess, after each rejection of outliers, and with departures.
-FIRST_STEPS, NEXT_STEPS, LAST_STEPS = 5, (2, 1), 4
+FIRST_STEPS, NEXT_STEPS, LAST_STEPS = 5, (2, 1), 6
 CLIP, SOURCE_ERROR, ROBUST_LIMIT = 5.0, 0.1, 5.0
 # Before the data are seen, mean and standard deviation of the level and of the parameters of the
 # profile (see `source_wings`), which is that of a point source whose width is a pixel or two. And

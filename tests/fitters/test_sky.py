@@ -140,6 +140,12 @@ class TestSlitsThatDisagree:
         with pytest.raises(ValueError, match=r"no background slit is left.*BKG_"):
             sm.SkyFitter()(None, pixels_of(*scene))
 
+    def test_one_with_negative_data_is_left_out(self, slits):
+        spoilt = [p.replace(data=-p.data) if p.name == "BKG_3" else p for p in slits]
+        fit = sm.SkyFitter()(None, spoilt)
+        assert list(fit.left_out) == ["BKG_3"]
+        assert "its level is -" in fit.left_out["BKG_3"]
+
     def test_a_lone_one_stays_with_a_message(self):
         scene = sm.datasets.make_slitlets(seed=4, contaminated=1, n_background=1)
         fit = sm.SkyFitter()(None, pixels_of(*scene))
