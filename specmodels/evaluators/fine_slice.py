@@ -20,6 +20,8 @@ __all__ = ["FineSlice", "compact_region"]
 
 # Box of rows and columns in which outliers are counted, and the largest part that may be hits.
 CROWD, MOST_CROWDED = (5, 33), 0.05
+# Of a column the model knows nothing if good pixels see less than this part of the squared profile.
+LEAST_SEEN = 0.02
 # Box of rows and columns whose residuals tell the misfit of the model.
 AROUND = (3, 9)
 
@@ -63,21 +65,22 @@ class FineSlice:
 
     @cached_property
     def available(self):
-        """Pixels with a value of their own."""
-        return (self.image.weights > 0) & ~self.hits
+        """Pixels with a value of their own, at a place that is known where a model wants one."""
+        own = (self.image.weights > 0) & ~self.hits
+        return own if self.fit is None else own & np.isfinite(self.positions)
 
     @cached_property
     def positions(self):
-        """Positions along the slice in pixels; NaN outside."""
+        """Positions along the slice in pixels; NaN outside, and where they make no sense."""
         if self.image.spatial is None:
             rows = np.broadcast_to(self.image.y[:, None], self.image.shape)
             return np.where(self.inside, rows, np.nan)
-        return self.image.spatial / (1.0 if self.fit is None else self.fit.unit)
+        return self.image.spatial if self.fit is None else self.fit.pixels.places
 
     @cached_property
     def fine_positions(self):
         """Positions of the fine pixels, in native pixels."""
-        return self.rows.coordinates(self.positions)
+        return self.rows.coordinates(self.positions, None if self.fit is None else 1.0)
 
     @cached_property
     def _native_fit(self):
@@ -106,7 +109,16 @@ class FineSlice:
     @cached_property
     def known(self):
         """Native pixels of the slice that the model has a value for."""
-        return self.inside & np.isfinite(self.positions) & self.fit.fitted_columns
+        columns = self.fit.fitted_columns & (self.seen > LEAST_SEEN)
+        return self.inside & np.isfinite(self.positions) & columns
+
+    @cached_property
+    def seen(self):
+        """Part of the squared profile that good pixels of each column see, shape (n_column,)."""
+        squares = self.native_profile**2
+        total = squares.sum(axis=0)
+        good = np.where(self.image.weights > 0, squares, 0.0).sum(axis=0)
+        return np.divide(good, total, out=np.zeros(total.shape), where=total > 0)
 
     @cached_property
     def compact(self):

@@ -11,7 +11,11 @@ from scipy import sparse
 from ..numerics.fine_pixels import look_up
 from ..numerics.fine_variances import ColumnFit, PixelErrors, ShapeError, fill_variances
 
-__all__ = ["covariance_map", "fill_variance"]
+# Part of the squared profile that good pixels see in columns whose scale is safe from errors of the
+# profile. Others are treated one by one, so many at once.
+WELL_SEEN, COLUMNS_AT_ONCE = 0.5, 64
+
+__all__ = ["covariance_map", "fill_variance", "profile_covariance"]
 
 
 def fill_variance(part, out, corner, component=None):
@@ -45,6 +49,21 @@ def fill_variance(part, out, corner, component=None):
     fill_variances(
         part.linear, part.native_pixels, part.table, fit, errors, spread, shape, out, corner
     )
+    if part.fit is not None and component is None:
+        _fill_poor_columns(part, native, out, corner)
+
+
+def _fill_poor_columns(part, native, out, corner):
+    """Write the exact variances of columns whose scale hangs on small parts of the profile."""
+    columns = np.flatnonzero(part.modelled.any(axis=0) & (part.seen < WELL_SEEN))
+    for first in range(0, columns.size, COLUMNS_AT_ONCE):
+        few = columns[first : first + COLUMNS_AT_ONCE]
+        matrix = covariance_map(part, few)
+        variance = matrix.power(2) @ native[:, few].ravel()
+        variance += profile_covariance(part, few).diagonal()
+        rows, place = np.nonzero(part.modelled[:, few])
+        found = variance.reshape(-1, few.size)[rows, place]
+        out[corner[0] + rows, corner[1] + few[place]] = found
 
 
 def _column_fit(part, with_prior):
@@ -86,7 +105,7 @@ def covariance_map(part, columns):
     own, other = rows.weights(part.available)
     model = part.fit is not None and part.modelled.any()
     if model:
-        model_own, model_other, effect = _column_effect(part, own, other)
+        model_own, model_other, effect = _column_effect(part)
         terms = _terms(part.fit, part.native_profile, part.positions)
         own = np.where(part.modelled, model_own, own)
         other = np.where(part.modelled, model_other, other)
@@ -119,7 +138,7 @@ def _terms(fit, profile, positions):
     return (profile, np.ones(profile.shape), height)
 
 
-def _column_effect(part, own, other):
+def _column_effect(part):
     """Weights of native pixels in the residual, and how fine pixels change with sums of columns.
 
     Returns
@@ -129,6 +148,7 @@ def _column_effect(part, own, other):
         Change by the sums over each column of weighted data times each term.
     """
     rows, fit = part.rows, part.fit
+    own, other = rows.weights(part.available, part.positions)
     own, other = own * rows.own(part.residual_weight), other * rows.other(part.residual_weight)
     native = _terms(fit, part.native_profile, part.positions)
     fine = _terms(fit, part.fine_profile, part.fine_positions)
@@ -138,3 +158,60 @@ def _column_effect(part, own, other):
     c = fit.column_covariance
     effect = [sum(c[k, j] * by for j, by in enumerate(by_value)) for k in range(len(fine))]
     return own, other, effect
+
+
+def profile_covariance(part, columns):
+    """Covariance that errors of the profile, and of what others tell of its scale, bring.
+
+    Parameters
+    ----------
+    part : `~specmodels.evaluators.fine_slice.FineSlice`
+    columns : sequence of int
+        Numbers within the slice.
+
+    Returns
+    -------
+    `~scipy.sparse.csr_matrix`, shape (n_fine * n, n_fine * n)
+        Pixels in the order of rows; zero between columns, though these share the profile.
+    """
+    n_fine, n = len(part.rows.native), len(columns)
+    total = sparse.csr_matrix((n_fine * n, n_fine * n))
+    if part.fit is None or not part.modelled.any():
+        return total
+    rows, fit = part.rows, part.fit
+    own, other, effect = _column_effect(part)
+    errors = _shape_error(part)
+    prior = np.zeros(part.image.shape[1]) if fit.scale_prior is None else fit.scale_prior
+    steep = [
+        _at_fine(table, part) - own * rows.own(native) - other * rows.other(native)
+        for table, native in zip(fit.derivative_tables(part.image.x, part.width), errors.native,
+                                 strict=True)
+    ]  # fmt: skip
+    extra = rows.own(np.where(part.filled, part.misfit, 0.0))
+    # What fine pixels get of the profile in native ones, by way of the scale and the residuals.
+    n_row = part.image.shape[0]
+    by_data = covariance_map(part, columns).toarray().reshape(n_fine, n, n_row, n)
+    blocks = []
+    for place, column in enumerate(columns):
+        use = np.flatnonzero(part.modelled[:, column])
+        good = np.flatnonzero(part.known[:, column])
+        block = np.zeros((n_fine, n_fine))
+        design = fit.design(part.fine_positions[use, column], part.width)
+        design -= by_data[use, place][:, good, place] @ fit.design(part.positions[good, column])
+        own_block = fit.scale[column] ** 2 * fit.design_covariance(design, column)
+        for variance, by in zip(errors.variance[:, column], steep, strict=True):
+            own_block += variance * np.outer(by[use, column], by[use, column])
+        by_scale = effect[0][use, column]
+        own_block += prior[column] * np.outer(by_scale, by_scale)
+        own_block[np.diag_indices(use.size)] += extra[use, column]
+        block[np.ix_(use, use)] = own_block
+        blocks.append(block)
+    place, row, other_row = np.nonzero(blocks)
+    values = np.array(blocks)[place, row, other_row]
+    return sparse.csr_matrix((values, (row * n + place, other_row * n + place)), total.shape)
+
+
+def _at_fine(table, part):
+    columns = np.broadcast_to(np.arange(part.image.shape[1]), part.fine_positions.shape)
+    places = np.ravel(part.fine_positions)
+    return look_up(table, places, columns.ravel()).reshape(columns.shape)

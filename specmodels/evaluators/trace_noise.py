@@ -6,14 +6,61 @@ Weights that are high where the data are low by chance pull every scale down.
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.optimize import nnls
 
+from ..numerics.robust import MAD_TO_SIGMA
 from .noise import LEAST_CORRELATION
 
-__all__ = ["with_smooth_variance"]
+__all__ = ["noise_from_scatter", "with_smooth_variance"]
 
 # Smooth variances are not below this part of the median one.
 LEAST_VARIANCE = 0.02
 PROBED_PIXELS = 10_000
+# Groups of pixels of similar light whose scatter is compared, and the least number in each.
+GROUPS, LEAST_GROUP = 30, 20
+# Columns over which the light is averaged that tells the noise.
+SMOOTHED = 5
+
+
+def noise_from_scatter(image):
+    """Variances of an image that has none: a constant, and a part in proportion to the light.
+
+    They are found from differences of pixels to the mean of their two neighbours along the
+    dispersion, in groups of similar absolute light.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+
+    Returns
+    -------
+    ndarray, shape of the image
+
+    Raises
+    ------
+    ValueError
+        If the data show no scatter.
+    """
+    data = np.where(image.mask, np.nan, image.data)
+    around = 0.5 * (data[:, 2:] + data[:, :-2])
+    change, light = (data[:, 1:-1] - around).ravel(), np.abs(around).ravel()
+    good = np.isfinite(change)
+    order = np.flatnonzero(good)[np.argsort(light[good])]
+    groups = np.array_split(order, max(1, min(GROUPS, order.size // LEAST_GROUP)))
+    if not order.size:
+        raise ValueError(f"{image.name}: expected variances; none can be told from the data")
+    scatter = [(MAD_TO_SIGMA * np.median(np.abs(change[own]))) ** 2 / 1.5 for own in groups]
+    middles = [np.mean(light[own]) for own in groups]
+    if not max(scatter) > 0:
+        raise ValueError(f"{image.name}: expected variances; the data show no scatter")
+    # Relative to themselves, or the brightest group would decide on all.
+    relative = 1 / np.maximum(scatter, LEAST_VARIANCE * max(scatter))
+    design = np.stack([relative, relative * middles], axis=1)
+    constant, slope = nnls(design, relative * scatter)[0]
+    level = np.abs(np.where(np.isfinite(data), data, 0.0))
+    smooth = uniform_filter1d(level, SMOOTHED, axis=1, mode="nearest")
+    return np.maximum(constant + slope * smooth, LEAST_VARIANCE * np.median(scatter))
 
 
 def with_smooth_variance(fit):

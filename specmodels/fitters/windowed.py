@@ -114,21 +114,27 @@ class WindowedFitter(Fitter):
         if batch != "columns":
             raise ValueError(f"batch: expected 'columns', got {batch!r}")
         pixels = WindowPixels.of(image)
-        layout = self._layout(pixels) if model is None else _layout_of(model, pixels)
-        covered = pixels.covered(layout)
+        _check_number(pixels, image)
         values, kept = pixels.first_scales()
-        smoothing, coefficients, roughness = self.smoothing, None, None
+        layout, smoothing = self._first(pixels, values, kept)
+        layout = layout if model is None else _layout_of(model, pixels)
+        covered = pixels.covered(layout)
+        coefficients, roughness, near = None, None, None
         for number in range(max(self.n_rounds + 1, LEAST_PASSES)):
             if number == 1 and model is None:
                 layout = self._chosen(pixels, values, kept, smoothing)
                 covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
-            self._check(system, pixels, image)
+            if system.n_data == 0:
+                raise ValueError(f"{image.name}: no column shows light that differs from a line")
             if number == LEAST_PASSES - 1:
-                roughness, smoothing = _roughness(coefficients, layout.grid), self.smoothing
-            system = replace(system, roughness=roughness)
+                roughness = _roughness(coefficients, layout.grid)
+                # Not far from the one before, or what wrong scales leave passes for structure.
+                near, smoothing = smoothing, self.smoothing
+            if roughness is not None:
+                system = replace(system, roughness=roughness)
             if smoothing is None:
-                smoothing = system.best_smoothing(3 * pixels.n_columns)
+                smoothing = system.best_smoothing(3 * pixels.n_columns, near)
             coefficients, factor = _normalised(system.solve(smoothing), layout, covered)
             shape = look_up(layout.table(coefficients, pixels.x), pixels.positions, pixels.columns)
             values, covariance = pixels.scales(shape, kept)
@@ -141,25 +147,22 @@ class WindowedFitter(Fitter):
             factor=factor, smoothing=smoothing,
         )  # fmt: skip
 
-    @staticmethod
-    def _check(system, pixels, image):
-        # A knot for each pixel is the least that makes a profile.
-        low, high = pixels.range
-        n_pixels, n_parameters = len(pixels.data), round(high - low) + 3 * pixels.n_columns
-        if n_pixels <= n_parameters:
-            raise ValueError(
-                f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
-                f"determine {n_parameters} parameters"
-            )
-        if system.n_data == 0:
-            raise ValueError(f"{image.name}: no column shows light that differs from a line")
+    def _first(self, pixels, values, kept):
+        """A layout with fine knots and a penalty, or what the settings say.
 
-    def _layout(self, pixels):
-        """What the settings say, or few windows and fine knots to begin with."""
-        intervals = min(2, _most_intervals(pixels, resolved=False))
+        Of one or two windows, those of the smoother profile.
+        """
+        spacing = self.knot_spacing or FINE_SPACING
         if self.window is not None:
-            intervals = max(1, round(pixels.span / self.window))
-        return pixels.layout(intervals, self.knot_spacing or FINE_SPACING)
+            return pixels.layout(max(1, round(pixels.span / self.window)), spacing), self.smoothing
+        layouts = [pixels.layout(n, spacing) for n in (1, 2)]
+        moments = pixels.moments(layouts[1], values, kept)
+        if _most_intervals(pixels, resolved=False) < 2 or moments.n_data == 0:
+            return layouts[0], self.smoothing
+        systems = [own.system(layouts[0].grid, 1.0) for own in (moments.halved(), moments)]
+        found = [system.best_smoothing(3 * pixels.n_columns) for system in systems]
+        first = int(found[1] > found[0])
+        return layouts[first], found[first] if self.smoothing is None else self.smoothing
 
     def _chosen(self, pixels, values, kept, smoothing):
         """The widest knots and the fewest windows that the data allow."""
@@ -179,6 +182,17 @@ class WindowedFitter(Fitter):
                 break
         best = next(k for k, own in enumerate(scores) if own <= min(scores) * (1 + LEAST_GAIN))
         return pixels.layout(2**best, spacing)
+
+
+def _check_number(pixels, image):
+    # A knot for each pixel is the least that makes a profile.
+    low, high = pixels.range
+    n_pixels, n_parameters = len(pixels.data), round(high - low) + 3 * pixels.n_columns
+    if n_pixels <= n_parameters:
+        raise ValueError(
+            f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
+            f"determine {n_parameters} parameters"
+        )
 
 
 def _most_intervals(pixels, resolved):

@@ -205,6 +205,33 @@ class WindowedFit:
             + fraction**2 * second
         )
 
+    def design(self, positions, width=1.0):
+        """Means of the B-splines over pixels, shape (n, n_terms) for positions of shape (n,)."""
+        return self.layout.grid.design(positions, width)
+
+    def design_covariance(self, design, column):
+        """Covariance of combinations of the coefficients in one column.
+
+        Parameters
+        ----------
+        design : ndarray, shape (n, n_terms)
+        column : int
+            Its number in the image.
+
+        Returns
+        -------
+        ndarray, shape (n, n)
+            With the square of what the penalty takes off.
+        """
+        (first,), (fraction,) = self.layout.place(self.image.x[[column]])
+        hats = {first: 1 - fraction, first + 1: fraction}
+        out = sum(
+            hats[i] * hats[j] * (design @ self.covariance[i, :, j, :] @ design.T)
+            for i in hats for j in hats
+        )  # fmt: skip
+        missing = design @ sum(hats[i] * self.penalty_effect[i] for i in hats)
+        return out + np.outer(missing, missing)
+
     def derivative_tables(self, x, width=1.0):
         """Tables of the first and second derivative of `profile` by the position, columns ``x``."""
         grid = self.layout.grid
@@ -264,8 +291,9 @@ class WindowedFit:
         columns, rows = self.crossings(center)
         if columns.size < 2:
             raise ValueError(f"{self.image.name}: the source at {center:g} crosses no two columns")
-        reach = np.floor(SOURCE_STEPS * min(center - low, high - center)) / SOURCE_STEPS
-        offsets = np.arange(-reach, reach + 0.5 / SOURCE_STEPS, 1 / SOURCE_STEPS)
+        ends = np.sort(self.pixels.sign * np.array([low - center, high - center]))
+        first, last = np.trunc(SOURCE_STEPS * ends)
+        offsets = np.arange(first, last + 1) / SOURCE_STEPS
         positions = center + self.pixels.sign * offsets
         covered = self.pixels.covered(self.layout)
         table = self.profile(positions[None], nodes[:, None], 0.0)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..numerics.clipping import reject_by_column
-from ..numerics.fine_pixels import ProfileTable, look_up
+from ..numerics.fine_pixels import LEAST_STEP, MOST_STEP, ProfileTable, look_up
 from ..numerics.normal import NormalEquations
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.spline_grid import SplineGrid
@@ -26,6 +26,8 @@ LEAST_COVER = 0.3
 # Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
 BRIGHT, LEAST_BRIGHT = 10, 50
 LOW_PERCENTILE = 20
+# Rounds in which missing light is estimated, and the least part that is enough to do so.
+COMPLETIONS, LEAST_PART = 3, 0.05
 SPIKE_SIGMA = 8
 
 
@@ -88,8 +90,8 @@ class WindowPixels:
         Size of a pixel in the unit of the image's positions.
     sign : int
         -1 where positions fall with the row.
-    shape : tuple of int
-        Of the image.
+    places : ndarray, shape of the image
+        Positions of all pixels, as from `regular_positions`.
     """
 
     rows: np.ndarray
@@ -100,7 +102,7 @@ class WindowPixels:
     x: np.ndarray
     unit: float
     sign: int
-    shape: tuple
+    places: np.ndarray
 
     @classmethod
     def of(cls, image):
@@ -118,8 +120,13 @@ class WindowPixels:
         rows, columns = np.nonzero(use)
         return cls(
             rows, columns, positions[use], image.data[use].astype(float), image.weights[use],
-            image.x, unit, sign, image.shape,
+            image.x, unit, sign, positions,
         )  # fmt: skip
+
+    @property
+    def shape(self):
+        """Shape of the image."""
+        return self.places.shape
 
     @cached_property
     def range(self):
@@ -220,11 +227,11 @@ class WindowPixels:
     def image_of(self, values, fill):
         """Image of a value per pixel."""
         out = np.full(self.shape, fill, dtype=np.asarray(values).dtype)
-        out.ravel()[self._places] = values
+        out.ravel()[self._numbers] = values
         return out
 
     @cached_property
-    def _places(self):
+    def _numbers(self):
         """Number of each pixel in the flattened image."""
         return self.rows * self.shape[1] + self.columns
 
@@ -239,8 +246,38 @@ class WindowPixels:
         count = np.bincount(self.columns[kept], minlength=self.shape[1])
         at = np.minimum(count * LOW_PERCENTILE // 100, np.maximum(count - 1, 0))
         level = np.where(count > 0, ordered[at, np.arange(self.shape[1])], 0.0)
-        scale = self.sums(np.where(kept, np.abs(self.data - level[self.columns]), 0.0))
+        above = np.where(kept, np.abs(self.data - level[self.columns]), 0.0)
+        scale = self._completed(self.sums(above), above, kept)
         return np.array([scale, level, np.zeros(scale.size)]), kept
+
+    def _completed(self, sums, above, kept):
+        """Sums of columns with what their missing pixels would bring, by the mean profile.
+
+        Pixels of a row are often missing in many columns. Without this, the profile would go by
+        what is left.
+        """
+        missing = np.isfinite(self.places)
+        missing[self.rows[kept], self.columns[kept]] = False
+        rows, columns = np.nonzero(missing)
+        if not rows.size:
+            return sums
+        low, high = self.range
+        bins = (self.positions - low).astype(np.intp)
+        n_bins = int(high - low) + 1
+        middles = low + 0.5 + np.arange(n_bins)
+        mine = np.flatnonzero(kept & np.isin(self.columns, columns))
+        total = sums
+        for _ in range(COMPLETIONS):
+            light = np.where(kept, total[self.columns], 0.0)
+            norm = np.bincount(bins, light, n_bins)
+            profile = np.bincount(bins, above, n_bins) / np.where(norm > 0, norm, np.inf)
+            own = np.interp(self.positions[mine], middles, profile)
+            lost = np.interp(self.places[rows, columns], middles, profile)
+            seen = np.bincount(self.columns[mine], own, self.shape[1])
+            whole = seen + np.bincount(columns, lost, self.shape[1])
+            part = np.divide(seen, whole, out=np.ones(seen.size), where=whole > 0)
+            total = sums / np.maximum(part, LEAST_PART)
+        return total
 
     def _spikes(self):
         """Pixels far from the median of the four nearest in their row: hits, or narrow lines."""
@@ -342,12 +379,13 @@ def regular_positions(image):
     Returns
     -------
     positions : ndarray, shape of the image
+        NaN where they are not regular.
     unit : float
         Size of a pixel in the unit of ``spatial``.
     sign : int
         -1 where positions fall with the row.
     regular : ndarray of bool, shape of the image
-        False where positions are missing, repeat, turn back or leap.
+        False where positions are missing, or go on neither from the row before nor to the next.
 
     Raises
     ------
@@ -363,9 +401,12 @@ def regular_positions(image):
         raise ValueError(f"{image.name}: positions along the slit do not change along columns")
     unit = np.median(known)
     relative = steps / unit
-    even = (relative > 0.5) & (relative < 2)
-    broken = np.isfinite(relative) & ~even
-    regular = np.isfinite(image.spatial)
-    regular[1:] &= ~broken
-    regular[:-1] &= ~broken
-    return image.spatial / abs(unit), abs(unit), int(np.sign(unit)), regular
+    even = (relative > LEAST_STEP) & (relative < MOST_STEP)
+    lost = np.isfinite(image.spatial)
+    lost[1:] &= ~even
+    lost[:-1] &= ~even
+    if image.shape[0] == 1:
+        lost[:] = False
+    regular = np.isfinite(image.spatial) & ~lost
+    positions = np.where(regular, image.spatial / abs(unit), np.nan)
+    return positions, abs(unit), int(np.sign(unit)), regular

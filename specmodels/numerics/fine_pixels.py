@@ -9,8 +9,13 @@ import numba
 import numpy as np
 
 __all__ = [
-    "ColumnModel", "Linear", "NativePixels", "ProfileTable", "fill_values", "look_up", "residuals",
+    "LEAST_STEP", "MOST_STEP", "ColumnModel", "Linear", "NativePixels", "ProfileTable", "adjoins",
+    "fill_values", "look_up", "residuals",
 ]  # fmt: skip
+
+
+# Positions of neighbouring pixels differ by so many pixels, or they do not adjoin.
+LEAST_STEP, MOST_STEP = 0.5, 2.0
 
 
 class ProfileTable(NamedTuple):
@@ -171,13 +176,16 @@ def neighbours(row, offset, n_rows):
 
 
 @numba.njit(cache=True, nogil=True)
+def adjoins(here, there):
+    """Whether positions in pixels are about one apart; neither across gaps nor where one is NaN."""
+    return LEAST_STEP < abs(there - here) < MOST_STEP
+
+
+@numba.njit(cache=True, nogil=True)
 def fine_position(here, there, back, alone, distance):
-    step = there - here
-    if alone or step != step:
-        step = here - back
-        if step != step:
-            step = 0.0
-    return here + distance * step
+    if not alone and adjoins(here, there):
+        return here + distance * (there - here)
+    return here + distance * (here - back) if adjoins(here, back) else here
 
 
 @numba.njit(cache=True, nogil=True)
@@ -206,7 +214,9 @@ def _fill_values(rows, pixels, flat, table, model, data, residual, out, top, lef
         for x in range(n_column):
             if not inside[x] or not (modelled[x] or own_good[x]):
                 continue
-            own, other = linear_weights(own_good[x], other_good[x] and not alone, distance)
+            # Across a gap, a neighbour knows nothing of what the model leaves here.
+            linked = not alone and (not modelled[x] or adjoins(here[x], there[x]))
+            own, other = linear_weights(own_good[x], other_good[x] and linked, distance)
             if modelled[x]:
                 place = fine_position(here[x], there[x], back[x], alone, distance)
                 p = profile_at(values, low, per_step, starts[x], fraction[x], n_bins, place)

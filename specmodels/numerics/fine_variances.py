@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .fine_pixels import fine_position, linear_weights, neighbours, profile_at
+from .fine_pixels import adjoins, fine_position, linear_weights, neighbours, profile_at
 
 __all__ = ["ColumnFit", "PixelErrors", "ShapeError", "fill_variances"]
 
@@ -137,7 +137,8 @@ def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread,
         for x in range(n_column):
             if not inside[x] or not (modelled[x] or own_good[x]):
                 continue
-            own, other = linear_weights(own_good[x], other_good[x] and not alone, distance)
+            linked = not alone and (not modelled[x] or adjoins(here[x], there[x]))
+            own, other = linear_weights(own_good[x], other_good[x] and linked, distance)
             if not modelled[x]:
                 value = own * own * own_variance[x] + other * other * other_variance[x]
                 line[left + x] = value

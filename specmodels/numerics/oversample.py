@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .fine_pixels import LEAST_STEP, MOST_STEP
+
 __all__ = ["FineRows", "isolated"]
 
 # Of its two neighbours along the dispersion a hit has less than these parts of itself in the one
@@ -78,8 +80,14 @@ class FineRows:
         """Values of the neighbour row; those of the row itself at the ends."""
         return array[np.clip(self.neighbour, 0, self.n_rows - 1)]
 
-    def weights(self, available):
+    def weights(self, available, positions=None):
         """Weights of a linear interpolation between the pixels that are available.
+
+        Parameters
+        ----------
+        available : ndarray of bool, shape (n_row, n_column)
+        positions : ndarray, same shape, optional
+            In pixels. With them, nothing is interpolated across gaps.
 
         Returns
         -------
@@ -87,24 +95,46 @@ class FineRows:
             They add up to one, or are zero where neither pixel is available.
         """
         own = (1 - self.distance) * self.own(available)
-        other = self.distance * (self.other(available) & self.inside)
+        linked = self.inside
+        if positions is not None:
+            linked = linked & _adjoin(self.own(positions), self.other(positions))
+        other = self.distance * (self.other(available) & linked)
         total = own + other
         alone = (total > 0) & (total < 1)
         own[alone] /= total[alone]
         other[alone] /= total[alone]
         return own, other
 
-    def coordinates(self, values):
-        """Smooth coordinates at the fine rows, carried on linearly beyond the last pixel."""
+    def coordinates(self, values, unit=None):
+        """Smooth coordinates at the fine rows, carried on linearly beyond the last pixel.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_row, n_column)
+        unit : float, optional
+            Usual difference of neighbouring rows. Across a gap, a row goes on as on its other side.
+        """
         here, there = self.own(values), self.other(values)
         step = there - here
-        rows, columns = np.nonzero(np.isfinite(here) & ~(np.isfinite(step) & self.inside))
+        known = np.isfinite(step) & self.inside
+        if unit is not None:
+            known &= _adjoin(here / unit, there / unit)
+        rows, columns = np.nonzero(np.isfinite(here) & ~known)
         opposite = np.clip(2 * self.native - self.neighbour, 0, self.n_rows - 1)[rows]
         back = here[rows, columns] - values[opposite, columns]
-        step[rows, columns] = np.where(np.isfinite(back), back, 0.0)
+        good = np.isfinite(back)
+        if unit is not None:
+            good &= _adjoin(back / unit, 0.0)
+        step[rows, columns] = np.where(good, back, 0.0)
         step *= self.distance
         step += here
         return step
+
+
+def _adjoin(here, there):
+    """Whether positions in pixels are about one apart."""
+    step = np.abs(there - here)
+    return (step > LEAST_STEP) & (step < MOST_STEP)
 
 
 def isolated(residual, suspects):

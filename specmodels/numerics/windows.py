@@ -7,6 +7,7 @@ the pixels again. Arrays only.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import (
@@ -30,8 +31,8 @@ PENALTY_ROUNDS = 2
 # a profile costs nothing and ripples from knot to knot cost most.
 DIFFERENCE = (-1.0, 3.0, -3.0, 1.0)
 ORDER = len(DIFFERENCE) - 1
-# Range of the decimal exponent of a penalty, and how well it is found.
-EXPONENTS, ACCURACY = (-12.0, 2.0), 0.1
+# Range of the decimal exponent of a penalty, how well it is found, and how far one is from another.
+EXPONENTS, ACCURACY, NEAR = (-12.0, 2.0), 0.2, 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +225,7 @@ class WindowSystem:
         inverse = cho_solve_banded((factor, True), np.eye(n_nodes * n_terms), check_finite=False)
         return inverse.reshape(n_terms, n_nodes, n_terms, n_nodes).transpose(1, 0, 3, 2)
 
-    def best_smoothing(self, n_other=0):
+    def best_smoothing(self, n_other=0, near=None):
         """Strength of the penalty with the greatest restricted likelihood.
 
         The penalty is the inverse variance of a Gaussian prior of the differences, and the noise a
@@ -235,15 +236,21 @@ class WindowSystem:
         ----------
         n_other : int
             Number of further parameters that were fitted to the pixels.
+        near : float, optional
+            What it is not far from: within one and a half decades.
 
         Returns
         -------
         float
             As in `solve`.
         """
+        low, high = EXPONENTS
+        if near is not None:
+            middle = np.clip(np.log10(near), low, high)
+            low, high = middle - NEAR, middle + NEAR
         found = minimize_scalar(
             lambda exponent: self.restricted_criterion(10.0**exponent, n_other),
-            bounds=EXPONENTS, options={"xatol": ACCURACY},
+            bounds=(low, high), options={"xatol": ACCURACY},
         )  # fmt: skip
         return 10.0**found.x
 
@@ -275,22 +282,34 @@ class WindowSystem:
 
     def _bands(self, smoothing):
         """Lower bands with the nodes as the faster index, shape (bandwidth, n_terms * n_nodes)."""
-        n_nodes, _, n_terms = self.diagonal.shape
+        out = self._free_bands.copy()
+        n_nodes = len(self.vector)
+        for d, band in enumerate(self._penalty_bands):
+            out[d * n_nodes] += smoothing * band
+        return out
+
+    @cached_property
+    def _free_bands(self):
+        """Bands without the penalty, but with what keeps undetermined terms in place."""
         out = self._data_bands()
         mean = self.diagonal[:, 0].mean()
-        strength = smoothing * n_nodes * mean / self.spacing ** (2 * ORDER)
-        roughness = (
-            np.ones((n_nodes, n_terms - ORDER)) if self.roughness is None else self.roughness
-        )
-        for d, band in enumerate(_difference_bands(1 / roughness.T**2)):
-            out[d * n_nodes] += strength * band
         out[0] += RIDGE * mean
         # Where pixels are only near one of two nodes, the other takes its profile.
         out[0, :, :-1] += TIE * mean
         out[0, :, 1:] += TIE * mean
-        if n_nodes > 1:
+        if len(self.vector) > 1:
             out[1, :, :-1] -= TIE * mean
         return out.reshape(len(out), -1)
+
+    @cached_property
+    def _penalty_bands(self):
+        """Bands of the penalty of differences, shape (ORDER + 1, n_terms * n_nodes)."""
+        n_nodes, n_terms = self.vector.shape
+        strength = n_nodes * self.diagonal[:, 0].mean() / self.spacing ** (2 * ORDER)
+        roughness = self.roughness
+        if roughness is None:
+            roughness = np.ones((n_nodes, n_terms - ORDER))
+        return strength * _difference_bands(1 / roughness.T**2).reshape(ORDER + 1, -1)
 
     def _data_bands(self):
         """What the data bring to them, shape (bandwidth, n_terms, n_nodes)."""

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import ndtr
 
 import specmodels as sm
-from specmodels.fitters.windowed_pixels import regular_positions
+from specmodels.fitters.windowed_pixels import WindowPixels, regular_positions
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,15 @@ def test_source_parts_extract_the_light(slit, fit):
     assert abs(np.nanmedian(flux / truth.flux[0]) - 1) < 0.03
 
 
+def test_source_parts_of_a_source_at_the_edge_keep_its_other_side():
+    image, truth = sm.datasets.make_undersampled_slit(seed=5, positions=(0.9,), tilt=4.0)
+    profile, trace = sm.WindowedFitter()(None, image).source_parts()
+    model = sm.Source(profile, trace, name="star") + sm.ColumnPolynomial(1, name="sky")
+    result = sm.OptimalExtraction(model, fitter=sm.SigmaClipFitter(sm.LinearFitter()))(image)
+    assert profile.offsets[0] < -15 < -10 < profile.offsets[-1]
+    assert abs(np.nanmedian(result.spectrum.flux.value / truth.flux[0]) - 1) < 0.03
+
+
 def test_negative_nod_beside_the_source():
     image, truth = sm.datasets.make_undersampled_slit(
         seed=3, positions=(-0.62, 0.58), fluxes=(1.0, -0.9), fwhm=(1.6, 1.6)
@@ -146,12 +155,36 @@ def test_positions_that_leap_repeat_or_turn_back_are_left_out(slit):
     _, unit, sign, regular = regular_positions(image.replace(spatial=spatial))
     assert_allclose(unit, 0.1)
     assert sign == 1
-    assert not regular[[9, 10], 50].any()
+    # What goes on from the row before stays.
+    assert regular[[9, 4, 6], [50, 60, 60]].all()
+    assert not regular[10, 50]
     assert not regular[5, 60]
     assert not regular[3, 70]
-    assert np.count_nonzero(~regular) < 12
+    assert np.count_nonzero(~regular) == 3
     fit = sm.WindowedFitter()(None, image.replace(spatial=spatial))
     assert abs(fit.reduced_chi2 - 1) < 0.06
+
+
+def test_first_scales_make_up_for_a_row_that_is_missing_in_all_columns(slit):
+    image, truth = slit
+    mask = np.array(image.mask)
+    mask[12] = True
+    (scale, _, _), _ = WindowPixels.of(image.replace(mask=mask)).first_scales()
+    ratio = scale / truth.flux[0]
+    # 0.2 is what the light in the other rows alone would give.
+    assert np.std(ratio / np.median(ratio)) < 0.13
+
+
+def test_errors_with_few_columns_are_those_of_the_profile():
+    """Of cores that are sharper than a pixel, structure within is known by the penalty alone."""
+    pulls = []
+    for seed in range(6):
+        image, truth = sm.datasets.make_undersampled_slit(
+            seed=seed, shape=(26, 60), fwhm=(0.8, 0.8), hit_fraction=0
+        )
+        result = sm.TraceOversampling()(image)
+        pulls.append(((result.data - truth.oversampled) / result.error)[truth.core])
+    assert 0.8 < np.sqrt(np.mean(np.concatenate(pulls) ** 2)) < 1.15
 
 
 class TestBadInput:

@@ -65,3 +65,15 @@ def test_hits_stand_alone_and_lines_do_not():
     assert_array_equal(found[0], suspects[0])
     assert not found[1, 4]
     assert_array_equal(found[2], suspects[2])
+
+
+def test_rows_go_on_as_on_their_other_side_across_a_gap():
+    rows = FineRows.of(6, 2)
+    positions = np.array([0.0, 1.0, 2.0, 9.0, 10.0, 11.0])[:, None] + np.zeros((1, 2))
+    found = rows.coordinates(positions, 1.0)[:, 0]
+    expected = [-0.25, 0.25, 0.75, 1.25, 1.75, 2.25, 8.75, 9.25, 9.75, 10.25, 10.75, 11.25]
+    np.testing.assert_allclose(found, expected)
+    own, other = rows.weights(np.ones((6, 2), dtype=bool), positions)
+    np.testing.assert_array_equal(other[[5, 6]], 0)
+    np.testing.assert_array_equal(own[[5, 6]], 1)
+    np.testing.assert_allclose(other[[4, 7]], 0.25)
