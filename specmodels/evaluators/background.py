@@ -228,6 +228,9 @@ class _Setup:
     def sky_pixels(self):
         """Sky pixels of all background slits."""
         selection, out = self.settings.pixels, []
+        if selection.median_filter is not None and selection.median_filter[1] > 1:
+            log.warning("median_filter: a running median of %d columns takes narrow lines out of "
+                        "the sky", selection.median_filter[1])  # fmt: skip
         if all(self.exposure[name].wavelength is None for name in self.names):
             raise ValueError(f"background slits: expected wavelengths, got none for {self.names}")
         for name in self.names:

@@ -278,6 +278,16 @@ class TestSelection:
         plain = subtraction(truth, fit_levels=False)(exposure)
         assert result.fit.chi2 < 0.8 * plain.fit.chi2
         assert result.fit.used == plain.fit.used
+
+    def test_median_filter_of_several_columns_is_warned_of(self, scene, caplog):
+        exposure, truth = scene
+        subtraction(truth, pixels=sm.SkyPixelSelection(median_filter=(1, 5)))(exposure)
+        assert "takes narrow lines out of the sky" in caplog.text
+
+    def test_median_filter_of_rows_keeps_the_level(self, scene):
+        exposure, truth = scene
+        pixels = sm.SkyPixelSelection(median_filter=(3, 1))
+        result = subtraction(truth, pixels=pixels, fit_levels=False)(exposure)
         assert abs(np.median(relative_errors(result, truth, TARGETS))) < 0.01
 
     def test_throughput_may_be_a_model_or_a_function(self, scene):
