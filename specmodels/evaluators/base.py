@@ -8,13 +8,15 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 from astropy.modeling import Model
 from astropy.table import QTable, Table, vstack
 
+from ..exposure import Exposure
 from ..fitters import Fitter
 from ..io import read
 
-__all__ = ["Evaluator", "ImageEvaluator", "ResultSet"]
+__all__ = ["Evaluator", "ImageEvaluator", "ResultSet", "check_number"]
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,13 @@ class ImageEvaluator(Evaluator):
     """
 
     def __call__(self, data):
-        """Apply to anything that `~specmodels.read` understands."""
+        """Apply to anything that `~specmodels.read` understands, but for ramps."""
         exposure = read(data)
+        if not isinstance(exposure, Exposure):
+            raise TypeError(
+                f"data: {type(self).__name__} expected two-dimensional spectra, such as a slope "
+                f"image, got {exposure.kind} of shape {exposure.data.shape}"
+            )
         if len(exposure) == 1:
             return self._one(exposure.single, exposure)
         results, failures = {}, {}
@@ -103,6 +110,24 @@ class ImageEvaluator(Evaluator):
     def _one(self, image, exposure):
         result = self.evaluate(self.fit(image), image)
         return result.with_exposure(exposure) if hasattr(result, "with_exposure") else result
+
+
+def check_number(name, value, *, least=-np.inf, most=np.inf):
+    """Refuse a setting that is not a single number within limits.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is out of range, or NaN.
+    """
+    if np.ndim(value) or np.asarray(value).dtype.kind not in "iuf" or hasattr(value, "unit"):
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    if not least <= value <= most:
+        limits = "" if least == -np.inf else f" from {least:g}"
+        limits += "" if most == np.inf else f" to {most:g}"
+        raise ValueError(f"{name}: expected a number{limits}, got {value!r}")
 
 
 class ResultSet(Mapping):

@@ -4,11 +4,14 @@ import numpy as np
 from astropy import units as u
 
 from ..numerics.fine_pixels import look_up
+from .base import check_number
 
 __all__ = ["aperture_spectrum"]
 
 
-def aperture_spectrum(part, size, center=None, *, subtract_ground=False, unit=None):
+def aperture_spectrum(
+    part, size, center=None, *, subtract_ground=False, unit=None, position_unit=None
+):
     """Light between two positions along a slice, in each column.
 
     The profile is integrated from edge to edge; to it comes the residual of the pixels, each as far
@@ -18,14 +21,14 @@ def aperture_spectrum(part, size, center=None, *, subtract_ground=False, unit=No
     ----------
     part : `~specmodels.evaluators.fine_slice.FineSlice`
         With a fit.
-    size : float
+    size : float or `~astropy.units.Quantity`
         Length of the aperture, in the unit of the positions.
-    center : float, optional
+    center : float or `~astropy.units.Quantity`, optional
         Its middle. Default: the brightest source.
     subtract_ground : bool
         Leave out the level and slope under the profile.
-    unit : `~astropy.units.Unit`, optional
-        Of the data.
+    unit, position_unit : `~astropy.units.Unit`, optional
+        Of the data, and of the positions where it is known.
 
     Returns
     -------
@@ -34,8 +37,11 @@ def aperture_spectrum(part, size, center=None, *, subtract_ground=False, unit=No
 
     Raises
     ------
+    TypeError
+        If a place is no number.
     ValueError
-        If the slice has no model, or the aperture is not within the slice in any column.
+        If the slice has no model, the aperture is not within the slice in any column, or its unit
+        is not that of the positions.
     """
     from astropy.nddata import StdDevUncertainty
     from specutils import Spectrum
@@ -43,9 +49,13 @@ def aperture_spectrum(part, size, center=None, *, subtract_ground=False, unit=No
     fit, image = part.fit, part.image
     if fit is None:
         raise ValueError(f"slice {image.name}: expected one with a model, this was interpolated")
-    if not size > 0:
+    size = _place("size", size, position_unit)
+    if not 0 < size < np.inf:
         raise ValueError(f"size: expected a positive length, got {size!r}")
-    center = fit.brightest if center is None else center / fit.unit
+    if center is None:
+        center = fit.brightest
+    else:
+        center = _place("center", center, position_unit) / fit.unit
     size = size / fit.unit
     wavelength, keep = _columns(fit, center, size)
     light, variance = _light(part, center, size, subtract_ground)
@@ -54,6 +64,21 @@ def aperture_spectrum(part, size, center=None, *, subtract_ground=False, unit=No
         flux=light[keep] * (unit or u.dimensionless_unscaled),
         uncertainty=StdDevUncertainty(np.sqrt(variance[keep])), spectral_axis=axis,
     )  # fmt: skip
+
+
+def _place(name, value, unit):
+    """A place along the slit in the unit of the positions, from a number or a Quantity."""
+    if isinstance(value, u.Quantity):
+        if unit is None:
+            raise ValueError(
+                f"{name}: expected a plain number, as the positions have no known unit, got {value}"
+            )
+        if not value.unit.is_equivalent(unit):
+            of = unit.to_string() or "one, as positions are relative to the slit"
+            raise ValueError(f"{name}: expected a length in units like {of}, got {value}")
+        value = value.to_value(unit)
+    check_number(name, value)
+    return float(value)
 
 
 def _columns(fit, center, size):

@@ -11,13 +11,16 @@ from ..io.slices import SlicedImage
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.oversample import FineRows
 from ..numerics.robust import MAD_TO_SIGMA
-from .base import ImageEvaluator
+from .base import ImageEvaluator, check_number
 from .fine_slice import FineSlice
 from .oversampling_result import OversamplingResult, OversamplingResultSet
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
 from .trace_noise import with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
+
+# More would fill memories with pixels that a cubic spline tells no more about.
+MOST_FACTOR = 1000
 
 
 class TraceOversampling(ImageEvaluator):
@@ -33,7 +36,8 @@ class TraceOversampling(ImageEvaluator):
         Knots and nodes to be used for every slice. Default: chosen by the data.
     fitter : `~specmodels.fitters.WindowedFitter`, optional
     factor : float
-        Number of new rows for each row; 1 evaluates the trace model only.
+        Number of new rows for each row; 1 evaluates the trace model only. Where it makes no whole
+        number of rows, the nearest factor that does is taken: ``result.factor``.
     fit_threshold : float
         Slices are modelled if the peak of their mean profile has this signal-to-noise ratio, and
         the light of the fitted profile exceeds that of noise by as many standard deviations.
@@ -93,13 +97,10 @@ class TraceOversampling(ImageEvaluator):
             residual = NoResidual() if psf_optimal else SignificantResidual()
         if not isinstance(residual, ResidualWeight):
             raise TypeError(f"residual: expected a ResidualWeight, got {residual!r}")
-        if not (np.isfinite(factor) and factor >= 1):
-            raise ValueError(f"factor: expected a number from 1, got {factor!r}")
-        if not (fit_threshold >= 0 and slope_limit >= 0 and pad >= 0):
-            raise ValueError(
-                "fit_threshold, slope_limit, pad: expected no negative number, got "
-                f"{fit_threshold!r}, {slope_limit!r}, {pad!r}"
-            )
+        check_number("factor", factor, least=1, most=MOST_FACTOR)
+        for name, value in (("fit_threshold", fit_threshold), ("slope_limit", slope_limit),
+                            ("pad", pad)):  # fmt: skip
+            check_number(name, value, least=0)
         self.factor, self.fit_threshold = float(factor), fit_threshold
         self.slope_limit, self.pad, self.residual = slope_limit, pad, residual
         self.psf_optimal, self.native_response = bool(psf_optimal), bool(native_response)
@@ -161,7 +162,9 @@ class TraceOversampling(ImageEvaluator):
     def evaluate(self, fit, exposure):
         """Make the result from the fits and a `~specmodels.io.slices.SlicedImage`."""
         fits, reasons = fit
-        rows = FineRows.of(exposure.image.shape[0], self.factor)
+        # A whole number of fine rows covers the image exactly: no light is lost, none counts twice.
+        n_rows = exposure.image.shape[0]
+        rows = FineRows.of(n_rows, round(n_rows * self.factor) / n_rows)
         parts = {
             name: FineSlice(fits[name].image if name in fits else image, exposure.inside(name),
                             fits.get(name), rows.within(exposure.boxes[name][0]), self)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["plot_oversampling"]
+__all__ = ["plot_oversampling", "plot_slits"]
 
 
 def plot_oversampling(result, figure=None):
@@ -22,24 +22,78 @@ def plot_oversampling(result, figure=None):
 
     figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
     name = _brightest(result)
-    part = result.parts[name]
-    rows, columns = result.sliced.boxes[name]
-    fine = result.rows.slice_of(rows)
-    mine = part.rows.own(part.inside)
     panels = figure.subplot_mosaic([["data"], ["oversampled"], ["trace"], ["profile"]])
-    images = {
-        "data": np.where(part.inside, part.image.data, np.nan),
-        "oversampled": np.where(mine, result.data[fine, columns], np.nan),
-        "trace": np.where(mine, result.oversampled_trace[fine, columns], np.nan),
-    }
-    low, high = np.nanpercentile(images["data"], [1, 99.5])
+    images = _images(result, name)
+    low, high = _limits(images["data"])
     for title, values in images.items():
         panels[title].imshow(values, vmin=low, vmax=high, origin="lower", aspect="auto")
         panels[title].set(title=title, ylabel="row")
     panels["trace"].set_xlabel("column of the slice")
-    _draw_profile(panels["profile"], result, name, part)
+    _draw_profile(panels["profile"], result, name, result.parts[name])
+    panels["profile"].legend()
     figure.suptitle(f"slice {name}")
     return figure
+
+
+def plot_slits(results, figure=None, *, n_most=8):
+    """Draw data, fine image and profile of several slits, one beneath the other.
+
+    Parameters
+    ----------
+    results : mapping of str to `OversamplingResult` or `ReplacementResult`
+    figure : `~matplotlib.figure.Figure`, optional
+        Default: a new one.
+    n_most : int
+        No more than this number are drawn.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    import matplotlib.pyplot as plt
+
+    shown = list(results.items())[:n_most]
+    n_rows = max(len(shown), 1)
+    figure = figure or plt.figure(figsize=(13, 1.0 + 2.4 * n_rows), layout="constrained")
+    panels = figure.subplots(n_rows, 3, squeeze=False, width_ratios=(2, 2, 1))
+    for axes, (title, result) in zip(panels, shown, strict=False):
+        trace = getattr(result, "trace_result", result)
+        name = _brightest(trace)
+        images = _images(trace, name)
+        before, after = images["data"], images["oversampled"]
+        if trace is not result:
+            box, inside = trace.sliced.boxes[name], trace.parts[name].inside
+            after = np.where(inside, result.data[box], np.nan)
+        low, high = _limits(before)
+        made = "oversampled" if trace is result else "replaced"
+        for ax, key, values in zip(axes, ("data", made), (before, after), strict=False):
+            ax.imshow(values, vmin=low, vmax=high, origin="lower", aspect="auto")
+            ax.set_title(f"{title}: {key}", fontsize="small", loc="left")
+        _draw_profile(axes[2], trace, name, trace.parts[name])
+    if shown:
+        panels[0, 2].legend(fontsize="x-small")
+    if len(results) > len(shown):
+        figure.suptitle(f"first {len(shown)} of {len(results)}")
+    return figure
+
+
+def _images(result, name):
+    """Data, oversampled image and its trace model of a slice; NaN outside of it."""
+    part = result.parts[name]
+    rows, columns = result.sliced.boxes[name]
+    fine = result.rows.slice_of(rows)
+    mine = part.rows.own(part.inside)
+    return {
+        "data": np.where(part.inside, part.image.data, np.nan),
+        "oversampled": np.where(mine, result.data[fine, columns] / result.share, np.nan),
+        "trace": np.where(mine, result.oversampled_trace[fine, columns] / result.share, np.nan),
+    }
+
+
+def _limits(data):
+    """Lowest and highest value to show; zero and one where there are none."""
+    finite = data[np.isfinite(data)]
+    return np.percentile(finite, [1, 99.5]) if finite.size else (0.0, 1.0)
 
 
 def _brightest(result):
@@ -54,8 +108,10 @@ def _draw_profile(axes, result, name, part):
     light = np.where(use, part.image.filled, 0).sum(axis=0)
     column = int(np.argmax(light))
     own = use[:, column]
-    axes.errorbar(part.positions[own, column], part.image.data[own, column],
-                  1 / np.sqrt(part.image.weights[own, column]), fmt="o", label="data")  # fmt: skip
+    if own.any():
+        errors = 1 / np.sqrt(part.image.weights[own, column])
+        data = part.image.data[own, column]
+        axes.errorbar(part.positions[own, column], data, errors, fmt="o", label="data")
     fine = result.data[result.rows.slice_of(rows), columns][:, column]
     axes.plot(part.fine_positions[:, column], fine / result.share, ".-", label="oversampled")
     if part.fit is not None:
@@ -66,4 +122,3 @@ def _draw_profile(axes, result, name, part):
         model = scale * part.fit.profile(at, x, 0.0) + level + slope * part.fit.height(at)
         axes.plot(at, model, lw=1, label="spline")
     axes.set(xlabel="position (native pixels)", ylabel="light", title=f"column {column}")
-    axes.legend()

@@ -14,6 +14,7 @@ from .base import ResultSet
 from .fine_aperture import aperture_spectrum
 from .fine_slice import FineSlice
 from .fine_variance import covariance_map, fill_variance
+from .trace_spectrum import spectrum_table, trace_spectrum
 
 __all__ = ["OversamplingResult", "OversamplingResultSet"]
 
@@ -32,6 +33,12 @@ class OversamplingResultSet(ResultSet):
         """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
         save_like_source(self, self.source_exposure, path)
 
+    def plot(self, figure=None):
+        """Draw data, oversampled image and profile of each slit, one beneath the other."""
+        from .oversampling_plot import plot_slits
+
+        return plot_slits(self, figure)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OversamplingResult:
@@ -44,7 +51,8 @@ class OversamplingResult:
     sliced : `~specmodels.io.slices.SlicedImage`
         The image, its slices, and the exposure that it came from; never changed.
     rows : `~specmodels.numerics.oversample.FineRows`
-        The fine rows of the whole image.
+        The fine rows of the whole image. Where the factor asked for makes no whole number of
+        them, theirs is the nearest one that does, so that they cover the image exactly.
     settings : `~specmodels.evaluators.TraceOversampling`
     parts : dict of str to `~specmodels.evaluators.fine_slice.FineSlice`
         Slices by name.
@@ -58,6 +66,10 @@ class OversamplingResult:
     parts: dict
     reasons: dict
 
+    def __getstate__(self):
+        """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""
+        return {key: self.__dict__[key] for key in self.__dataclass_fields__}
+
     def __repr__(self):
         return (
             f"<OversamplingResult: {len(self.fits)} of {len(self.parts)} slices modelled, "
@@ -66,8 +78,13 @@ class OversamplingResult:
 
     @property
     def factor(self):
-        """Number of fine rows for each row."""
+        """Number of fine rows for each row: what was asked for, or next to it, see `rows`."""
         return self.rows.factor
+
+    @property
+    def source_exposure(self):
+        """The exposure that the image belongs to."""
+        return self.sliced.exposure
 
     @property
     def shape(self):
@@ -182,14 +199,27 @@ class OversamplingResult:
 
     @cached_property
     def image(self):
-        """The oversampled `~specmodels.exposure.SpectralImage`."""
+        """The oversampled `~specmodels.exposure.SpectralImage`.
+
+        Its ``meta`` has the maps ``regions``, ``estimated`` and ``trace_model``.
+        """
         image = self.sliced.image
         return SpectralImage(
             data=self.data, variance=None if image.variance is None else self.variance,
             components=self.components, wavelength=self.wavelength, spatial=self.spatial,
             unit=image.unit, wavelength_unit=image.wavelength_unit, name=image.name,
-            meta=image.meta,
+            meta=self._meta,
         )  # fmt: skip
+
+    @property
+    def _meta(self):
+        """Metadata of the image, those which finer pixels change made theirs, with its maps."""
+        meta = dict(self.sliced.image.meta)
+        if meta.get("pixel_area") is not None:
+            meta["pixel_area"] = meta["pixel_area"] / self.factor
+        maps = {"regions": self.regions, "estimated": self.estimated,
+                "trace_model": self.oversampled_trace}  # fmt: skip
+        return meta | maps
 
     def covariance(self, name, columns=None):
         """Covariance of the oversampled pixels of a slice.
@@ -206,12 +236,18 @@ class OversamplingResult:
         `~astropy.nddata.Covariance`
             Of the fine rows times columns of the slice's box, in this order. Columns are
             independent; the error of the profile, which they share, is left out.
+
+        Raises
+        ------
+        KeyError
+            If there is no such slice.
+        ValueError
+            If there is no such column.
         """
         from astropy.nddata import Covariance
 
-        part = self.parts[name]
-        columns = range(part.image.shape[1]) if columns is None else columns
-        columns = np.asarray(columns, dtype=int)
+        part = self._part(name)
+        columns = _checked_columns(columns, part.image.shape[1])
         matrix = self.share * covariance_map(part, columns)
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
@@ -227,9 +263,10 @@ class OversamplingResult:
         ----------
         name : str
             Name of the slice.
-        size : float
-            Length of the aperture, in the unit of the positions.
-        center : float, optional
+        size : float or `~astropy.units.Quantity`
+            Length of the aperture, in the unit of the positions. A Quantity can be given where
+            that is known: from a WCS, or from ``spatial`` with a unit.
+        center : float or `~astropy.units.Quantity`, optional
             Its middle. Default: the brightest source of the slice.
         subtract_ground : bool
             Leave out the level and slope under the profile.
@@ -242,18 +279,30 @@ class OversamplingResult:
 
         Raises
         ------
+        KeyError
+            If there is no such slice.
+        TypeError
+            If a place is no number.
         ValueError
-            If the slice has no model, the size is not positive, or no column holds the aperture.
+            If the slice has no model, the size is not positive, no column holds the aperture, or
+            a unit is not that of the positions.
         """
-        part = replace(self.parts[name])
+        positions = self.sliced.spatial_unit if self.sliced.spatial is not None else u.pix
         return aperture_spectrum(
-            part, size, center, subtract_ground=subtract_ground, unit=self.sliced.image.unit
-        )
+            replace(self._part(name)), size, center, subtract_ground=subtract_ground,
+            unit=self.sliced.image.unit, position_unit=positions,
+        )  # fmt: skip
 
     @cached_property
     def spectra(self):
         """Light of the modelled source of each slice, `~specutils.Spectrum` by name."""
-        return {name: _spectrum(fit) for name, fit in self.fits.items()}
+        return {name: trace_spectrum(fit) for name, fit in self.fits.items()}
+
+    def tables(self):
+        """Spectra as tables by name of the slice: ``wavelength``, ``flux`` and ``flux_error``."""
+        image = self.sliced.image.name
+        return {name: spectrum_table(spectrum, source=name, image=image)
+                for name, spectrum in self.spectra.items()}  # fmt: skip
 
     def report(self):
         """One row for each slice: what was modelled, filled, rejected, and why not.
@@ -291,6 +340,11 @@ class OversamplingResult:
         from .oversampling_plot import plot_oversampling
 
         return plot_oversampling(self, figure)
+
+    def _part(self, name):
+        if name not in self.parts:
+            raise KeyError(f"no slice {name!r}; there are {list(self.parts)}")
+        return self.parts[name]
 
     def _passing(self):
         """Slices by name, as copies: what is found on the way is not kept for all of them."""
@@ -331,26 +385,18 @@ class OversamplingResult:
         np.copyto(out[rows, columns], values, where=use, casting="same_kind")
 
 
+def _checked_columns(columns, n_columns):
+    """Numbers of columns of a slice, all of them for None."""
+    if columns is None:
+        return np.arange(n_columns)
+    columns = np.atleast_1d(columns)
+    whole = columns.ndim == 1 and (columns.dtype.kind in "iu" or not columns.size)
+    if not whole or np.any((columns < 0) | (columns >= n_columns)):
+        raise ValueError(
+            f"columns: expected whole numbers from 0 to {n_columns - 1}, got {columns.tolist()}"
+        )
+    return columns.astype(int)
+
+
 def _has_solid_angle(unit):
     return any(base.is_equivalent(u.rad) for base in unit.decompose().bases)
-
-
-def _spectrum(fit):
-    from astropy.nddata import StdDevUncertainty
-    from specutils import Spectrum
-
-    image = fit.image
-    used = np.flatnonzero(fit.fitted_columns & np.isfinite(fit.scale))
-    profile = np.where(np.isfinite(fit.predict()), fit.predict(), -np.inf)
-    axis = image.wavelength_along(image.y[np.argmax(profile, axis=0)])
-    values = getattr(axis, "value", axis)
-    keep = used[np.isfinite(values[used])]
-    if np.any(np.diff(values[keep]) <= 0):
-        keep = keep[np.argsort(values[keep])]
-        keep = keep[np.append(True, np.diff(values[keep]) > 0)]
-    unit = image.unit or u.dimensionless_unscaled
-    error = np.sqrt(fit.column_covariance[0, 0])
-    return Spectrum(
-        flux=fit.scale[keep] * unit, uncertainty=StdDevUncertainty(error[keep]),
-        spectral_axis=u.Quantity(values[keep], getattr(axis, "unit", u.pix)),
-    )  # fmt: skip

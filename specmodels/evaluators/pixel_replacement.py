@@ -60,6 +60,10 @@ class ReplacementResult:
 
     trace_result: OversamplingResult
 
+    def __getstate__(self):
+        """State to pickle: what was cached is made again."""
+        return {"trace_result": self.trace_result}
+
     def __repr__(self):
         return (
             f"<ReplacementResult: {int(self.replaced.sum())} pixels replaced in "
@@ -77,9 +81,18 @@ class ReplacementResult:
         return self.trace_result.fits
 
     @property
+    def source_exposure(self):
+        """The exposure that the image belongs to."""
+        return self.sliced.exposure
+
+    @property
     def spectra(self):
         """Light of the modelled source of each slice."""
         return self.trace_result.spectra
+
+    def tables(self):
+        """Spectra as tables, by name of the slice."""
+        return self.trace_result.tables()
 
     @property
     def replaced(self):
@@ -109,15 +122,20 @@ class ReplacementResult:
 
     @property
     def image(self):
-        """The `~specmodels.exposure.SpectralImage` without its holes."""
+        """The `~specmodels.exposure.SpectralImage` without its holes.
+
+        Its ``meta`` has the maps ``regions``, ``estimated`` and ``trace_model``.
+        """
         image = self.sliced.image
         components = {
             key: np.where(self.replaced, self.trace_result.components[key], part)
             for key, part in image.components.items()
         }
+        maps = {"regions": self.sliced.regions, "estimated": self.replaced,
+                "trace_model": self.trace_result.trace}  # fmt: skip
         return image.replace(
             data=self.data, variance=self.variance, components=components,
-            mask=~np.isfinite(self.data),
+            mask=~np.isfinite(self.data), spatial=self.sliced.spatial, meta={**image.meta, **maps},
         )  # fmt: skip
 
     def report(self):

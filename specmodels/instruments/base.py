@@ -55,6 +55,7 @@ class Instrument:
     keys = ()
     # Frame of a gwcs that has the position along the slit, a `positions.SlitFrame`.
     slit_frame = None
+    sliced = False  # True for integral field units, whose images hold many slices
     dispersed = True  # False for imagers, of which only the readout matters
 
     def __init_subclass__(cls, *, key=None, **kwargs):

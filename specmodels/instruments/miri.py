@@ -38,6 +38,7 @@ class MiriMrs(Instrument, key=("MIRI", "MIR_MRS")):
     dispersion_axis = -2
     readout = FULL_FRAME
     slit_frame = SlitFrame("alpha_beta")
+    sliced = True
 
 
 class MiriWfss(Instrument, key=("MIRI", "MIR_WFSS")):

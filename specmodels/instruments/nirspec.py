@@ -37,3 +37,4 @@ class NirspecIfu(Instrument, key=("NIRSPEC", "NRS_IFU")):
 
     readout = FULL_FRAME
     slit_frame = SlitFrame("slicer", 1, -1)
+    sliced = True

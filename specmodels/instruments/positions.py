@@ -7,6 +7,7 @@ instruments; how to ask a gwcs lives here.
 from dataclasses import dataclass
 
 import numpy as np
+from astropy import units as u
 
 __all__ = ["SlitFrame", "slice_map"]
 
@@ -57,6 +58,12 @@ class SlitFrame:
             values = [v for v in values if v.shape == x.shape]
             out[y, x] = self.sign * self._along(values)
         return out if np.isfinite(out).any() else None
+
+    def unit(self, wcs):
+        """Unit of the positions as the WCS states it, None where it states none."""
+        first = self.output if isinstance(self.output, int) else self.output[0]
+        units = getattr(getattr(wcs, self.frame, None), "unit", None) or ()
+        return u.Unit(units[first]) if len(units) > first else None
 
     def _along(self, values):
         """Position from the outputs of the frame, each of shape (n_pixel,)."""

@@ -8,7 +8,7 @@ import numpy as np
 from ..exposure import Exposure
 from .jwst import model_class, read_model
 from .options import inverse
-from .planes import Planes, exposure_of
+from .planes import MAPS, Planes, exposure_of
 from .registry import find_reader
 
 __all__ = ["read_asdf"]
@@ -21,6 +21,7 @@ KEYS = {
     "mask": ("mask",),
     "flags": ("dq", "flags"),
     "wavelength": ("wavelength", "wave"),
+    "spatial": ("spatial",),
     "weight": ("weight", "wht"),
 }
 
@@ -123,12 +124,14 @@ def _planes(tree, name, options):
         mask=None if mask is None else mask != 0,
         flags=find("flags"),
         wavelength=find("wavelength"),
+        spatial=find("spatial"),
         components={key: np.array(part) for key, part in tree.get("components", {}).items()},
         unit=None if hasattr(find("data"), "unit") else tree.get("unit"),
         wavelength_unit=None
         if hasattr(find("wavelength"), "unit")
         else tree.get("wavelength_unit"),
         name=str(tree.get("name", name)),
+        maps={key: np.array(tree[key]) for key in MAPS if key in tree},
     )
 
 

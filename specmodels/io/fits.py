@@ -19,7 +19,7 @@ from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
 from .jwst import model_class, read_model
 from .options import inverse
-from .planes import Planes, changed_images, exposure_of, parsed_unit, unique_names
+from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
 from .ramps import read_ramp_model
 from .registry import find_reader, reader
 from .wavelengths import header_axis, wavelengths_from_header
@@ -37,6 +37,7 @@ NAMES = {
     "mask": ("MASK",),
     "flags": ("DQ",),
     "wavelength": ("WAVELENGTH", "WAVE", "LAMBDA", "WAVELEN"),
+    "spatial": ("SPATIAL",),
     "weight": ("WHT", "WEIGHT"),
 }
 COMPONENTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
@@ -170,10 +171,16 @@ def _planes(hdu, companions, instrument, name):
         flags=companions.array("flags"),
         wavelength=wavelength,
         wavelength_unit=wavelength_unit,
+        spatial=companions.array("spatial"),
         components=components,
         unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
         name=name,
         meta={"header": header.copy()},
+        maps={
+            key: plane.data
+            for key, plane in ((k, companions.named(n)) for k, n in MAPS.items())
+            if plane is not None
+        },
     )
 
 
@@ -212,7 +219,8 @@ def _data_hdus(hdus, extensions):
         named = [hdu for hdu in images if hdu.name == name]
         if named:
             return named
-    companions = {name for names in NAMES.values() for name in names} | set(COMPONENTS.values())
+    companions = {name for names in NAMES.values() for name in names}
+    companions |= {*COMPONENTS.values(), *MAPS.values()}
     others = [hdu for hdu in images if hdu.name not in companions]
     if not others:
         names = [hdu.name for hdu in hdus]

@@ -48,7 +48,7 @@ def read_model(model, options):
     Raises
     ------
     ValueError
-        If there are no slits, or no data.
+        If there are no slits or no data, or a plane has another shape than the data.
     """
     trees = _slits(model)
     slits = [_Slit(tree, model) for tree in trees]
@@ -94,13 +94,16 @@ class _Slit:
         return None
 
     def array(self, name):
-        """A plane in the shape of the data, None if absent, filled with defaults or empty."""
+        """A plane in the shape of the data, None if absent or empty."""
         value = self.tree.get(name)
-        if value is None:
+        if value is None or (name != "data" and not np.size(value)):
             return None
         value = np.array(value)
-        if name != "data" and (value.shape != np.shape(self.tree.get("data")) or not value.size):
-            return None
+        if name != "data" and value.shape != self.data().shape:
+            raise ValueError(
+                f"obj: expected the plane {name} of {self.kind} in the shape of its data, "
+                f"{self.data().shape}, got {value.shape}"
+            )
         return value
 
     def positive(self, name):

@@ -14,7 +14,9 @@ from ..instruments.base import VERTICAL, normalised_axis
 
 __all__ = ["ROLES", "ReadOptions", "variance_of"]
 
-ROLES = ("data", "error", "variance", "ivar", "mask", "flags", "wavelength", "weight")
+ROLES = (
+    "data", "error", "variance", "ivar", "mask", "flags", "wavelength", "spatial", "weight",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

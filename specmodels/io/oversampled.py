@@ -14,6 +14,7 @@ from .tables import write_asdf, write_fits
 __all__ = ["like_source", "save_like_source"]
 
 DO_NOT_USE, FLUX_ESTIMATED = 1, 1 << 28
+AREAS = ("pixelarea_steradians", "pixelarea_arcsecsq")
 VARIANCES = {"read": "var_rnoise", "poisson": "var_poisson", "flat": "var_flat"}
 
 
@@ -109,11 +110,27 @@ def _fill(out, tree, model, result, vertical):
     out["trace_model"] = turn(result.oversampled_trace).astype("f4")
     if hasattr(type(model), "regions") or "regions" in (model.schema.get("properties") or {}):
         out["regions"] = turn(result.regions).astype("i4")
+    _describe(out, model, result)
     wcs = (tree.get("meta") or {}).get("wcs")
     if wcs is not None:
         axis = -1 if vertical else -2
         regions = turn(result.sliced.regions)
         out["meta"]["wcs"] = oversampled_wcs(wcs, result.factor, axis, regions)
+
+
+def _describe(out, model, result):
+    """Say in a slit or image how large it and its pixels now are."""
+    for name, size in zip(("ysize", "xsize"), np.shape(out["data"]), strict=True):
+        if out.get(name) is not None:
+            out[name] = size
+    own, common = ((one.get("meta") or {}).get("photometry") or {} for one in (out, model.instance))
+    areas = {}
+    for name in AREAS:
+        native = own.get(name) if own.get(name) is not None else common.get(name)
+        if native is not None:
+            areas[name] = native / result.factor
+    if areas:
+        out.setdefault("meta", {})["photometry"] = {**own, **areas}
 
 
 def _replace(out, tree, model, result, vertical):

@@ -13,7 +13,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exposure import Exposure
 
-__all__ = ["Planes", "changed_images", "exposure_of", "parsed_unit", "unique_names", "unit_text"]
+__all__ = [
+    "MAPS", "Planes", "changed_images", "exposure_of", "own_map", "parsed_unit", "unique_names",
+    "unit_text",
+]  # fmt: skip
+
+# What a trace model adds to an image, kept in its metadata: names there and of FITS extensions.
+MAPS = {"regions": "REGIONS", "trace_model": "TRACEMODEL", "estimated": "ESTIMATED"}
 
 # Spellings of spectra; an A is never an ampere there.
 _ALIASES = {"A": "Angstrom", "Ang": "Angstrom", "angstroms": "Angstrom",
@@ -23,7 +29,10 @@ _ALIASES = {"A": "Angstrom", "Ang": "Angstrom", "angstroms": "Angstrom",
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """The arrays of one image as they lie in the input; fields as in `Instrument.image`."""
+    """The arrays of one image as they lie in the input; fields as in `Instrument.image`.
+
+    `maps` are planes that are kept in the metadata of the image, turned like its data.
+    """
 
     data: object
     variance: object = None
@@ -36,6 +45,7 @@ class Planes:
     wavelength_unit: object = None
     name: str = "image"
     meta: dict = field(default_factory=dict)
+    maps: dict = field(default_factory=dict)
 
     def with_options(self, options):
         """Return the planes with what the user gave in place of what was found."""
@@ -46,8 +56,32 @@ class Planes:
 
     def image(self, instrument):
         """Return the `SpectralImage`, turned and masked as `instrument` says."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "data"}
-        return instrument.image(self.data, **fields)
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data, maps = fields.pop("data"), fields.pop("maps")
+        turn = np.transpose if instrument.dispersion_axis == -2 else np.asarray
+        kept = {name: turn(_native(plane)) for name, plane in maps.items()}
+        if "estimated" in kept:
+            kept["estimated"] = kept["estimated"] != 0
+        return instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
+
+
+def own_map(image, name):
+    """A map that is kept in the metadata of an image, cut like the image; None where there is none.
+
+    Raises
+    ------
+    ValueError
+        If it is no map of the image, nor of what that was cut from.
+    """
+    plane = image.meta.get(name)
+    if plane is None or np.shape(plane) == image.shape:
+        return plane
+    rows, columns = image.y.astype(int), image.x.astype(int)
+    if np.ndim(plane) != 2 or rows[-1] >= plane.shape[0] or columns[-1] >= plane.shape[1]:
+        raise ValueError(
+            f"meta[{name!r}]: expected the shape of the image, {image.shape}, got {np.shape(plane)}"
+        )
+    return plane[np.ix_(rows, columns)]
 
 
 def exposure_of(planes, options, instrument, *, source):
@@ -107,6 +141,12 @@ def unique_names(names):
 
 def _without_aliases(text):
     return re.sub(r"[A-Za-z]+-?(?!\d)|[A-Za-z]+", lambda m: _ALIASES.get(m[0], m[0]), text)
+
+
+def _native(array):
+    """A copy in the byte order of this computer."""
+    array = np.asarray(array)
+    return array.astype(array.dtype.newbyteorder("="))
 
 
 def _unmasked(data):

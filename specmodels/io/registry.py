@@ -99,8 +99,8 @@ def read(
         Name of the only image.
     extensions : mapping, optional
         Extensions of a FITS file, or keys of an ASDF file, by name or number, for the roles
-        ``data``, ``error``, ``variance``, ``ivar``, ``mask``, ``flags``, ``wavelength`` and
-        ``weight``; common names are found without.
+        ``data``, ``error``, ``variance``, ``ivar``, ``mask``, ``flags``, ``wavelength``,
+        ``spatial`` (positions along the slit) and ``weight``; common names are found without.
     pixel_scale : float
         Output over input pixel scale of resampled images, for variances from drizzle weights.
 

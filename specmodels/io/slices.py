@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from ..instruments.positions import slice_map
+from .planes import own_map
 
 __all__ = ["SlicedImage", "opened_source"]
 
@@ -28,13 +29,16 @@ class SlicedImage:
     regions : ndarray of int, shape (n_spatial, n_dispersion)
         Number of the slice of each pixel; zero where there is none.
     spatial : ndarray, same shape, or None
-        Position along the slice.
+        Position along the slice, NaN where there is none.
+    spatial_unit : `~astropy.units.Unit`, optional
+        Unit of the positions where it is known.
     """
 
     image: object
     exposure: object
     regions: np.ndarray
     spatial: np.ndarray | None
+    spatial_unit: object = None
 
     @classmethod
     def of(cls, image, exposure, *, regions=None, spatial=None):
@@ -46,25 +50,35 @@ class SlicedImage:
         exposure : `~specmodels.exposure.Exposure`
             That the image belongs to.
         regions, spatial : array_like, optional
-            Maps that the caller gives, dispersion along the last axis; they always win.
+            Maps that the caller gives, dispersion along the last axis; they always win. Positions
+            may be a `~astropy.units.Quantity`.
 
         Raises
         ------
         ValueError
-            If a map has another shape than the image, or no pixel is in a slice.
+            If a map has another shape than the image, numbers of slices are not whole, no pixel is
+            in a slice, or the image is that of an integral field unit whose slices, or positions
+            along them, are not known.
         """
-        found_regions, found_spatial = _from_wcs(image, exposure, regions is None, spatial is None)
-        regions = found_regions if regions is None else _checked(regions, "regions", image.shape)
-        if spatial is None:
-            spatial = image.spatial if image.spatial is not None else found_spatial
-        else:
-            spatial = _checked(spatial, "spatial", image.shape).astype(float)
+        given = regions is not None, spatial is not None
+        found = _Maps() if all(given) else _from_source(image, exposure)
+        unit = getattr(spatial, "unit", None) if given[1] else None
+        if not given[1] and image.spatial is not None:
+            spatial = image.spatial
+        elif not given[1]:
+            spatial, unit = found.spatial, found.unit
+        spatial = _checked(spatial, "spatial", image.shape)
+        regions = found.regions if regions is None else regions
+        regions = _whole(_checked(regions, "regions", image.shape))
+        if found.sliced:
+            _check_slices(regions, spatial)
         if regions is None:
             regions = np.ones(image.shape, dtype=np.int32)
-        regions = np.where(np.isfinite(regions), regions, 0).astype(np.int32)
         if not (regions > 0).any():
             raise ValueError("regions: expected numbers above zero where slices are, got none")
-        return cls(image, exposure, regions, spatial)
+        if spatial is not None and not np.isfinite(spatial).all():
+            spatial = np.where(np.isfinite(spatial), spatial, np.nan)
+        return cls(image, exposure, regions, spatial, unit)
 
     @cached_property
     def boxes(self):
@@ -109,29 +123,73 @@ def opened_source(source):
         yield None
 
 
-def _from_wcs(image, exposure, want_regions, want_spatial):
-    """Regions and positions that the source's WCS and map of slices tell; None where unknown."""
-    frame = getattr(exposure.instrument, "slit_frame", None)
-    if frame is None or not (want_regions or want_spatial):
-        return None, None
-    vertical = exposure.instrument.dispersion_axis == -2
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """What the source of an image tells: regions and positions, or None; and whether it is an IFU.
+
+    Dispersion along the last axis.
+    """
+
+    regions: np.ndarray | None = None
+    spatial: np.ndarray | None = None
+    unit: object = None
+    sliced: bool = False
+
+
+def _from_source(image, exposure):
+    """Regions and positions that the source's WCS and map of slices tell, or an image's own map."""
+    own = own_map(image, "regions")
+    instrument = exposure.instrument
+    frame = getattr(instrument, "slit_frame", None)
+    sliced = getattr(instrument, "sliced", False)
+    if own is not None:
+        return _Maps(regions=own, sliced=sliced)
+    vertical = getattr(instrument, "dispersion_axis", -1) == -2
     turn = np.transpose if vertical else np.asarray
+    shape = image.shape[::-1] if vertical else image.shape
     with opened_source(exposure.source) as model:
+        sliced = sliced or type(model).__name__ == "IFUImageModel"
+        if not sliced and frame is None:
+            return _Maps()
         tree = _tree_of(model, list(exposure).index(image.name)) if model is not None else {}
         meta = tree.get("meta") or {}
         wcs = meta.get("wcs") if hasattr(meta, "get") else None
-        if wcs is None:
-            return None, None
-        shape = image.shape[::-1] if vertical else image.shape
-        regions = tree.get("regions")
-        regions = slice_map(wcs) if regions is None else np.array(regions)
-        if regions is None or regions.shape != shape:
-            regions = _inside(wcs, shape)
-        positions = frame.positions(wcs, regions)
+        regions = _map_of_slices(tree, wcs, shape)
+        if regions is None and (sliced or wcs is None):
+            return _Maps(sliced=sliced)
+        regions = _inside(wcs, shape) if regions is None else regions
+        positions = frame.positions(wcs, regions) if frame and wcs is not None else None
+        unit = frame.unit(wcs) if positions is not None else None
     if positions is None:
-        return turn(regions), None
+        return _Maps(turn(regions) if sliced or wcs is not None else None, sliced=sliced)
     regions = np.where(np.isfinite(positions), regions, 0)
-    return turn(regions), turn(positions)
+    return _Maps(turn(regions), turn(positions), unit, sliced)
+
+
+def _map_of_slices(tree, wcs, shape):
+    """The map of slices of a datamodel: its plane ``regions``, or else the one in the WCS."""
+    name, regions = "regions of the datamodel", tree.get("regions")
+    if regions is None or not np.size(regions):
+        name, regions = "map of slices of the WCS", None if wcs is None else slice_map(wcs)
+    if regions is None:
+        return None
+    if np.shape(regions) != shape:
+        raise ValueError(
+            f"{name}: expected the shape of the data, {shape}, got {np.shape(regions)}; "
+            "regions= takes another map"
+        )
+    return np.array(regions)
+
+
+def _check_slices(regions, spatial):
+    """Refuse an integral field unit without slices, which cannot be modelled as one slit."""
+    missing = {"a map of its slices (regions)": regions, "positions along them (spatial)": spatial}
+    missing = [name for name, value in missing.items() if value is None]
+    if missing:
+        raise ValueError(
+            "exposure: expected an integral field unit with a WCS that tells its slices, or "
+            f"regions= and spatial=; got none with {' and '.join(missing)}"
+        )
 
 
 def _tree_of(model, index):
@@ -156,9 +214,28 @@ def _inside(wcs, shape):
 
 
 def _checked(array, name, shape):
+    """Plain numbers in the shape of the image; None stays."""
+    if array is None:
+        return None
     array = np.asarray(array)
     if array.shape != shape:
-        raise ValueError(f"{name}: expected the shape of the image, {shape}, got {array.shape}")
+        turned = array.shape == shape[::-1]
+        hint = ", which is turned: the dispersion is along the last axis" if turned else ""
+        raise ValueError(
+            f"{name}: expected the shape of the image, {shape}, got {array.shape}{hint}"
+        )
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
-    return array
+    return array if name == "regions" else array.astype(float, copy=False)
+
+
+def _whole(regions):
+    """Numbers of slices as integers, zero where they are not finite; None stays."""
+    if regions is None:
+        return None
+    if regions.dtype.kind == "f":
+        regions = np.where(np.isfinite(regions), regions, 0)
+        broken = regions[regions != np.rint(regions)]
+        if broken.size:
+            raise ValueError(f"regions: expected whole numbers, got {broken[0]:g}")
+    return regions.astype(np.int32)

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ..exposure import Exposure, SpectralImage
-from .planes import unit_text
+from .planes import MAPS, own_map, unit_text
 from .registry import writer
 
 __all__ = ["tables_of", "write_asdf", "write_fits"]
@@ -142,16 +142,20 @@ def _image_hdus(image, version):
     planes = {
         "SCI": (image.data, image.unit),
         "VAR": (image.variance, None if image.unit is None else image.unit**2),
-        "MASK": (image.mask.astype(np.uint8), None),
+        "MASK": (image.mask, None),
         "WAVELENGTH": (image.wavelength, image.wavelength_unit),
+        "SPATIAL": (image.spatial, None),
         "VAR_RNOISE": (image.components.get("read"), None),
         "VAR_POISSON": (image.components.get("poisson"), None),
         "VAR_FLAT": (image.components.get("flat"), None),
+        **{MAPS[key]: (array, None) for key, array in _maps(image).items()},
     }
     for name, (array, unit) in planes.items():
         if array is None:
             continue
-        hdu = fits.ImageHDU(np.asarray(array), name=name, ver=version)
+        array = np.asarray(array)
+        array = array.astype(np.uint8) if array.dtype == bool else array
+        hdu = fits.ImageHDU(array, name=name, ver=version)
         if name == "SCI":
             hdu.header["SLTNAME"] = image.name
         if unit is not None:
@@ -166,8 +170,16 @@ def _image_tree(image):
         "variance": image.variance,
         "mask": image.mask,
         "wavelength": image.wavelength,
+        "spatial": image.spatial,
         "unit": None if image.unit is None else image.unit.to_string(),
         "wavelength_unit": image.wavelength_unit and image.wavelength_unit.to_string(),
         "components": dict(image.components) or None,
+        **_maps(image),
     }
     return {key: value for key, value in planes.items() if value is not None}
+
+
+def _maps(image):
+    """What a trace model has added to an image."""
+    maps = {key: own_map(image, key) for key in MAPS}
+    return {key: np.asarray(plane) for key, plane in maps.items() if plane is not None}

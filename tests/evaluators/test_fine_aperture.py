@@ -65,7 +65,34 @@ def test_slice_without_positions():
     assert abs(np.median(spectrum.flux.value / truth.flux[0]) - 1) < 0.03
 
 
+def test_places_with_units(slit, result):
+    plain = result.aperture_spectrum("1", SIZE, 0.13)
+    with_unit = sm.TraceOversampling(spatial=slit[0].spatial * u.arcsec)(slit[0])
+    for size, center in ((100 * u.mas, 0.13 * u.arcsec), (SIZE, 130 * u.mas)):
+        found = with_unit.aperture_spectrum("1", size, center)
+        np.testing.assert_allclose(found.flux.value, plain.flux.value, rtol=1e-9)
+    with pytest.raises(ValueError, match="center: expected a length in units like arcsec, got 1"):
+        with_unit.aperture_spectrum("1", SIZE, 1 * u.m)
+    with pytest.raises(ValueError, match=r"size: expected a plain number, .*got 0\.1 arcsec"):
+        result.aperture_spectrum("1", SIZE * u.arcsec)
+
+
+def test_rows_are_pixels():
+    image, _ = sm.datasets.make_undersampled_slit(seed=1, shape=(26, 100), tilt=0)
+    result = sm.TraceOversampling()(image.replace(spatial=None))
+    plain = result.aperture_spectrum("1", 4.0, 12.0)
+    found = result.aperture_spectrum("1", 4 * u.pix, 12 * u.pix)
+    np.testing.assert_array_equal(found.flux, plain.flux)
+
+
 def test_apertures_that_cannot_be(slit, result):
+    with pytest.raises(KeyError, match="no slice '9'"):
+        result.aperture_spectrum("9", SIZE)
+    for size in ("0.1", None, [0.1, 0.2]):
+        with pytest.raises(TypeError, match="size: expected a number"):
+            result.aperture_spectrum("1", size)
+    with pytest.raises(ValueError, match="size: expected a number"):
+        result.aperture_spectrum("1", np.nan)
     with pytest.raises(ValueError, match="size: expected a positive"):
         result.aperture_spectrum("1", 0.0)
     with pytest.raises(ValueError, match="in no column"):

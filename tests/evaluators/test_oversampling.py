@@ -1,8 +1,11 @@
 """Oversampled images against the truth of simulated slits, and whatever can be wrong with input."""
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from stdatamodels.jwst import datamodels
 
 import specmodels as sm
 from specmodels.evaluators.oversampling import signal_to_noise
@@ -173,12 +176,23 @@ def _with_true_shape(result):
 
 
 class TestResult:
-    @pytest.mark.parametrize("factor", [1, 1.5, 2, 3])
+    @pytest.mark.parametrize("factor", [1, 1.1, 1.5, 2, 3])
     def test_light_is_conserved(self, slit, factor):
         image, truth = slit
         found = sm.TraceOversampling(factor=factor)(image)
         assert found.data.shape == (round(26 * factor), 400)
         assert abs(found.data.mean() / truth.image.mean() - 1) < 2e-3
+
+    @pytest.mark.parametrize(("factor", "n_fine"), [(1.1, 28), (1.7, 42), (2.5, 62)])
+    def test_factor_without_a_whole_number_of_rows(self, factor, n_fine):
+        """Fine rows cover the image exactly, so that no light is lost in the last one."""
+        image = sm.SpectralImage(np.ones((25, 60)), variance=np.ones((25, 60)), unit="Jy")
+        found = sm.TraceOversampling(factor=factor)(image)
+        assert found.shape == (n_fine, 60)
+        assert found.factor == n_fine / 25
+        assert_allclose(found.data.sum(axis=0), 25)
+        assert_allclose((found.rows.offset + found.rows.native)[[0, -1]],
+                        [0.5 / found.factor - 0.5, 24.5 - 0.5 / found.factor])  # fmt: skip
 
     def test_light_per_pixel_is_shared(self, slit, result):
         image, _ = slit
@@ -250,6 +264,27 @@ class TestResult:
         figure = result.plot()
         assert len(figure.axes) == 4
 
+    def test_pickle_after_everything_was_looked_at(self, slit):
+        for evaluator in (sm.TraceOversampling(), sm.PixelReplacement()):
+            result = evaluator(slit[0])
+            before = (result.spectra["1"].flux.value, result.data, result.variance, result.image)
+            again = pickle.loads(pickle.dumps(result))
+            assert_array_equal(again.spectra["1"].flux.value, before[0])
+            assert_array_equal(again.data, before[1])
+            assert_array_equal(again.variance, before[2])
+
+    def test_tables(self, result):
+        (table,) = result.tables().values()
+        assert_array_equal(table["flux"], result.spectra["1"].flux)
+        assert table["wavelength"].unit == "um"
+
+    def test_covariance_of_what_there_is_not(self, result):
+        with pytest.raises(KeyError, match="no slice '7'; there are"):
+            result.covariance("7")
+        for columns in ([6000], [-1], [1.5], ["1"]):
+            with pytest.raises(ValueError, match="columns: expected whole numbers from 0 to 399"):
+                result.covariance("1", columns)
+
     def test_input_is_untouched(self, slit):
         image, _ = slit
         before = {k: np.array(getattr(image, k)) for k in ("data", "variance", "mask", "spatial")}
@@ -305,7 +340,7 @@ class TestSlices:
 class TestBadInput:
     @pytest.mark.parametrize(
         "settings",
-        [{"factor": 0.5}, {"factor": np.nan}, {"slope_limit": -1}, {"pad": -1},
+        [{"factor": 0.5}, {"factor": np.nan}, {"factor": np.inf}, {"slope_limit": -1}, {"pad": -1},
          {"fit_threshold": -1}],
     )  # fmt: skip
     def test_settings_out_of_range(self, settings):
@@ -314,8 +349,10 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         "settings",
-        [{"model": sm.GaussianProfile()}, {"fitter": sm.LinearFitter()}, {"residual": "full"}],
-    )
+        [{"model": sm.GaussianProfile()}, {"fitter": sm.LinearFitter()}, {"residual": "full"},
+         {"factor": "2"}, {"factor": None}, {"factor": [1, 2]}, {"pad": "3"},
+         {"slope_limit": None}],
+    )  # fmt: skip
     def test_settings_of_another_kind(self, settings):
         with pytest.raises(TypeError, match="expected"):
             sm.TraceOversampling(**settings)
@@ -324,6 +361,14 @@ class TestBadInput:
     def test_map_of_another_shape(self, slit, name):
         with pytest.raises(ValueError, match=f"{name}: expected the shape"):
             sm.TraceOversampling(**{name: np.ones((3, 4))})(slit[0])
+
+    @pytest.mark.parametrize(
+        "evaluator", [sm.TraceOversampling(), sm.PixelReplacement(), sm.OptimalExtraction()]
+    )
+    def test_integrations_are_no_image(self, evaluator):
+        model = datamodels.CubeModel(data=np.zeros((2, 8, 8), "f4"))
+        with pytest.raises(TypeError, match=r"data: .*got integrations of shape \(2, 8, 8\)"):
+            evaluator(model)
 
     def test_map_without_slices(self, slit):
         with pytest.raises(ValueError, match="above zero"):

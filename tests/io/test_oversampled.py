@@ -186,9 +186,86 @@ def test_slits_of_one_model_are_written_together(tmp_path):
     assert model.slits[0].data.shape == (26, 300)
 
 
-def test_image_is_written_without_datamodel(tmp_path):
+@pytest.fixture(scope="module")
+def slits():
+    """A MultiSlitModel of two slits of 25 rows with sizes and pixel areas."""
+    model = datamodels.MultiSlitModel()
+    for seed in (1, 2):
+        image, _ = sm.datasets.make_undersampled_slit(seed=seed, shape=(25, 200), tilt=3)
+        slit = datamodels.SlitModel(np.asarray(image.data, "f4"))
+        slit.err = np.sqrt(image.variance).astype("f4")
+        slit.dq = image.mask.astype("u4")
+        slit.wavelength = np.broadcast_to(image.wavelength, image.shape).astype("f4")
+        slit.name, slit.xstart, slit.ystart, slit.xsize, slit.ysize = f"S{seed}", 11, 21, 200, 25
+        slit.meta.photometry.pixelarea_steradians = 1e-12
+        slit.meta.bunit_data = "MJy / sr"
+        model.slits.append(slit)
+    return model
+
+
+@pytest.fixture(scope="module", params=[sm.TraceOversampling, sm.PixelReplacement])
+def results(slits, request):
+    return request.param(fit_threshold=0)(slits)
+
+
+class TestSeveralSlits:
+    def test_figure(self, results):
+        figure = results.plot()
+        assert len(figure.axes) == 6
+        assert figure.axes[0].get_title(loc="left") == "S1: data"
+        figure.draw_without_rendering()
+
+    def test_tables_are_those_of_the_spectra(self, results):
+        assert list(results.tables()) == ["S1/1", "S2/1"]
+        table, spectrum = results.tables()["S2/1"], results.spectra["S2/1"]
+        assert_array_equal(table["flux"], spectrum.flux)
+        assert_array_equal(table["flux_error"].value, spectrum.uncertainty.array)
+
+    def test_spectra_are_written_as_jwst_does(self, results, tmp_path):
+        path = sm.write(results, tmp_path / "x1d.fits", format="jwst")
+        with datamodels.open(str(path)) as model:
+            assert [spec.name for spec in model.spec] == ["S1/1", "S2/1"]
+            flux = model.spec[1].spec_table["FLUX"]
+            # MJy / sr over native pixels of 1e-12 sr, in Jy.
+            assert_allclose(flux, 1e-6 * results.spectra["S2/1"].flux.value, rtol=1e-6)
+
+    def test_sizes_and_pixel_areas_are_those_of_the_pixels(self, results, slits):
+        factor = 1 if hasattr(results["S1"], "replaced") else 2
+        slit = results.to_source().slits[1]
+        assert (slit.xstart, slit.ystart, slit.xsize) == (11, 21, 200)
+        assert slit.ysize == slit.data.shape[0] == 25 * factor
+        assert_allclose(slit.meta.photometry.pixelarea_steradians, 1e-12 / factor)
+        assert_allclose(results["S2"].image.meta["pixel_area"], 1e-12 / factor)
+        assert slits.slits[1].ysize == 25
+        assert slits.slits[1].meta.photometry.pixelarea_steradians == 1e-12
+
+
+def test_single_result_is_written_as_jwst_does(made, result, tmp_path):
+    path = sm.write(result, tmp_path / "x1d.fits", format="jwst")
+    with datamodels.open(str(path)) as model:
+        assert [spec.name for spec in model.spec] == ["1", "2"]
+        found = model.spec[0].spec_table["FLUX"]
+        assert_allclose(found, result.spectra["1"].flux.value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".asdf"])
+@pytest.mark.parametrize("evaluator", [sm.TraceOversampling, sm.PixelReplacement])
+def test_image_is_written_with_all_that_is_needed_to_go_on(tmp_path, evaluator, suffix):
     image, _ = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300))
-    result = sm.TraceOversampling()(image)
+    double = sm.SpectralImage(
+        np.concatenate([image.data] * 2), variance=np.concatenate([image.variance] * 2),
+        mask=np.concatenate([image.mask] * 2), spatial=np.concatenate([image.spatial] * 2),
+        wavelength=image.wavelength, wavelength_unit="um",
+    )  # fmt: skip
+    regions = np.repeat([1, 7], 26)[:, None] * np.ones((1, 300), int)
+    result = evaluator(regions=regions)(double)
     assert isinstance(result.to_source(), sm.SpectralImage)
-    path = sm.write(result, tmp_path / "os.fits")
-    assert_allclose(sm.read(path).single.data, result.data)
+    path = sm.write(result, tmp_path / f"os{suffix}")
+    found = sm.read(path).single
+    assert_allclose(found.data, result.data)
+    assert_allclose(found.spatial, result.image.spatial)
+    for name in ("regions", "estimated", "trace_model"):
+        assert_array_equal(found.meta[name], result.image.meta[name])
+    assert found.meta["estimated"].dtype == bool
+    assert np.isfinite(found.meta["trace_model"]).any()
+    assert list(sm.TraceOversampling(factor=1)(path).fits) == ["1", "7"]
