@@ -29,6 +29,8 @@ MOST_INTERVALS = 16
 LEAST_WINDOW = 24
 # Pixels that positions have to drift in a window, so that it sees the slit at most phases.
 LEAST_DRIFT = 2 / 3
+# Part of the squared profile that pixels near a node have to see.
+LEAST_SEEN = 0.8
 # More windows have to lower the cross-validation by this much.
 LEAST_GAIN = 1e-3
 FIRST_PROFILE_ERROR = 0.1
@@ -122,7 +124,8 @@ class WindowedFitter(Fitter):
         coefficients, roughness, near = None, None, None
         for number in range(max(self.n_rounds + 1, LEAST_PASSES)):
             if number == 1 and model is None:
-                layout = self._chosen(pixels, values, kept, smoothing)
+                light = np.abs(layout.grid.profiles(coefficients, 1.0)).mean(axis=0)
+                layout = self._chosen(pixels, values, kept, smoothing, layout.grid, light)
                 covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             if system.n_data == 0:
@@ -164,8 +167,12 @@ class WindowedFitter(Fitter):
         first = int(found[1] > found[0])
         return layouts[first], found[first] if self.smoothing is None else self.smoothing
 
-    def _chosen(self, pixels, values, kept, smoothing):
-        """The widest knots and the fewest windows that the data allow."""
+    def _chosen(self, pixels, values, kept, smoothing, grid, light):
+        """The widest knots and the fewest windows that the data allow.
+
+        Of a profile that is not resolved, each node has to see most of the `light`, given in the
+        bins of a `grid`: where a row is missing, windows must be longer.
+        """
         resolved = smoothing >= RESOLVED_SMOOTHING
         spacing = self.knot_spacing or (RESOLVED_SPACING if resolved else FINE_SPACING)
         if self.window is not None:
@@ -175,7 +182,12 @@ class WindowedFitter(Fitter):
         while divided[0].matrix.shape[1] > 1:
             divided.insert(0, divided[0].halved())
         scores = []
-        for moments in divided:
+        for number, moments in enumerate(divided):
+            if number and not resolved:
+                layout = Layout(pixels.layout(2**number, spacing).nodes, grid)
+                covered = pixels.covered(layout)
+                if np.min(covered @ light**2) < LEAST_SEEN * np.sum(light**2):
+                    break
             system = moments.system(finest.grid, 1.0)
             scores.append(system.cross_validation(smoothing, 3 * pixels.n_columns))
             if len(scores) > 1 and not scores[-1] < scores[-2] * (1 - LEAST_GAIN):

@@ -175,6 +175,15 @@ def test_first_scales_make_up_for_a_row_that_is_missing_in_all_columns(slit):
     assert np.std(ratio / np.median(ratio)) < 0.13
 
 
+def test_windows_are_so_long_that_each_sees_the_core_where_a_row_is_missing(slit):
+    image, truth = slit
+    mask = np.array(image.mask)
+    mask[12] = True
+    fit = sm.WindowedFitter()(None, image.replace(mask=mask))
+    ratio = fit.scale / truth.flux[0]
+    assert np.std(ratio / np.median(ratio)) < 0.02
+
+
 def test_errors_with_few_columns_are_those_of_the_profile():
     """Of cores that are sharper than a pixel, structure within is known by the penalty alone."""
     pulls = []
