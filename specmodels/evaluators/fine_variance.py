@@ -100,6 +100,19 @@ def covariance_map(part, columns):
     `~scipy.sparse.csr_matrix`, shape (n_fine * n, n_row * n)
         Pixels in the order of rows.
     """
+    return _in_rows(_blocks(part, columns))
+
+
+def _in_rows(blocks):
+    """Sparse matrix from blocks of columns, shape (n, n_out, n_in); pixels in the order of rows."""
+    n, n_out, n_in = blocks.shape
+    place, out, given = index = np.nonzero(blocks)
+    shape = (n_out * n, n_in * n)
+    return sparse.csr_matrix((blocks[index], (out * n + place, given * n + place)), shape=shape)
+
+
+def _blocks(part, columns):
+    """Matrix from the data of each column to its fine pixels, shape (n, n_fine, n_row)."""
     rows = part.rows
     n_fine, (n_row, _) = len(rows.native), part.image.shape
     own, other = rows.weights(part.available)
@@ -123,13 +136,7 @@ def covariance_map(part, columns):
                 for change, term in zip(effect, terms, strict=True)
             )
             blocks[place] += np.where(use[:, None], by_data, 0)
-    n = len(columns)
-    index = np.nonzero(blocks)
-    values = blocks[index]
-    place, fine, row = index
-    return sparse.csr_matrix(
-        (values, (fine * n + place, row * n + place)), shape=(n_fine * n, n_row * n)
-    )
+    return blocks
 
 
 def _terms(fit, profile, positions):
@@ -174,10 +181,10 @@ def profile_covariance(part, columns):
     `~scipy.sparse.csr_matrix`, shape (n_fine * n, n_fine * n)
         Pixels in the order of rows; zero between columns, though these share the profile.
     """
-    n_fine, n = len(part.rows.native), len(columns)
-    total = sparse.csr_matrix((n_fine * n, n_fine * n))
+    n_fine = len(part.rows.native)
+    out = np.zeros((len(columns), n_fine, n_fine))
     if part.fit is None or not part.modelled.any():
-        return total
+        return _in_rows(out)
     rows, fit = part.rows, part.fit
     own, other, effect = _column_effect(part)
     errors = _shape_error(part)
@@ -189,26 +196,20 @@ def profile_covariance(part, columns):
     ]  # fmt: skip
     extra = rows.own(np.where(part.filled, part.misfit, 0.0))
     # What fine pixels get of the profile in native ones, by way of the scale and the residuals.
-    n_row = part.image.shape[0]
-    by_data = covariance_map(part, columns).toarray().reshape(n_fine, n, n_row, n)
-    blocks = []
+    by_data = _blocks(part, columns)
     for place, column in enumerate(columns):
         use = np.flatnonzero(part.modelled[:, column])
         good = np.flatnonzero(part.known[:, column])
-        block = np.zeros((n_fine, n_fine))
         design = fit.design(part.fine_positions[use, column], part.width)
-        design -= by_data[use, place][:, good, place] @ fit.design(part.positions[good, column])
-        own_block = fit.scale[column] ** 2 * fit.design_covariance(design, column)
+        design -= by_data[place][np.ix_(use, good)] @ fit.design(part.positions[good, column])
+        block = fit.scale[column] ** 2 * fit.design_covariance(design, column)
         for variance, by in zip(errors.variance[:, column], steep, strict=True):
-            own_block += variance * np.outer(by[use, column], by[use, column])
+            block += variance * np.outer(by[use, column], by[use, column])
         by_scale = effect[0][use, column]
-        own_block += prior[column] * np.outer(by_scale, by_scale)
-        own_block[np.diag_indices(use.size)] += extra[use, column]
-        block[np.ix_(use, use)] = own_block
-        blocks.append(block)
-    place, row, other_row = np.nonzero(blocks)
-    values = np.array(blocks)[place, row, other_row]
-    return sparse.csr_matrix((values, (row * n + place, other_row * n + place)), total.shape)
+        block += prior[column] * np.outer(by_scale, by_scale)
+        block[np.diag_indices(use.size)] += extra[use, column]
+        out[place][np.ix_(use, use)] = block
+    return _in_rows(out)
 
 
 def _at_fine(table, part):

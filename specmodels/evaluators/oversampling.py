@@ -10,12 +10,11 @@ from ..fitters.common_spectrum import with_common_spectrum
 from ..io.slices import SlicedImage
 from ..models.bspline_trace import BSplineTrace
 from ..numerics.oversample import FineRows
-from ..numerics.robust import MAD_TO_SIGMA
 from .base import ImageEvaluator, check_number
 from .fine_slice import FineSlice
 from .oversampling_result import OversamplingResult, OversamplingResultSet
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
-from .trace_noise import with_smooth_variance
+from .trace_noise import noise_from_scatter, with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
 
@@ -174,20 +173,15 @@ class TraceOversampling(ImageEvaluator):
 
 
 def _with_noise(image):
-    """The image with one variance for all pixels, from differences along the dispersion."""
-    change = image.data[:, 1:-1] - 0.5 * (image.data[:, 2:] + image.data[:, :-2])
-    bad = image.mask[:, 1:-1] | image.mask[:, 2:] | image.mask[:, :-2]
-    good = np.abs(change[~bad])
-    variance = (MAD_TO_SIGMA * np.median(good)) ** 2 / 1.5 if good.size else 0.0
-    if not variance > 0:
-        raise ValueError(f"{image.name}: expected variances; none can be told from the data")
+    """The image with variances from its scatter."""
+    variance = noise_from_scatter(image)
     warnings.warn(
-        f"{image.name}: no variance is known; {variance:.3g} is taken for all pixels, from the "
-        "scatter along the dispersion",
+        f"{image.name}: no variance is known; a constant and a part in proportion to the light "
+        f"are taken from the scatter along the dispersion, in the median {np.median(variance):.3g}",
         AstropyUserWarning,
         stacklevel=4,
     )
-    return image.replace(variance=np.full(image.shape, variance))
+    return image.replace(variance=variance)
 
 
 def signal_to_noise(image):

@@ -13,7 +13,7 @@ from ..numerics.oversample import FineRows
 from .base import ResultSet
 from .fine_aperture import aperture_spectrum
 from .fine_slice import FineSlice
-from .fine_variance import covariance_map, fill_variance
+from .fine_variance import covariance_map, fill_variance, profile_covariance
 from .trace_spectrum import spectrum_table, trace_spectrum
 
 __all__ = ["OversamplingResult", "OversamplingResultSet"]
@@ -234,8 +234,8 @@ class OversamplingResult:
         Returns
         -------
         `~astropy.nddata.Covariance`
-            Of the fine rows times columns of the slice's box, in this order. Columns are
-            independent; the error of the profile, which they share, is left out.
+            Of the fine rows times columns of the slice's box, in this order. Columns count as
+            independent: of the error of the profile, what they share is left out.
 
         Raises
         ------
@@ -251,7 +251,8 @@ class OversamplingResult:
         matrix = self.share * covariance_map(part, columns)
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
-        return Covariance.from_matrix_multiplication(matrix, native.ravel())
+        data = Covariance.from_matrix_multiplication(matrix, native.ravel()).to_sparse()
+        return Covariance(data + self.share**2 * profile_covariance(part, columns))
 
     def aperture_spectrum(self, name, size, center=None, *, subtract_ground=False):
         """Light between two positions along a slice, in each column.
