@@ -23,9 +23,8 @@ GOALS = {
     "nircam_image": (0.115, 0.090),
     "miri_image": (0.090, 0.090),
 }
-# Small detectors are simulated more often.
-SEEDS, SEEDS_OF_SMALL = 5, 12
-SMALL = ("nirspec_subarray", "niriss_soss", "miri_image")
+# Small detectors are simulated more often, the step of the SOSS background most.
+SEEDS, MORE_SEEDS = 5, {"nirspec_subarray": 12, "niriss_soss": 24, "miri_image": 12}
 
 
 def run(*, quick=False):
@@ -35,7 +34,7 @@ def run(*, quick=False):
         kind = name.partition(",")[0]
         found = {"Fourier": [], "correlated": []}
         peers = None
-        for seed in range(1 if quick else SEEDS_OF_SMALL if kind in SMALL else SEEDS):
+        for seed in range(1 if quick else MORE_SEEDS.get(kind, SEEDS)):
             scene = _tool("scenes").make(f"flicker_{kind}", seed=seed)
             if seed == 0:
                 peers = _peers(scene)

@@ -12,6 +12,7 @@ from astropy.modeling import Fittable1DModel, Parameter
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..numerics.correlated import CorrelatedSystem, TimeGrid
+from ..numerics.detection import robust_location
 from ..numerics.noise_spectrum import (
     PowerLaws,
     fit_power_laws,
@@ -37,6 +38,7 @@ QUIET, SIMILAR = 0.3, 1.3
 # A stripe with less of its pixels used tells more of what else is there.
 LEAST_OF_STRIPE = 0.1
 SAMPLES_OF_KEY = 200_000
+MOST_SPREADS = 5.0
 
 
 class FlickerSpectrum(Fittable1DModel):
@@ -153,7 +155,8 @@ class _CorrelatedPlan(NoisePlan):
         if readout.stripes != "fast":
             series = np.where(self.used, series - self._stripes(series), np.float32(0))
         skip_lines = readout.stripes != "fast"
-        self.laws = model.laws(series, self.used, self.grid, skip_lines=skip_lines)
+        typical = _without_outliers(series, self.used)
+        self.laws = model.laws(series, typical, self.grid, skip_lines=skip_lines)
         del series
         self.extra, share = (np.float32(0), 1.0) if variance is None else self._excess(variance)
         self.extra = self.extra * np.float32(share * self.laws.white)
@@ -262,6 +265,21 @@ class _CorrelatedPlan(NoisePlan):
     def variance(self):
         """Variance of what is left of the noise, see `variance_left`."""
         return variance_left(self, self)
+
+
+def _without_outliers(series, used):
+    """Where pixels are used whose values are no outliers: those few would hide the spectrum.
+
+    The others are set to zero.
+    """
+    some = series[used]
+    some = some[:: max(1, some.size // SAMPLES_OF_KEY)]
+    middle, spread = robust_location(some)
+    if not spread > 0 or np.max(np.abs(some - middle), initial=0) <= MOST_SPREADS * spread:
+        return used
+    kept = used & (np.abs(series - np.float32(middle)) <= np.float32(MOST_SPREADS * spread))
+    np.copyto(series, np.float32(0), where=~kept)
+    return kept
 
 
 def simulated_error(plan, correlated):
