@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from numpy.testing import assert_array_equal
 from stdatamodels.jwst import datamodels
 
@@ -118,3 +119,22 @@ def test_map_that_came_with_an_image_is_cut_like_it(slit):
     assert_array_equal(sliced(image.cutout(slice(10, 20))).regions, regions[10:20])
     with pytest.raises(ValueError, match=r"meta\['regions'\]: expected the shape"):
         sliced(image.replace(meta={"regions": regions[:5]}))
+
+
+def test_maps_of_a_file_are_turned_like_its_data(slit, tmp_path):
+    regions = np.repeat([1, 2], 13)[:, None] * np.ones(slit.shape, int)
+    planes = {"SCI": slit.data, "VAR": slit.variance, "SPATIAL": slit.spatial, "REGIONS": regions}
+    hdus = [fits.ImageHDU(np.asarray(plane).T, name=name) for name, plane in planes.items()]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "vertical.fits")
+    exposure = sm.read(tmp_path / "vertical.fits", dispersion_axis=-2)
+    found = SlicedImage.of(exposure.single, exposure)
+    assert_array_equal(found.regions, regions)
+    assert_array_equal(found.spatial, slit.spatial)
+
+
+def test_positions_are_found_in_an_extension_of_another_name(slit, tmp_path):
+    hdus = [fits.ImageHDU(np.asarray(slit.data), name="SCI"),
+            fits.ImageHDU(np.asarray(slit.spatial), name="ALPHA")]  # fmt: skip
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "own.fits")
+    image = sm.read(tmp_path / "own.fits", extensions={"spatial": "ALPHA"}).single
+    assert_array_equal(image.spatial, slit.spatial)
