@@ -68,3 +68,13 @@ def test_real_slitlet_keeps_its_light_and_its_coordinates(shared_data):
     known = np.isfinite(wavelength)
     assert known.mean() > 0.97
     np.testing.assert_allclose(wavelength[known], out.wavelength[y, x][known], atol=1e-5)
+
+
+def test_nothing_is_made_up_between_the_pixels_of_a_real_slitlet(shared_data):
+    """Each row sees hardly more than one phase, with the errors of its flat."""
+    for path in sorted((shared_data / "mos").glob("*.fits")):
+        result = sm.TraceOversampling()(path)
+        fine = result.oversampled_trace
+        around = 0.5 * (fine[2:] + fine[:-2])
+        ripple = np.abs(fine[1:-1] - around) / np.abs(fine[1:-1])
+        assert np.nanmedian(ripple) < 0.07
