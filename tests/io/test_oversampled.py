@@ -251,13 +251,13 @@ def test_single_result_is_written_as_jwst_does(made, result, tmp_path):
 @pytest.mark.parametrize("suffix", [".fits", ".asdf"])
 @pytest.mark.parametrize("evaluator", [sm.TraceOversampling, sm.PixelReplacement])
 def test_image_is_written_with_all_that_is_needed_to_go_on(tmp_path, evaluator, suffix):
-    image, _ = sm.datasets.make_undersampled_slit(seed=3, shape=(26, 300))
+    image, _ = sm.datasets.make_undersampled_slit(seed=3, shape=(24, 120))
     double = sm.SpectralImage(
         np.concatenate([image.data] * 2), variance=np.concatenate([image.variance] * 2),
         mask=np.concatenate([image.mask] * 2), spatial=np.concatenate([image.spatial] * 2),
         wavelength=image.wavelength, wavelength_unit="um",
     )  # fmt: skip
-    regions = np.repeat([1, 7], 26)[:, None] * np.ones((1, 300), int)
+    regions = np.repeat([1, 7], 24)[:, None] * np.ones((1, 120), int)
     result = evaluator(regions=regions)(double)
     assert isinstance(result.to_source(), sm.SpectralImage)
     path = sm.write(result, tmp_path / f"os{suffix}")
