@@ -76,8 +76,8 @@ class SlicedImage:
             regions = np.ones(image.shape, dtype=np.int32)
         if not (regions > 0).any():
             raise ValueError("regions: expected numbers above zero where slices are, got none")
-        if spatial is not None and not np.isfinite(spatial).all():
-            spatial = np.where(np.isfinite(spatial), spatial, np.nan)
+        if spatial is not None and np.isinf(spatial).any():
+            spatial = np.where(np.isinf(spatial), np.nan, spatial)
         return cls(image, exposure, regions, spatial, unit)
 
     @cached_property
