@@ -17,6 +17,8 @@ __all__ = ["WindowedFit"]
 
 # Positions per pixel at which the variance of the profile is found.
 VARIANCE_STEPS = 8
+# Second difference of three nodes, and what part of it a parabola is from the best lines.
+SECOND, BEND = np.array([1.0, -2.0, 1.0]), 1 / (12 * np.sqrt(5))
 # Samples per pixel of a profile that is handed on.
 SOURCE_STEPS = 10
 
@@ -230,7 +232,37 @@ class WindowedFit:
             for i in hats for j in hats
         )  # fmt: skip
         missing = design @ sum(hats[i] * self.penalty_effect[i] for i in hats)
-        return out + np.outer(missing, missing)
+        bent = self.bend(design)
+        bent = sum(hats[i] * bent[i] for i in hats)
+        return out + np.outer(missing, missing) + np.outer(bent, bent)
+
+    def bend(self, design):
+        """How far profiles may be from the straight lines between their nodes.
+
+        The root mean square of a parabola about the lines that fit it best is its second difference
+        over 12 times the root of five. Counted is what second differences have beyond their errors.
+
+        Parameters
+        ----------
+        design : ndarray, shape (n, n_terms)
+            Combinations of the coefficients.
+
+        Returns
+        -------
+        ndarray, shape (n_nodes, n)
+            Zero with fewer than three nodes.
+        """
+        c, n_nodes = self.coefficients, len(self.coefficients)
+        if n_nodes < 3:
+            return np.zeros((n_nodes, len(design)))
+        second = (c[:-2] - 2 * c[1:-1] + c[2:]) @ design.T
+        excess = np.empty_like(second)
+        for i, own in enumerate(second):
+            spread = np.einsum(
+                "a,atbu,b->tu", SECOND, self.covariance[i : i + 3, :, i : i + 3], SECOND
+            )
+            excess[i] = np.maximum(own**2 - np.sum((design @ spread) * design, axis=1), 0.0)
+        return np.pad(np.sign(second) * np.sqrt(excess), ((1, 1), (0, 0)), mode="edge") * BEND
 
     def derivative_tables(self, x, width=1.0):
         """Tables of the first and second derivative of `profile` by the position, columns ``x``."""
@@ -258,8 +290,8 @@ class WindowedFit:
         n = int(np.ceil(grid.n_cells * grid.spacing * VARIANCE_STEPS)) + 1
         design = grid.design(grid.low + np.arange(n) / VARIANCE_STEPS, width)
 
-        # What the penalty takes off may be missing, too, within a pixel or so of where it does.
-        missing = (self.penalty_effect @ design.T) ** 2
+        # What the penalty takes off, or a line, may be missing within a pixel or so, too.
+        missing = (self.penalty_effect @ design.T) ** 2 + self.bend(design) ** 2
         missing = uniform_filter1d(missing, VARIANCE_STEPS, mode="nearest")
 
         def between(i, j):

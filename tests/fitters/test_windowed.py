@@ -1,5 +1,7 @@
 """Profiles from windows of columns, against the truth of simulated slits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -194,6 +196,22 @@ def test_errors_with_few_columns_are_those_of_the_profile():
         result = sm.TraceOversampling()(image)
         pulls.append(((result.data - truth.oversampled) / result.error)[truth.core])
     assert 0.8 < np.sqrt(np.mean(np.concatenate(pulls) ** 2)) < 1.15
+
+
+def test_bend_is_what_lines_between_nodes_leave_of_a_parabola(fit):
+    """Where the profile changes by the square of the column, and its coefficients are known."""
+    nodes = np.array([0.0, 1.0, 2.0])
+    shape = np.ones(fit.coefficients.shape[1])
+    known = replace(fit, coefficients=nodes[:, None] ** 2 * shape, pixels=fit.pixels)
+    known.__dict__["covariance"] = np.zeros((3, shape.size, 3, shape.size))
+    x = np.linspace(0, 2, 2001)
+    hats = np.maximum(0, 1 - np.abs(x[:, None] - nodes))
+    left = x**2 - hats @ np.linalg.lstsq(hats, x**2)[0]
+    expected = np.sqrt(np.mean(left**2))
+    assert_allclose(known.bend(np.eye(shape.size)), expected, rtol=1e-2)
+    straight = replace(known, coefficients=nodes[:, None] * shape)
+    straight.__dict__["covariance"] = known.covariance
+    assert_allclose(straight.bend(np.eye(shape.size)), 0, atol=1e-12)
 
 
 class TestBadInput:
