@@ -10,8 +10,10 @@ from ..numerics.fine_pixels import look_up
 from ..numerics.spline_grid import SplineGrid
 from ..numerics.windows import ORDER
 from .base import Fitter
+from .first_scales import LOW_PERCENTILE, first_scales
+from .window_layout import Layout
 from .windowed_fit import WindowedFit
-from .windowed_pixels import BINS_PER_PIXEL, LOW_PERCENTILE, Layout, WindowPixels
+from .windowed_pixels import BINS_PER_PIXEL, WindowPixels
 
 __all__ = ["WindowedFitter"]
 
@@ -117,7 +119,7 @@ class WindowedFitter(Fitter):
             raise ValueError(f"batch: expected 'columns', got {batch!r}")
         pixels = WindowPixels.of(image)
         _check_number(pixels, image)
-        values, kept = pixels.first_scales()
+        values, kept = first_scales(pixels)
         layout, smoothing = self._first(pixels, values, kept)
         layout = layout if model is None else _layout_of(model, pixels)
         covered = pixels.covered(layout)

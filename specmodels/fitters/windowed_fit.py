@@ -11,7 +11,8 @@ from ..models.psf import TabulatedPSF
 from ..models.traces import TabulatedTrace
 from ..numerics.fine_pixels import ColumnModel, ProfileTable
 from .shape_errors import shape_errors
-from .windowed_pixels import Layout, WindowPixels
+from .window_layout import Layout
+from .windowed_pixels import WindowPixels
 
 __all__ = ["WindowedFit"]
 
@@ -31,7 +32,7 @@ class WindowedFit:
     ----------
     image : `~specmodels.exposure.SpectralImage`
         What was fitted.
-    layout : `~specmodels.fitters.windowed_pixels.Layout`
+    layout : `~specmodels.fitters.window_layout.Layout`
         Nodes and knots.
     coefficients : ndarray, shape (n_nodes, n_terms)
         Of profiles with unit area (of absolute values).

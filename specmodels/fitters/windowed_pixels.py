@@ -6,13 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from ..numerics.clipping import reject_by_column
-from ..numerics.fine_pixels import LEAST_STEP, MOST_STEP, ProfileTable, look_up
 from ..numerics.normal import NormalEquations
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.spline_grid import SplineGrid
 from ..numerics.windows import Moments
+from .slit_positions import regular_positions
+from .window_layout import Layout
 
-__all__ = ["Layout", "WindowPixels", "regular_positions"]
+__all__ = ["WindowPixels"]
 
 # Fine bins per pixel: half of one, 0.005 pixel, is far below what noise lets positions mean.
 BINS_PER_PIXEL = 100
@@ -25,53 +26,6 @@ LEAST_FREEDOM = 0.05
 LEAST_COVER = 0.3
 # Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
 BRIGHT, LEAST_BRIGHT = 10, 50
-LOW_PERCENTILE = 20
-# Rounds in which missing light is estimated, and the least part that is enough to do so.
-COMPLETIONS, LEAST_PART = 3, 0.05
-SPIKE_SIGMA = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Nodes along the dispersion and knots along the slit.
-
-    Attributes
-    ----------
-    nodes : ndarray, shape (n_nodes,)
-        Columns, two or more.
-    grid : `~specmodels.numerics.spline_grid.SplineGrid`
-        Positions in pixels.
-    """
-
-    nodes: np.ndarray
-    grid: SplineGrid
-
-    def place(self, x):
-        """Interval between nodes of each column, and the fraction of it."""
-        place = np.interp(x, self.nodes, np.arange(self.nodes.size))
-        interval = np.minimum(place.astype(np.intp), self.nodes.size - 2)
-        return interval, place - interval
-
-    def table(self, coefficients, x, width=1.0):
-        """Profiles averaged over pixels of a width in columns ``x``, as a `ProfileTable`."""
-        grid = self.grid
-        return ProfileTable.of_nodes(
-            grid.profiles(coefficients, width), grid.low, grid.step, *self.place(x)
-        )
-
-    def shape(self, coefficients, positions, x, width=1.0):
-        """Profile averaged over pixels of a width at positions in columns ``x`` (broadcast)."""
-        columns = np.arange(np.size(x)).reshape(np.shape(x))
-        positions, columns = np.broadcast_arrays(positions, columns)
-        table = self.table(coefficients, np.ravel(x), width)
-        return look_up(table, positions.ravel(), columns.ravel()).reshape(positions.shape)
-
-    def wide_shape(self, coefficients, position, x, width):
-        """Profile averaged over a width of any size about one position, in columns ``x``."""
-        # Not wider than a pixel, for which the tables are made.
-        n = int(np.ceil(width))
-        middles = position + width * ((np.arange(n) + 0.5) / n - 0.5)
-        return self.shape(coefficients, middles[:, None], x, width / n).mean(axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,59 +189,6 @@ class WindowPixels:
         """Number of each pixel in the flattened image."""
         return self.rows * self.shape[1] + self.columns
 
-    def first_scales(self):
-        """Scale, level and slope of each column before any profile is known, and pixels to use.
-
-        The level is a low percentile, the scale what is above and below it, in pixels that do not
-        stick out of their rows; the slope is zero.
-        """
-        kept = ~self._spikes()
-        ordered = np.sort(self.image_of(np.where(kept, self.data, np.inf), np.inf), axis=0)
-        count = np.bincount(self.columns[kept], minlength=self.shape[1])
-        at = np.minimum(count * LOW_PERCENTILE // 100, np.maximum(count - 1, 0))
-        level = np.where(count > 0, ordered[at, np.arange(self.shape[1])], 0.0)
-        above = np.where(kept, np.abs(self.data - level[self.columns]), 0.0)
-        scale = self._completed(self.sums(above), above, kept)
-        return np.array([scale, level, np.zeros(scale.size)]), kept
-
-    def _completed(self, sums, above, kept):
-        """Sums of columns with what their missing pixels would bring, by the mean profile.
-
-        Pixels of a row are often missing in many columns. Without this, the profile would go by
-        what is left.
-        """
-        missing = np.isfinite(self.places)
-        missing[self.rows[kept], self.columns[kept]] = False
-        rows, columns = np.nonzero(missing)
-        if not rows.size:
-            return sums
-        low, high = self.range
-        bins = (self.positions - low).astype(np.intp)
-        n_bins = int(high - low) + 1
-        middles = low + 0.5 + np.arange(n_bins)
-        mine = np.flatnonzero(kept & np.isin(self.columns, columns))
-        total = sums
-        for _ in range(COMPLETIONS):
-            light = np.where(kept, total[self.columns], 0.0)
-            norm = np.bincount(bins, light, n_bins)
-            profile = np.bincount(bins, above, n_bins) / np.where(norm > 0, norm, np.inf)
-            own = np.interp(self.positions[mine], middles, profile)
-            lost = np.interp(self.places[rows, columns], middles, profile)
-            seen = np.bincount(self.columns[mine], own, self.shape[1])
-            whole = seen + np.bincount(columns, lost, self.shape[1])
-            part = np.divide(seen, whole, out=np.ones(seen.size), where=whole > 0)
-            total = sums / np.maximum(part, LEAST_PART)
-        return total
-
-    def _spikes(self):
-        """Pixels far from the median of the four nearest in their row: hits, or narrow lines."""
-        padded = np.pad(self.image_of(self.data, 0.0), ((0, 0), (2, 2)), mode="reflect")
-        around = [padded[:, i : i + self.shape[1]] for i in (0, 1, 3, 4)]
-        high, low = np.maximum.reduce(around), np.minimum.reduce(around)
-        middle = ((sum(around) - high - low) / 2)[self.rows, self.columns]
-        limit = SPIKE_SIGMA / np.sqrt(self.weights) + np.abs(middle)
-        return np.abs(self.data - middle) > limit
-
     def scales(self, shape, kept):
         """Scale, level and slope of each column, and their covariance.
 
@@ -367,46 +268,3 @@ class WindowPixels:
         out = np.zeros(self.shape, dtype=bool)
         out[:, columns] = found
         return out
-
-
-def regular_positions(image):
-    """Positions along the slit in pixels, the size of a pixel, and where they run evenly.
-
-    Parameters
-    ----------
-    image : `~specmodels.exposure.SpectralImage`
-
-    Returns
-    -------
-    positions : ndarray, shape of the image
-        NaN where they are not regular.
-    unit : float
-        Size of a pixel in the unit of ``spatial``.
-    sign : int
-        -1 where positions fall with the row.
-    regular : ndarray of bool, shape of the image
-        False where positions are missing, or go on neither from the row before nor to the next.
-
-    Raises
-    ------
-    ValueError
-        If no two neighbours have different positions.
-    """
-    if image.spatial is None:
-        rows = np.broadcast_to(image.y[:, None].astype(float), image.shape)
-        return rows, 1.0, 1, np.ones(image.shape, dtype=bool)
-    steps = np.diff(image.spatial, axis=0)
-    known = steps[np.isfinite(steps) & (steps != 0)]
-    if not known.size:
-        raise ValueError(f"{image.name}: positions along the slit do not change along columns")
-    unit = np.median(known)
-    relative = steps / unit
-    even = (relative > LEAST_STEP) & (relative < MOST_STEP)
-    lost = np.isfinite(image.spatial)
-    lost[1:] &= ~even
-    lost[:-1] &= ~even
-    if image.shape[0] == 1:
-        lost[:] = False
-    regular = np.isfinite(image.spatial) & ~lost
-    positions = np.where(regular, image.spatial / abs(unit), np.nan)
-    return positions, abs(unit), int(np.sign(unit)), regular

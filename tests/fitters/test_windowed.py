@@ -8,7 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import ndtr
 
 import specmodels as sm
-from specmodels.fitters.windowed_pixels import WindowPixels, regular_positions
+from specmodels.fitters.first_scales import first_scales
+from specmodels.fitters.slit_positions import regular_positions
+from specmodels.fitters.windowed_pixels import WindowPixels
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +173,7 @@ def test_first_scales_make_up_for_a_row_that_is_missing_in_all_columns(slit):
     image, truth = slit
     mask = np.array(image.mask)
     mask[12] = True
-    (scale, _, _), _ = WindowPixels.of(image.replace(mask=mask)).first_scales()
+    (scale, _, _), _ = first_scales(WindowPixels.of(image.replace(mask=mask)))
     ratio = scale / truth.flux[0]
     # 0.2 is what the light in the other rows alone would give.
     assert np.std(ratio / np.median(ratio)) < 0.13
