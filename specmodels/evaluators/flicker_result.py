@@ -39,6 +39,10 @@ class FlickerResult:
     levels: np.ndarray | None = None
     integration: int | None = None
 
+    def __getstate__(self):
+        """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""
+        return {key: self.__dict__[key] for key in self.__dataclass_fields__}
+
     def __repr__(self):
         used = np.mean([scene.use.mean() for scene in self.scenes])
         return f"<FlickerResult: {self.ramp.kind} {self.cleaned.shape}, {used:.1%} of pixels used>"

@@ -128,7 +128,8 @@ class ReadOptions:
 def variance_of(uncertainty, name="uncertainty"):
     """Return the variance of an uncertainty: an astropy one of any kind, or standard deviations.
 
-    Infinite where an inverse variance is zero, so that such pixels are masked.
+    Infinite where an inverse variance is zero, and NaN where a standard deviation is negative, so
+    that such pixels are masked.
 
     Raises
     ------
@@ -162,10 +163,11 @@ def inverse(values):
 
 
 def _squared(values):
-    """Squares in double precision, where those of faint fluxes do not vanish."""
+    """Squares in double precision, where those of faint fluxes do not vanish; NaN of negatives."""
     if isinstance(values, u.Quantity):
-        return u.Quantity(values, dtype=float) ** 2
-    return np.asarray(values, dtype=float) ** 2
+        return _squared(values.value) * values.unit**2
+    values = np.asarray(values, dtype=float)
+    return np.where(values < 0, np.nan, values**2)
 
 
 def _for_each(function, value, name):

@@ -1,5 +1,7 @@
 """Input as it comes: frames without pixels, integers, units, masked arrays, files, settings."""
 
+import pickle
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -172,6 +174,27 @@ def test_pixels_without_a_positive_variance_are_left_out(image):
     variance[:2, :5], variance[2, 0] = -1, 0
     result = clean(Ramp(image[1], image[0].readout, variance=variance))
     assert result.scenes[0].mask.reasons["no variance"] == 11
+
+
+def test_pixels_with_a_negative_standard_deviation_are_left_out(image):
+    spread = np.ones(image[1].shape)
+    spread[:2, :5] = -1.5
+    data = NDData(image[1], uncertainty=StdDevUncertainty(spread))
+    result = sm.FlickerNoiseSubtraction(sm.LineMedian())(data)
+    assert result.scenes[0].mask.reasons["no variance"] == 10
+    error = result.to_source().uncertainty.array
+    np.testing.assert_array_equal(np.isnan(error), spread < 0)
+    np.testing.assert_array_equal(sm.read(data).single.mask, spread < 0)
+
+
+def test_result_is_pickled_after_its_spectra_were_looked_at(image):
+    result = clean(image[0])
+    before, variance = result.spectra["before"], result.variance
+    result.covariance(10)
+    again = pickle.loads(pickle.dumps(result))
+    np.testing.assert_array_equal(again.cleaned, result.cleaned)
+    np.testing.assert_array_equal(again.variance, variance)
+    np.testing.assert_array_equal(again.spectra["before"].flux, before.flux)
 
 
 class TestMasks:
