@@ -8,8 +8,8 @@ from astropy import units as u
 from astropy.nddata import Covariance
 from astropy.table import QTable
 
+from ..io.cleaned import like_source
 from ..io.flicker_files import write_cleaned
-from ..io.ramps import like_source
 from ..numerics.noise_spectrum import line_spectrum
 
 __all__ = ["FlickerResult"]

@@ -10,8 +10,8 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from .cleaned import like_source
 from .planes import unit_text
-from .ramps import like_source
 
 __all__ = ["MASK_NAME", "read_background_mask", "write_cleaned"]
 

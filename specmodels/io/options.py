@@ -12,7 +12,7 @@ from astropy import units as u
 from ..instruments import Instrument, get_instrument
 from ..instruments.base import VERTICAL, normalised_axis
 
-__all__ = ["ROLES", "ReadOptions", "variance_of"]
+__all__ = ["ROLES", "ReadOptions", "plain_variance", "variance_of"]
 
 ROLES = (
     "data", "error", "variance", "ivar", "mask", "flags", "wavelength", "spatial", "weight",
@@ -152,6 +152,14 @@ def variance_of(uncertainty, name="uncertainty"):
         f"{name}: expected standard deviations, variances or inverse variances, "
         f"got {type(uncertainty).__name__}"
     )
+
+
+def plain_variance(uncertainty, unit):
+    """Return the variance of an uncertainty, without a unit: in the square of that of the data."""
+    variance = variance_of(uncertainty)
+    if not isinstance(variance, u.Quantity):
+        return np.asarray(variance)
+    return variance.value if unit is None else variance.to_value(unit**2)
 
 
 def inverse(values):

@@ -1,0 +1,155 @@
+"""Frames in time of JWST datamodels: arrays and flags of the tree, readout from the metadata.
+
+Trees are read, never changed.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from ..instruments import recognise_instrument
+from ..numerics.readout import Readout
+from ..ramp import Ramp
+from .planes import parsed_unit
+from .regions import has_fixed_slits, light_regions
+
+__all__ = ["is_ramp_model", "ramp_of_model"]
+
+DO_NOT_USE, SATURATED, JUMP, NON_SCIENCE = 1, 2, 4, 512
+MSA_FAILED_OPEN = 1 << 29
+OUTPUTS_OF_SUBARRAYS, LINE_OVERHEAD = 1, 12
+# One-indexed rows 923 to 1116 of full frames hold the always open fixed slits.
+FIXED_SLITS = slice(922, 1116)
+MODES_WITH_FIXED_SLITS = ("NRS_IFU", "NRS_MSASPEC")
+
+
+def is_ramp_model(obj):
+    """Whether an object is a datamodel with an array ``data``."""
+    return hasattr(obj, "instance") and hasattr(obj, "meta") and "data" in obj.instance
+
+
+def ramp_of_model(model, source):
+    """Frames of a RampModel, CubeModel or ImageModel, read from its tree, which is not touched."""
+    tree = model.instance
+    data = np.array(tree["data"], dtype="f4")
+    meta = _Meta(tree.get("meta") or {})
+    flags = _plane(tree, "pixeldq" if data.ndim == 4 else "dq", data.shape)
+    always, single = _flagged(flags, DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0))
+    group = _plane(tree, "groupdq", data.shape) if data.ndim == 4 else None
+    if group is not None:
+        single = (group & DO_NOT_USE) != 0
+    shape = data.shape[-2:]
+    always = np.zeros(shape, dtype=bool) if always is None else always
+    return Ramp(
+        data, readout=meta.readout(shape), mask=always, lit=meta.lit(tree, flags, shape),
+        frame_mask=single if single is not None and single.any() else None,
+        saturated=None if group is None else (group & SATURATED) != 0,
+        jumped=None if group is None else (group & JUMP) != 0,
+        variance=_variance(tree, data.shape), unit=meta.unit(),
+        dispersion_axis=meta.dispersion_axis(), source=source,
+    )  # fmt: skip
+
+
+def _plane(tree, name, shape):
+    """Flags of a datamodel, None where it has none of a shape that fits."""
+    value = tree.get(name)
+    if value is None:
+        return None
+    value = np.asarray(value)
+    fits = value.shape == shape if name != "pixeldq" else value.shape == shape[-2:]
+    if not fits:
+        raise ValueError(
+            f"{name}: expected flags of the shape of the data {shape}, got {value.shape}"
+        )
+    return value.astype(np.uint32)
+
+
+def _flagged(flags, bits):
+    """Pixels with any of the bits throughout, and in single frames where they have flags."""
+    if flags is None:
+        return None, None
+    bad = (flags & bits) != 0
+    if bad.ndim == 2:
+        return bad, None
+    return bad.all(axis=0), bad
+
+
+def _variance(tree, shape):
+    parts = {name: np.asarray(tree[name]) for name in ("var_rnoise", "var_poisson")
+             if tree.get(name) is not None and np.size(tree[name])}  # fmt: skip
+    for name, part in parts.items():
+        if part.shape != shape:
+            raise ValueError(
+                f"{name}: expected variances of the shape of the data {shape}, got {part.shape}"
+            )
+    return np.sum(list(parts.values()), axis=0) if parts else None
+
+
+class _Meta:
+    """The metadata of a datamodel that say how the detector was read."""
+
+    def __init__(self, meta):
+        self.meta = meta
+
+    def get(self, path):
+        node = self.meta
+        for key in path.split("."):
+            node = node.get(key) if hasattr(node, "get") else None
+        return node
+
+    @cached_property
+    def instrument(self):
+        """The instrument and mode, None where unknown."""
+        words = {"INSTRUME": "instrument.name", "EXP_TYPE": "exposure.type",
+                 "FILTER": "instrument.filter", "PUPIL": "instrument.pupil"}  # fmt: skip
+        return recognise_instrument({key: self.get(path) for key, path in words.items()})
+
+    @property
+    def exposure_type(self):
+        return str(self.get("exposure.type") or "")
+
+    @property
+    def has_dark_parts(self):
+        """Whether pixels flagged as non-science see other light than the rest."""
+        return self.exposure_type == "MIR_IMAGE"
+
+    def readout(self, shape):
+        """Order of readout: axes from the metadata, the rest as the instrument has it."""
+        known = None if self.instrument is None else self.instrument.readout
+        known = Readout() if known is None else known
+        fast, slow = self.get("subarray.fastaxis"), self.get("subarray.slowaxis")
+        if not (fast and slow) or {abs(fast), abs(slow)} != {1, 2}:
+            return known
+        n_outputs = self.get("exposure.noutputs")
+        if not n_outputs:
+            full = shape[-abs(fast)] in (2048, 1032) and shape[-abs(slow)] in (2048, 1024)
+            n_outputs = 4 if full else OUTPUTS_OF_SUBARRAYS
+        return known.replace(
+            fast_axis=-abs(fast), fast_direction=1 if fast > 0 else -1,
+            slow_direction=1 if slow > 0 else -1, n_outputs=n_outputs,
+            line_overhead=known.line_overhead or LINE_OVERHEAD,
+        )  # fmt: skip
+
+    def lit(self, tree, flags, shape):
+        """Pixels known to see light, None if there are none."""
+        out = np.zeros(shape, dtype=bool)
+        always_open = self.exposure_type in MODES_WITH_FIXED_SLITS and shape == (2048, 2048)
+        if always_open and not has_fixed_slits(self.get("wcs")):
+            out[FIXED_SLITS] = True
+        if self.get("instrument.name") == "NIRSPEC":
+            regions = light_regions(tree, shape)
+            out |= False if regions is None else regions
+        if flags is not None:
+            opened = (flags & MSA_FAILED_OPEN) != 0
+            out |= opened.any(axis=tuple(range(opened.ndim - 2)))
+        return out if out.any() else None
+
+    def unit(self):
+        text = self.get("bunit_data")
+        return None if not text else parsed_unit(text, "bunit_data")
+
+    def dispersion_axis(self):
+        """Axis of dispersion: None for images of the sky."""
+        if self.instrument is None:
+            return -1 if self.exposure_type else None
+        return self.instrument.dispersion_axis if self.instrument.dispersed else None
