@@ -17,10 +17,11 @@ from astropy.utils.exceptions import AstropyUserWarning
 from ..exposure import Exposure, SpectralImage
 from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
+from .flicker_files import read_cleaned
 from .jwst import model_class, read_model
 from .options import inverse
 from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
-from .ramps import read_ramp_model
+from .ramps import read_ramp, read_ramp_model
 from .registry import find_reader, reader
 from .wavelengths import header_axis, wavelengths_from_header
 
@@ -73,6 +74,9 @@ def read_hdus(hdus, options, *, source=None):
     images = _hook_images(instrument, hdus, source)
     if images is not None:
         return _turned_exposure(images, options, instrument, source)
+    ramp = None if options.extensions else read_cleaned(hdus)
+    if ramp is not None and ramp.kind != "image":
+        return read_ramp(ramp, mask=options.mask, dispersion_axis=options.dispersion_axis)
     cls = None if options.extensions else model_class(headers[0])
     if cls is not None:
         return _read_as_model(cls, hdus, options, source)

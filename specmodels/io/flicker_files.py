@@ -1,6 +1,7 @@
 """Files of cleaned detector frames: datamodels with the mask beside them, or plain extensions.
 
 The mask that was used is kept in every file, so that it can be looked at, changed and used again.
+Files of plain extensions keep the order of readout and all else that is known of the frames.
 """
 
 from pathlib import Path
@@ -10,12 +11,19 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from ..ramp import Ramp
 from .cleaned import like_source
-from .planes import unit_text
+from .options import plain_variance
+from .planes import parsed_unit, unit_text
+from .readout_keywords import readout_cards, readout_of
 
-__all__ = ["MASK_NAME", "read_background_mask", "write_cleaned"]
+__all__ = ["MASK_NAME", "read_background_mask", "read_cleaned", "write_cleaned"]
 
 MASK_NAME, VARIANCE_NAME = "BACKGROUND_MASK", "FLICKER_VAR"
+# Extensions of what is known of the frames besides their values.
+MARKS = {"MASK": "mask", "FRAME_MASK": "frame_mask", "SATURATED": "saturated", "JUMP": "jumped",
+         "LIT": "lit"}  # fmt: skip
+DISPERSION = "DISPAXIS"
 
 
 def write_cleaned(result, path):
@@ -106,22 +114,104 @@ def _extra_planes(result):
 
 
 def _plain_hdus(result, cleaned):
-    unit = result.ramp.unit
+    ramp, unit = result.ramp, result.ramp.unit
     squared = None if unit is None else unit**2
     data = cleaned.data if isinstance(cleaned, NDData) else u.Quantity(cleaned).value
     planes = {
-        "SCI": (np.asarray(data), unit),
-        "FLICKER": (result.noise, unit),
+        "SCI": (_whole(result, np.ma.getdata(data)), unit),
+        "FLICKER": (_whole(result, result.noise), unit),
         "BACKGROUND": (result.background, unit),
         VARIANCE_NAME: (np.asarray(result.variance, dtype="f4"), squared),
         MASK_NAME: (result.background_mask.astype(np.uint8), None),
+        **_errors(result, getattr(cleaned, "uncertainty", None)),
     }
-    uncertainty = getattr(cleaned, "uncertainty", None)
-    if uncertainty is not None:
-        kind = {"std": "ERR", "var": "VAR"}[uncertainty.uncertainty_type]
-        planes[kind] = (uncertainty.array, None if kind == "VAR" else unit)
+    for name, mark in _marks(result).items():
+        planes[name] = (np.asarray(mark, dtype=np.uint8), None)
     for name, (array, own) in planes.items():
         hdu = fits.ImageHDU(np.asarray(array), name=name)
         if own is not None:
             hdu.header["BUNIT"] = unit_text(own)
+        if name == "SCI":
+            hdu.header.extend(readout_cards(ramp.readout))
+            if ramp.dispersion_axis is not None:
+                hdu.header[DISPERSION] = (-ramp.dispersion_axis, "axis of dispersion")
         yield hdu
+
+
+def _marks(result):
+    """Masks of the frames that are written, by extension."""
+    ramp = result.ramp
+    found = {name: getattr(ramp, key) for name, key in MARKS.items()}
+    found |= {name: None if found[name] is None else _part(result, found[name])
+              for name in ("FRAME_MASK", "SATURATED", "JUMP")}  # fmt: skip
+    if found["FRAME_MASK"] is not None and np.ndim(found["FRAME_MASK"]) == 2:
+        found["MASK"] = ramp.bad | np.asarray(found.pop("FRAME_MASK"))
+    return {name: mark for name, mark in found.items() if mark is not None}
+
+
+def _errors(result, uncertainty):
+    """Errors or variances, in the unit of the data, with that of the noise that is left."""
+    unit = result.ramp.unit
+    if uncertainty is not None:
+        variance = _whole(result, plain_variance(uncertainty, unit))
+        if uncertainty.uncertainty_type == "std":
+            return {"ERR": (np.sqrt(variance), unit)}
+        return {"VAR": (variance, None)}
+    if result.ramp.variance is None:
+        return {}
+    variance = np.asarray(_part(result, result.ramp.variance))
+    if result.ramp.kind != "ramp":
+        variance = variance + np.nan_to_num(result.variance)
+    return {"VAR": (variance, None)}
+
+
+def _part(result, array):
+    """What belongs to the result, of an array in the shape of all frames."""
+    if result.integration is None or result.ramp.kind == "image":
+        return array
+    part = array[result.integration]
+    return part[np.newaxis] if result.ramp.kind == "ramp" else part
+
+
+def _whole(result, array):
+    """An array in the shape of the result; groups are those of a ramp with one integration."""
+    lone = result.ramp.kind == "ramp" and result.integration is not None
+    return array[np.newaxis] if lone else array
+
+
+def read_cleaned(hdus):
+    """Frames of a file that `write_cleaned` made of arrays.
+
+    Parameters
+    ----------
+    hdus : `~astropy.io.fits.HDUList`
+        Of any file.
+
+    Returns
+    -------
+    `~specmodels.ramp.Ramp` or None
+        None for other files.
+    """
+    planes = {hdu.name: hdu for hdu in hdus if hdu.is_image}
+    if "SCI" not in planes:
+        return None
+    header = planes["SCI"].header
+    readout = readout_of(header)
+    if readout is None:
+        return None
+    marks = {key: planes[name].data != 0 for name, key in MARKS.items() if name in planes}
+    variance = None
+    if "ERR" in planes:
+        variance = _native(planes["ERR"].data.astype(float) ** 2)
+    elif "VAR" in planes:
+        variance = _native(planes["VAR"].data)
+    # Without a source, results of it are written as this file was.
+    return Ramp(
+        _native(planes["SCI"].data), readout=readout, variance=variance,
+        unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
+        dispersion_axis=-header[DISPERSION] if DISPERSION in header else None, **marks,
+    )  # fmt: skip
+
+
+def _native(array):
+    return np.array(array, dtype=array.dtype.newbyteorder("="))

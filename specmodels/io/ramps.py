@@ -15,6 +15,7 @@ from astropy.nddata import NDData
 from ..exposure import Exposure
 from ..ramp import Ramp
 from .cleaned import like_source
+from .flicker_files import read_cleaned
 from .options import plain_variance
 from .ramp_models import is_ramp_model, ramp_of_model
 from .registry import reader
@@ -93,6 +94,9 @@ def _read_path(path):
     if not path.exists():
         raise FileNotFoundError(f"obj: there is no file {path}")
     try:
+        ramp = _read_plain(path)
+        if ramp is not None:
+            return ramp
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "model_type not found")
             model = datamodels.open(path)
@@ -105,6 +109,17 @@ def _read_path(path):
     if not images:
         raise ValueError(f"obj: there is no image in {path}")
     return Ramp(np.array(images[0], dtype=images[0].dtype.newbyteorder("=")), source=path)
+
+
+def _read_plain(path):
+    """Frames of a file of cleaned arrays, None for others."""
+    if path.suffix == ".asdf":
+        return None
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return read_cleaned(hdus)
+    except TypeError as error:
+        raise OSError(str(error)) from error
 
 
 def _fits_images(path):

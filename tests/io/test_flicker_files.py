@@ -73,6 +73,73 @@ def test_array_is_not_written_to_asdf(image, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class TestReadout:
+    """Files of arrays say how they were read, like the arrays themselves."""
+
+    order = sm.Readout(fast_axis=-2, n_outputs=2, line_overhead=12, dwell=2e-5, fast_direction=-1,
+                       slow_direction=-1, interleaved=True, alternating=False)  # fmt: skip
+
+    def same(self, found, expected):
+        assert found.readout == expected.readout == self.order
+        assert found.unit == expected.unit
+        np.testing.assert_array_equal(found.data, expected.data)
+        for key in ("mask", "frame_mask", "saturated", "jumped", "lit"):
+            np.testing.assert_array_equal(getattr(found, key), getattr(expected, key))
+
+    @pytest.mark.parametrize("stripes", ["fast", "slow"], ids="along_{}".format)
+    def test_image(self, image, tmp_path, stripes):
+        order = self.order.replace(stripes=stripes, dwell=np.float64(2e-5), n_outputs=np.int64(2))
+        result = CLEAN(sm.Ramp(image, order, dispersion_axis=-2))
+        again = CLEAN(sm.write(result, tmp_path / "image.fits"))
+        assert again.ramp.readout == order
+        assert again.ramp.dispersion_axis == -2
+        expected = CLEAN(sm.Ramp(result.cleaned, order, dispersion_axis=-2))
+        np.testing.assert_array_equal(again.cleaned, expected.cleaned)
+        exposure = sm.read(tmp_path / "image.fits")
+        np.testing.assert_array_equal(CLEAN(exposure).cleaned, expected.cleaned)
+        sm.write(again, tmp_path / "twice.fits")
+        assert CLEAN(tmp_path / "twice.fits").ramp.readout == order
+
+    def test_ramp_with_all_that_is_known(self, rng, tmp_path):
+        shape = (2, 4, *SHAPE)
+        marks = {key: rng.random(shape) > 0.99 for key in ("frame_mask", "saturated", "jumped")}
+        marks |= {key: rng.random(SHAPE) > 0.99 for key in ("mask", "lit")}
+        ramp = sm.Ramp(rng.normal(size=shape), self.order, unit=u.adu, **marks)
+        result = CLEAN(ramp)
+        path = sm.write(result, tmp_path / "ramp.fits")
+        expected = ramp.replace(data=result.cleaned)
+        self.same(CLEAN(path).ramp, expected)
+        self.same(sm.read(path), expected)
+        first = next(CLEAN.integrations(ramp))
+        part = sm.read(sm.write(first, tmp_path / "first.fits"))
+        assert part.data.shape == (1, *shape[1:])
+        np.testing.assert_array_equal(part.jumped, marks["jumped"][:1])
+
+    def test_integrations_with_errors(self, rng, tmp_path):
+        bad = rng.random((3, *SHAPE)) > 0.99
+        variance = rng.uniform(1, 2, bad.shape)
+        ramp = sm.Ramp(rng.normal(size=bad.shape), self.order, frame_mask=bad, variance=variance)
+        result = CLEAN(ramp)
+        found = sm.read(sm.write(result, tmp_path / "cube.fits"))
+        self.same(found, ramp.replace(data=result.cleaned))
+        np.testing.assert_allclose(found.variance, variance + np.nan_to_num(result.variance))
+        part = next(CLEAN.integrations(ramp))
+        found = CLEAN(sm.write(part, tmp_path / "part.fits")).ramp
+        np.testing.assert_array_equal(found.mask, bad[0])
+
+    def test_nddata_with_errors_of_another_unit(self, image, tmp_path):
+        mask = image > 2
+        error = StdDevUncertainty(np.full(SHAPE, 1500.0), unit=u.mJy)
+        result = CLEAN(CCDData(image, unit=u.Jy, uncertainty=error, mask=mask))
+        path = sm.write(result, tmp_path / "nddata.fits")
+        expected = result.to_source()
+        error = expected.uncertainty.array / 1000
+        for found in (sm.read(path).single, sm.read(expected).single):
+            np.testing.assert_array_equal(found.mask, mask)
+            np.testing.assert_allclose(np.sqrt(found.variance)[~mask], error[~mask])
+        np.testing.assert_array_equal(CLEAN(path).cleaned, CLEAN(expected).cleaned)
+
+
 def test_mask_made_by_others_is_read(tmp_path):
     mask = np.eye(4)
     fits.PrimaryHDU(mask).writeto(tmp_path / "mask.fits")

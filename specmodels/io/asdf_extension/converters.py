@@ -52,6 +52,7 @@ SETTINGS_TYPES = [
     "specmodels.models.correlated.CorrelatedNoise",
     "specmodels.models.nsclean.NSCleanNoise",
     "specmodels.models.nsclean.NSCleanSubarrayNoise",
+    "specmodels.numerics.readout.Readout",
 ]
 _registered = {}
 
@@ -146,7 +147,7 @@ class TieConverter(Converter):
 
 
 class SettingsConverter(Converter):
-    """Saves dataclasses that are nothing but settings, such as `CorrelatedNoise`."""
+    """Saves dataclasses that are nothing but settings, as `CorrelatedNoise` and `Readout`."""
 
     tags = [f"{TAGS}/settings-1.0.0"]
     types = SETTINGS_TYPES
@@ -163,7 +164,9 @@ class SettingsConverter(Converter):
 
 
 def _plain(value):
-    """A value without tuples, which files do not have."""
+    """A value without tuples and numbers of NumPy, which files do not have."""
+    if isinstance(value, np.generic):
+        return value.item()
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -25,6 +25,7 @@ from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
 from specmodels.models.traces import PolynomialTrace, SplineTrace
+from specmodels.numerics.readout import Readout
 from tests.models.model_contract import concrete_models
 
 X = np.linspace(0, 10, 31)
@@ -254,10 +255,13 @@ def yaml_error():
         CorrelatedNoise(common=FlickerSpectrum(0.3, 1.1), white=2.0, tolerance=0.01),
         NSCleanNoise(centred=True),
         NSCleanSubarrayNoise(sigma=3.0),
+        Readout(
+            fast_axis=-2, n_outputs=np.int64(4), line_overhead=12, alternating=False, stripes="slow"
+        ),
     ],
     ids=lambda noise: type(noise).__name__,
 )
-def test_descriptions_of_noise_come_back(noise):
+def test_descriptions_of_noise_and_readout_come_back(noise):
     back = round_trip(noise)
     assert type(back) is type(noise)
     for name, value in vars(noise).items():
