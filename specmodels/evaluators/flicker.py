@@ -98,7 +98,7 @@ class FlickerNoiseSubtraction(Evaluator):
             own = ready.scene(ramp, i) if scene is None else scene
             cleaned = np.empty(shape, _float_type(ramp.data))
             ready._clean(ramp, i, own, cleaned)
-            yield FlickerResult(ramp, cleaned, (own,), integration=i)
+            yield FlickerResult(ramp, cleaned, (own,), integration=i, flat=self.flat)
 
     def evaluate(self, fit, exposure):
         """Clean a `~specmodels.ramp.Ramp`."""
@@ -110,7 +110,7 @@ class FlickerNoiseSubtraction(Evaluator):
                 scenes.append(ready.scene(ramp, i if self.per_integration else None))
             own = out if out.ndim == 2 else out[i]
             levels.append(ready._clean(ramp, i, scenes[-1], own))
-        return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels))
+        return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels), flat=self.flat)
 
     def _ready(self, ramp):
         """The evaluator with its background prepared for the frames of a ramp."""

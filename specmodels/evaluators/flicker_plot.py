@@ -6,7 +6,7 @@ __all__ = ["plot_flicker"]
 
 
 def plot_flicker(result, figure=None):
-    """Draw the draft rate before and after, the noise, the mask and the power spectra.
+    """Draw the draft rates before and after, their noise, the mask and the power spectra.
 
     Parameters
     ----------
@@ -24,8 +24,10 @@ def plot_flicker(result, figure=None):
     figure.suptitle(_shown(result))
     scene = result.scenes[0]
     panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
-    frames = {"before": scene.rate, "after": scene.rate - scene.noise, "noise": scene.noise}
-    shown = scene.rate[scene.use] if scene.use.any() else np.zeros(1)
+    before, after = result.draft_rates()
+    frames = {"before": before, "after": after, "noise": before - after}
+    shown = before[scene.use & np.isfinite(before)]
+    shown = shown if shown.size else np.zeros(1)
     low, high = np.percentile(shown, [1, 99])
     for name, frame in frames.items():
         middle = 0 if name == "noise" else (low + high) / 2
@@ -48,4 +50,4 @@ def _shown(result):
     """What the panels show: the frames are cleaned one by one."""
     ramp = result.ramp
     single = ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1)
-    return "image" if single else "draft rate of the mask; frames are cleaned one by one"
+    return "image" if single else "draft rate of the frames, which are cleaned one by one"

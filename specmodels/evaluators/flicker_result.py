@@ -11,6 +11,7 @@ from astropy.table import QTable
 from ..io.cleaned import like_source
 from ..io.flicker_files import write_cleaned
 from ..numerics.noise_spectrum import line_spectrum
+from .flicker_scene import draft_rate
 
 __all__ = ["FlickerResult"]
 
@@ -31,6 +32,8 @@ class FlickerResult:
         Mean background of each frame or difference of groups.
     integration : int, optional
         The integration that was cleaned, if one only.
+    flat : ndarray, optional
+        What the frames were divided by for the fit, shape (n_y, n_x).
     """
 
     ramp: object
@@ -38,6 +41,7 @@ class FlickerResult:
     scenes: tuple
     levels: np.ndarray | None = None
     integration: int | None = None
+    flat: np.ndarray | None = None
 
     def __getstate__(self):
         """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""
@@ -114,6 +118,45 @@ class FlickerResult:
         values = [function(scene) for scene in self.scenes]
         return values[0] if len(values) == 1 else np.stack(values)
 
+    def draft_rates(self, scene=0):
+        """Draft rate of the frames as they came in, and of the cleaned ones.
+
+        The mean change per group of ramps, the mean of integrations, an image itself.
+
+        Parameters
+        ----------
+        scene : int
+            Of integrations with masks of their own: which one.
+
+        Returns
+        -------
+        before, after : ndarray, shape (n_y, n_x)
+            Divided by the flat, where there is one; NaN where not known.
+        """
+        ramp = self.ramp
+        number = self.integration if self.integration is not None else scene
+        if len(self.scenes) == 1 and self.integration is None:
+            number = None
+        before = draft_rate(ramp, number)
+        if self.integration is not None and ramp.kind != "image":
+            part = slice(number, number + 1)
+            marks = {key: getattr(ramp, key) for key in ("frame_mask", "saturated", "jumped")}
+            marks = {key: None if one is None else one[part] for key, one in marks.items()}
+            ramp = ramp.replace(data=self.cleaned[np.newaxis], variance=None, **marks)
+            number = 0
+        else:
+            ramp = ramp.replace(data=self.cleaned)
+        rates = before, draft_rate(ramp, number)
+        return rates if self.flat is None else tuple(rate / self.flat for rate in rates)
+
+    def _left(self, number):
+        """Pixels used, and what the draft rates are without background and faint light."""
+        scene = self.scenes[number]
+        left = [rate - scene.background - scene.wings for rate in self.draft_rates(number)]
+        use = scene.use & np.isfinite(left).all(axis=0)
+        return use, {name: np.where(use, one, 0)
+                     for name, one in zip(("before", "after"), left, strict=True)}  # fmt: skip
+
     @cached_property
     def spectra(self):
         """Power spectra along time of unmasked pixels, ``before`` and ``after``.
@@ -121,14 +164,14 @@ class FlickerResult:
         Returns
         -------
         dict of str to `~specutils.Spectrum`
-            Of the draft rate without its background, in units of the variance of white noise.
+            Of the draft rates (see `draft_rates`) of the frames that came in and of the cleaned
+            ones, without their background, in units of the variance of white noise.
         """
         from specutils import Spectrum
 
-        scene, readout = self.scenes[0], self.ramp.readout
-        before = np.where(scene.use, scene.rate - scene.background - scene.wings, 0)
-        frames = {"before": before, "after": np.where(scene.use, before - scene.noise, 0)}
-        out, use = {}, readout.frames(scene.use)
+        readout = self.ramp.readout
+        use, frames = self._left(0)
+        out, use = {}, readout.frames(use)
         for name, frame in frames.items():
             frequency, power = line_spectrum(readout.frames(frame), use, readout.overhead)
             axis = frequency / (readout.dwell * u.s)
@@ -139,9 +182,9 @@ class FlickerResult:
     def report(self):
         """Pixels left out by reason, lines without any, and the spread before and after.
 
-        The spread is that of the draft rate, ``noise_removed`` the RMS of what was subtracted from
-        the frames, or from the differences of groups; those in which no pixel could be used are
-        left as they are.
+        The spread is that of the draft rate of the frames that came in, and of the cleaned ones;
+        ``noise_removed`` the RMS of what was subtracted from the frames, or from the differences of
+        groups; those in which no pixel could be used are left as they are.
 
         Returns
         -------
@@ -151,15 +194,14 @@ class FlickerResult:
         return QTable(rows=[self._row(number, scene) for number, scene in enumerate(self.scenes)])
 
     def _row(self, number, scene):
-        signal = scene.rate - scene.background - scene.wings
-        use = scene.use
-        spread = [float(np.std(v[use])) if use.any() else np.nan
-                  for v in (signal, signal - scene.noise)]  # fmt: skip
+        use, left = self._left(number)
+        spread = {name: float(np.std(v[use])) if use.any() else np.nan for name, v in left.items()}
         reasons = ", ".join(f"{reason}: {n}" for reason, n in scene.mask.reasons.items())
         return {
-            "scene": number, "used": int(use.sum()), "left_out": int((~use).sum()),
+            "scene": number, "used": int(scene.use.sum()), "left_out": int((~scene.use).sum()),
             "reasons": reasons, "lines_without_pixels": scene.plan.n_empty,
-            "background": scene.level, "spread_before": spread[0], "spread_after": spread[1],
+            "background": scene.level, "spread_before": spread["before"],
+            "spread_after": spread["after"],
             "frames_without_pixels": self._n_left(number), "noise_removed": self._removed(number),
         }  # fmt: skip
 

@@ -11,6 +11,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from numpy.testing import assert_allclose
 
 import specmodels as sm
+from specmodels.models.flicker import NoisePlan
 from specmodels.ramp import Ramp
 
 
@@ -36,6 +37,18 @@ def cube(image):
 
 
 clean = sm.FlickerNoiseSubtraction()
+
+
+class NoiseOfDraftOnly:
+    """Finds noise in the draft rate, and none in the frames."""
+
+    class Plan(NoisePlan):
+        def __call__(self, frame, *bad, near=None):
+            # Frames come with what is bad in them, the draft rate without.
+            return np.zeros_like(frame) if bad else frame / 2
+
+    def plan(self, readout, use, **known):
+        return self.Plan(readout, use)
 
 
 def left_in_rest(frames, noise, readout):
@@ -195,6 +208,51 @@ def test_result_is_pickled_after_its_spectra_were_looked_at(image):
     np.testing.assert_array_equal(again.cleaned, result.cleaned)
     np.testing.assert_array_equal(again.variance, variance)
     np.testing.assert_array_equal(again.spectra["before"].flux, before.flux)
+
+
+class TestDraftRates:
+    """Report, spectra and figure show what was done to the frames."""
+
+    def same(self, before, after, rates):
+        for found, expected in zip(rates, (before, after), strict=True):
+            assert_allclose(found, expected, atol=2e-4)
+
+    def test_frames_left_as_they_are_are_shown_so(self):
+        frames = Ramp(np.random.default_rng(8).normal(size=(3, 64, 128)))
+        result = sm.FlickerNoiseSubtraction(NoiseOfDraftOnly())(frames)
+        np.testing.assert_array_equal(result.cleaned, frames.data)
+        row = result.report()[0]
+        assert row["spread_before"] == row["spread_after"] > 0
+        assert_allclose(result.spectra["before"].flux, result.spectra["after"].flux)
+
+    def test_of_integrations(self, cube, image):
+        frames = Ramp(cube[0][:3], image[0].readout)
+        result = sm.FlickerNoiseSubtraction(sm.LineMedian())(frames)
+        mean = frames.data.mean(axis=0)
+        self.same(mean, result.cleaned.mean(axis=0), result.draft_rates())
+        use = result.background_mask
+        scene = result.scenes[0]
+        left = (result.cleaned.mean(axis=0) - scene.background - scene.wings)[use]
+        assert_allclose(result.report()["spread_after"][0], left.std(), rtol=1e-3)
+        part = list(sm.FlickerNoiseSubtraction(sm.LineMedian()).integrations(frames))[1]
+        self.same(frames.data[1], part.cleaned, part.draft_rates())
+        own = sm.FlickerNoiseSubtraction(sm.LineMedian(), per_integration=True)(frames)
+        self.same(frames.data[2], own.cleaned[2], own.draft_rates(2))
+
+    def test_of_ramps(self, ramp):
+        frames = ramp[0].replace(jumped=np.random.default_rng(4).random(ramp[0].data.shape) > 0.98)
+        evaluator = sm.FlickerNoiseSubtraction(sm.LineMedian())
+        result, part = evaluator(frames), list(evaluator.integrations(frames))[1]
+        assert len(part.report()) == 1
+        cleaned = frames.replace(data=result.cleaned)
+        self.same(frames.rate(1), cleaned.rate(1), part.draft_rates())
+        after = np.nanmean([cleaned.rate(i) for i in range(2)], axis=0)
+        assert_allclose(result.draft_rates()[1], after, atol=2e-4)
+
+    def test_with_a_flat(self, image):
+        flat = np.random.default_rng(4).uniform(0.5, 1.5, image[1].shape)
+        result = sm.FlickerNoiseSubtraction(sm.LineMedian(), flat=flat)(image[1])
+        self.same(image[1] / flat, result.cleaned / flat, result.draft_rates())
 
 
 class TestMasks:
