@@ -1,4 +1,4 @@
-"""Converters: one for all models of the package and those which users register, one for ties.
+"""Converters: of all models of the package and those which users register, ties, settings, ramps.
 
 `asdf` imports this module when it opens any file, so models are imported when one is met.
 """
@@ -14,7 +14,14 @@ from asdf_astropy.converters.transform.core import TransformConverterBase, param
 
 from .state import restore_state, state_of
 
-__all__ = ["ModelConverter", "SettingsConverter", "TieConverter", "extension", "register_model"]
+__all__ = [
+    "ModelConverter",
+    "RampConverter",
+    "SettingsConverter",
+    "TieConverter",
+    "extension",
+    "register_model",
+]
 
 MANIFEST = "manifests/specmodels-1.0.0.yaml"
 TAGS = "asdf://specmodels.readthedocs.io/tags"
@@ -86,7 +93,7 @@ def register_model(model_class):
 def extension(model_types=MODEL_TYPES):
     """Extension of `asdf` with the converters for these classes or their names."""
     manifest = yaml.safe_load((files(__package__) / MANIFEST).read_text())
-    converters = [ModelConverter(model_types), TieConverter(), SettingsConverter()]
+    converters = [ModelConverter(model_types), TieConverter(), SettingsConverter(), RampConverter()]
     return ManifestExtension(manifest, converters=converters)
 
 
@@ -161,6 +168,24 @@ class SettingsConverter(Converter):
             raise TypeError(f"class: expected one of {SETTINGS_TYPES}, got {node['class']}")
         module, _, name = node["class"].rpartition(".")
         return getattr(import_module(module), name)(**node["settings"])
+
+
+class RampConverter(Converter):
+    """Saves frames in time with all that is known of them, but not what they were read from."""
+
+    tags = [f"{TAGS}/ramp-1.0.0"]
+    types = ["specmodels.ramp.Ramp"]
+
+    def to_yaml_tree(self, ramp, tag, ctx):
+        node = {key: value for key, value in vars(ramp).items() if value is not None}
+        node.pop("source", None)
+        arrays = {key: np.asarray(value) for key, value in node.items() if hasattr(value, "ndim")}
+        return node | arrays
+
+    def from_yaml_tree(self, node, tag, ctx):
+        from ...ramp import Ramp
+
+        return Ramp(**{key: _loaded(value) for key, value in node.items()})
 
 
 def _plain(value):

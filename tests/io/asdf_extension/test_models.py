@@ -7,6 +7,7 @@ import asdf
 import numpy as np
 import pytest
 from asdf.testing.helpers import yaml_to_asdf
+from astropy import units as u
 from astropy.modeling import fitting, models
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -26,6 +27,7 @@ from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
 from specmodels.models.traces import PolynomialTrace, SplineTrace
 from specmodels.numerics.readout import Readout
+from specmodels.ramp import Ramp
 from tests.models.model_contract import concrete_models
 
 X = np.linspace(0, 10, 31)
@@ -269,3 +271,20 @@ def test_descriptions_of_noise_and_readout_come_back(noise):
             assert_array_equal(getattr(back, name).parameters, value.parameters)
         else:
             assert getattr(back, name) == value
+
+
+def test_frames_come_back_with_all_that_is_known():
+    shape = (2, 3, 8, 16)
+    rng = np.random.default_rng(2)
+    marks = {key: rng.random(shape) > 0.9 for key in ("frame_mask", "saturated", "jumped")}
+    marks |= {key: rng.random(shape[2:]) > 0.9 for key in ("mask", "lit")}
+    ramp = Ramp(rng.integers(0, 99, shape).astype("u2"), Readout(fast_axis=-2), unit=u.DN,
+                variance=np.ones(shape), dispersion_axis=-2, source="file", **marks)  # fmt: skip
+    back = round_trip(ramp)
+    assert (back.readout, back.unit) == (ramp.readout, ramp.unit)
+    assert (back.dispersion_axis, back.source) == (-2, None)
+    assert back.data.dtype == np.uint16
+    for name in ("data", "variance", *marks):
+        assert type(getattr(back, name)) is np.ndarray
+        assert_array_equal(getattr(back, name), getattr(ramp, name))
+    assert round_trip(Ramp(np.ones((4, 5)))).mask is None
