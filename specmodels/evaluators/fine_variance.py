@@ -170,11 +170,7 @@ def _column_effect(part):
 def profile_covariance(part, columns):
     """Covariance that errors of the profile, and of what others tell of its scale, bring.
 
-    Parameters
-    ----------
-    part : `~specmodels.evaluators.fine_slice.FineSlice`
-    columns : sequence of int
-        Numbers within the slice.
+    Arguments as for `covariance_map`.
 
     Returns
     -------

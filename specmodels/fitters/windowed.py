@@ -36,6 +36,10 @@ LEAST_SEEN = 0.8
 # More windows have to lower the cross-validation by this much.
 LEAST_GAIN = 1e-3
 FIRST_PROFILE_ERROR = 0.1
+# Most coefficients for each pixel, and what is always allowed.
+MOST_COEFFICIENTS, LEAST_COEFFICIENTS = 0.25, 300
+# Terms of a spline with two knots a pixel beyond the number of its intervals.
+LOCAL = 7
 
 
 class WindowedFitter(Fitter):
@@ -120,6 +124,7 @@ class WindowedFitter(Fitter):
         pixels = WindowPixels.of(image)
         _check_number(pixels, image)
         values, kept = first_scales(pixels)
+        _check_layout(self._one_layout(pixels), pixels, image)
         layout, smoothing = self._first(pixels, values, kept)
         layout = layout if model is None else _layout_of(model, pixels)
         covered = pixels.covered(layout)
@@ -152,14 +157,19 @@ class WindowedFitter(Fitter):
             factor=factor, smoothing=smoothing,
         )  # fmt: skip
 
+    def _one_layout(self, pixels):
+        """What the settings say, or one window with fine knots."""
+        n_windows = 1 if self.window is None else max(1, round(pixels.span / self.window))
+        return pixels.layout(n_windows, self.knot_spacing or FINE_SPACING)
+
     def _first(self, pixels, values, kept):
         """A layout with fine knots and a penalty, or what the settings say.
 
         Of one or two windows, those of the smoother profile.
         """
-        spacing = self.knot_spacing or FINE_SPACING
         if self.window is not None:
-            return pixels.layout(max(1, round(pixels.span / self.window)), spacing), self.smoothing
+            return self._one_layout(pixels), self.smoothing
+        spacing = self.knot_spacing or FINE_SPACING
         layouts = [pixels.layout(n, spacing) for n in (1, 2)]
         moments = pixels.moments(layouts[1], values, kept)
         if _most_intervals(pixels, resolved=False) < 2 or moments.n_data == 0:
@@ -178,7 +188,7 @@ class WindowedFitter(Fitter):
         resolved = smoothing >= RESOLVED_SMOOTHING
         spacing = self.knot_spacing or (RESOLVED_SPACING if resolved else FINE_SPACING)
         if self.window is not None:
-            return pixels.layout(max(1, round(pixels.span / self.window)), spacing)
+            return pixels.layout(len(self._one_layout(pixels).nodes) - 1, spacing)
         finest = pixels.layout(_most_intervals(pixels, resolved), spacing)
         divided = [pixels.moments(finest, values, kept)]
         while divided[0].matrix.shape[1] > 1:
@@ -199,13 +209,25 @@ class WindowedFitter(Fitter):
 
 
 def _check_number(pixels, image):
-    # A knot for each pixel is the least that makes a profile.
+    """Refuse fewer pixels than two profiles with two knots a pixel, and all columns, want."""
     low, high = pixels.range
-    n_pixels, n_parameters = len(pixels.data), round(high - low) + 3 * pixels.n_columns
+    n_pixels = len(pixels.data)
+    n_parameters = 2 * (round(2 * (high - low)) + LOCAL) + 3 * pixels.n_columns
     if n_pixels <= n_parameters:
         raise ValueError(
             f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
             f"determine {n_parameters} parameters"
+        )
+
+
+def _check_layout(layout, pixels, image):
+    """Refuse windows and knots, as somebody wants them, that pixels cannot determine."""
+    n_nodes, n_terms, spacing = len(layout.nodes), layout.grid.n_terms, layout.grid.spacing
+    most = max(MOST_COEFFICIENTS * len(pixels.data), LEAST_COEFFICIENTS)
+    if n_nodes * n_terms > most:
+        raise ValueError(
+            f"{image.name}: {n_nodes - 1} windows with knots every {spacing:g} pixels have "
+            f"{n_nodes * n_terms} coefficients, expected at most {most:.0f}: a quarter of pixels"
         )
 
 

@@ -255,10 +255,16 @@ class WindowSystem:
         return 10.0**found.x
 
     def restricted_criterion(self, smoothing, n_other=0):
-        """Minus twice the logarithm of the restricted likelihood, constants left out."""
+        """Minus twice the logarithm of the restricted likelihood, constants left out.
+
+        Infinite where the penalty leaves nothing of the data in double precision.
+        """
         n_nodes, n_terms = self.vector.shape
         n_free = max(self.n_data - n_other - ORDER * n_nodes, 1)
-        factor = cholesky_banded(self._bands(smoothing), lower=True, check_finite=False)
+        try:
+            factor = cholesky_banded(self._bands(smoothing), lower=True, check_finite=False)
+        except LinAlgError:
+            return np.inf
         right = self.vector.T.ravel()
         solution = cho_solve_banded((factor, True), right, check_finite=False)
         left = max(self.data_chi2 - right @ solution, np.finfo(float).tiny)

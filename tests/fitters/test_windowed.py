@@ -232,6 +232,17 @@ class TestBadInput:
         with pytest.raises(ValueError, match="columns"):
             sm.WindowedFitter()(None, slit[0], batch=None)
 
+    @pytest.mark.parametrize("settings", [{"knot_spacing": 0.01}, {"window": 4}])
+    def test_more_coefficients_than_pixels_determine(self, slit, settings):
+        with pytest.raises(ValueError, match="coefficients, expected at most 25"):
+            sm.WindowedFitter(**settings)(None, slit[0])
+
+    def test_few_columns_or_rows(self):
+        for shape in ((6, 8), (8, 5), (4, 30)):
+            image, _ = sm.datasets.make_undersampled_slit(shape=shape, tilt=0.5)
+            with pytest.raises(ValueError, match="do not determine"):
+                sm.WindowedFitter()(None, image)
+
     def test_no_good_pixel(self, slit):
         image = slit[0]
         with pytest.raises(ValueError, match="no good pixels"):
