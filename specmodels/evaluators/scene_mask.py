@@ -18,6 +18,9 @@ from ..numerics.lines import line_medians
 __all__ = ["ClippedMask", "DetectedMask", "GivenMask", "MaskStrategy", "SceneMask"]
 
 SQUARES = ((1, 1), (3, 3), (7, 7), (15, 15), (31, 31), (63, 63))
+# Squares are used of which a frame holds so many: the scatter of few is not known well enough to
+# tell light from noise. In frames too small for the usual ones, which a source may fill, all are.
+LEAST_BOXES, USUAL = 200, (15, 15)
 # Across and along the dispersion: traces and slices are long.
 STRIPS = ((1, 1), (3, 3), (7, 7), (3, 31), (5, 101), (9, 301), (9, 601))
 NARROW_STRIPS = ((1, 1), (3, 3), (3, 31), (5, 101), (5, 301))
@@ -204,7 +207,8 @@ class DetectedMask(MaskStrategy):
         Detection threshold; default: 4.5, or 4 where light is dispersed. A lower one takes away
         more of the noise's own peaks, and with them a part of its spectrum.
     boxes : sequence of (int, int), optional
-        Boxes over which light is averaged; default: squares, or strips along the dispersion.
+        Boxes over which light is averaged; default: squares, of which the frame must hold 200 if
+        it has room for 200 of 15 pixels, or strips along the dispersion.
     grow : float, optional
         Part of half a box by which detections grow; default: 1, or 0.8 where light is dispersed.
     background : `~specmodels.evaluators.backgrounds.Background`, optional
@@ -305,7 +309,9 @@ def _boxes(ramp):
     """Boxes for images of the sky, or for traces along the dispersion."""
     axis = ramp.dispersion_axis
     if axis is None:
-        return SQUARES
+        n_pixels = ramp.shape[-1] * ramp.shape[-2]
+        many = tuple(box for box in SQUARES if LEAST_BOXES * box[0] * box[1] <= n_pixels)
+        return many if USUAL in many else SQUARES
     strips = STRIPS if ramp.shape[-3 - axis] > NARROW else NARROW_STRIPS
     return strips if axis == -1 else tuple(box[::-1] for box in strips)
 

@@ -456,3 +456,13 @@ class TestResult:
         expected = np.sqrt(1 + result.variance)
         assert_allclose(result.to_source().uncertainty.array, expected, rtol=1e-5)
         assert 0.8 / 64 < result.variance.mean() < 4 / 64
+
+
+def test_blank_sky_of_a_small_frame_is_not_taken_for_light():
+    """Few boxes of 63 pixels fit into it; their scatter is not known to 4.5 of itself."""
+    ramp, truth = sm.datasets.make_flicker(n_groups=4, n_integrations=2)
+    result = sm.FlickerNoiseSubtraction(sm.LineMedian())(ramp)
+    assert result.background_mask[truth.light < 0.1].mean() > 0.93
+    image, _ = sm.datasets.make_flicker(seed=1, n_sources=0)
+    empty = sm.FlickerNoiseSubtraction(sm.LineMedian())(image)
+    assert empty.background_mask.mean() > 0.93
