@@ -59,9 +59,7 @@ def _pulls(scene, result):
         known = np.isfinite(own)
         wavelength = np.asarray(image.wavelength, dtype=float)[known]
         pulls.append(own[known])
-        featured.append(
-            np.abs(sky(wavelength, step[known]) / sky.continuum(wavelength) - 1) > 0.05
-        )
+        featured.append(np.abs(sky(wavelength, step[known]) / sky.continuum(wavelength) - 1) > 0.05)
     pulls, featured = np.concatenate(pulls), np.concatenate(featured)
     return np.sqrt(np.mean(pulls**2)), np.sqrt(np.mean(pulls[featured] ** 2))
 

@@ -68,9 +68,20 @@ def _completed(pixels, sums, above, kept):
 
 def _spikes(pixels):
     """Pixels far from the median of the four nearest in their row: hits, or narrow lines."""
-    padded = np.pad(pixels.image_of(pixels.data, 0.0), ((0, 0), (2, 2)), mode="reflect")
+    padded = np.pad(_without_gaps(pixels), ((0, 0), (2, 2)), mode="reflect")
     around = [padded[:, i : i + pixels.shape[1]] for i in (0, 1, 3, 4)]
     high, low = np.maximum.reduce(around), np.minimum.reduce(around)
     middle = ((sum(around) - high - low) / 2)[pixels.rows, pixels.columns]
     limit = SPIKE_SIGMA / np.sqrt(pixels.weights) + np.abs(middle)
     return np.abs(pixels.data - middle) > limit
+
+
+def _without_gaps(pixels):
+    """The image, interpolated along its rows where pixels are missing."""
+    image = pixels.image_of(pixels.data, np.nan)
+    columns = np.arange(image.shape[1])
+    for row in image:
+        known = np.isfinite(row)
+        if known.any() and not known.all():
+            row[~known] = np.interp(columns[~known], columns[known], row[known])
+    return np.nan_to_num(image)

@@ -23,7 +23,8 @@ def regular_positions(image):
     sign : int
         -1 where positions fall with the row.
     regular : ndarray of bool, shape of the image
-        False where positions are missing, or go on neither from the row before nor to the next.
+        False where positions are missing, repeat, or go on neither from the row before nor to the
+        next.
 
     Raises
     ------
@@ -43,6 +44,10 @@ def regular_positions(image):
     lost = np.isfinite(image.spatial)
     lost[1:] &= ~even
     lost[:-1] &= ~even
+    # Of positions that repeat, either may be wrong.
+    repeated = np.abs(relative) <= LEAST_STEP
+    lost[1:] |= repeated
+    lost[:-1] |= repeated
     if image.shape[0] == 1:
         lost[:] = False
     regular = np.isfinite(image.spatial) & ~lost

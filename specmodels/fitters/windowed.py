@@ -33,11 +33,14 @@ LEAST_WINDOW = 24
 LEAST_DRIFT = 2 / 3
 # Part of the squared profile that pixels near a node have to see.
 LEAST_SEEN = 0.8
+# A profile of windows too short to see all phases must be so much smoother to be preferred.
+MUCH_SMOOTHER = 10.0
 # More windows have to lower the cross-validation by this much.
 LEAST_GAIN = 1e-3
 FIRST_PROFILE_ERROR = 0.1
 # Most coefficients for each pixel, and what is always allowed.
 MOST_COEFFICIENTS, LEAST_COEFFICIENTS = 0.25, 300
+LEAST_ROWS, LEAST_COLUMNS = 5, 6
 # Terms of a spline with two knots a pixel beyond the number of its intervals.
 LOCAL = 7
 
@@ -91,7 +94,7 @@ class WindowedFitter(Fitter):
         for name, value in (("window", window), ("knot_spacing", knot_spacing)):
             if value is not None and not value > 0:
                 raise ValueError(f"{name}: expected a positive number, got {value!r}")
-        if smoothing is not None and not smoothing >= 0:
+        if smoothing is not None and not 0 <= smoothing < np.inf:
             raise ValueError(f"smoothing: expected a number from 0, got {smoothing!r}")
         if not (sigma > 0 and profile_error >= 0 and n_rounds >= 1):
             raise ValueError(
@@ -172,44 +175,64 @@ class WindowedFitter(Fitter):
         spacing = self.knot_spacing or FINE_SPACING
         layouts = [pixels.layout(n, spacing) for n in (1, 2)]
         moments = pixels.moments(layouts[1], values, kept)
-        if _most_intervals(pixels, resolved=False) < 2 or moments.n_data == 0:
+        if pixels.span < 2 * LEAST_WINDOW or moments.n_data == 0:
             return layouts[0], self.smoothing
         systems = [own.system(layouts[0].grid, 1.0) for own in (moments.halved(), moments)]
         found = [system.best_smoothing(3 * pixels.n_columns) for system in systems]
-        first = int(found[1] > found[0])
+        short = _most_intervals(pixels, resolved=False) < 2
+        first = int(found[1] > found[0] * (MUCH_SMOOTHER if short else 1))
         return layouts[first], found[first] if self.smoothing is None else self.smoothing
 
     def _chosen(self, pixels, values, kept, smoothing, grid, light):
         """The widest knots and the fewest windows that the data allow.
 
-        Of a profile that is not resolved, each node has to see most of the `light`, given in the
-        bins of a `grid`: where a row is missing, windows must be longer.
+        Wide knots tell of more windows than fine ones allow where a slit moves by little. Pixels
+        near each node have to see most of the `light`, which is given in the bins of a `grid`.
         """
-        resolved = smoothing >= RESOLVED_SMOOTHING
-        spacing = self.knot_spacing or (RESOLVED_SPACING if resolved else FINE_SPACING)
+        spacings = [self.knot_spacing]
+        if self.knot_spacing is None:
+            spacings = [FINE_SPACING, RESOLVED_SPACING][int(smoothing >= RESOLVED_SMOOTHING) :]
         if self.window is not None:
-            return pixels.layout(len(self._one_layout(pixels).nodes) - 1, spacing)
+            return pixels.layout(len(self._one_layout(pixels).nodes) - 1, spacings[0])
+
+        def sees(n_windows):
+            layout = Layout(pixels.layout(n_windows, grid.spacing).nodes, grid)
+            covered = pixels.covered(layout, closed=False)
+            return np.min(covered @ light**2) >= LEAST_SEEN * np.sum(light**2)
+
+        found = [
+            self._divided(pixels, values, kept, smoothing, spacing, sees) for spacing in spacings
+        ]
+        return pixels.layout(min(found)[1], spacings[0])
+
+    def _divided(self, pixels, values, kept, smoothing, spacing, sees):
+        """Least cross-validation with a spacing of knots, and the number of windows that has it."""
+        n_other, resolved = 3 * pixels.n_columns, spacing >= RESOLVED_SPACING
         finest = pixels.layout(_most_intervals(pixels, resolved), spacing)
         divided = [pixels.moments(finest, values, kept)]
         while divided[0].matrix.shape[1] > 1:
             divided.insert(0, divided[0].halved())
         scores = []
-        for number, moments in enumerate(divided):
-            if number and not resolved:
-                layout = Layout(pixels.layout(2**number, spacing).nodes, grid)
-                covered = pixels.covered(layout)
-                if np.min(covered @ light**2) < LEAST_SEEN * np.sum(light**2):
-                    break
+        for n_windows, moments in ((m.matrix.shape[1], m) for m in divided):
+            # So few windows see all phases, unless rows are missing.
+            if 1 < n_windows <= pixels.drift and not sees(n_windows):
+                break
             system = moments.system(finest.grid, 1.0)
-            scores.append(system.cross_validation(smoothing, 3 * pixels.n_columns))
+            own = smoothing
+            if resolved and smoothing < RESOLVED_SMOOTHING and self.smoothing is None:
+                own = system.best_smoothing(n_other)
+            scores.append(system.cross_validation(own, n_other))
             if len(scores) > 1 and not scores[-1] < scores[-2] * (1 - LEAST_GAIN):
                 break
         best = next(k for k, own in enumerate(scores) if own <= min(scores) * (1 + LEAST_GAIN))
-        return pixels.layout(2**best, spacing)
+        return scores[best], 2**best
 
 
 def _check_number(pixels, image):
-    """Refuse fewer pixels than two profiles with two knots a pixel, and all columns, want."""
+    """Refuse slits that are too small to tell a profile from the scales of columns.
+
+    They need more pixels than two profiles with two knots a pixel and all columns have parameters.
+    """
     low, high = pixels.range
     n_pixels = len(pixels.data)
     n_parameters = 2 * (round(2 * (high - low)) + LOCAL) + 3 * pixels.n_columns
@@ -217,6 +240,13 @@ def _check_number(pixels, image):
         raise ValueError(
             f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
             f"determine {n_parameters} parameters"
+        )
+    count = np.bincount(pixels.columns)
+    n_rows = np.median(count[count > 0])
+    if pixels.n_columns < LEAST_COLUMNS or n_rows < LEAST_ROWS:
+        raise ValueError(
+            f"{image.name}: {n_rows:g} good pixels in each of {pixels.n_columns} columns do not "
+            f"determine a profile, expected {LEAST_ROWS} and {LEAST_COLUMNS}"
         )
 
 
@@ -253,6 +283,13 @@ def _roughness(coefficients, grid):
 
 def _layout_of(model, pixels):
     """Nodes and knots of a model, in pixels."""
+    low, high = pixels.range
+    inside = min(high, model.high / pixels.unit) - max(low, model.low / pixels.unit)
+    if inside < 0.5 * (high - low):
+        raise ValueError(
+            f"model: its knots cover positions from {model.low:g} to {model.high:g}, expected "
+            f"{low * pixels.unit:g} to {high * pixels.unit:g}"
+        )
     spacing = model.knot_spacing / pixels.unit
     grid = SplineGrid.over(
         model.low / pixels.unit, model.high / pixels.unit, spacing, step=1 / BINS_PER_PIXEL

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import ndimage
 
 from ..numerics.clipping import reject_by_column
 from ..numerics.normal import NormalEquations
@@ -123,8 +124,11 @@ class WindowPixels:
     def _bins(self):
         return {}
 
-    def covered(self, layout):
-        """Whether there are enough pixels near each node and bin, shape (n_nodes, n_bins)."""
+    def covered(self, layout, *, closed=True):
+        """Whether there are enough pixels near each node and bin, shape (n_nodes, n_bins).
+
+        Bins between the middles of neighbouring pixels are ``closed``.
+        """
         grid, n_intervals = layout.grid, len(layout.nodes) - 1
         cells = self.bins(grid) // grid.bins
         key = layout.place(self.x)[0][self.columns] * grid.n_cells + cells
@@ -134,7 +138,8 @@ class WindowPixels:
         at_node[:-1] += counts
         at_node[1:] += counts
         enough = at_node > LEAST_COVER * np.median(at_node[at_node > 0])
-        return np.repeat(enough, grid.bins, axis=1)
+        enough = np.repeat(enough, grid.bins, axis=1)
+        return _closed(enough, int(np.ceil(1 / grid.step)) + grid.bins) if closed else enough
 
     def bins(self, grid):
         """Bin of each pixel; grids of the same bins share them."""
@@ -268,3 +273,10 @@ class WindowPixels:
         out = np.zeros(self.shape, dtype=bool)
         out[:, columns] = found
         return out
+
+
+def _closed(use, width):
+    """Without holes of less than a width along the last axis."""
+    structure = np.ones((1, 2 * (width // 2) + 1), dtype=bool)
+    padded = np.pad(use, ((0, 0), (width, width)))
+    return ndimage.binary_closing(padded, structure)[:, width:-width]
