@@ -115,9 +115,10 @@ class FineSlice:
     @cached_property
     def seen(self):
         """Part of the squared profile that good pixels of each column see, shape (n_column,)."""
-        squares = self.native_profile**2
-        total = squares.sum(axis=0)
-        good = np.where(self.image.weights > 0, squares, 0.0).sum(axis=0)
+        profile = self.native_profile
+        total = np.einsum("yx,yx->x", profile, profile)
+        seen = np.where(self.image.weights > 0, profile, 0.0)
+        good = np.einsum("yx,yx->x", seen, seen)
         return np.divide(good, total, out=np.zeros(total.shape), where=total > 0)
 
     @cached_property

@@ -51,7 +51,9 @@ def _completed(pixels, sums, above, kept):
     bins = (pixels.positions - low).astype(np.intp)
     n_bins = int(high - low) + 1
     middles = low + 0.5 + np.arange(n_bins)
-    mine = np.flatnonzero(kept & np.isin(pixels.columns, columns))
+    mine = np.flatnonzero(
+        kept & (np.bincount(columns, minlength=pixels.shape[1]) > 0)[pixels.columns]
+    )
     total = sums
     for _ in range(COMPLETIONS):
         light = np.where(kept, total[pixels.columns], 0.0)

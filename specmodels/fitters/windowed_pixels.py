@@ -138,8 +138,9 @@ class WindowPixels:
         at_node[:-1] += counts
         at_node[1:] += counts
         enough = at_node > LEAST_COVER * np.median(at_node[at_node > 0])
-        enough = np.repeat(enough, grid.bins, axis=1)
-        return _closed(enough, int(np.ceil(1 / grid.step)) + grid.bins) if closed else enough
+        if closed:
+            enough = _closed(enough, int(np.ceil(1 / grid.spacing)))
+        return np.repeat(enough, grid.bins, axis=1)
 
     def bins(self, grid):
         """Bin of each pixel; grids of the same bins share them."""
@@ -275,8 +276,8 @@ class WindowPixels:
         return out
 
 
-def _closed(use, width):
-    """Without holes of less than a width along the last axis."""
-    structure = np.ones((1, 2 * (width // 2) + 1), dtype=bool)
-    padded = np.pad(use, ((0, 0), (width, width)))
-    return ndimage.binary_closing(padded, structure)[:, width:-width]
+def _closed(use, size):
+    """Without holes of up to so many cells along the last axis."""
+    padded = np.pad(use, ((0, 0), (size, size)))
+    near = ndimage.maximum_filter1d(padded, size + 1, axis=1, origin=-((size + 1) // 2))
+    return ndimage.minimum_filter1d(near, size + 1, axis=1, origin=size // 2)[:, size:-size]

@@ -16,6 +16,7 @@ from scipy.linalg import (
     cho_solve,
     cho_solve_banded,
     cholesky_banded,
+    lapack,
     solveh_banded,
 )
 from scipy.optimize import minimize_scalar
@@ -274,12 +275,12 @@ class WindowSystem:
         """
         n_nodes, n_terms = self.vector.shape
         n_free = max(self.n_data - n_other - ORDER * n_nodes, 1)
-        try:
-            factor = cholesky_banded(self._bands(smoothing), lower=True, check_finite=False)
-        except LinAlgError:
+        # Called many times on small systems, where most of the time of the wrappers is their own.
+        factor, failed = lapack.dpbtrf(self._bands(smoothing), lower=True)
+        if failed:
             return np.inf
         right = self.vector.T.ravel()
-        solution = cho_solve_banded((factor, True), right, check_finite=False)
+        solution, _ = lapack.dpbtrs(factor, right, lower=True)
         left = max(self.data_chi2 - right @ solution, np.finfo(float).tiny)
         prior = (n_terms - ORDER) * n_nodes * np.log(smoothing)
         return n_free * np.log(left) + 2 * np.log(factor[0]).sum() - prior
