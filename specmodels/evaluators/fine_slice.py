@@ -115,11 +115,14 @@ class FineSlice:
     @cached_property
     def seen(self):
         """Part of the squared profile that good pixels of each column see, shape (n_column,)."""
-        profile = self.native_profile
-        total = np.einsum("yx,yx->x", profile, profile)
-        seen = np.where(self.image.weights > 0, profile, 0.0)
-        good = np.einsum("yx,yx->x", seen, seen)
-        return np.divide(good, total, out=np.zeros(total.shape), where=total > 0)
+        good = self.image.weights > 0
+        columns = np.flatnonzero((self.inside & ~good).any(axis=0))
+        squares = self.native_profile[:, columns] ** 2
+        total = squares.sum(axis=0)
+        seen = np.where(good[:, columns], squares, 0.0).sum(axis=0)
+        out = np.ones(good.shape[1])
+        out[columns] = np.divide(seen, total, out=np.zeros(total.shape), where=total > 0)
+        return out
 
     @cached_property
     def compact(self):
