@@ -12,8 +12,9 @@ from ..io.oversampled import like_source, save_like_source
 from ..numerics.oversample import FineRows
 from .base import ResultSet
 from .fine_aperture import aperture_spectrum
+from .fine_covariance import FineCovariance
 from .fine_slice import FineSlice
-from .fine_variance import covariance_map, fill_variance, profile_covariance
+from .fine_variance import fill_variance
 from .trace_spectrum import spectrum_table, trace_spectrum
 
 __all__ = ["OversamplingResult", "OversamplingResultSet"]
@@ -248,11 +249,9 @@ class OversamplingResult:
 
         part = self._part(name)
         columns = _checked_columns(columns, part.image.shape[1])
-        matrix = self.share * covariance_map(part, columns)
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
-        data = Covariance.from_matrix_multiplication(matrix, native.ravel()).to_sparse()
-        return Covariance(data + self.share**2 * profile_covariance(part, columns))
+        return Covariance(self.share**2 * FineCovariance(part).covariance(columns, native))
 
     def aperture_spectrum(self, name, size, center=None, *, subtract_ground=False):
         """Light between two positions along a slice, in each column.

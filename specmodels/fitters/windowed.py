@@ -125,7 +125,7 @@ class WindowedFitter(Fitter):
         if batch != "columns":
             raise ValueError(f"batch: expected 'columns', got {batch!r}")
         pixels = WindowPixels.of(image)
-        _check_number(pixels, image)
+        _check_size(pixels, image)
         values, kept = first_scales(pixels)
         _check_layout(self._one_layout(pixels), pixels, image)
         layout, smoothing = self._first(pixels, values, kept)
@@ -228,7 +228,7 @@ class WindowedFitter(Fitter):
         return scores[best], 2**best
 
 
-def _check_number(pixels, image):
+def _check_size(pixels, image):
     """Refuse slits that are too small to tell a profile from the scales of columns.
 
     They need more pixels than two profiles with two knots a pixel and all columns have parameters.

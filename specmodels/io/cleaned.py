@@ -88,30 +88,29 @@ def _like_model(model, result):
     if result.integration is not None and result.ramp.kind != "image":
         return _one_integration(out, result)
     out.data = np.asarray(result.cleaned, dtype="f4")
-    if result.ramp.kind != "ramp":
-        extra = np.nan_to_num(result.variance)
-        for name, power in (("var_rnoise", 1), ("err", 2)):
-            value = np.asarray(model.instance.get(name))
-            if value.shape == result.cleaned.shape:
-                total = value.astype(float) ** power + extra
-                setattr(out, name, (total ** (1 / power)).astype("f4"))
-    return out
+    return _with_noise_left(out, result)
 
 
 def _one_integration(out, result):
     """A model with the integration of a result as its only one."""
     shape, part = result.ramp.data.shape, slice(result.integration, result.integration + 1)
-    extra = np.nan_to_num(result.variance)
     for name, value in list(out.instance.items()):
         if np.shape(value) == shape and np.ndim(value) > 2:
             setattr(out, name, np.array(value[part]))
     out.data = np.asarray(result.cleaned, dtype="f4")[np.newaxis]
-    if result.ramp.kind != "ramp":
-        for name, power in (("var_rnoise", 1), ("err", 2)):
-            value = np.asarray(out.instance.get(name))
-            if value.shape == out.data.shape:
-                total = value.astype(float) ** power + extra
-                setattr(out, name, (total ** (1 / power)).astype("f4"))
+    return _with_noise_left(out, result)
+
+
+def _with_noise_left(out, result):
+    """A model of images, of which errors and read noise have that of the noise that is left."""
+    if result.ramp.kind == "ramp":
+        return out
+    extra = np.nan_to_num(result.variance)
+    for name, power in (("var_rnoise", 1), ("err", 2)):
+        value = np.asarray(out.instance.get(name))
+        if value.shape == out.data.shape:
+            total = value.astype(float) ** power + extra
+            setattr(out, name, (total ** (1 / power)).astype("f4"))
     return out
 
 

@@ -14,7 +14,7 @@ from astropy.nddata import NDData
 from ..ramp import Ramp
 from .cleaned import like_source
 from .options import plain_variance
-from .planes import parsed_unit, unit_text
+from .planes import native_copy, parsed_unit, unit_text
 from .readout_keywords import readout_cards, readout_of
 
 __all__ = ["MASK_NAME", "read_background_mask", "read_cleaned", "write_cleaned"]
@@ -202,16 +202,12 @@ def read_cleaned(hdus):
     marks = {key: planes[name].data != 0 for name, key in MARKS.items() if name in planes}
     variance = None
     if "ERR" in planes:
-        variance = _native(planes["ERR"].data.astype(float) ** 2)
+        variance = native_copy(planes["ERR"].data.astype(float) ** 2)
     elif "VAR" in planes:
-        variance = _native(planes["VAR"].data)
+        variance = native_copy(planes["VAR"].data)
     # Without a source, results of it are written as this file was.
     return Ramp(
-        _native(planes["SCI"].data), readout=readout, variance=variance,
+        native_copy(planes["SCI"].data), readout=readout, variance=variance,
         unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
         dispersion_axis=-header[DISPERSION] if DISPERSION in header else None, **marks,
     )  # fmt: skip
-
-
-def _native(array):
-    return np.array(array, dtype=array.dtype.newbyteorder("="))

@@ -14,8 +14,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 from ..exposure import Exposure
 
 __all__ = [
-    "MAPS", "Planes", "changed_images", "exposure_of", "own_map", "parsed_unit", "unique_names",
-    "unit_text",
+    "MAPS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map", "parsed_unit",
+    "unique_names", "unit_text",
 ]  # fmt: skip
 
 # What a trace model adds to an image, kept in its metadata: names there and of FITS extensions.
@@ -59,7 +59,7 @@ class Planes:
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data, maps = fields.pop("data"), fields.pop("maps")
         turn = np.transpose if instrument.dispersion_axis == -2 else np.asarray
-        kept = {name: turn(_native(plane)) for name, plane in maps.items()}
+        kept = {name: turn(native_copy(plane)) for name, plane in maps.items()}
         if "estimated" in kept:
             kept["estimated"] = kept["estimated"] != 0
         return instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
@@ -143,7 +143,7 @@ def _without_aliases(text):
     return re.sub(r"[A-Za-z]+-?(?!\d)|[A-Za-z]+", lambda m: _ALIASES.get(m[0], m[0]), text)
 
 
-def _native(array):
+def native_copy(array):
     """A copy in the byte order of this computer."""
     array = np.asarray(array)
     return array.astype(array.dtype.newbyteorder("="))

@@ -17,6 +17,7 @@ from ..ramp import Ramp
 from .cleaned import like_source
 from .flicker_files import read_cleaned
 from .options import plain_variance
+from .planes import native_copy
 from .ramp_models import is_ramp_model, ramp_of_model
 from .registry import reader
 
@@ -108,7 +109,7 @@ def _read_path(path):
         raise ValueError(f"obj: {path} cannot be read: {error}") from error
     if not images:
         raise ValueError(f"obj: there is no image in {path}")
-    return Ramp(np.array(images[0], dtype=images[0].dtype.newbyteorder("=")), source=path)
+    return Ramp(native_copy(images[0]), source=path)
 
 
 def _read_plain(path):
