@@ -49,6 +49,11 @@ class SpectralImage:
     x, y : array_like, shape (n_dispersion,), (n_spatial,), optional
         Column and row numbers, by default counted from zero. A cutout keeps those of its parent, so
         that one model serves both.
+    readout : `~specmodels.Readout`, optional
+        Order in which the pixels were read. It gives the coordinates ``line``, ``output`` and
+        ``time`` (within the line, in pixel times).
+    coordinates : mapping of str to array_like, optional
+        Further coordinates of the pixels by name, which models may be functions of or repeat over.
     notes : tuple of str
         What was done to the image since it was read, for reports.
 
@@ -72,6 +77,8 @@ class SpectralImage:
     meta: Mapping = field(default_factory=dict)
     x: np.ndarray | None = None
     y: np.ndarray | None = None
+    readout: object = None
+    coordinates: Mapping = field(default_factory=dict)
     notes: tuple = ()
     masked: Mapping = field(default_factory=dict, init=False)
 
@@ -105,6 +112,7 @@ class SpectralImage:
             spatial=_checked_shape(self.spatial, "spatial", data.shape),
             meta=MappingProxyType(dict(self.meta)),
             notes=tuple(self.notes),
+            coordinates=MappingProxyType(self._all_coordinates(data.shape)),
             x=_checked_numbers(self.x, "x", data.shape[1]),
             y=_checked_numbers(self.y, "y", data.shape[0]),
         )
@@ -126,6 +134,38 @@ class SpectralImage:
                 raise ValueError(f"{name}: expected a unit like {unit**2}, got {own}") from error
         return _checked_shape(value, name, shape)
 
+    def _all_coordinates(self, shape):
+        """The coordinates given, and those of the readout that are not."""
+        known = {} if self.readout is None else self.readout.coordinates(shape)
+        known |= dict(self.coordinates)
+        return {key: _checked_shape(value, f"coordinates[{key!r}]", shape)
+                for key, value in known.items()}  # fmt: skip
+
+    def coordinate(self, name):
+        """A coordinate of the pixels, in an array that broadcasts to the shape of the data.
+
+        Parameters
+        ----------
+        name : str
+            ``"x"``, ``"y"``, ``"wavelength"``, ``"spatial"``, or one of `coordinates`.
+
+        Raises
+        ------
+        ValueError
+            If the image has no such coordinate.
+        """
+        known = {"x": self.x[None], "y": self.y[:, None], "spatial": self.spatial}
+        if self.wavelength is not None:
+            known["wavelength"] = np.atleast_2d(self.wavelength)
+        known |= self.coordinates
+        if known.get(name) is None:
+            there = sorted(key for key, value in known.items() if value is not None)
+            needs = ", or a readout" if name in ("time", "line", "output") else ""
+            raise ValueError(
+                f"image {self.name!r}: expected the coordinate {name!r}{needs}, has {there}"
+            )
+        return known[name]
+
     def __getstate__(self):
         """State to pickle: read-only mappings become dictionaries."""
         state = {k: v for k, v in self.__dict__.items() if k not in ("weights", "filled")}
@@ -133,8 +173,9 @@ class SpectralImage:
 
     def __setstate__(self, state):
         state = {k: _read_only(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
-        state["components"] = {k: _read_only(v) for k, v in state["components"].items()}
-        frozen = ("components", "masked", "meta")
+        for key in ("components", "coordinates"):
+            state[key] = {k: _read_only(v) for k, v in state[key].items()}
+        frozen = ("components", "coordinates", "masked", "meta")
         self._set(**{k: MappingProxyType(v) if k in frozen else v for k, v in state.items()})
 
     def __repr__(self):
@@ -211,6 +252,7 @@ class SpectralImage:
             data=self.data[cut], variance=part(self.variance), mask=self.mask[cut],
             wavelength=wavelength, spatial=part(self.spatial),
             components={k: v[cut] for k, v in self.components.items()},
+            coordinates={k: v[cut] for k, v in self.coordinates.items()},
             x=self.x[columns], y=self.y[rows],
         )  # fmt: skip
 

@@ -47,17 +47,17 @@ def source_sums(fit, sources, traces, radii):
     -------
     dict of str to SourceSums
     """
-    problem, parts = fit.problem(), {name: [] for name in sources}
-    for chunk in problem.chunks(N_IMAGES):
-        image, values = fit.image.cutout(columns=chunk), problem.local(fit.values, chunk)
-        inputs = (image.x[None], image.y[:, None])
-        model = np.nan_to_num(np.broadcast_to(fit.form.value(values, inputs), image.shape))
+    parts = {name: [] for name in sources}
+    for chunk, inputs, values, components in fit.parts(N_IMAGES):
+        image = fit.image.cutout(columns=chunk)
+        inputs = (image.x[None], image.y[:, None]) if len(inputs) == 1 else inputs
+        model = np.nan_to_num(sum(part for _, _, part in components))
+        lights = {positions[0]: part for _, positions, part in components if len(positions)}
         seen, own = {}, {}
         for name, (leaf, positions) in sources.items():
-            own_values = [values[k] for k in positions]
-            fraction = leaf.fraction(*inputs, own_values)
+            fraction = leaf.fraction(*inputs, [values[k] for k in positions])
             seen[name] = np.sum(np.where(image.weights > 0, fraction, 0.0), axis=0)
-            own[name] = np.nan_to_num(np.broadcast_to(own_values[0] * fraction, image.shape))
+            own[name] = np.nan_to_num(lights[positions[0]])
         sky = model - sum(own.values())
         columns = np.arange(image.shape[1])
         for name, light in own.items():

@@ -273,7 +273,7 @@ def _in_unit(image, unit, factor):
 
 def _evaluated_model(model, image, exposure):
     """A model of throughput at the positions or wavelengths of an image."""
-    if getattr(model, "coordinate", "wavelength") == "spatial":
+    if getattr(model, "coordinates", ("wavelength",)) == ("spatial",):
         return model(slit_positions(image, exposure))
     if image.wavelength is None:
         return None

@@ -78,7 +78,7 @@ class Evaluator(ABC):
 class ImageEvaluator(Evaluator):
     """Base of evaluators that treat every image by itself.
 
-    A subclass defines ``evaluate(fit, image)``; its ``build_model`` and ``fit`` take an image, too.
+    A subclass defines ``evaluate(fit, image)``; ``build_model`` and ``fit`` take an image, too.
     The result is that of the image where there is one, else a `ResultSet`, in which images that
     could not be treated are named with the reason. A subclass whose results have their own kind of
     set defines ``collect``.
@@ -102,6 +102,10 @@ class ImageEvaluator(Evaluator):
                 log.warning("%s: %s", name, error)
                 failures[name] = str(error)
         return self.collect(results, failures, exposure)
+
+    def fit(self, image):
+        """Fit the model to one image."""
+        return self.fitter(self.build_model(image), image)
 
     def collect(self, results, failures, exposure):
         """Set of the results, and of the reasons why there are no others, by name."""

@@ -192,9 +192,11 @@ class ExtractionResult:
     @cached_property
     def sky(self):
         """Image of all of the model that is no source."""
-        inputs, sky = (self.fit.image.x[None], self.fit.image.y[:, None]), np.array(self.model)
-        for leaf, positions in self.sources.values():
-            sky -= leaf.evaluate(*inputs, *(self.fit.values[k] for k in positions))
+        sky, sources = np.array(self.model), {p[0] for _, p in self.sources.values()}
+        for chunk, _, _, parts in self.fit.parts():
+            for _, positions, light in parts:
+                if len(positions) and positions[0] in sources:
+                    sky[:, chunk] -= light
         return sky
 
     @property

@@ -18,29 +18,37 @@ PREDICTED_IMAGES = 6
 
 
 class Fitter(ABC):
-    """Base of all fitters: ``fitter(model, image, batch="columns")`` returns a `FitResult`.
+    """Base of all fitters: ``fitter(model, image)`` returns a `FitResult`.
 
     A subclass *must* define ``__call__``. Settings go into its constructor. It never changes the
     model or the image, and knows nothing of jobs or instruments.
     """
 
     @abstractmethod
-    def __call__(self, model, image, *, batch="columns"):
-        """Fit a model to an image.
+    def __call__(self, model, image, *, batch="columns", share=True):
+        """Fit a model to an image, or to several.
 
         Parameters
         ----------
         model : `~astropy.modeling.Model`
             A template: its values are the initial ones, its constraints are kept.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.exposure.SpectralImage`, sequence of them, or `~specmodels.Exposure`
             The data; their inverse variances are the weights, in absolute units.
         batch : {"columns", None}
-            With ``"columns"`` each column has its own linear parameters; with None all pixels share
-            them.
+            With ``"columns"`` linear parameters repeat over what their models say: a flux for each
+            column, an offset for each line. With None all pixels share them.
+        share : bool or mapping of str to bool
+            Which non-linear parameters several images share: all, none, or as said by name
+            (``{"trace_*": False}``).
 
         Returns
         -------
         FitResult
+
+        Raises
+        ------
+        TypeError, ValueError
+            If something else is given, or the model cannot be fitted; the message names what.
         """
 
     def __repr__(self):
@@ -172,14 +180,36 @@ class FitResult:
         return image.data - self.predict(image)
 
     def components(self):
-        """Image of each elementary model of the template, by name (or its number)."""
-        inputs = self.problem().inputs(slice(None))
+        """Image of each elementary model with all factors that act on it, by name (or number)."""
         out = {}
-        for number, (leaf, positions) in enumerate(self.form.leaves()):
-            own = [self.values[k] for k in positions]
-            image = np.broadcast_to(leaf.evaluate(*inputs, *own), self.image.shape)
-            out[leaf.name or str(number)] = image
-        return out
+        for _, _, _, parts in self.parts(1):
+            for number, (leaf, _, image) in enumerate(parts):
+                out.setdefault(leaf.name or str(number), []).append(image)
+        return {name: np.concatenate(images, axis=1) for name, images in out.items()}
+
+    def parts(self, n_images=PREDICTED_IMAGES):
+        """The elementary models of the template on the pixels fitted, in chunks of columns.
+
+        Yields
+        ------
+        chunk : slice
+            Of the columns.
+        inputs : tuple of ndarray
+            Columns and rows of the pixels.
+        values : list
+            Of all parameters, for these pixels.
+        components : list of (model, positions, ndarray)
+            Images with all factors that act on them; they add up to the model.
+        """
+        problem = self.problem()
+        for chunk in problem.chunks(n_images):
+            shape = (self.image.shape[0], chunk.stop - chunk.start)
+            inputs, values = problem.inputs(chunk), problem.local(self.values, chunk)
+            images = [
+                (leaf, positions, np.broadcast_to(image, shape))
+                for leaf, positions, image in self.form.components(values, inputs)
+            ]
+            yield chunk, inputs, values, images
 
     def _finite_values(self):
         return [np.nan_to_num(v) for v in self.values]

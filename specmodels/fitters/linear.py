@@ -5,7 +5,10 @@ import numpy as np
 from ..models.linear_form import LinearForm
 from .base import FitResult, Fitter
 from .parameters import consistent_values
+from .paths import by_columns, checked_model, images_of
 from .problem import Problem
+from .system import SystemProblem
+from .system.fit import system_result
 
 __all__ = ["LinearFitter"]
 
@@ -30,12 +33,17 @@ class LinearFitter(Fitter):
             raise ValueError(f"ridge: expected a number from 0, got {ridge!r}")
         self.ridge = ridge
 
-    def __call__(self, model, image, *, batch="columns"):
+    def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
+        model, images = checked_model(model), images_of(image)
         form = LinearForm(model)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
-        problem = Problem(form, image, batch=batch)
+        if not by_columns(model, images, batch, share):
+            problem = SystemProblem(model, images, batch=batch, share=share, hold=True,
+                                    ridge=self.ridge)  # fmt: skip
+            return system_result(problem, problem.parameters.initial)
+        problem = Problem(form, images[0], batch=batch)
         values = consistent_values(form)
         return linear_result(problem, values, problem.solve(values, ridge=self.ridge))
 

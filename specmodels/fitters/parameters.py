@@ -43,11 +43,13 @@ class FreeParameters:
         self.lower = _column(-np.inf if b[0] is None else b[0] for b in bounds)
         self.upper = _column(np.inf if b[1] is None else b[1] for b in bounds)
         self._set_priors(model)
-        self._ties = {k: tied[form.names[k]] for k in form.tied}
+        # Linear parameters that follow others are part of the linear equations.
+        self.tied = [k for k in form.tied if k not in form.followers]
+        self._ties = {k: tied[form.names[k]] for k in self.tied}
         self._check_ties()
         self._position = {name: k for k, name in enumerate(form.names)}
         self._fixed_slopes = {
-            k: self._slopes(k, self.initial) for k in form.tied if self._only_named(k)
+            k: self._slopes(k, self.initial) for k in self.tied if self._only_named(k)
         }
         self.initial = self.clip(self.initial)
 
@@ -72,12 +74,12 @@ class FreeParameters:
 
     def _check_ties(self):
         names = self.form.names
-        tied = [k for k in self.form.tied if k in self.form.declared_linear]
+        tied = [k for k in self.tied if k in self.form.declared_linear]
         if tied:
             raise ValueError(
                 f"model: linear parameters cannot be tied, got {[names[k] for k in tied]}"
             )
-        for k in self.form.tied:
+        for k in self.tied:
             self._check_chain(k)
 
     def _check_chain(self, k):
@@ -108,7 +110,7 @@ class FreeParameters:
 
     def _tied(self, theta):
         """Values of the tied parameters, by position."""
-        return {k: self._followed(k, theta) for k in self.form.tied}
+        return {k: self._followed(k, theta) for k in self.tied}
 
     def _followed(self, k, theta):
         """Value of parameter `k`, which may be tied to one that is tied itself."""
@@ -140,7 +142,7 @@ class FreeParameters:
 
     def coupling(self, theta):
         """Derivatives of tied parameters by the free ones: (n_free, n_system) or (n_free, 1)."""
-        called = [k for k in self.form.tied if k not in self._fixed_slopes]
+        called = [k for k in self.tied if k not in self._fixed_slopes]
         return {**self._fixed_slopes, **{k: self._slopes(k, theta) for k in called}}
 
     def _slopes(self, k, theta):

@@ -3,11 +3,12 @@
 import numpy as np
 
 from ..models.linear_form import LinearForm
-from ..numerics.clipping import local_scale, reject_by_column
-from ..numerics.robust import MAD_TO_SIGMA
+from ..numerics.clipping import local_scale, reject_by_column, relative_misfit
 from .base import Fitter
 from .linear import LinearFitter
+from .paths import by_columns, checked_model, images_of
 from .problem import Problem
+from .system.outliers import system_outliers
 
 __all__ = ["SigmaClipFitter"]
 
@@ -52,9 +53,12 @@ class SigmaClipFitter(Fitter):
         self.fitter, self.sigma = fitter, sigma
         self.profile_error, self.max_rounds = profile_error, max_rounds
 
-    def __call__(self, model, image, *, batch="columns"):
+    def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`. ``rejected`` of the result marks what was left out."""
-        form = LinearForm(model)
+        model, images = checked_model(model), images_of(image)
+        if not by_columns(model, images, batch, share):
+            return self._fit_system(model, images, batch, share)
+        form, image = LinearForm(model), images[0]
         template, rejected = model, np.zeros(image.shape, dtype=bool)
         if form.nonlinear:
             rejected = self.outliers(LinearFitter()(model, image, batch=batch), image)
@@ -67,6 +71,21 @@ class SigmaClipFitter(Fitter):
                 return result.replace(rejected=rejected)
         cleaned = image.replace(mask=image.mask | rejected)
         return self.fitter(template, cleaned, batch=batch).replace(rejected=rejected)
+
+    def _fit_system(self, model, images, batch, share):
+        """As for columns, where pixels of all images depend on one another."""
+        rejected = [np.zeros(image.shape, dtype=bool) for image in images]
+        for number in range(self.max_rounds):
+            cleaned = [image.replace(mask=image.mask | bad)
+                       for image, bad in zip(images, rejected, strict=True)]  # fmt: skip
+            result = self.fitter(model, cleaned, batch=batch, share=share)
+            model, before = result.template, rejected
+            if number == self.max_rounds - 1:
+                break
+            rejected = system_outliers(result, images, self.sigma, self.profile_error)
+            if all(np.array_equal(*pair) for pair in zip(rejected, before, strict=True)):
+                break
+        return result.replace(rejected=before if len(images) > 1 else before[0])
 
     def outliers(self, result, image):
         """Pixels of `image` that disagree with a fit.
@@ -113,19 +132,8 @@ class SigmaClipFitter(Fitter):
             model, root = np.broadcast_to(model, data.shape), np.sqrt(weights)
             student[:, chunk] = np.where(use[:, chunk], data - model, 0.0) * root
             signal[:, chunk] = np.abs(model - np.median(model, axis=0)) * root
-        signal *= max(self.profile_error, _relative_misfit(student, signal, use))
+        signal *= max(self.profile_error, relative_misfit(student, signal, use))
         scale = np.maximum(local_scale(student, use), 1.0)
         np.hypot(scale, signal, out=scale)
         scale *= self.sigma
         return scale
-
-
-def _relative_misfit(student, signal, use):
-    """Relative error of the model that the residuals of bright pixels show beyond their noise."""
-    bright = use & (signal > 10)
-    if np.count_nonzero(bright) < 50:
-        return 0.0
-    relative = student[bright] / signal[bright]
-    spread = MAD_TO_SIGMA * np.median(np.abs(relative))
-    noise = np.median(1 / signal[bright])
-    return np.sqrt(max(spread**2 - (1.2 * noise) ** 2, 0.0))

@@ -9,7 +9,10 @@ from ..numerics.normal import factorise, invert_lower, solve_factorised
 from .base import FitResult, Fitter
 from .linear import linear_result
 from .parameters import FreeParameters, consistent_values
+from .paths import by_columns, checked_model, images_of
 from .problem import Problem
+from .system import SystemProblem
+from .system.fit import not_determined, system_result
 
 __all__ = ["VarProFitter"]
 
@@ -17,6 +20,8 @@ FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
 LEAST_FACTOR = 0.1
 # Information below this is rounding: the data say nothing of the parameter.
 LEAST_INFORMATION = 1e-100
+# Part of a parameter in directions without information (squared) above which it is lost with them.
+LEAST_PART = 1e-4
 
 
 class VarProFitter(Fitter):
@@ -51,11 +56,13 @@ class VarProFitter(Fitter):
             raise ValueError(f"tolerance: expected a positive number, got {tolerance!r}")
         self.shared, self.max_iterations, self.tolerance = shared, max_iterations, tolerance
 
-    def __call__(self, model, image, *, batch="columns"):
+    def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
-        form = LinearForm(model)
-        shared = self.shared or batch is None
-        problem = Problem(form, image, batch=batch, shared=shared)
+        model, images = checked_model(model), images_of(image)
+        if not by_columns(model, images, batch, share):
+            return self._fit_system(SystemProblem(model, images, batch=batch, share=share))
+        form, shared = LinearForm(model), self.shared or batch is None
+        problem = Problem(form, images[0], batch=batch, shared=shared)
         if not form.nonlinear:
             values = consistent_values(form)
             return linear_result(problem, values, problem.solve(values))
@@ -63,6 +70,27 @@ class VarProFitter(Fitter):
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
         return _result(problem, parameters, *self._minimise(problem, parameters))
+
+    def _fit_system(self, problem):
+        """Fit of any composition as one system."""
+        if not self.shared:
+            raise ValueError(
+                "shared: expected True for a model whose columns are not independent of one another"
+            )
+        if not problem.form.linear:
+            names = list(problem.form.names)
+            raise ValueError(f"model: expected a free linear parameter among {names}")
+        parameters = problem.parameters
+        if not len(parameters.initial):
+            return system_result(problem, parameters.initial)
+        state, success, count = self._minimise(problem, parameters)
+        solved = state.solved
+        _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+        message = "" if success else f"not converged after {count} passes"
+        return system_result(
+            problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
+            message=message, n_iterations=count,
+        )  # fmt: skip
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""
@@ -201,27 +229,41 @@ def _result(problem, parameters, state, success, count):
         for k in (*form.nonlinear, *form.tied):
             setattr(template, form.names[k], values[k])
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
-    shared_covariance = _inverse(information)
+    shared_covariance, lost = covariance_of(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
+    index = np.arange(len(lost))
+    shared_covariance[index, index] = np.where(lost, np.inf, shared_covariance[index, index])
+    message = "" if success else f"not converged after {count} passes"
+    if problem.shared and lost.any():
+        names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
+        message = "; ".join(filter(None, [message, not_determined(names)]))
     return FitResult(
         template=template, image=problem.image, values=tuple(values),
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
-        success=success, n_iterations=count,
-        message="" if success else f"not converged after {count} passes",
+        success=not message, n_iterations=count, message=message,
     )  # fmt: skip
 
 
-def _inverse(information):
-    """Pseudo-inverse of each system: directions without information get no variance."""
+def covariance_of(information):
+    """Covariance of each system, and what it does not determine.
+
+    Returns
+    -------
+    covariance : ndarray, shape (n_free, n_free, n_system)
+        Pseudo-inverse of the information: directions without any get no variance.
+    lost : ndarray of bool, shape (n_free, n_system)
+        Parameters that have a part in such directions.
+    """
     factor, scale, bad = factorise(information)
     bad |= np.any(np.einsum("ppb->pb", information) <= LEAST_INFORMATION, axis=0)
     inverse = invert_lower(factor) * scale
     inverse = np.einsum("kib,kjb->ijb", inverse, inverse)
+    lost = np.zeros(information.shape[1:], dtype=bool)
     if bad.any():
-        inverse[..., bad] = _pseudo_inverse(information[..., bad])
-    return inverse
+        inverse[..., bad], lost[:, bad] = _pseudo_inverse(information[..., bad])
+    return inverse, lost
 
 
 def _pseudo_inverse(information):
@@ -234,4 +276,6 @@ def _pseudo_inverse(information):
     good = eigenvalues > 1e-9 * np.max(np.abs(eigenvalues), axis=-1, keepdims=True)
     inverse = np.divide(1.0, eigenvalues, out=np.zeros_like(eigenvalues), where=good)
     inverse = np.einsum("bik,bk,bjk->bij", vectors, inverse, vectors)
-    return np.moveaxis(inverse * scale[:, :, None] * scale[:, None, :], 0, -1)
+    lost = ~known | (np.einsum("bik,bk->bi", vectors**2, (~good).astype(float)) > LEAST_PART)
+    inverse = inverse * scale[:, :, None] * scale[:, None, :]
+    return np.moveaxis(inverse, 0, -1), lost.T

@@ -2,6 +2,7 @@
 
 from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
+from .composition import Coordinate, bound, on_pixels, repeated_over
 from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
@@ -11,7 +12,7 @@ from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
-from .priors import GaussianPrior
+from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
 from .profiles import (
     BoxProfile,
     GaussianProfile,
@@ -34,6 +35,14 @@ __all__ = [
     "BSplineTrace",
     "BarShadow",
     "BasisModel",
+    "CoefficientPrior",
+    "Coordinate",
+    "FlickerPrior",
+    "RidgePrior",
+    "SmoothnessPrior",
+    "bound",
+    "on_pixels",
+    "repeated_over",
     "BoxProfile",
     "ColumnPolynomial",
     "CorrelatedNoise",

@@ -5,7 +5,8 @@ from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
-from ..numerics.bsplines import DEGREE, padded_knots
+from ..numerics.bsplines import DEGREE, local_design, padded_knots
+from .composition import Composable
 from .linear import BasisModel
 from .parameters import declare, repeated
 
@@ -35,6 +36,8 @@ class MasterBackgroundSpectrum(BasisModel):
     ValueError
         If the breakpoints do not increase, or none or too many of the settings are given.
     """
+
+    coordinates = ("wavelength",)
 
     def __init__(self, breaks=None, *, n_knots=None, limits=None, name=None, **parameters):
         if (breaks is None) == (n_knots is None) or (breaks is not None and limits is not None):
@@ -74,6 +77,10 @@ class MasterBackgroundSpectrum(BasisModel):
         matrix = BSpline.design_matrix(safe, knots, DEGREE).toarray()
         return matrix.reshape(*wavelength.shape, -1) * inside[..., None]
 
+    def local_basis(self, wavelength):
+        """Numbers and values of the four B-splines at each wavelength, shape (..., 4)."""
+        return local_design(wavelength, padded_knots(self._breaks))
+
     def evaluate(self, wavelength, *coefficients):
         """Value of the spline."""
         wavelength = np.asarray(wavelength, dtype=float)
@@ -91,7 +98,7 @@ class MasterBackgroundSpectrum(BasisModel):
         return spline(np.asarray(wavelength, dtype=float))
 
 
-class LogPolynomialSpectrum(FittableModel):
+class LogPolynomialSpectrum(Composable, FittableModel):
     r"""Exponential of a polynomial, :math:`S(\lambda) = \exp \sum_k c_k P_k(t)`.
 
     Legendre polynomials of :math:`t`, which runs from -1 to 1 between the limits. Always positive,
@@ -118,6 +125,7 @@ class LogPolynomialSpectrum(FittableModel):
     n_inputs = n_outputs = 1
     linear = False
     col_fit_deriv = True
+    coordinates = ("wavelength",)
 
     def __init__(self, degree=1, *, limits=(0.0, 1.0), name=None, **parameters):
         if int(degree) != degree or degree < 0:

@@ -41,6 +41,7 @@ class BSplineTrace(BasisModel):
     """
 
     n_inputs = 2
+    coordinates = ("x", "spatial")
 
     def __init__(
         self, low=-5.0, high=5.0, *, knot_spacing=0.5, columns=(0.0, 2047.0), pixel_size=1.0,
@@ -72,6 +73,25 @@ class BSplineTrace(BasisModel):
         splines = self.grid.design(y, self.pixel_size)
         hats = self.hats(x)
         return (hats[..., :, None] * splines[..., None, :]).reshape(*x.shape, self.n_terms)
+
+    def local_basis(self, x, y):
+        """Numbers and values of the products that are not zero, both (..., n_entry)."""
+        x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        terms, splines = self.grid.local_design(y, self.pixel_size)
+        node, hats = self._local_hats(x)
+        index = node[..., :, None] * self.grid.n_terms + terms[..., None, :]
+        value = hats[..., :, None] * splines[..., None, :]
+        return (array.reshape(*x.shape, -1) for array in (index, value))
+
+    def _local_hats(self, x):
+        """The two nodes next to a column, and their weights."""
+        n = self.columns.size
+        if n == 1:
+            return np.zeros((*x.shape, 1), int), np.ones((*x.shape, 1))
+        place = np.interp(x, self.columns, np.arange(n))
+        left = np.clip(place.astype(int), 0, n - 2)
+        right = place - left
+        return np.stack([left, left + 1], axis=-1), np.stack([1 - right, right], axis=-1)
 
     def hats(self, x):
         """Weight of each node in a column, shape (..., n_nodes)."""

@@ -99,6 +99,9 @@ class FourierNoise(BasisModel):
     cosines and sines are a real least-squares fit whatever the mask.
     """
 
+    coordinates = ("time",)
+    over = ("line", "exposure")
+
     def __init__(self, cutoff=None, *, n_harmonics=4, period=None, section=1, name=None,
                  **parameters):  # fmt: skip
         if cutoff is not None and not cutoff > 0:
@@ -279,11 +282,13 @@ class LineOffset(BasisModel):
         The value of ``c0``.
     """
 
+    coordinates = ("time",)
     # Variance of the offset over that of a mean.
     inefficiency = 1.0
 
     def __init__(self, by_output=True, *, name=None, **parameters):
         self.by_output = bool(by_output)
+        self.over = ("line", "output", "exposure") if self.by_output else ("line", "exposure")
         super().__init__(1, name=name, **parameters)
 
     @property

@@ -246,6 +246,7 @@ class DispersedSource(BasisModel):
     """
 
     n_inputs = 2
+    coordinates = ("x", "y")
 
     def __init__(self, indices, values, pointer, shape, *, name=None, **parameters):
         self.shape = tuple(int(n) for n in shape)
@@ -270,11 +271,28 @@ class DispersedSource(BasisModel):
 
     def basis(self, x, y):
         """Values of the basis images, shape (..., n_terms)."""
+        flat, inside = self._pixels(x, y)
+        found = self.columns.tocsr()[flat.ravel()].toarray() * inside.reshape(-1, 1)
+        return found.reshape(*flat.shape, self.n_terms)
+
+    def local_basis(self, x, y):
+        """Numbers and values of the basis images that are not zero, both (..., n_entry)."""
+        flat, inside = self._pixels(x, y)
+        rows = self.columns.tocsr()[flat.ravel()]
+        count = np.diff(rows.indptr)
+        width = max(int(count.max(initial=0)), 1)
+        place = (np.repeat(np.arange(flat.size), count),
+                 np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], count))  # fmt: skip
+        index, value = np.zeros((flat.size, width), int), np.zeros((flat.size, width))
+        index[place], value[place] = rows.indices, rows.data
+        value *= inside.reshape(-1, 1)
+        return (array.reshape(*flat.shape, width) for array in (index, value))
+
+    def _pixels(self, x, y):
+        """Index of the nearest pixel of the detector, and whether there is one."""
         x, y = np.broadcast_arrays(np.rint(x).astype(int), np.rint(y).astype(int))
         inside = (x >= 0) & (x < self.shape[1]) & (y >= 0) & (y < self.shape[0])
-        flat = np.where(inside, y * self.shape[1] + x, 0).ravel()
-        found = self.columns.tocsr()[flat].toarray() * inside.ravel()[:, None]
-        return found.reshape(*x.shape, self.n_terms)
+        return np.where(inside, y * self.shape[1] + x, 0), inside
 
     @property
     def image(self):

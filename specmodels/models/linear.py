@@ -8,6 +8,7 @@ linearity is told in `linear_form`.
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 
+from .composition import Composable
 from .parameters import declare, repeated
 
 __all__ = ["BasisModel", "LinearParameter", "Outer", "TiedTo"]
@@ -82,11 +83,15 @@ class Outer:
     __rmul__ = __mul__
 
 
-class BasisModel(FittableModel):
+class BasisModel(Composable, FittableModel):
     r"""Base of models :math:`f(x) = \sum_j c_j B_j(x)` with scalar parameters ``c0``, ``c1``, …
 
     A subclass must define `basis`. It may define ``n_inputs`` (default 1) and its own ``__init__``,
-    which then passes the number of terms on. It need not define ``evaluate`` or ``fit_deriv``.
+    which then passes the number of terms on; ``coordinates``, the names of its inputs; ``over``,
+    what its coefficients repeat over (``("column",)``, ``("line",)``, …; by default nothing); and,
+    where each input sees a few of many terms, ``local_basis(*inputs)``: the numbers of these terms
+    and their values, both of shape (..., n_entry). It need not define ``evaluate`` or
+    ``fit_deriv``.
 
     Parameters
     ----------
@@ -108,6 +113,7 @@ class BasisModel(FittableModel):
     col_fit_deriv = True
     n_inputs = 1
     n_outputs = 1
+    over = ()
 
     def __init__(self, n_terms, *, name=None, **parameters):
         if int(n_terms) != n_terms or n_terms < 1:

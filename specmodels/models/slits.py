@@ -5,13 +5,14 @@ from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 from scipy.special import erf
 
+from .composition import Composable
 from .linear import BasisModel, LinearParameter
 from .parameters import repeated
 
 __all__ = ["BarShadow", "SlitThroughput"]
 
 
-class BarShadow(FittableModel):
+class BarShadow(Composable, FittableModel):
     r"""Open shutters as the sky is seen through them: top-hats convolved with the PSF.
 
     .. math::
@@ -41,7 +42,7 @@ class BarShadow(FittableModel):
 
     n_inputs = n_outputs = 1
     col_fit_deriv = True
-    coordinate = "spatial"
+    coordinates = ("spatial",)
 
     transmission = LinearParameter(default=1.0, description="transmission of an opening")
     center = Parameter(default=0.0, description="middle of the row of shutters")
@@ -105,7 +106,7 @@ class SlitThroughput(BasisModel):
         If the limits do not increase.
     """
 
-    coordinate = "wavelength"
+    coordinates = ("wavelength",)
 
     def __init__(self, degree=0, *, limits=(0.0, 1.0), name=None, **parameters):
         low, high = (float(value) for value in limits)

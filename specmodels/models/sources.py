@@ -10,6 +10,7 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from numpy.polynomial import legendre
 
+from .composition import Composable
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .parameters import declare, repeated
 from .profiles import Profile
@@ -21,7 +22,7 @@ __all__ = ["ColumnPolynomial", "Source", "UniformSky"]
 LEAST_FRACTION = 1e-13
 
 
-class Source(FittableModel):
+class Source(Composable, FittableModel):
     r"""Light of one source: :math:`f\,P(y - y_t(x);\, w(x), \ldots)`.
 
     The parameters are ``flux``; those of the trace, as ``trace_c0``, …; those of the width, as
@@ -55,6 +56,8 @@ class Source(FittableModel):
     n_outputs = 1
     linear = False
     col_fit_deriv = True
+    coordinates = ("x", "y")
+    over = ("column",)
 
     def __init__(self, profile, trace=None, *, width=None, name=None, **parameters):
         trace = PolynomialTrace(0) if trace is None else trace
@@ -242,7 +245,7 @@ class Source(FittableModel):
         return fraction, out
 
 
-class UniformSky(FittableModel):
+class UniformSky(Composable, FittableModel):
     """A level that is the same in all pixels: what a subtraction of the sky may have left.
 
     Its level is no linear parameter, so that fitters which solve those per column find one for all
@@ -252,6 +255,8 @@ class UniformSky(FittableModel):
     n_inputs = 2
     n_outputs = 1
     linear = False
+    coordinates = ("x", "y")
+    over = ("exposure",)
 
     level = Parameter(default=0.0, description="light in each pixel")
 
@@ -285,6 +290,8 @@ class ColumnPolynomial(BasisModel):
     """
 
     n_inputs = 2
+    coordinates = ("x", "y")
+    over = ("column", "exposure")
 
     def __init__(self, degree, *, limits=(0.0, 63.0), **parameters):
         if int(degree) != degree or degree < 0:

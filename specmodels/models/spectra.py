@@ -8,6 +8,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
+from ..numerics.bsplines import local_design
 from .linear import BasisModel
 from .parameters import repeated
 
@@ -35,6 +36,8 @@ class SourceSpectrum(BasisModel):
     ValueError
         If the limits are not finite and increasing.
     """
+
+    coordinates = ("wavelength",)
 
     def __init__(self, n_terms, *, limits=None, name=None, **parameters):
         if limits is not None:
@@ -136,6 +139,10 @@ class BSplineSpectrum(SourceSpectrum):
         scaled = np.clip(self.scaled(wavelength), -1, 1)
         matrix = BSpline.design_matrix(scaled.ravel(), self._spline_knots, 3).toarray()
         return matrix.reshape(*scaled.shape, -1)
+
+    def local_basis(self, wavelength):
+        """Numbers and values of the four B-splines at each wavelength, shape (..., 4)."""
+        return local_design(np.clip(self.scaled(wavelength), -1, 1), self._spline_knots)
 
 
 class TabulatedSpectrum(SourceSpectrum):

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import BSpline
 from scipy.linalg import cho_solve_banded
 
 from .banded import band_product, factorised, inverse_band, quadratic_forms, solved
 from .spline_points import basis_at, spline_at, spline_sums, variance_at
 
-__all__ = ["BandedEquations", "BandedSolution", "EquationStack", "LocalBasis", "padded_knots"]
+__all__ = [
+    "BandedEquations",
+    "BandedSolution",
+    "EquationStack",
+    "LocalBasis",
+    "local_design",
+    "padded_knots",
+]
 
 DEGREE = 3
 WIDTH = DEGREE + 1
@@ -24,6 +32,31 @@ RIDGE = 1e-11
 def padded_knots(breaks):
     """Knot vector of a cubic spline, shape (n_breaks + 6,): the outer breakpoints four times."""
     return np.pad(np.asarray(breaks, dtype=float), DEGREE, mode="edge")
+
+
+def local_design(x, knots):
+    """The B-splines that are not zero at points of any shape.
+
+    Parameters
+    ----------
+    x : array_like, shape (...)
+        Points; those that are not finite, or beyond the ends of the knots, see none.
+    knots : ndarray
+        Padded knots of a cubic spline.
+
+    Returns
+    -------
+    index : ndarray of int, shape (..., 4)
+        Numbers of the B-splines.
+    values : ndarray, shape (..., 4)
+    """
+    x = np.asarray(x, dtype=float)
+    with np.errstate(invalid="ignore"):
+        inside = (x >= knots[0]) & (x <= knots[-1])
+    design = BSpline.design_matrix(np.where(inside, x, knots[0]).ravel(), knots, DEGREE)
+    shape = (*x.shape, WIDTH)
+    values = design.data.reshape(shape) * inside[..., None]
+    return design.indices.reshape(shape), values
 
 
 @dataclass(frozen=True, eq=False)

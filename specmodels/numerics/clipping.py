@@ -7,7 +7,7 @@ import numpy as np
 from .normal import NormalEquations
 from .robust import MAD_TO_SIGMA
 
-__all__ = ["local_scale", "reject_by_column"]
+__all__ = ["local_scale", "reject_by_column", "relative_misfit"]
 
 # Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
 LEAST_FREEDOM = 0.02
@@ -119,3 +119,22 @@ def _fit(columns, data, weights):
         for j in range(i, len(columns)):
             spread += (1 if i == j else 2) * covariance[i, j] * column * columns[j]
     return residual, spread
+
+
+def relative_misfit(student, signal, use):
+    """Relative error of a model that the residuals of bright pixels show beyond their noise.
+
+    Parameters
+    ----------
+    student, signal : ndarray
+        Residual and light of each pixel, in units of the noise.
+    use : ndarray of bool
+        Pixels that count.
+    """
+    bright = use & (signal > 10)
+    if np.count_nonzero(bright) < 50:
+        return 0.0
+    relative = student[bright] / signal[bright]
+    spread = MAD_TO_SIGMA * np.median(np.abs(relative))
+    noise = np.median(1 / signal[bright])
+    return np.sqrt(max(spread**2 - (1.2 * noise) ** 2, 0.0))

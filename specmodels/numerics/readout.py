@@ -179,6 +179,18 @@ class Readout:
         frames[1::2] = frames[1::2, :, ::-1].copy()
         return frames
 
+    def coordinates(self, shape):
+        """Line, output and time within the line of each pixel of an image of this shape.
+
+        Returns
+        -------
+        dict of str to ndarray, each of shape (n_y, n_x)
+            ``line``, ``output`` and ``time``, the latter in pixel times.
+        """
+        numbers = np.indices(self.frame_shape(shape)).astype(float)
+        names = ("output", "line", "time")
+        return {name: self.image(array) for name, array in zip(names, numbers, strict=True)}
+
     def image(self, frames):
         """Image of pixels in readout order: the inverse of `frames`.
 

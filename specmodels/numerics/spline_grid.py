@@ -119,17 +119,27 @@ class SplineGrid:
 
     def design(self, positions, width):
         """Means of all terms over pixels, shape (..., n_terms) for positions of shape (...)."""
+        terms, values = self._near(positions, width)
+        n = terms.shape[-1]
+        out = np.zeros((*terms.shape[:-1], self.n_terms + 2 * n))
+        np.put_along_axis(out, terms + n, values, axis=-1)
+        return out[..., n:-n]
+
+    def local_design(self, positions, width):
+        """Numbers and means over pixels of the terms near positions, both (..., n_near)."""
+        terms, values = self._near(positions, width)
+        known = (terms >= 0) & (terms < self.n_terms)
+        return np.where(known, terms, 0), np.where(known, values, 0.0)
+
+    def _near(self, positions, width):
+        """Only so many terms are not zero at a position; beyond the ends there is room for them."""
         place = (np.asarray(positions, dtype=float)[..., None] - self.low) / self.spacing
         place = place + self.n_before
         size = width / self.spacing
-        # Only so many terms are not zero at a position; beyond the ends there is room for them.
         n = ORDER + 1 + int(np.ceil(size))
         first = np.floor(np.nan_to_num(place) - size / 2).astype(np.intp) - ORDER + 1
-        first = np.clip(first, -n, self.n_terms)
-        out = np.zeros((*place.shape[:-1], self.n_terms + 2 * n))
-        terms = first + np.arange(n)
-        np.put_along_axis(out, terms + n, _mean(place - terms, size), axis=-1)
-        return out[..., n:-n]
+        terms = np.clip(first, -n, self.n_terms) + np.arange(n)
+        return terms, _mean(place - terms, size)
 
     def matrix(self, histogram, width):
         """Banded matrices of the terms from weights summed over bins.

@@ -110,15 +110,31 @@ class TestLinearParameters:
         assert linear_parameters(model) == ("c0_1", "c1_1", "c2_1")
         assert_linear_form_holds(model, T)
 
-    def test_pipe_into_a_linear_transform_is_linear_in_that(self, sines):
-        model = sines | models.Scale(2.0)
+    @pytest.mark.parametrize("transform", [models.Scale(2.0), models.Shift(3.0)])
+    def test_pipe_through_a_linear_transform_keeps_those_of_its_start(self, sines, transform):
+        model = sines | transform
+        assert linear_parameters(model) == ("c0_0", "c1_0", "c2_0")
+        assert_linear_form_holds(model, T)
+
+    def test_pipe_from_what_is_not_linear_is_linear_in_the_transform(self):
+        model = models.Gaussian1D(2, 0.5, 0.2, fixed={"amplitude": True}) | models.Scale(2.0)
         assert linear_parameters(model) == ("factor_1",)
         assert_linear_form_holds(model, T)
 
-    def test_other_operators_keep_none(self, sines):
+    def test_quotient_is_linear_in_what_is_above_the_line(self, sines):
         model = sines / models.Const1D(2)
+        assert linear_parameters(model) == ("c0_0", "c1_0", "c2_0")
+        assert_linear_form_holds(model, T)
+
+    def test_other_operators_keep_none(self, sines):
+        model = sines ** models.Const1D(2)
         assert linear_parameters(model) == ()
         assert_linear_form_holds(model, T)
+
+    def test_product_keeps_what_repeats(self, sines):
+        source = Source(GaussianProfile())
+        for model in (source * models.Const2D(2.0), models.Const2D(2.0) * source):
+            assert [n[:4] for n in linear_parameters(model)] == ["flux"]
 
     def test_parameters_survive_copy_and_pickle_of_a_compound(self, sines):
         model = sines + GaussianProfile()

@@ -1,0 +1,12 @@
+"""One linear system for any composition of models, on one image or several.
+
+`layout` numbers the coefficients and says what they repeat over; `structure` finds the order in
+which their normal matrix is banded but for a border; `equations` assembles, factorises and solves
+it, with the priors of `priors` and the bounds of `bounds`; `problem` makes a pass of variable
+projection of that, and `result` says what came out. Nothing here knows of jobs or instruments.
+"""
+
+from .problem import SystemProblem
+from .result import SystemFitResult
+
+__all__ = ["SystemFitResult", "SystemProblem"]

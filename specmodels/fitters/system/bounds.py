@@ -1,0 +1,60 @@
+"""Linear coefficients within bounds: an active set over all of them."""
+
+import numpy as np
+
+__all__ = ["within_bounds"]
+
+MOST_ROUNDS = 60
+
+
+def limits(layout):
+    """Lower and upper bound of each coefficient, each of shape (n,); None where there are none."""
+    model, names = layout.form.model, layout.form.names
+    lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
+    for group in layout.groups:
+        for term, k in enumerate(group.positions):
+            low, high = getattr(model, names[k]).bounds
+            if k in layout.form.followers:
+                continue
+            lower[group.numbers(term)] = -np.inf if low is None else low
+            upper[group.numbers(term)] = np.inf if high is None else high
+    return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
+
+
+def within_bounds(equations, data, layout):
+    """Coefficients within their bounds.
+
+    Block principal pivoting (Portugal, Judice and Vicente 1994, Math. Comp. 63, 625): coefficients
+    beyond a bound are held at it, those which the gradient draws inside are let free, all at once;
+    one by one where that does not end.
+
+    Returns
+    -------
+    equations : Equations
+        With those coefficients held that end at a bound.
+    coefficients : ndarray, shape (n,)
+    """
+    coefficients = equations.solved(data)
+    bounds = limits(layout)
+    if bounds is None:
+        return equations, coefficients
+    lower, upper = bounds
+    scale = 1e-9 / np.sqrt(np.maximum(equations.diagonal, 1e-300))
+    held = np.zeros(equations.n, dtype=bool)
+    at = np.zeros(equations.n)
+    vector = equations.vector(data)
+    for number in range(MOST_ROUNDS):
+        slope = vector - equations.product(coefficients)
+        out = ~held & ((coefficients < lower - scale) | (coefficients > upper + scale))
+        back = held & (((at == lower) & (slope > 0)) | ((at == upper) & (slope < 0)))
+        back &= np.abs(slope) * scale > 1e-12
+        if not out.any() and not back.any():
+            break
+        if number > MOST_ROUNDS // 2:  # one at a time: the last, which cannot go round in circles
+            last = np.flatnonzero(out | back)[-1]
+            out, back = (mask & (np.arange(len(mask)) == last) for mask in (out, back))
+        at = np.where(out, np.clip(coefficients, lower, upper), at)
+        held = (held | out) & ~back
+        equations = equations.holding(held)
+        coefficients = equations.solved(data, at)
+    return equations, np.clip(coefficients, lower, upper)

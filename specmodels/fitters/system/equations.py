@@ -1,0 +1,220 @@
+"""The normal equations of all pixels and priors: assembled, factorised, and solved."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from ...numerics.bordered_band import BorderedBand
+from ...numerics.sparse_rows import image_of, leverages, normal_equations, transposed
+
+__all__ = ["Equations"]
+
+# Corrections by what a solution leaves of the data: normal equations alone lose half of the digits.
+REFINEMENTS = 1
+MOST_PIXELS = 20_000  # whose entries in the border are looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """Entries and weights of all pixels, with their factorised normal matrix.
+
+    Factorised once, it serves for any data.
+
+    Attributes
+    ----------
+    n : int
+        Number of coefficients.
+    index, value : ndarray, shape (n_pixel, n_entry)
+        Coefficient numbers and values of the entries of each pixel.
+    weights : ndarray, shape (n_pixel,)
+    structure : Structure
+    penalties : Penalties
+    strengths : ndarray, shape (n_penalty,)
+    ridge : float
+        Relative to the diagonal of the data's matrix.
+    held : ndarray of bool, shape (n,), optional
+        Coefficients that are held at a bound.
+    """
+
+    n: int
+    index: np.ndarray
+    value: np.ndarray
+    weights: np.ndarray
+    structure: object
+    penalties: object
+    strengths: np.ndarray
+    ridge: float = 0.0
+    held: np.ndarray | None = None
+    known: dict = field(default_factory=dict)
+
+    def with_strengths(self, strengths):
+        """The same pixels with other strengths of the priors."""
+        return replace(self, strengths=strengths, known={"matrix": self.data_matrix})
+
+    def holding(self, held):
+        """The same with these coefficients held."""
+        return replace(self, held=held, known={"matrix": self.data_matrix})
+
+    @property
+    def data_matrix(self):
+        """Band, coupling and border of the data alone."""
+        if "matrix" not in self.known:
+            s = self.structure
+            self.known["matrix"] = normal_equations(
+                self.index, self.value, self.weights, s.rank, s.n_band, s.width, s.n_border
+            )
+        return self.known["matrix"]
+
+    @property
+    def diagonal(self):
+        """Diagonal of the data's matrix in the order of the coefficients."""
+        band, _, border = self.data_matrix
+        return np.concatenate([band[:, 0], np.diagonal(border)])[self.structure.rank]
+
+    @cached_property
+    def factor(self):
+        """The factorised matrix, priors included, as a `BorderedBand` in the order of ranks."""
+        band, coupling, border = self.data_matrix
+        if self.penalties or self.ridge:
+            band, coupling, border = band.copy(), coupling.copy(), border.copy()
+        band[:, 0] += self.ridge * band[:, 0]
+        border[np.diag_indices(len(border))] += self.ridge * np.diagonal(border)
+        for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
+            self._add(penalty, strength, band, coupling, border)
+        held = None
+        if self.held is not None:
+            held = np.zeros(self.n, dtype=bool)
+            held[self.structure.rank[self.held]] = True
+        return BorderedBand.of(band, coupling, border, held)
+
+    def _add(self, penalty, strength, band, coupling, border):
+        """Add the matrix of a prior in place."""
+        rank, n = self.structure.rank, self.structure.n_band
+        low, high = np.sort(rank[np.stack([penalty.first, penalty.second])], axis=0)
+        value = strength * penalty.value
+        inside, across = high < n, (low < n) & (high >= n)
+        np.add.at(band, (low[inside], (high - low)[inside]), value[inside])
+        np.add.at(coupling, (low[across], high[across] - n), value[across])
+        i, j, v = low[low >= n] - n, high[low >= n] - n, value[low >= n]
+        np.add.at(border, (i, j), v)
+        np.add.at(border, (j[i != j], i[i != j]), v[i != j])
+
+    def transposed(self, pixels):
+        """Sum over pixels of values times entries, shape (n,)."""
+        return transposed(self.index, self.value, pixels, self.n)
+
+    def image(self, coefficients):
+        """Model of each pixel, shape (n_pixel,)."""
+        return image_of(self.index, self.value, coefficients)
+
+    def solve(self, vectors):
+        """Solution for right-hand sides, shape (n,) or (n, n_vector)."""
+        out = np.empty(vectors.shape)
+        order = self.structure.rank
+        ranked = np.empty(vectors.shape)
+        ranked[order] = vectors
+        out[:] = self.factor.solve(ranked)[order]
+        return out
+
+    def vector(self, data):
+        """Right-hand side for data, shape (n_pixel,), the means of priors included."""
+        vector = self.transposed(self.weights * data)
+        for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
+            if penalty.mean:
+                vector += strength * penalty.product(np.full(self.n, penalty.mean))
+        return vector
+
+    def solved(self, data, at=None):
+        """Coefficients for data, shape (n_pixel,), finite everywhere.
+
+        `at` are the values at which coefficients are held.
+        """
+        fixed = np.zeros(self.n) if self.held is None else np.where(self.held, at, 0.0)
+        coefficients = fixed
+        for _ in range(1 + REFINEMENTS):
+            left = self.vector(data - self.image(coefficients))
+            for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
+                left -= strength * penalty.product(coefficients)
+            left -= self.ridge * self.diagonal * coefficients if self.ridge else 0.0
+            step = self.solve(left if self.held is None else np.where(self.held, 0.0, left))
+            coefficients = coefficients + step
+        return coefficients if self.held is None else np.where(self.held, fixed, coefficients)
+
+    def product(self, coefficients):
+        """Matrix, priors included, times coefficients."""
+        out = self.transposed(self.weights * self.image(coefficients))
+        out += self.ridge * self.diagonal * coefficients
+        for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
+            out += strength * penalty.product(coefficients)
+        return out
+
+    @property
+    def determined(self):
+        """Whether data and priors determine each coefficient, shape (n,)."""
+        known = self.factor.determined[self.structure.rank]
+        return known if self.held is None else known | self.held
+
+    @property
+    def variances(self):
+        """Variance of each coefficient, shape (n,); infinite where it is not determined."""
+        found = self.factor.variances[self.structure.rank]
+        return found if self.held is None else np.where(self.held, 0.0, found)
+
+    def covariance(self, first, second):
+        """Covariances of pairs of coefficients, within the band or the border."""
+        rank, n = self.structure.rank, self.structure.n_band
+        low, high = np.sort(rank[np.stack([first, second])], axis=0)
+        out = np.full(len(low), np.nan)
+        inside, border = high < n, low >= n
+        out[inside] = self.factor.inverse_band[low[inside], (high - low)[inside]]
+        if border.any():
+            inverse = self.factor.border_inverse
+            out[border] = inverse[low[border] - n, high[border] - n]
+        across = ~inside & ~border
+        if across.any():
+            out[across] = self._any_covariance(first[across], second[across])
+        return out
+
+    def _any_covariance(self, first, second):
+        """Covariances of any pairs, by a solution for each second coefficient."""
+        which, place = np.unique(second, return_inverse=True)
+        unit = np.zeros((self.n, len(which)))
+        unit[which, np.arange(len(which))] = 1.0
+        return self.solve(unit)[first, place]
+
+    def leverages(self):
+        """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+        s, factor = self.structure, self.factor
+        band = leverages(self.index, self.value, s.rank, s.n_band,
+                         factor.inverse_band if s.n_band else np.zeros((0, 1)))  # fmt: skip
+        if s.n_border:
+            band += self._border_leverages()
+        return np.clip(self.weights * band, 0.0, 1.0)
+
+    def _border_leverages(self):
+        """What the border adds to the quadratic form of each pixel beyond the inverse of the band.
+
+        The band of the inverse has the border's part already; what is left are the entries of the
+        border with themselves, and with those of the band.
+        """
+        s, inverse = self.structure, self.factor.border_inverse
+        scale = self.factor.scale
+        # Covariances of the band with the border: -reduced @ inverse, in the units of coefficients.
+        left = self.factor.reduced * scale[: s.n_band, None]
+        cross = -left @ (inverse / scale[s.n_band :, None].clip(1e-300))
+        cross[~np.isfinite(cross)] = 0.0
+        place = s.rank[self.index]
+        out = np.zeros(len(place))
+        for start in range(0, len(place), MOST_PIXELS):
+            chunk = slice(start, start + MOST_PIXELS)
+            own, value = place[chunk], self.value[chunk]
+            border = np.zeros((len(own), s.n_border))
+            pixel, entry = np.nonzero(own >= s.n_band)
+            np.add.at(border, (pixel, own[pixel, entry] - s.n_band), value[pixel, entry])
+            out[chunk] = np.einsum("pi,pi->p", border @ inverse, border)
+            for e in range(own.shape[1]):
+                inside = own[:, e] < s.n_band
+                part = np.einsum("pi,pi->p", cross[own[inside, e]], border[inside])
+                out[chunk][inside] += 2 * value[inside, e] * part
+        return out

@@ -1,0 +1,232 @@
+"""The coefficients of a model on its images: their numbers, and what they repeat over."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.linear_leaf import repeats
+
+__all__ = ["Group", "Layout"]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Coefficients of one elementary model.
+
+    Attributes
+    ----------
+    leaf : `~astropy.modeling.Model`
+        The elementary model.
+    positions : ndarray of int, shape (n_terms,)
+        Its linear parameters among those of the whole model.
+    over : tuple of str
+        What they repeat over.
+    labels : tuple of ndarray
+        The values of each of these, increasing: column numbers, lines, numbers of exposures.
+    keys : list of ndarray
+        For each image the number of the repetition of each pixel, broadcastable to its shape.
+    first, stride : ndarray of int, shape (n_terms,)
+        The coefficient of repetition ``k`` is ``first + k * stride``.
+    factor, offset : ndarray, shape (n_terms,)
+        The parameter is this factor times the coefficient plus the offset, where it is tied.
+    """
+
+    leaf: object
+    positions: np.ndarray
+    over: tuple
+    labels: tuple
+    keys: list
+    first: np.ndarray
+    stride: np.ndarray
+    factor: np.ndarray
+    offset: np.ndarray
+
+    @property
+    def shape(self):
+        """Shape of the value of a parameter: one axis for each thing it repeats over."""
+        return tuple(len(label) for label in self.labels)
+
+    @property
+    def size(self):
+        """Number of repetitions."""
+        return int(np.prod(self.shape, dtype=int))
+
+    def numbers(self, term):
+        """Coefficients of one term, shape (size,)."""
+        return self.first[term] + self.stride[term] * np.arange(self.size)
+
+
+class Layout:
+    """Numbers of all coefficients of a model.
+
+    Parameters
+    ----------
+    form : `~specmodels.models.linear_form.LinearForm`
+        The model, with the ties of its linear parameters.
+    rows : list of list of `~specmodels.models.linear_leaf.Rows`
+        For each image those of the elementary models.
+    images : list of `~specmodels.exposure.SpectralImage`
+    batch : {"columns", None}
+        None where nothing is to repeat.
+
+    Raises
+    ------
+    ValueError
+        If images do not have what a model repeats over, or a tie leads to no linear parameter that
+        repeats over the same.
+    """
+
+    def __init__(self, form, rows, images, batch):
+        self.form, self.groups, self.n_coefficient = form, [], 0
+        for number in range(len(rows[0])):
+            self.groups.append(self._group([own[number] for own in rows], images, batch))
+        self.place = {int(k): (group, term) for group in self.groups
+                      for term, k in enumerate(group.positions)}  # fmt: skip
+        for k, tie in form.followers.items():
+            if k in self.place:
+                self._follow(k, tie)
+
+    def _group(self, rows, images, batch):
+        leaf, positions = rows[0].leaf, rows[0].positions
+        over = () if batch is None else repeats(leaf)
+        over = tuple(sorted(over, key=lambda name: name != "exposure"))
+        if len(images) == 1:
+            over = tuple(name for name in over if name != "exposure")
+        codes = [[_code(name, image, number, own.inputs, leaf) for name in over]
+                 for number, (image, own) in enumerate(zip(images, rows, strict=True))]  # fmt: skip
+        labels = tuple(_labels([own[n] for own in codes]) for n in range(len(over)))
+        keys = [_keys(own, labels) for own in codes]
+        free = np.array([int(k) not in self.form.followers for k in positions])
+        n_own, rank = np.count_nonzero(free), np.cumsum(free) - 1
+        first = self.n_coefficient + rank
+        size = int(np.prod([len(label) for label in labels], dtype=int))
+        self.n_coefficient += n_own * size
+        n = len(positions)
+        return Group(leaf, positions, over, labels, keys, first, np.full(n, n_own), np.ones(n),
+                     np.zeros(n))  # fmt: skip
+
+    def _follow(self, k, tie):
+        """Let a tied parameter use the coefficients of the one that it follows."""
+        names = self.form.names
+        group, term = self.place[k]
+        factor, offset, seen = 1.0, 0.0, {k}
+        while True:
+            target = names.index(tie.name) if tie.name in names else None
+            factor, offset = factor * tie.factor, offset + factor * tie.offset
+            if target not in self.place or target in seen:
+                raise ValueError(
+                    f"model: {names[k]} cannot be tied to {tie.name!r}: expected another linear "
+                    f"parameter that is free, of {[names[j] for j in self.form.linear]}"
+                )
+            seen.add(target)
+            if target not in self.form.followers:
+                break
+            tie = self.form.followers[target]
+        other, place = self.place[target]
+        if other.shape != group.shape or other.over != group.over:
+            raise ValueError(
+                f"model: {names[k]} repeats over {group.over or 'nothing'}, and cannot be tied to "
+                f"{names[target]}, which repeats over {other.over or 'nothing'}"
+            )
+        group.first[term], group.stride[term] = other.first[place], other.stride[place]
+        group.factor[term], group.offset[term] = factor, offset
+
+    def entries(self, rows, number, shape):
+        """Offset by ties, coefficient numbers and values of the entries of an image's pixels.
+
+        Returns
+        -------
+        offset : ndarray or float
+        index : ndarray of int32, shape (n_pixel, n_entry)
+        value : ndarray, shape (n_pixel, n_entry)
+        """
+        width = sum(own.index.shape[-1] for own in rows)
+        index = np.empty((*shape, width), np.int32)
+        value = np.empty((*shape, width))
+        start, offset = 0, 0.0
+        for group, own in zip(self.groups, rows, strict=True):
+            stop = start + own.index.shape[-1]
+            key = group.keys[number][..., None]
+            index[..., start:stop] = group.first[own.index] + key * group.stride[own.index]
+            value[..., start:stop] = own.value * group.factor[own.index]
+            if group.offset.any():
+                offset = offset + np.sum(own.value * group.offset[own.index], axis=-1)
+            start = stop
+        return offset, index.reshape(-1, width), value.reshape(-1, width)
+
+    def values(self, coefficients, base):
+        """Values of all parameters: those of `base`, and the linear ones in their own shapes."""
+        out = list(base)
+        for group in self.groups:
+            for term, k in enumerate(group.positions):
+                own = coefficients[group.numbers(term)] * group.factor[term] + group.offset[term]
+                out[k] = own.reshape(group.shape) if group.over else float(own[0])
+        return out
+
+    def local(self, coefficients, base, number, keys=None):
+        """As `values`, as images of the pixels of an image where they repeat.
+
+        `keys` are the repetitions of other pixels, for each group.
+        """
+        out = list(base)
+        keys = [group.keys[number] for group in self.groups] if keys is None else keys
+        for group, key in zip(self.groups, keys, strict=True):
+            for term, k in enumerate(group.positions):
+                own = coefficients[group.first[term] + key * group.stride[term]]
+                own = own * group.factor[term] + group.offset[term]
+                out[k] = own if group.over else float(own.flat[0])
+        return out
+
+    def name(self, coefficient):
+        """Name of a coefficient: that of its parameter, and what it repeats over."""
+        for group in self.groups:
+            for term, k in enumerate(group.positions):
+                numbers = group.numbers(term)
+                found = np.flatnonzero(numbers == coefficient)
+                if found.size and k not in self.form.followers:
+                    place = np.unravel_index(found[0], group.shape) if group.over else ()
+                    where = [f"{name} {label[p]:g}" for name, label, p
+                             in zip(group.over, group.labels, place, strict=True)]  # fmt: skip
+                    return self.form.names[k] + (f" ({', '.join(where)})" if where else "")
+        raise IndexError(f"no coefficient {coefficient}")
+
+
+def _code(name, image, number, inputs, leaf):
+    """What pixels repeat by, as an array that broadcasts to the shape of the image."""
+    if name == "exposure":
+        return np.full((1, 1), float(number))
+    if name in ("column", "row"):
+        return np.asarray(image.coordinate("x" if name == "column" else "y"), dtype=float)
+    if name in image.coordinates:
+        return image.coordinates[name]
+    if name in ("line", "output"):
+        return np.zeros((1, 1)) if name == "output" else _line(inputs, image, leaf)
+    values = np.asarray(image.coordinate(name), dtype=float)
+    if not np.isfinite(values).all():
+        raise ValueError(f"image {image.name!r}: expected {name!r} to be known in all pixels")
+    return values
+
+
+def _line(inputs, image, leaf):
+    """Lines where no readout is known: they run along the axis on which the model varies."""
+    shapes = {np.shape(values) for values in inputs}
+    if all(len(shape) == 2 and shape[0] == 1 for shape in shapes):
+        return np.asarray(image.coordinate("y"))
+    if all(len(shape) == 2 and shape[1] == 1 for shape in shapes):
+        return np.asarray(image.coordinate("x"))
+    raise ValueError(
+        f"{leaf.name or type(leaf).__name__}: repeats over lines; expected an image with a readout,"
+        f" or a model whose lines run along rows or along columns"
+    )
+
+
+def _labels(codes):
+    return np.unique(np.concatenate([np.unique(code) for code in codes]))
+
+
+def _keys(codes, labels):
+    """Number of the repetition of each pixel, from what it repeats by."""
+    key = np.zeros((1, 1), dtype=np.int64)
+    for code, label in zip(codes, labels, strict=True):
+        key = key * len(label) + np.searchsorted(label, code)
+    return key

@@ -1,0 +1,56 @@
+"""Pixels that disagree with a fit of a system: each is judged by the fit without it."""
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from ...numerics.clipping import local_scale, relative_misfit
+
+__all__ = ["system_outliers"]
+
+# A pixel with this leverage, or more, has no others that could contradict it.
+MOST_LEVERAGE = 0.999
+
+
+def system_outliers(result, images, sigma, profile_error):
+    """Pixels of images that disagree with a fit.
+
+    A residual is divided by its standard deviation in the fit without the pixel, with the
+    leverage of the pixel. Pixels that were left out are judged by their prediction. A hit draws
+    the fit, so that its neighbours look bad as well: only the worst of each neighbourhood is taken
+    at a time, and the others in the rounds that follow.
+
+    Parameters
+    ----------
+    result : SystemFitResult
+        Of the images with what was rejected before masked.
+    images : list of `~specmodels.exposure.SpectralImage`
+        Before any rejection.
+    sigma : float
+        Threshold.
+    profile_error : float
+        Least relative error of the model.
+
+    Returns
+    -------
+    list of ndarray of bool
+        One for each image.
+    """
+    leverage = result.equations.leverages()
+    predicted = result.predict()
+    predicted = predicted if len(images) > 1 else [predicted]
+    out = []
+    for part, image, fitted, model in zip(result.fitted.slices, images, result.images, predicted,
+                                          strict=True):  # fmt: skip
+        own = np.where(fitted.mask, 0.0, leverage[part].reshape(image.shape))
+        use = ~image.mask & np.isfinite(model) & (own < MOST_LEVERAGE)
+        root = np.sqrt(image.weights)
+        student = np.where(use, image.data - np.nan_to_num(model), 0.0) * root
+        student /= np.sqrt(1 - np.where(use, own, 0.0))
+        signal = np.abs(np.nan_to_num(model) - np.nanmedian(model, axis=0)) * root
+        error = max(profile_error, relative_misfit(student, signal, use & ~fitted.mask))
+        scale = np.maximum(local_scale(student, use & ~fitted.mask), 1.0)
+        excess = np.abs(student) / np.hypot(scale, error * signal)
+        worst = excess >= maximum_filter(excess, size=3)
+        before = fitted.mask & ~image.mask
+        out.append(use & (excess > sigma) & (worst | before))
+    return out

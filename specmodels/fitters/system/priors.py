@@ -1,0 +1,158 @@
+"""Priors of linear coefficients as parts of the normal equations, and how strong they are.
+
+Strengths that are not given have the greatest restricted likelihood: the update of Fellner and
+Schall as generalised by Wood and Fasiolo (2017, Biometrics 73, 1071), which needs no more than the
+covariance of the coefficients that a prior connects.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...models.priors import CoefficientPrior, GaussianPrior
+
+__all__ = ["Penalties", "Penalty"]
+
+# Strengths beyond these change nothing any more: a coefficient is as good as free, or held.
+LEAST_STRENGTH, MOST_STRENGTH = 1e-12, 1e12
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """One prior: ``strength * sum(value * c[first] * c[second])`` is added to chi-square.
+
+    Attributes
+    ----------
+    name : str
+        Of the model or parameter.
+    first, second : ndarray of int, shape (n_pair,)
+        Pairs of coefficients, each once.
+    value : ndarray, shape (n_pair,)
+        Of the matrix; off the diagonal each pair counts twice.
+    rank : int
+        Of the matrix.
+    strength : float or None
+        None where it is to be learnt.
+    mean : float
+        Of the coefficients.
+    """
+
+    name: str
+    first: np.ndarray
+    second: np.ndarray
+    value: np.ndarray
+    rank: int
+    strength: float | None
+    mean: float = 0.0
+
+    def product(self, coefficients):
+        """Matrix times coefficients, those that it connects: shape of the coefficients."""
+        out = np.zeros(len(coefficients))
+        np.add.at(out, self.first, self.value * coefficients[self.second])
+        off = self.first != self.second
+        np.add.at(out, self.second[off], self.value[off] * coefficients[self.first[off]])
+        return out
+
+    def square(self, coefficients):
+        """Quadratic form of the coefficients, less their mean."""
+        c = coefficients - self.mean
+        twice = np.where(self.first == self.second, 1.0, 2.0)
+        return float(np.sum(twice * self.value * c[self.first] * c[self.second]))
+
+    def trace(self, covariance):
+        """Trace of the matrix times a covariance, given as a function of pairs."""
+        twice = np.where(self.first == self.second, 1.0, 2.0)
+        return float(np.sum(twice * self.value * covariance(self.first, self.second)))
+
+
+class Penalties:
+    """All priors of the linear coefficients of a layout.
+
+    Parameters
+    ----------
+    layout : Layout
+
+    Raises
+    ------
+    TypeError
+        If a prior is of an unknown kind.
+    """
+
+    def __init__(self, layout):
+        self.all = []
+        for group in layout.groups:
+            self._of_model(layout, group)
+            self._of_parameters(layout, group)
+
+    def __bool__(self):
+        return bool(self.all)
+
+    def _of_model(self, layout, group):
+        prior = getattr(group.leaf, "coefficient_prior", None)
+        if prior is None:
+            return
+        name = group.leaf.name or type(group.leaf).__name__
+        if not isinstance(prior, CoefficientPrior):
+            raise TypeError(f"{name}: expected a CoefficientPrior, got {prior!r}")
+        matrix = np.asarray(prior.matrix(group.leaf), dtype=float)
+        n = len(group.leaf.param_names)
+        if matrix.shape != (n, n) or not np.allclose(matrix, matrix.T):
+            raise ValueError(f"{name}: expected a symmetric matrix of {n} x {n} from {prior!r}")
+        offset = int(group.positions[0]) if n == len(group.positions) else None
+        if offset is None or group.offset.any() or (group.factor != 1).any():
+            raise ValueError(f"{name}: a prior of all coefficients allows no fixed or tied ones")
+        i, j = np.nonzero(np.tril(matrix))
+        repeat = np.arange(group.size)[:, None]
+        first = (group.first[i] + repeat * group.stride[i]).ravel()
+        second = (group.first[j] + repeat * group.stride[j]).ravel()
+        rank = int(np.linalg.matrix_rank(matrix)) * group.size
+        value = np.tile(matrix[i, j], group.size)
+        self.all.append(Penalty(name, first, second, value, rank, prior.strength))
+
+    def _of_parameters(self, layout, group):
+        model, names = layout.form.model, layout.form.names
+        for term, k in enumerate(group.positions):
+            prior = getattr(model, names[k]).prior
+            if prior is None or k in layout.form.followers:
+                continue
+            if not isinstance(prior, GaussianPrior):
+                raise TypeError(f"model: expected priors to be GaussianPrior, got {prior!r}")
+            numbers = group.numbers(term)
+            self.all.append(Penalty(names[k], numbers, numbers, np.ones(len(numbers)), len(numbers),
+                                    prior.sigma**-2, prior.mean))  # fmt: skip
+
+    @property
+    def pairs(self):
+        """Pairs of coefficients which priors connect."""
+        if not self.all:
+            return np.zeros(0, int), np.zeros(0, int)
+        return (np.concatenate([p.first for p in self.all]),
+                np.concatenate([p.second for p in self.all]))  # fmt: skip
+
+    def first_strengths(self, diagonal):
+        """Strengths that are given; for others, such that a prior weighs as much as the data."""
+        out = []
+        for penalty in self.all:
+            known = penalty.strength
+            if known is None:
+                own = penalty.first == penalty.second
+                data = np.median(diagonal[penalty.first[own]])
+                known = max(data, 1e-300) / np.median(penalty.value[own])
+            out.append(known)
+        return np.array(out)
+
+    def updated(self, strengths, coefficients, covariance):
+        """Strengths after one step of Fellner and Schall."""
+        out = strengths.copy()
+        for n, penalty in enumerate(self.all):
+            if penalty.strength is None:
+                free = penalty.rank - strengths[n] * penalty.trace(covariance)
+                square = max(penalty.square(coefficients), 1e-300)
+                limits = strengths[n] * np.array([1e-3, 1e3])
+                out[n] = np.clip(max(free, 1e-3) / square, *limits)
+        return out
+
+    @property
+    def learnt(self):
+        """Whether any strength is to be learnt."""
+        return any(penalty.strength is None for penalty in self.all)

@@ -1,0 +1,240 @@
+"""Models of different coordinates in one compound: adapters, operators, and what binds them.
+
+A model says by name what its inputs are, in its attribute ``coordinates``. Where two models with
+other coordinates are combined, what is no function of column and row becomes one by way of
+`Coordinate`, which an image (its wavelengths, its WCS, its readout) fills in when it is fitted.
+"""
+
+import numpy as np
+from astropy.modeling import CompoundModel, Model
+from astropy.modeling.models import Mapping
+from scipy.ndimage import map_coordinates
+
+__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over"]
+
+PIXELS = ("x", "y")
+
+
+class Coordinate(Model):
+    """A coordinate of the pixels by its name, as a model of column and row.
+
+    Put before a model with ``|``, it makes that a model of column and row:
+    ``Coordinate("wavelength") | spectrum``. Operators between models of this package do so by
+    themselves.
+
+    Parameters
+    ----------
+    coordinate : str
+        ``"x"``, ``"y"``, ``"wavelength"``, ``"spatial"``, ``"time"``, or any that images have.
+    table : tuple of ndarray, optional
+        Column numbers (n_x,), row numbers (n_y,), and the coordinate, (n_y, n_x), (1, n_x) or
+        (n_y, 1). Where it is not given it is that of the image which the model is fitted to.
+    name : str, optional
+        Name of the model.
+
+    Raises
+    ------
+    ValueError
+        If the model is evaluated without a table.
+
+    Examples
+    --------
+    >>> from specmodels import Coordinate
+    >>> float(Coordinate("y")(3.0, 4.0))
+    4.0
+    """
+
+    n_inputs = 2
+    n_outputs = 1
+    coordinates = PIXELS
+
+    def __init__(self, coordinate, table=None, *, name=None, **settings):
+        self.coordinate, self.table = str(coordinate), table
+        super().__init__(name=name, **settings)
+
+    def __repr__(self):
+        known = self.coordinate in PIXELS or self.table is not None
+        return f"<Coordinate({self.coordinate!r}){'' if known else ', of the image'}>"
+
+    def bound_to(self, image):
+        """Copy with the coordinates of the pixels of an image."""
+        if self.coordinate in PIXELS:
+            return self
+        values = np.asarray(image.coordinate(self.coordinate), dtype=float)
+        return Coordinate(self.coordinate, (image.x, image.y, values), name=self.name)
+
+    def evaluate(self, x, y):
+        """Coordinate at columns and rows: linear between pixels, NaN outside of the table."""
+        if self.coordinate in PIXELS:
+            return 1.0 * (x if self.coordinate == "x" else y)
+        if self.table is None:
+            raise ValueError(
+                f"coordinate {self.coordinate!r}: not known; fit the model to an image that has it,"
+                f" or bind it by bound(model, image)"
+            )
+        columns, rows, values = self.table
+        on_grid = np.shape(x) == (1, len(columns)) and np.shape(y) == (len(rows), 1)
+        if on_grid and np.array_equal(x[0], columns) and np.array_equal(y[:, 0], rows):
+            return values
+        return _interpolated(values, _places(y, rows), _places(x, columns))
+
+
+def _places(numbers, known):
+    """Fractional index of column or row numbers among those that are known."""
+    numbers = np.asarray(numbers, dtype=float)
+    return np.interp(numbers, known, np.arange(len(known)), left=np.nan, right=np.nan)
+
+
+def _interpolated(values, rows, columns):
+    """Values of an image at fractional rows and columns, which may have one of either only."""
+    rows, columns = np.broadcast_arrays(
+        np.zeros_like(rows) if values.shape[0] == 1 else rows,
+        np.zeros_like(columns) if values.shape[1] == 1 else columns,
+    )
+    known = np.isfinite(rows) & np.isfinite(columns)
+    places = [np.where(known, place, 0.0) for place in (rows, columns)]
+    out = map_coordinates(values, places, order=1, mode="nearest")
+    return np.where(known, out, np.nan)
+
+
+def on_pixels(model):
+    """The model as one of column and row.
+
+    Raises
+    ------
+    ValueError
+        If the model does not say what its inputs are.
+    """
+    if model.n_inputs == 2 and coordinates_of(model) in (PIXELS, None):
+        return model
+    names = coordinates_of(model)
+    if names is None:
+        raise ValueError(
+            f"{type(model).__name__}: a model of {model.n_inputs} input(s) without the attribute "
+            f"`coordinates` cannot be combined with one of column and row; put a Coordinate or a "
+            f"Mapping before it"
+        )
+    if len(names) == 1:
+        return Composition("|", Coordinate(names[0]), model)
+    first, *rest = (Coordinate(name) for name in names)
+    for other in rest:
+        first = CompoundModel("&", first, other)
+    pixels = Mapping((0, 1) * len(names), n_inputs=2)
+    return Composition("|", CompoundModel("|", pixels, first), model)
+
+
+def coordinates_of(model):
+    """Names of what a model is a function of; None where it does not say."""
+    if isinstance(model, CompoundModel):
+        if model.op == "|":
+            return coordinates_of(model.left)
+        if model.op in ("+", "-", "*", "/", "**"):
+            known = (coordinates_of(model.left), coordinates_of(model.right))
+            return next((names for names in known if names is not None), None)
+        return None
+    return getattr(model, "coordinates", None)
+
+
+class Composable:
+    """Operators of models that may be functions of different coordinates.
+
+    A mixin. Models of the same coordinates are combined as those of astropy are; others become
+    models of column and row first.
+    """
+
+    def __init_subclass__(cls, **keywords):
+        # Not in the class itself: astropy gives every class of models its own operators.
+        super().__init_subclass__(**keywords)
+        for name, operator in OPERATORS.items():
+            setattr(cls, name, operator)
+
+
+def _arithmetic(symbol):
+    def operator(left, right):
+        if not isinstance(right, Model):
+            return NotImplemented
+        names = [coordinates_of(model) for model in (left, right)]
+        differ = None not in names and names[0] != names[1]
+        if differ or left.n_inputs != right.n_inputs:
+            left, right = on_pixels(left), on_pixels(right)
+        return Composition(symbol, left, right)
+
+    return operator
+
+
+def _sequence(symbol):
+    def operator(left, right):
+        return Composition(symbol, left, right) if isinstance(right, Model) else NotImplemented
+
+    return operator
+
+
+OPERATORS = {
+    "__add__": _arithmetic("+"),
+    "__sub__": _arithmetic("-"),
+    "__mul__": _arithmetic("*"),
+    "__truediv__": _arithmetic("/"),
+    "__pow__": _arithmetic("**"),
+    "__or__": _sequence("|"),
+    "__and__": _sequence("&"),
+}
+
+
+class Composition(Composable, CompoundModel):
+    """A compound of astropy whose operators know of coordinates."""
+
+
+def bound(model, image):
+    """Copy of a model whose coordinates are those of the pixels of an image.
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`
+        Any model or compound.
+    image : `~specmodels.SpectralImage`
+        Supplies wavelengths, positions along the slit and times of readout.
+
+    Returns
+    -------
+    `~astropy.modeling.Model`
+        The model itself where no part of it depends on such coordinates.
+    """
+    if isinstance(model, CompoundModel):
+        if model.op == "fix_inputs":
+            left = bound(model.left, image)
+            same = left is model.left
+            return model if same else type(model)(model.op, left, model.right, name=model.name)
+        left, right = bound(model.left, image), bound(model.right, image)
+        if left is model.left and right is model.right:
+            return model
+        return type(model)(model.op, left, right, name=model.name)
+    return model.bound_to(image) if hasattr(model, "bound_to") else model
+
+
+def repeated_over(model, *names):
+    """Copy of an elementary model whose linear parameters repeat over something else.
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`
+        A model, stock ones included.
+    *names : str
+        Any of ``"column"``, ``"row"``, ``"line"``, ``"output"``, ``"exposure"``, or a coordinate of
+        the images with few values. No name: one for all pixels of all images.
+
+    Returns
+    -------
+    `~astropy.modeling.Model`
+
+    Examples
+    --------
+    A level for each exposure:
+
+    >>> from astropy.modeling.models import Const2D
+    >>> from specmodels import repeated_over
+    >>> repeated_over(Const2D(), "exposure").over
+    ('exposure',)
+    """
+    new = model.copy()
+    new.over = tuple(str(name) for name in names)
+    return new

@@ -1,0 +1,266 @@
+"""The leaves of an expression tree: elementary models, with basis images, rows and derivatives.
+
+What operators make of them is in `linear_branches`; what fitters see, in `linear_form`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.modeling import CompoundModel, Model, models
+
+from .linear import LinearParameter, Outer
+
+__all__ = ["DERIVATIVE_STEP", "Leaf", "Rows", "repeats"]
+
+# Stock models that are linear in one parameter only, which they do not declare.
+STOCK_LINEAR = {
+    models.Gaussian1D: "amplitude",
+    models.Moffat1D: "amplitude",
+    models.Lorentz1D: "amplitude",
+    models.Voigt1D: "amplitude_L",
+    models.Box1D: "amplitude",
+    models.Trapezoid1D: "amplitude",
+    models.Sine1D: "amplitude",
+    models.Exponential1D: "amplitude",
+    models.PowerLaw1D: "amplitude",
+    models.Gaussian2D: "amplitude",
+    models.Moffat2D: "amplitude",
+    models.Sersic1D: "amplitude",
+}
+DERIVATIVE_STEP = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What the linear parameters of one elementary model add to each pixel.
+
+    Attributes
+    ----------
+    leaf : `~astropy.modeling.Model`
+        The elementary model.
+    positions : ndarray of int, shape (n_terms,)
+        Its linear parameters.
+    index : ndarray of int, shape (..., n_entry)
+        Number of the term of each entry.
+    value : ndarray, shape (..., n_entry)
+        Its value: the pixel is the sum of values times parameters. Broadcast to the pixels.
+    inputs : tuple of ndarray
+        What the elementary model is evaluated at.
+    """
+
+    leaf: object
+    positions: np.ndarray
+    index: np.ndarray
+    value: np.ndarray
+    inputs: tuple
+
+    def times(self, factor):
+        """The rows of the model times a factor of each pixel."""
+        factor = np.asarray(factor, dtype=float)
+        value = self.value * (factor[..., None] if factor.ndim else factor)
+        return Rows(self.leaf, self.positions, self.index, value, self.inputs)
+
+
+def repeats(leaf):
+    """What the linear parameters of an elementary model repeat over: a tuple of names."""
+    return tuple(getattr(leaf, "over", ()))
+
+
+class Leaf:
+    """An elementary model, or a compound whose operator keeps no linearity."""
+
+    def __init__(self, model, first):
+        self.model = model
+        self.first = first
+        self.stop = first + len(model.param_names)
+        self.selected = ()
+
+    def leaves(self):
+        yield self.model, range(self.first, self.stop)
+
+    def linear_positions(self, fixed):
+        return {self.first + j for j, name in enumerate(self.model.param_names)
+                if self._declared_linear(name)}  # fmt: skip
+
+    @property
+    def repeated(self):
+        """Whether the linear parameters repeat over something within an image."""
+        return any(name != "exposure" for name in repeats(self.model))
+
+    def _declared_linear(self, name):
+        model = self.model
+        if isinstance(model, CompoundModel):
+            return False
+        if isinstance(getattr(model, name), LinearParameter):
+            return True
+        if type(model) in STOCK_LINEAR:
+            return name == STOCK_LINEAR[type(model)]
+        return bool(model.linear) and model.fittable
+
+    def select(self, linear):
+        self.selected = tuple(k - self.first for k in range(self.first, self.stop) if k in linear)
+
+    def _own(self, values):
+        return values[self.first : self.stop]
+
+    def value(self, values, inputs):
+        own = self._own(values)
+        if isinstance(self.model, CompoundModel):
+            own = [np.atleast_1d(v) if np.ndim(v) else v for v in own]
+        value = self.model.evaluate(*inputs, *own)
+        return value if self._box is None else value * self._inside(inputs)
+
+    @property
+    def _box(self):
+        """The bounding box that a user has set: outside of it the model is zero."""
+        return getattr(self.model, "_user_bounding_box", None)
+
+    def _inside(self, inputs):
+        box = self.model.bounding_box
+        inside = 1.0
+        for name, values in zip(self.model.inputs, inputs, strict=True):
+            low, high = (getattr(end, "value", end) for end in box[name])
+            inside = inside * ((values >= low) & (values <= high))
+        return inside
+
+    def components(self, values, inputs):
+        yield self.model, range(self.first, self.stop), self.value(values, inputs)
+
+    def rows(self, values, inputs):
+        if not self.selected:
+            return self.value(values, inputs), []
+        if hasattr(self.model, "local_basis") and self._box is None:
+            return self._local_rows(values, inputs)
+        offset, columns = self.columns(values, inputs)
+        positions = sorted(columns)
+        images = np.broadcast_arrays(*(np.asarray(columns[k], dtype=float) for k in positions))
+        value = np.stack(images, axis=-1)
+        index = np.broadcast_to(np.arange(len(positions)), value.shape)
+        return offset, [Rows(self.model, np.array(positions), index, value, inputs)]
+
+    def _local_rows(self, values, inputs):
+        """Rows of a basis of which each pixel sees a few terms."""
+        index, value = self.model.local_basis(*inputs)
+        n_terms, offset = self.stop - self.first, 0.0
+        if len(self.selected) < n_terms:
+            held = np.ones(n_terms, dtype=bool)
+            held[list(self.selected)] = False
+            known = np.where(held, [np.squeeze(v) for v in self._own(values)], 0.0)
+            offset = np.sum(value * known[index], axis=-1)
+            value = np.where(held[index], 0.0, value)
+        positions = np.arange(self.first, self.stop)
+        return offset, [Rows(self.model, positions, index, value, inputs)]
+
+    def columns(self, values, inputs):
+        if not self.selected:
+            return self.value(values, inputs), {}
+        offset, columns = self._columns(values, inputs)
+        if self._box is None:
+            return offset, columns
+        inside = self._inside(inputs)
+        return offset * inside, {k: column * inside for k, column in columns.items()}
+
+    def _columns(self, values, inputs):
+        own = list(self._own(values))
+        if hasattr(self.model, "linear_columns"):
+            offset, columns = self.model.linear_columns(inputs, own, self.selected)
+        elif self._is_basis():
+            images = self._fit_deriv(own, inputs)
+            offset, columns = 0.0, {j: images[j] for j in self.selected}
+        else:
+            offset, columns = self._columns_by_unit_values(own, inputs)
+        return offset, {self.first + j: column for j, column in columns.items()}
+
+    def _is_basis(self):
+        """Whether all parameters are solved for, and the derivatives by them the basis images."""
+        return (
+            len(self.selected) == len(self.model.param_names)
+            and self.model.linear
+            and self.model.n_inputs == 1
+            and callable(getattr(self.model, "fit_deriv", None))
+            and not self._maps_its_inputs()
+            and type(self.model).sum_of_implicit_terms is Model.sum_of_implicit_terms
+        )
+
+    def _fit_deriv(self, own, inputs):
+        images = self.model.fit_deriv(*inputs, *own)
+        return images if self.model.col_fit_deriv else np.moveaxis(np.asarray(images), -1, 0)
+
+    def _columns_by_unit_values(self, own, inputs):
+        for j in self.selected:
+            own[j] = np.array(0.0)
+        offset = self.model.evaluate(*inputs, *own)
+        columns = {}
+        for j in self.selected:
+            one = [*own[:j], np.array(1.0), *own[j + 1 :]]
+            columns[j] = self.model.evaluate(*inputs, *one) - offset
+        return offset, columns
+
+    def derivatives(self, values, inputs, wanted):
+        mine = [j for j in range(self.stop - self.first) if self.first + j in wanted]
+        if not mine:
+            return {}
+        found = self._derivatives(self._own(values), inputs, mine)
+        if self._box is not None:
+            inside = self._inside(inputs)
+            found = {k: np.asarray(d) * inside for k, d in found.items()}
+        return found
+
+    def _derivatives(self, own, inputs, mine):
+        if getattr(self.model, "fit_deriv", None) is None or self._maps_its_inputs():
+            return {self.first + j: self._difference(own, inputs, j) for j in mine}
+        if hasattr(self.model, "selected_derivatives"):
+            columns = self.model.selected_derivatives(inputs, own, mine)
+            return {self.first + j: columns[j] for j in mine}
+        columns = self._fit_deriv(own, inputs)
+        return {self.first + j: columns[j] for j in mine}
+
+    def expansion(self, values, inputs, wanted):
+        mine = [j for j in range(self.stop - self.first) if self.first + j in wanted]
+        if not mine:
+            return *self.columns(values, inputs), {}
+        own = self._own(values)
+        if self._box is not None:
+            return *self.columns(values, inputs), None
+        if hasattr(self.model, "expansion"):
+            offset, columns, derivatives = self.model.expansion(inputs, own, self.selected, mine)
+        elif self._has_one_amplitude():
+            offset, columns, derivatives = self._unit_expansion(own, inputs, mine)
+        else:
+            return *self.columns(values, inputs), None
+        first = self.first
+        for derivative in derivatives.values():
+            if derivative.amplitude is not None:
+                derivative.amplitude += first
+        return (offset, {first + j: column for j, column in columns.items()},
+                {first + j: derivative for j, derivative in derivatives.items()})  # fmt: skip
+
+    def _has_one_amplitude(self):
+        """Whether this is a stock model with an amplitude, which is to be solved for."""
+        return len(self.selected) == 1 and type(self.model) in STOCK_LINEAR and callable(
+            getattr(self.model, "fit_deriv", None)
+        )  # fmt: skip
+
+    def _unit_expansion(self, own, inputs, mine):
+        (amplitude,) = self.selected
+        own = [np.array(1.0) if j == amplitude else value for j, value in enumerate(own)]
+        images = self._fit_deriv(own, inputs)
+        derivatives = {j: Outer(np.asarray(images[j]), amplitude=amplitude) for j in mine}
+        return 0.0, {amplitude: np.asarray(images[amplitude])}, derivatives
+
+    def _maps_its_inputs(self):
+        """Whether ``fit_deriv`` may leave out a mapping of the inputs, as stock polynomials do."""
+        model = self.model
+        if isinstance(model, CompoundModel):
+            return True
+        return any(
+            hasattr(model, f"{axis}window")
+            and getattr(model, f"{axis}domain") not in (None, getattr(model, f"{axis}window"))
+            for axis in ("", "x_", "y_")
+        )
+
+    def _difference(self, own, inputs, j):
+        step = DERIVATIVE_STEP * np.maximum(np.abs(own[j]), 1.0)
+        ends = [self.model.evaluate(*inputs, *[*own[:j], own[j] + s, *own[j + 1 :]])
+                for s in (step, -step)]  # fmt: skip
+        return (ends[0] - ends[1]) / (2 * step)

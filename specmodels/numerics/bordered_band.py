@@ -1,0 +1,301 @@
+r"""Symmetric positive matrices that are banded but for a border: factors, solutions, inverses.
+
+.. math::
+    N = \begin{pmatrix} H & C \\ C^T & B \end{pmatrix}
+
+with a band :math:`H` and a dense border. The band is factorised by LAPACK, the border by its Schur
+complement :math:`S = B - C^T H^{-1} C`; the band of the inverse follows from the recurrences of
+Takahashi, Fagan and Chin (1973). What the matrix does not determine is found and named, not divided
+by.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numba
+import numpy as np
+from scipy.linalg import eigh, lapack, qr
+
+__all__ = ["BorderedBand"]
+
+# Pivots of the unit-diagonal matrix below the first number are looked at. A direction is not
+# determined where the matrix is below the second; a coefficient, where its part in such directions
+# is above the third.
+SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
+COLUMNS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class BorderedBand:
+    """Factors of a symmetric positive semi-definite matrix with a band and a border.
+
+    Attributes
+    ----------
+    scale : ndarray, shape (n,)
+        Inverse root of the diagonal; zero for coefficients that nothing sees.
+    band, coupling, border : ndarray
+        The matrix scaled to a unit diagonal, see `~specmodels.numerics.sparse_rows`.
+    out : ndarray of bool, shape (n,)
+        Coefficients that are zero by decree: nothing sees them, they were taken out, or nothing
+        determines them beside the others.
+    factor : ndarray, shape (n_band, width + 1)
+        Cholesky factor of the band: entry ``[j, d]`` belongs to row ``j + d``, column ``j``.
+    reduced : ndarray, shape (n_band, n_border)
+        Product of the inverse of the band and the coupling.
+    schur : ndarray, shape (n_border, n_border)
+        Lower Cholesky factor of the Schur complement.
+    null : ndarray, shape (n, n_null)
+        Orthonormal directions, scaled, which the matrix does not determine.
+    """
+
+    scale: np.ndarray
+    band: np.ndarray
+    coupling: np.ndarray
+    border: np.ndarray
+    out: np.ndarray
+    factor: np.ndarray
+    reduced: np.ndarray
+    schur: np.ndarray
+    null: np.ndarray
+
+    @classmethod
+    def of(cls, band, coupling, border, taken_out=None):
+        """Factorise; arguments as from `~specmodels.numerics.sparse_rows.normal_equations`.
+
+        Coefficients in the mask `taken_out`, shape (n,), have no part in it.
+        """
+        n_band = len(coupling)
+        diagonal = np.concatenate([band[:, 0], np.diagonal(border)])
+        scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
+                          where=diagonal > 0)  # fmt: skip
+        left, right = scale[:n_band], scale[n_band:]
+        matrix = (_scaled_band(band, left), coupling * left[:, None] * right,
+                  border * right[:, None] * right)  # fmt: skip
+        out = scale == 0
+        if taken_out is not None:
+            out |= taken_out
+        first = cls._without(scale, matrix, out, SUSPECT)
+        if np.array_equal(first.out, out):
+            return first
+        null = first._undetermined(np.flatnonzero(first.out & ~out))
+        pins = qr(null.T, mode="r", pivoting=True)[1][: null.shape[1]]
+        out = out.copy()
+        out[pins] = True
+        return replace(cls._without(scale, matrix, out, 0.0), null=null)
+
+    @classmethod
+    def _without(cls, scale, matrix, out, floor):
+        """Factors without the coefficients of a mask, and without those of small pivots."""
+        band, coupling, border = matrix
+        n = len(band)
+        factor, left = _band_factor(band, out[:n], floor)
+        met = np.where(left[:, None] | out[n:], 0.0, coupling)
+        reduced = _band_solve(factor, met)
+        schur, right = _dense_factor(border - met.T @ reduced, out[n:], floor)
+        reduced[:, right] = 0.0
+        out = np.concatenate([left, right])
+        none = np.zeros((len(scale), 0))
+        return cls(scale, band, coupling, border, out, factor, reduced, schur, none)
+
+    def _undetermined(self, which):
+        """Orthonormal directions that the matrix does not determine, for suspects taken out.
+
+        With the suspects held at zero the rest is well determined; how the rest follows each of
+        them gives directions, among which those are looked for along which the matrix vanishes.
+        """
+        parts = []
+        for start in range(0, len(which), COLUMNS_AT_ONCE):
+            some = which[start : start + COLUMNS_AT_ONCE]
+            column = self._columns(some)
+            column[self.out] = 0.0
+            direction = -self._solve(column)
+            direction[some, np.arange(len(some))] = 1.0
+            parts.append(direction)
+        basis = qr(np.concatenate(parts, axis=1), mode="economic")[0]
+        values, vectors = eigh(basis.T @ self._product(basis))
+        return basis @ vectors[:, values < LEAST_EIGENVALUE]
+
+    @property
+    def n_band(self):
+        """Number of coefficients of the band."""
+        return len(self.factor)
+
+    def solve(self, vectors):
+        """Solution for vectors, (n,) or (n, n_vector): the smallest one where there are many."""
+        wide = vectors.reshape(len(vectors), -1)
+        solved = self._solve(np.where(self.out[:, None], 0.0, wide * self.scale[:, None]))
+        if self.null.shape[1]:
+            solved -= self.null @ (self.null.T @ solved)
+        return (solved * self.scale[:, None]).reshape(vectors.shape)
+
+    def _solve(self, scaled):
+        out = np.empty(scaled.shape)
+        n = self.n_band
+        first = _band_solve(self.factor, scaled[:n])
+        rest = scaled[n:] - self.reduced.T @ scaled[:n]
+        out[n:] = _dense_solve(self.schur, rest)
+        out[:n] = first - self.reduced @ out[n:]
+        out[self.out] = 0.0
+        return out
+
+    def _columns(self, which):
+        """Columns of the scaled matrix, shape (n, len(which))."""
+        unit = np.zeros((len(self.scale), len(which)))
+        unit[which, np.arange(len(which))] = 1.0
+        return self._product(unit)
+
+    def _product(self, vectors):
+        """The scaled matrix times vectors, shape (n, n_vector)."""
+        n, width = self.n_band, self.band.shape[1]
+        out = np.empty(vectors.shape)
+        top, bottom = vectors[:n], vectors[n:]
+        out[:n] = self.band[:, :1] * top + self.coupling @ bottom
+        for d in range(1, min(width, n)):
+            side = self.band[: n - d, d, None]
+            out[d:n] += side * top[: n - d]
+            out[: n - d] += side * top[d:]
+        out[n:] = self.coupling.T @ top + self.border @ bottom
+        return out
+
+    @cached_property
+    def determined(self):
+        """Whether the matrix determines each coefficient, shape (n,)."""
+        known = self.scale > 0
+        if self.null.shape[1]:
+            known &= np.einsum("kn,kn->k", self.null, self.null) < LEAST_PART**2
+        return known
+
+    def determines(self, rows):
+        """Whether it determines weighted sums of coefficients, rows of shape (n_sum, n)."""
+        scaled = rows * self.scale
+        size = np.sqrt(np.einsum("sk,sk->s", scaled, scaled))
+        part = np.sqrt(np.sum((scaled @ self.null) ** 2, axis=1))
+        unseen = (rows != 0) & (self.scale == 0)
+        return (part <= LEAST_PART * size) & ~unseen.any(axis=1)
+
+    @cached_property
+    def inverse_band(self):
+        """Band of the inverse, the border included: (n_band, width + 1), entries as of the band."""
+        n, width = self.n_band, self.factor.shape[1]
+        out = _takahashi(self.factor)
+        out[self.out[:n]] = 0.0
+        if self.schur.size:
+            half = _forward(self.schur, np.ascontiguousarray(self.reduced.T))
+            for d in range(min(width, n)):
+                out[: n - d, d] += np.einsum("kj,kj->j", half[:, : n - d], half[:, d:])
+        return _scaled_band(out, self.scale[:n])
+
+    @cached_property
+    def border_inverse(self):
+        """The block of the inverse that belongs to the border, (n_border, n_border)."""
+        half = _forward(self.schur, np.eye(len(self.schur)))
+        half[:, self.out[self.n_band :]] = 0.0
+        right = self.scale[self.n_band :]
+        return half.T @ half * right[:, None] * right
+
+    @cached_property
+    def variances(self):
+        """Diagonal of the inverse, shape (n,); infinite for what is not determined."""
+        out = np.concatenate([self.inverse_band[:, 0], np.diagonal(self.border_inverse)])
+        return np.where(self.determined, out, np.inf)
+
+
+def _scaled_band(band, scale):
+    """Rows and columns of a band times a scale."""
+    out = band * scale[:, None]
+    n = len(band)
+    for d in range(band.shape[1]):
+        out[: max(n - d, 0), d] *= scale[d:]
+        out[max(n - d, 0) :, d] = 0.0
+    return out
+
+
+def _band_factor(band, out, floor):
+    """Cholesky factor of a band of unit diagonal, and the coefficients that have no part in it."""
+    if not len(band):
+        return band, out
+    if not out.any():
+        factor, info = lapack.dpbtrf(band.T, lower=1)
+        if info == 0 and np.min(factor[0]) ** 2 > floor:
+            return np.ascontiguousarray(factor.T), out
+    return _guarded_band_factor(band, out, floor)
+
+
+@numba.njit(cache=True, nogil=True)
+def _guarded_band_factor(band, out, floor):
+    """As LAPACK's, without some coefficients, and without those whose pivot is below the floor."""
+    n, width = band.shape
+    factor, left = band.copy(), out.copy()
+    for j in range(n):
+        last = min(width, n - j)
+        if left[j] or not factor[j, 0] > floor:
+            left[j] = True
+            factor[j, 0] = 1.0
+            for d in range(1, last):
+                factor[j, d] = 0.0
+            for d in range(1, min(width, j + 1)):
+                factor[j - d, d] = 0.0
+            continue
+        pivot = np.sqrt(factor[j, 0])
+        factor[j, 0] = pivot
+        for d in range(1, last):
+            factor[j, d] /= pivot
+        for d in range(1, last):
+            for e in range(d, last):
+                factor[j + d, e - d] -= factor[j, d] * factor[j, e]
+    return factor, left
+
+
+def _band_solve(factor, vectors):
+    """Solution for the Cholesky factor of a band; vectors of shape (n_band, n_vector)."""
+    if not vectors.size:
+        return np.zeros(vectors.shape)
+    return lapack.dpbtrs(factor.T, vectors, lower=1)[0]
+
+
+def _dense_factor(matrix, out, floor):
+    """Lower Cholesky factor of a matrix, and the coefficients that have no part in it."""
+    n = len(matrix)
+    if not n:
+        return matrix, out
+    if out.any():
+        matrix = np.where(out[:, None] | out, np.eye(n), matrix)
+    factor, info = lapack.dpotrf(matrix, lower=1, clean=1)
+    if info == 0 and np.min(np.diagonal(factor)) ** 2 > floor:
+        return factor, out
+    # By size of the pivots, so that those left to the end are the undetermined ones.
+    factor, order, rank, _ = lapack.dpstrf(matrix, lower=1, tol=floor)
+    small = np.arange(n) >= rank
+    small[:rank] |= np.diagonal(factor)[:rank] ** 2 <= floor  # LAPACK does not look at the first
+    out = out.copy()
+    out[order[small] - 1] = True
+    return _dense_factor(matrix, out, 0.0)
+
+
+def _dense_solve(factor, vectors):
+    if not vectors.size:
+        return np.zeros(vectors.shape)
+    return lapack.dpotrs(factor, vectors, lower=1)[0]
+
+
+def _forward(factor, vectors):
+    """Solution for a lower triangular matrix alone."""
+    if not vectors.size:
+        return np.zeros(vectors.shape)
+    return lapack.dtrtrs(factor, vectors, lower=1)[0]
+
+
+@numba.njit(cache=True, nogil=True)
+def _takahashi(factor):
+    """Band of the inverse of a matrix with this Cholesky factor, from its last row up."""
+    n, width = factor.shape
+    out = np.zeros(factor.shape)
+    for j in range(n - 1, -1, -1):
+        last = min(width, n - j)
+        for i in range(last - 1, -1, -1):
+            total = 1 / factor[j, 0] if i == 0 else 0.0
+            for k in range(1, last):
+                low, far = min(i, k), abs(i - k)
+                total -= factor[j, k] * out[j + low, far]
+            out[j, i] = total / factor[j, 0]
+    return out

@@ -1,0 +1,132 @@
+"""Sparse rows: each pixel is a short list of coefficient numbers and values. Kernels only.
+
+A model that is linear in many coefficients, of which each pixel sees a few, is an array of numbers
+and one of values, both of shape ``(n_pixel, n_entry)``. All that a fit needs of it is here: its
+image, the transpose, and its normal equations, which are banded but for a border. Coefficients
+``0 … n_band - 1`` form the band, the others the border. The order of the sums is that of the pixels.
+"""
+
+import numba
+import numpy as np
+
+__all__ = ["band_width", "image_of", "leverages", "normal_equations", "supports", "transposed"]
+
+
+@numba.njit(cache=True, nogil=True)
+def image_of(index, value, coefficients):
+    """Sum of the entries of each pixel times their coefficients, shape (n_pixel,)."""
+    out = np.zeros(index.shape[0])
+    for p in range(index.shape[0]):
+        total = 0.0
+        for e in range(index.shape[1]):
+            total += value[p, e] * coefficients[index[p, e]]
+        out[p] = total
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def transposed(index, value, pixels, n_coefficient):
+    """Sum over pixels of their values times their entries, shape (n_coefficient,)."""
+    out = np.zeros(n_coefficient)
+    for p in range(index.shape[0]):
+        if pixels[p] != 0.0:
+            for e in range(index.shape[1]):
+                out[index[p, e]] += value[p, e] * pixels[p]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def supports(index, value, weights, position, n_coefficient):
+    """First and last position of the pixels that see each coefficient, each (n_coefficient,).
+
+    The first is above the last where none does.
+    """
+    first, last = np.full(n_coefficient, np.inf), np.full(n_coefficient, -np.inf)
+    for p in range(index.shape[0]):
+        if weights[p] > 0:
+            for e in range(index.shape[1]):
+                if value[p, e] != 0.0:
+                    k = index[p, e]
+                    first[k] = min(first[k], position[p])
+                    last[k] = max(last[k], position[p])
+    return first, last
+
+
+@numba.njit(cache=True, nogil=True)
+def band_width(index, value, weights, rank, n_band):
+    """Largest distance of the ranks below `n_band` of two coefficients that one pixel sees."""
+    width = 0
+    for p in range(index.shape[0]):
+        if weights[p] > 0:
+            low, high = n_band, -1
+            for e in range(index.shape[1]):
+                if value[p, e] != 0.0:
+                    k = rank[index[p, e]]
+                    if k < n_band:
+                        low, high = min(low, k), max(high, k)
+            width = max(width, high - low)
+    return width
+
+
+@numba.njit(cache=True, nogil=True)
+def normal_equations(index, value, weights, rank, n_band, width, n_border):
+    """Weighted normal matrix: band (n_band, width + 1), coupling and border.
+
+    Entry ``[j, d]`` of the band belongs to row ``j + d`` and column ``j``; the coupling has the
+    shape (n_band, n_border).
+    """
+    band = np.zeros((n_band, width + 1))
+    coupling = np.zeros((n_band, n_border))
+    border = np.zeros((n_border, n_border))
+    n_entry = index.shape[1]
+    place, here = np.empty(n_entry, np.int64), np.empty(n_entry)
+    for p in range(index.shape[0]):
+        if not weights[p] > 0:
+            continue
+        n = 0
+        for e in range(n_entry):
+            if value[p, e] != 0.0:
+                place[n], here[n] = rank[index[p, e]], value[p, e]
+                n += 1
+        for a in range(n):
+            i, weighted = place[a], weights[p] * here[a]
+            for b in range(a + 1):
+                j, product = place[b], weighted * here[b]
+                if i == j and a != b:
+                    product *= 2  # a coefficient which the pixel sees twice
+                if i >= n_band and j >= n_band:
+                    border[i - n_band, j - n_band] += product
+                    if i != j:
+                        border[j - n_band, i - n_band] += product
+                elif i >= n_band:
+                    coupling[j, i - n_band] += product
+                elif j >= n_band:
+                    coupling[i, j - n_band] += product
+                elif i >= j:
+                    band[j, i - j] += product
+                else:
+                    band[i, j - i] += product
+    return band, coupling, border
+
+
+@numba.njit(cache=True, nogil=True)
+def leverages(index, value, rank, n_band, inverse):
+    """Quadratic form of each pixel's entries in the band of an inverse, shape (n_pixel,).
+
+    Entries of the border are left out, and so are pairs beyond the band: those never meet.
+    """
+    out = np.zeros(index.shape[0])
+    width = inverse.shape[1]
+    for p in range(index.shape[0]):
+        total = 0.0
+        for a in range(index.shape[1]):
+            i = rank[index[p, a]]
+            if i >= n_band or value[p, a] == 0.0:
+                continue
+            for b in range(a + 1):
+                j = rank[index[p, b]]
+                if j < n_band and abs(i - j) < width:
+                    term = value[p, a] * value[p, b] * inverse[min(i, j), abs(i - j)]
+                    total += term if a == b else 2 * term
+        out[p] = total
+    return out
