@@ -9,12 +9,24 @@ from .scene_fit import SceneFit
 from .sky import SkyFit, SkyPixels, SlitFit
 from .sky_polynomial import LogPolynomialSkyFitter
 from .sky_spline import SkyFitter
+from .statistics import (
+    HuberStatistic,
+    PoissonStatistic,
+    ReweightedFitter,
+    Statistic,
+    StudentStatistic,
+)
 from .varpro import VarProFitter
 from .windowed import WindowedFitter
 from .windowed_fit import WindowedFit
 
 __all__ = [
     "FitResult",
+    "HuberStatistic",
+    "PoissonStatistic",
+    "ReweightedFitter",
+    "Statistic",
+    "StudentStatistic",
     "Fitter",
     "KernelSliceFitter",
     "LinearFitter",

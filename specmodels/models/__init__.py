@@ -25,6 +25,7 @@ from .psf import EffectivePSF, TabulatedPSF
 from .scene import GrismScene
 from .selection import SourceSelection
 from .shapes import GrownShapes, SegmentShapes, SourceShapes
+from .sky import breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
@@ -40,6 +41,8 @@ __all__ = [
     "FlickerPrior",
     "RidgePrior",
     "SmoothnessPrior",
+    "breakpoints",
+    "sky_of_wavelength",
     "bound",
     "on_pixels",
     "repeated_over",

@@ -97,8 +97,8 @@ class LinearForm:
         self.followers = {k: tie for k, tie in ties.items()
                           if k in self.declared_linear and isinstance(tie, TiedTo)}  # fmt: skip
         self._root.select({*self.linear, *self.followers})
-        free = (k for k in range(len(self.names)) if k not in fixed)
-        self.nonlinear = [k for k in free if k not in set(self.linear)]
+        apart = fixed.union(self.linear)
+        self.nonlinear = [k for k in range(len(self.names)) if k not in apart]
 
     def value(self, values, inputs):
         """Value of the model, broadcast shape of inputs and values."""

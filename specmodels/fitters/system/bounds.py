@@ -2,27 +2,27 @@
 
 import numpy as np
 
-__all__ = ["within_bounds"]
+__all__ = ["limits", "within_bounds"]
 
 MOST_ROUNDS = 60
 
 
 def limits(layout):
     """Lower and upper bound of each coefficient, each of shape (n,); None where there are none."""
-    model, names = layout.form.model, layout.form.names
+    names, bounds = layout.form.names, layout.form.model.bounds
     lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
     for group in layout.groups:
         for term, k in enumerate(group.positions):
-            low, high = getattr(model, names[k]).bounds
-            if k in layout.form.followers:
+            low, high = bounds[names[k]]
+            if k in layout.form.followers or (low is None and high is None):
                 continue
             lower[group.numbers(term)] = -np.inf if low is None else low
             upper[group.numbers(term)] = np.inf if high is None else high
     return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
 
 
-def within_bounds(equations, data, layout):
-    """Coefficients within their bounds.
+def within_bounds(equations, data, bounds):
+    """Coefficients within their bounds, which are those of `limits`.
 
     Block principal pivoting (Portugal, Judice and Vicente 1994, Math. Comp. 63, 625): coefficients
     beyond a bound are held at it, those which the gradient draws inside are let free, all at once;
@@ -35,7 +35,6 @@ def within_bounds(equations, data, layout):
     coefficients : ndarray, shape (n,)
     """
     coefficients = equations.solved(data)
-    bounds = limits(layout)
     if bounds is None:
         return equations, coefficients
     lower, upper = bounds

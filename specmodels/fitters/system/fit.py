@@ -1,6 +1,7 @@
 """From a pass over the pixels to a result, and what is wrong with it."""
 
 import numpy as np
+from astropy.modeling import CompoundModel
 
 from .result import SystemFitResult
 
@@ -52,12 +53,31 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
 
 
 def _template(problem, theta):
-    """The model with the fitted values of what is one number for all."""
-    template = problem.model.copy()
-    for k, value in problem.parameters.collected(theta).items():
-        if np.ndim(value) == 0:
-            setattr(template, problem.form.names[k], value)
-    return template
+    """The model with the fitted values of what is one number for all.
+
+    Its parts are copies where a value is new, and else those of the model: thousands of
+    coefficients take longer to copy than to fit.
+    """
+    found = problem.parameters.collected(theta)
+    values = {k: value for k, value in found.items() if np.ndim(value) == 0}
+    return _with_values(problem.model, values, 0)[0]
+
+
+def _with_values(model, values, first):
+    """Model with values by position, and the position of the first parameter behind it."""
+    if isinstance(model, CompoundModel):
+        left, first = _with_values(model.left, values, first)
+        right = model.right
+        if model.op != "fix_inputs":
+            right, first = _with_values(model.right, values, first)
+        return type(model)(model.op, left, right, name=model.name), first
+    names = model.param_names
+    own = {n: values[first + j] for j, n in enumerate(names) if first + j in values}
+    if own:
+        model = model.copy()
+        for name, value in own.items():
+            setattr(model, name, value)
+    return model, first + len(names)
 
 
 def _freedom(problem, equations):

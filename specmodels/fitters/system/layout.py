@@ -51,6 +51,12 @@ class Group:
         """Number of repetitions."""
         return int(np.prod(self.shape, dtype=int))
 
+    def put(self, values, coefficients):
+        """Set values of parameters that do not repeat, in a list of all parameters."""
+        own = (coefficients[self.first] * self.factor + self.offset).tolist()
+        for k, value in zip(self.positions.tolist(), own, strict=True):
+            values[k] = value
+
     def numbers(self, term):
         """Coefficients of one term, shape (size,)."""
         return self.first[term] + self.stride[term] * np.arange(self.size)
@@ -158,9 +164,12 @@ class Layout:
         """Values of all parameters: those of `base`, and the linear ones in their own shapes."""
         out = list(base)
         for group in self.groups:
+            if not group.over:
+                group.put(out, coefficients)
+                continue
             for term, k in enumerate(group.positions):
                 own = coefficients[group.numbers(term)] * group.factor[term] + group.offset[term]
-                out[k] = own.reshape(group.shape) if group.over else float(own[0])
+                out[k] = own.reshape(group.shape)
         return out
 
     def local(self, coefficients, base, number, keys=None):
@@ -171,10 +180,13 @@ class Layout:
         out = list(base)
         keys = [group.keys[number] for group in self.groups] if keys is None else keys
         for group, key in zip(self.groups, keys, strict=True):
+            if not group.over:
+                group.put(out, coefficients)
+                continue
             for term, k in enumerate(group.positions):
                 own = coefficients[group.first[term] + key * group.stride[term]]
                 own = own * group.factor[term] + group.offset[term]
-                out[k] = own if group.over else float(own.flat[0])
+                out[k] = own
         return out
 
     def name(self, coefficient):

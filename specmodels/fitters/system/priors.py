@@ -110,9 +110,11 @@ class Penalties:
         self.all.append(Penalty(name, first, second, value, rank, prior.strength))
 
     def _of_parameters(self, layout, group):
-        model, names = layout.form.model, layout.form.names
+        names = layout.form.names
+        parameters = {k: getattr(group.leaf, name) for k, name
+                      in zip(group.positions.tolist(), _names(layout, group), strict=True)}  # fmt: skip
         for term, k in enumerate(group.positions):
-            prior = getattr(model, names[k]).prior
+            prior = parameters[k].prior
             if prior is None or k in layout.form.followers:
                 continue
             if not isinstance(prior, GaussianPrior):
@@ -156,3 +158,9 @@ class Penalties:
     def learnt(self):
         """Whether any strength is to be learnt."""
         return any(penalty.strength is None for penalty in self.all)
+
+
+def _names(layout, group):
+    """Names of the parameters of a group in its elementary model."""
+    first = next(p.start for leaf, p in layout.form.leaves() if leaf is group.leaf)
+    return [group.leaf.param_names[k - first] for k in group.positions.tolist()]

@@ -10,7 +10,7 @@ from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import transposed
 from ..elimination import Slopes
 from ..problem import Pass
-from .bounds import within_bounds
+from .bounds import limits, within_bounds
 from .equations import Equations
 from .layout import Layout
 from .parameters import SharedParameters
@@ -90,7 +90,7 @@ class SystemProblem:
         """Normal equations of these entries, with the structure of the first ones."""
         weights = _usable(value, self.weights)
         if self.structure is None:
-            self.penalties = Penalties(self.layout)
+            self.penalties, self._limits = Penalties(self.layout), limits(self.layout)
             self.structure = Structure.of(self.layout.n_coefficient, (index, value), weights,
                                           self._positions(), self.penalties.pairs)  # fmt: skip
         structure = self.structure.fitting((index, value), weights, self.penalties.pairs)
@@ -124,7 +124,7 @@ class SystemProblem:
             equations = equations.with_strengths(self.strengths)
         if self.penalties.learnt:
             equations = self._learn(equations, data)
-        equations, coefficients = within_bounds(equations, data, self.layout)
+        equations, coefficients = within_bounds(equations, data, self._limits)
         residual = np.where(equations.weights > 0, data - equations.image(coefficients), 0.0)
         return equations, coefficients, offset, residual
 
