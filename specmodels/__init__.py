@@ -64,12 +64,12 @@ from .fitters import (
 from .instruments import Instrument, Readout, get_instrument
 from .io import read, write
 from .models import (
-    BSplineProfile,
-    BSplineSpectrum,
-    BSplineTrace,
     BarShadow,
     BasisModel,
     BoxProfile,
+    BSplineProfile,
+    BSplineSpectrum,
+    BSplineTrace,
     CoefficientPrior,
     ColumnPolynomial,
     Coordinate,
@@ -87,9 +87,9 @@ from .models import (
     GrismScene,
     GrownShapes,
     LegendreSpectrum,
+    LinearParameter,
     LineMedian,
     LineOffset,
-    LinearParameter,
     LogPolynomialSpectrum,
     LorentzProfile,
     MasterBackgroundSpectrum,

@@ -31,7 +31,7 @@ class SourceSums:
     seen: np.ndarray
 
 
-def source_sums(fit, sources, traces, radii):
+def source_sums(fit, sources, traces, radii, *, carriers=None):
     """Sums over the images of all sources of a fit, made in chunks of columns.
 
     Parameters
@@ -42,12 +42,16 @@ def source_sums(fit, sources, traces, radii):
         Each `~specmodels.models.Source` with the positions of its parameters.
     traces, radii : dict of str to ndarray, shape (n_dispersion,)
         Row of each source, and half the height of its aperture.
+    carriers : dict of str to int, optional
+        First position of the part of the model that carries the light of each source; default: that
+        of the source itself.
 
     Returns
     -------
     dict of str to SourceSums
     """
     parts = {name: [] for name in sources}
+    carriers = {name: p[0] for name, (_, p) in sources.items()} if carriers is None else carriers
     for chunk, inputs, values, components in fit.parts(N_IMAGES):
         image = fit.image.cutout(columns=chunk)
         inputs = (image.x[None], image.y[:, None]) if len(inputs) == 1 else inputs
@@ -57,7 +61,7 @@ def source_sums(fit, sources, traces, radii):
         for name, (leaf, positions) in sources.items():
             fraction = leaf.fraction(*inputs, [values[k] for k in positions])
             seen[name] = np.sum(np.where(image.weights > 0, fraction, 0.0), axis=0)
-            own[name] = np.nan_to_num(lights[positions[0]])
+            own[name] = np.nan_to_num(lights[carriers[name]])
         sky = model - sum(own.values())
         columns = np.arange(image.shape[1])
         for name, light in own.items():

@@ -22,10 +22,13 @@ from .noise import with_constant_variance, with_estimated_variance, with_smooth_
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .tables import readable
+from .tilted import SeenSpectra, TiltedSlitBuilder, line_tilt, spectrum_name
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
 LEAST_LIGHT = 0.05
+# Lines that span more columns than this over the rows of a slit are no columns any more.
+MOST_TILT = 0.5
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -115,6 +118,8 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
+        if line_tilt(image) > MOST_TILT:
+            return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
@@ -173,11 +178,34 @@ class ExtractionResult:
                 found[leaf.name or f"source {number + 1}"] = (leaf, positions)
         return found
 
+    @property
+    def carriers(self):
+        """First position of the part of the model that carries the light of each source."""
+        seen = self.seen_spectra
+        return {name: positions[0] if seen is None else int(seen.group(name).positions[0])
+                for name, (_, positions) in self.sources.items()}  # fmt: skip
+
+    @cached_property
+    def seen_spectra(self):
+        """Spectra of wavelength, of a tilted slit; None where fluxes are those of columns."""
+        parts = {leaf.name for leaf, _ in self.fit.form.leaves()}
+        if not all(spectrum_name(name) in parts for name in self.sources):
+            return None
+        found = {name: self.image.wavelength_along(self.trace(name)) for name in self.sources}
+        return SeenSpectra(self.fit, {name: np.asarray(getattr(wave, "value", wave), dtype=float)
+                                      for name, wave in found.items()})  # fmt: skip
+
+    def covariance(self, name):
+        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        if self.seen_spectra is not None:
+            return self.seen_spectra.covariance(name)
+        return np.diag(self._flux(name)[1] ** 2)
+
     @cached_property
     def _sums(self):
         traces = {name: self.trace(name) for name in self.sources}
         radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
-        return source_sums(self.fit, self.sources, traces, radii)
+        return source_sums(self.fit, self.sources, traces, radii, carriers=self.carriers)
 
     @cached_property
     def model(self):
@@ -192,7 +220,7 @@ class ExtractionResult:
     @cached_property
     def sky(self):
         """Image of all of the model that is no source."""
-        sky, sources = np.array(self.model), {p[0] for _, p in self.sources.values()}
+        sky, sources = np.array(self.model), set(self.carriers.values())
         for chunk, _, _, parts in self.fit.parts():
             for _, positions, light in parts:
                 if len(positions) and positions[0] in sources:
@@ -256,6 +284,8 @@ class ExtractionResult:
         return table
 
     def _flux(self, name):
+        if self.seen_spectra is not None:
+            return self.seen_spectra.fluxes[name]
         parameter = self.fit.names[self.sources[name][1][0]]
         shape = self.image.shape[1]
         return tuple(np.broadcast_to(a, shape) for a in (self.fit[parameter],
@@ -264,7 +294,11 @@ class ExtractionResult:
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
         position = self.sources[name][1][0]
-        if position not in self.fit.form.linear or not self.fit.image.components:
+        if (
+            self.seen_spectra is not None
+            or position not in self.fit.form.linear
+            or not self.fit.image.components
+        ):
             return {}
         row = self.fit.form.linear.index(position)
         return {key: self.fit.propagate(np.nan_to_num(value))[row]

@@ -7,9 +7,8 @@ from astropy.modeling import CompoundModel, Model
 
 from ..exposure import SpectralImage
 from ..models.composition import coordinates_of, on_pixels
-from ..models.linear import LinearParameter
 from ..models.linear_form import LinearForm
-from ..models.linear_leaf import repeats
+from ..models.linear_leaf import Leaf, repeats
 
 __all__ = ["by_columns", "checked_model", "images_of"]
 
@@ -65,14 +64,13 @@ def checked_model(model):
     if twice:
         raise ValueError(f"model: names must differ, got more than one {twice}")
     for leaf, positions in leaves:
-        for k in positions:
-            known = k in form.declared_linear or k not in form.nonlinear
-            lost = isinstance(getattr(model, form.names[k]), LinearParameter) and not known
-            if lost and any(name != "exposure" for name in repeats(leaf)):
-                raise ValueError(
-                    f"model: {form.names[k]} repeats over {' and '.join(repeats(leaf))}, but the "
-                    f"model is not linear in it: two factors that repeat cannot be fitted together"
-                )
+        over = [name for name in repeats(leaf) if name != "exposure"]
+        linear = Leaf(leaf, positions.start).linear_positions(frozenset()) if over else set()
+        for k in linear.intersection(form.nonlinear):
+            raise ValueError(
+                f"model: {form.names[k]} repeats over {' and '.join(over)}, but the model is not "
+                f"linear in it: two factors that repeat cannot be fitted together"
+            )
     return model
 
 

@@ -8,7 +8,13 @@ from .base import Fitter
 from .linear import LinearFitter
 from .paths import images_of
 
-__all__ = ["HuberStatistic", "PoissonStatistic", "ReweightedFitter", "Statistic", "StudentStatistic"]
+__all__ = [
+    "HuberStatistic",
+    "PoissonStatistic",
+    "ReweightedFitter",
+    "Statistic",
+    "StudentStatistic",
+]
 
 
 class Statistic(ABC):

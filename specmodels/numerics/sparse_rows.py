@@ -3,7 +3,7 @@
 A model that is linear in many coefficients, of which each pixel sees a few, is an array of numbers
 and one of values, both of shape ``(n_pixel, n_entry)``. All that a fit needs of it is here: its
 image, the transpose, and its normal equations, which are banded but for a border. Coefficients
-``0 … n_band - 1`` form the band, the others the border. The order of the sums is that of the pixels.
+``0 … n_band - 1`` form the band, the others the border. Sums are in the order of the pixels.
 """
 
 import numba

@@ -377,8 +377,8 @@ class TestConstraints:
     @pytest.mark.parametrize("fitter", [LinearFitter(), VarProFitter()])
     @pytest.mark.parametrize(
         ("name", "tie"),
-        [("flux_0", TiedTo("trace_c0_0")), ("stddev_0", TiedTo("flux_0")), ("stddev_0", TiedTo("sigma")),
-         ("stddev_0", TiedTo("stddev_0"))],
+        [("flux_0", TiedTo("trace_c0_0")), ("stddev_0", TiedTo("flux_0")),
+         ("stddev_0", TiedTo("sigma")), ("stddev_0", TiedTo("stddev_0"))],
     )  # fmt: skip
     def test_ties_that_cannot_be_kept_are_refused_by_name(self, fitter, name, tie):
         model = start()

@@ -111,8 +111,8 @@ class Penalties:
 
     def _of_parameters(self, layout, group):
         names = layout.form.names
-        parameters = {k: getattr(group.leaf, name) for k, name
-                      in zip(group.positions.tolist(), _names(layout, group), strict=True)}  # fmt: skip
+        own = zip(group.positions.tolist(), _names(layout, group), strict=True)
+        parameters = {k: getattr(group.leaf, name) for k, name in own}
         for term, k in enumerate(group.positions):
             prior = parameters[k].prior
             if prior is None or k in layout.form.followers:

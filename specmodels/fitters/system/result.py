@@ -143,7 +143,10 @@ class SystemFitResult(FitResult):
         -------
         ndarray, shape (n_sum, n_sum)
         """
-        rows = np.concatenate([self._rows(one) for one in sums])
+        return self.covariance_of_rows(np.concatenate([self._rows(one) for one in sums]))
+
+    def covariance_of_rows(self, rows):
+        """As `covariance_of`, for weights of all coefficients, shape (n_sum, n_coefficient)."""
         solved = self.equations.solve(np.ascontiguousarray(rows.T))
         if self.equations.held is not None:
             solved[self.equations.held] = 0.0

@@ -112,7 +112,7 @@ class Structure:
 
 
 def _cuts(span):
-    """Limits of the reach of a coefficient of the band: none, or before one of the largest jumps."""
+    """Limits of the reach of a coefficient of the band: none, or below one of the large jumps."""
     steps = np.unique(span)
     jumps = np.flatnonzero(steps[1:] > 1.5 * steps[:-1] + 1)
     order = np.argsort(-(steps[1:] - steps[:-1])[jumps], kind="stable")[:MOST_CUTS]

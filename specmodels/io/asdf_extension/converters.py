@@ -29,6 +29,7 @@ MODEL_TYPES = [
     "specmodels.models.background.LogPolynomialSpectrum",
     "specmodels.models.background.MasterBackgroundSpectrum",
     "specmodels.models.bspline_trace.BSplineTrace",
+    "specmodels.models.composition.Coordinate",
     "specmodels.models.correlated.FlickerSpectrum",
     "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
@@ -93,7 +94,13 @@ def register_model(model_class):
 def extension(model_types=MODEL_TYPES):
     """Extension of `asdf` with the converters for these classes or their names."""
     manifest = yaml.safe_load((files(__package__) / MANIFEST).read_text())
-    converters = [ModelConverter(model_types), TieConverter(), SettingsConverter(), RampConverter()]
+    converters = [
+        ModelConverter(model_types),
+        TieConverter(),
+        CompositionConverter(),
+        SettingsConverter(),
+        RampConverter(),
+    ]
     return ManifestExtension(manifest, converters=converters)
 
 
@@ -151,6 +158,30 @@ class TieConverter(Converter):
         from ...models.linear import TiedTo
 
         return TiedTo(node["name"], factor=node["factor"], offset=node["offset"])
+
+
+class CompositionConverter(Converter):
+    """Saves a composition as the compound of astropy that it is; it is read as one of ours again.
+
+    The operators of the models make it so, when `asdf_astropy` applies them.
+    """
+
+    tags = []
+    types = ["specmodels.models.composition.Composition"]
+
+    def select_tag(self, model, tags, ctx):
+        return None
+
+    def to_yaml_tree(self, model, tag, ctx):
+        from astropy.modeling import CompoundModel
+
+        compound = CompoundModel(model.op, model.left, model.right, name=model.name)
+        if model._user_bounding_box is not None:
+            compound.bounding_box = model.bounding_box
+        return compound
+
+    def from_yaml_tree(self, node, tag, ctx):
+        raise NotImplementedError("compositions are saved as compounds of astropy")
 
 
 class SettingsConverter(Converter):

@@ -25,6 +25,7 @@ from specmodels.models.nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.spectra import LegendreSpectrum
 from specmodels.models.traces import PolynomialTrace, SplineTrace
 from specmodels.numerics.readout import Readout
 from specmodels.ramp import Ramp
@@ -68,7 +69,16 @@ class Sines(BasisModel):
 class TestRegistration:
     def test_every_model_of_the_package_can_be_saved(self):
         names = {f"{c.__module__}.{c.__qualname__}" for c in concrete_models()}
-        assert names == set(MODEL_TYPES)
+        adapters = {"specmodels.models.composition.Coordinate"}
+        assert names | adapters == set(MODEL_TYPES)
+
+    def test_compositions_are_compositions_again(self):
+        sky = LegendreSpectrum(1, limits=(1, 2), c0=3.0, c1=1.0)
+        model = Source(GaussianProfile(), name="star") + sky
+        read = round_trip(model)
+        assert read[1].coordinate == "wavelength"
+        assert (read + sky).n_inputs == 2
+        assert read.param_names == model.param_names
 
     def test_own_class_takes_one_line(self):
         register_model(Sines)

@@ -1,0 +1,177 @@
+"""Extraction where lines of constant wavelength are not columns: spectra of wavelength.
+
+A flux per column knows nothing of tilted lines: the sky under a source then comes from other
+wavelengths. Here sources and sky are splines of the wavelength in each pixel, fitted together with
+trace, width, profile and the slit's own throughput (Kelson 2003, PASP 115, 688, for the sky; Horne
+1986 for the source). No pixel is resampled.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..fitters import LinearFitter, SigmaClipFitter
+from ..models import MasterBackgroundSpectrum, Source, breakpoints, sky_of_wavelength
+from ..numerics.robust import MAD_TO_SIGMA
+from .automatic import leaves_of
+
+__all__ = ["SeenSpectra", "TiltedSlitBuilder", "line_tilt", "spectrum_name"]
+
+# Distance of breakpoints in pixels, of sources and of the sky, whose lines are much brighter.
+SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
+# Rows for each degree of the slit function, and the largest degree.
+ROWS_PER_DEGREE, LARGEST_DEGREE = 8, 8
+# Rows brighter than the sky by so many standard errors of their median hold sources.
+LIGHT = 4.0
+COLUMNS_AT_ONCE = 512
+
+
+def line_tilt(image):
+    """How many columns a line of constant wavelength spans over the rows of an image.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+
+    Returns
+    -------
+    float
+        Zero where wavelengths are known per column only, or not at all.
+    """
+    wavelength = image.wavelength
+    if wavelength is None or np.ndim(wavelength) != 2 or min(wavelength.shape) < 3:
+        return 0.0
+    seen = np.where(image.mask, np.nan, wavelength)
+    known = np.isfinite(seen).sum(axis=0) > image.shape[0] // 2
+    if np.count_nonzero(known) < 3:
+        return 0.0
+    step = np.nanmedian(np.abs(np.diff(wavelength, axis=1)))
+    span = np.nanmax(seen[:, known], axis=0) - np.nanmin(seen[:, known], axis=0)
+    return float(np.median(span) / step) if step > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class TiltedSlitBuilder:
+    """Makes the model of a tilted slit from its data.
+
+    Attributes
+    ----------
+    builder : `~specmodels.evaluators.automatic.SlitModelBuilder`
+        Finds the sources and their profiles, once the sky is subtracted.
+    """
+
+    builder: object
+
+    def build(self, image):
+        """Model of the slit: sources times their spectra, and a sky of wavelength.
+
+        Parameters
+        ----------
+        image : `~specmodels.exposure.SpectralImage`
+            With the wavelength of each pixel.
+
+        Returns
+        -------
+        `~astropy.modeling.Model`
+        """
+        degree = min(image.shape[0] // ROWS_PER_DEGREE, LARGEST_DEGREE)
+        limits = (image.y[0], image.y[-1])
+        sky = self._sky(image, degree, limits)
+        found = self._sources(image, sky)
+        parts = [self._seen(source, image) for source in found]
+        spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
+        model = sky_of_wavelength(spectrum, degree=degree, limits=limits, name="sky")
+        for part in reversed(parts):
+            model = part + model
+        return model
+
+    @staticmethod
+    def _sky(image, degree, limits):
+        """First sky, from the rows without much light of sources: an image."""
+        spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
+        fitter, current = SigmaClipFitter(LinearFitter(), sigma=5), image
+        model = sky_of_wavelength(spectrum, limits=limits)
+        for _ in range(3):
+            sky = np.nan_to_num(fitter(model, current).predict())
+            excess = np.where(image.mask, np.nan, (image.data - sky) * np.sqrt(image.weights))
+            rows = np.nanmedian(excess, axis=1) * np.sqrt(image.shape[1])
+            center = np.nanmedian(rows)
+            scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
+            bright = np.nan_to_num(rows - center) > LIGHT * scale
+            if np.count_nonzero(~bright) < max(3, image.shape[0] // 5):
+                break
+            current = image.replace(mask=image.mask | bright[:, None])
+        return sky
+
+    def _sources(self, image, sky):
+        """Sources found in the image less the first sky, with their traces and profiles."""
+        less = image.replace(data=image.data - sky, wavelength=None)
+        return [leaf for leaf in leaves_of(self.builder.build(less)) if isinstance(leaf, Source)]
+
+    @staticmethod
+    def _seen(source, image):
+        """A source of flux one, times its spectrum of wavelength."""
+        source = source.copy()
+        source.flux = 1.0
+        source.flux.fixed = True
+        spectrum = MasterBackgroundSpectrum(
+            breakpoints(image.wavelength, SOURCE_SPACING), name=spectrum_name(source.name)
+        )
+        return source * spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class SeenSpectra:
+    """Fluxes of sources whose spectra are functions of wavelength, read off in each column.
+
+    Attributes
+    ----------
+    fit : `~specmodels.fitters.system.SystemFitResult`
+    wavelengths : dict of str to ndarray, shape (n_dispersion,)
+        Wavelength at the trace of each source in each column.
+    """
+
+    fit: object
+    wavelengths: dict
+
+    def group(self, name):
+        """Coefficients of the spectrum of a source."""
+        return next(g for g in self.fit.layout.groups if g.leaf.name == spectrum_name(name))
+
+    def rows(self, name):
+        """The flux in each column as weighted sums of all coefficients.
+
+        Returns
+        -------
+        ndarray, shape (n_dispersion, n_coefficient)
+        """
+        group = self.group(name)
+        index, value = group.leaf.local_basis(self.wavelengths[name])
+        rows = np.zeros((len(index), len(self.fit.coefficients)))
+        for number, part in zip(index.T, value.T, strict=True):
+            np.add.at(rows, (np.arange(len(rows)), group.first[number]), part)
+        return rows
+
+    def covariance(self, name):
+        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.fit.covariance_of_rows(self.rows(name))
+
+    @cached_property
+    def fluxes(self):
+        """Flux and standard error of each source in each column; NaN where there is none."""
+        return {name: self._flux(name) for name in self.wavelengths}
+
+    def _flux(self, name):
+        rows = self.rows(name)
+        parts = [rows[start : start + COLUMNS_AT_ONCE]
+                 for start in range(0, len(rows), COLUMNS_AT_ONCE)]  # fmt: skip
+        variance = np.concatenate([np.diagonal(self.fit.covariance_of_rows(p)) for p in parts])
+        known = rows.any(axis=1) & np.isfinite(variance)
+        flux = np.where(known, rows @ self.fit.coefficients, np.nan)
+        return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
+
+
+def spectrum_name(name):
+    """Name of the part of a model that is the spectrum of a source."""
+    return f"{name} spectrum"
