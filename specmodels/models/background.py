@@ -2,10 +2,10 @@
 
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from ..numerics.bsplines import DEGREE, padded_knots
+from ..numerics.positions import legendre_terms, spline_terms
 from .linear import BasisModel
 from .parameters import declare, repeated
 
@@ -35,6 +35,8 @@ class MasterBackgroundSpectrum(BasisModel):
     ValueError
         If the breakpoints do not increase, or none or too many of the settings are given.
     """
+
+    vanishes_far_away = True
 
     def __init__(self, breaks=None, *, n_knots=None, limits=None, name=None, **parameters):
         if (breaks is None) == (n_knots is None) or (breaks is not None and limits is not None):
@@ -67,12 +69,8 @@ class MasterBackgroundSpectrum(BasisModel):
     def basis(self, wavelength):
         """Values of the B-splines, shape (..., n_terms)."""
         wavelength = np.asarray(wavelength, dtype=float)
-        knots = padded_knots(self._breaks)
-        with np.errstate(invalid="ignore"):
-            inside = (wavelength >= knots[0]) & (wavelength <= knots[-1])
-        safe = np.where(inside, wavelength, knots[0]).ravel()
-        matrix = BSpline.design_matrix(safe, knots, DEGREE).toarray()
-        return matrix.reshape(*wavelength.shape, -1) * inside[..., None]
+        outside = (wavelength < self._breaks[0]) | (wavelength > self._breaks[-1])
+        return spline_terms(wavelength, self._breaks, DEGREE) * ~outside[..., None]
 
     def evaluate(self, wavelength, *coefficients):
         """Value of the spline."""
@@ -137,9 +135,7 @@ class LogPolynomialSpectrum(FittableModel):
 
     def terms(self, wavelength):
         """Legendre polynomials, shape (..., degree + 1)."""
-        low, high = self.limits
-        t = 2 * (np.asarray(wavelength, dtype=float) - low) / (high - low) - 1
-        return legendre.legvander(t, self.degree)
+        return legendre_terms(wavelength, self.limits, self.degree)
 
     def evaluate(self, wavelength, *coefficients):
         """Flux at the wavelengths."""

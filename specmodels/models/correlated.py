@@ -11,6 +11,7 @@ import numpy as np
 from astropy.modeling import Fittable1DModel, Parameter
 
 from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_variogram, power_law
+from ..numerics.positions import finite
 from .correlated_error import line_covariance, simulated_error, variance_left
 from .correlated_plan import CorrelatedPlan
 from .linear import LinearParameter
@@ -44,11 +45,12 @@ class FlickerSpectrum(Fittable1DModel):
     @staticmethod
     def evaluate(frequency, amplitude, exponent):
         """Power at a frequency in cycles per pixel time, from 0 to 0.5."""
-        return power_law(frequency, amplitude, exponent)
+        return power_law(finite(frequency), amplitude, exponent)
 
     @staticmethod
     def fit_deriv(frequency, amplitude, exponent):
         """Derivatives by amplitude and exponent."""
+        frequency = finite(frequency)
         unit = power_law(frequency, 1.0, exponent)
         return [unit, -amplitude * unit * np.log(power_law(frequency, 1.0, -1.0))]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 from astropy.modeling import Parameter
-from numpy.polynomial import legendre
 
+from ..numerics.positions import legendre_terms
 from .empirical import BSplineProfile, _Tabulated
 from .parameters import declare, repeated
 from .profiles import _steps
@@ -133,9 +133,7 @@ class DriftingBSplineProfile(BSplineProfile):
         return [by_center, t * by_center, *shares]
 
     def _polynomials(self, x):
-        low, high = self.limits
-        u = (2 * np.asarray(x, dtype=float) - low - high) / (high - low)
-        return list(np.moveaxis(legendre.legvander(u, self.drift_degree), -1, 0))
+        return list(np.moveaxis(legendre_terms(x, self.limits, self.drift_degree), -1, 0))
 
     def _by_degree(self, coefficients):
         n = len(coefficients) // (self.drift_degree + 1)

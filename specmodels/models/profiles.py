@@ -10,6 +10,8 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
+from ..numerics.positions import nearer, where_known
+
 __all__ = [
     "BoxProfile",
     "GaussianProfile",
@@ -105,7 +107,7 @@ class Profile(FittableModel):
 
     def _edges(self, y):
         """Edges of a column of adjoining pixels, which share them; else the centres as they are."""
-        y = np.asarray(y, dtype=float)
+        y = nearer(y)
         if y.ndim != 2 or y.shape[1] != 1 or np.any(np.diff(y[:, 0]) != self.pixel_size):
             return y, False
         return np.append(y, y[-1:] + self.pixel_size, axis=0) - 0.5 * self.pixel_size, True
@@ -186,7 +188,7 @@ class MoffatProfile(Profile):
 
     def _by_core(self, y, values, *, derivatives):
         """Value, and derivatives if wanted; columns with a narrow core by other means."""
-        _, gamma, alpha = values
+        y, (_, gamma, alpha) = nearer(y), values
         core = np.asarray(gamma / np.sqrt(alpha) / self.pixel_size)
         narrow = np.ravel(core < min(GAUSS_NODES))
         per_column = core.ndim > 0 and core.shape[-1] == core.size == np.shape(y - core)[-1]
@@ -257,7 +259,8 @@ class BoxProfile(Profile):
         """Derivatives of `cumulative` by center and width."""
         t = (y - center) / width
         inside = np.abs(t) < 0.5
-        return [np.where(inside, -1 / width, 0.0), np.where(inside, -t / width, 0.0)]
+        by_center = where_known(np.where(inside, -1 / width, 0.0), t)
+        return [by_center, t * by_center]
 
     @staticmethod
     def fwhm(width):
@@ -316,7 +319,9 @@ class VoigtProfile(Profile):
         """Fraction of the light below `y`."""
         z = _voigt_argument(y, center, stddev, gamma)
         below = WEIDEMAN_SCALE - 1j * z
-        series = _horner(WEIDEMAN_INTEGRAL, (WEIDEMAN_SCALE + 1j * z) / below).imag
+        with np.errstate(invalid="ignore"):  # NaN stays NaN
+            ratio = (WEIDEMAN_SCALE + 1j * z) / below
+        series = _horner(WEIDEMAN_INTEGRAL, ratio).imag
         return 0.5 - np.angle(below) / np.pi + series / (WEIDEMAN_SCALE * np.sqrt(np.pi))
 
     def cumulative_derivatives(self, y, center, stddev, gamma):
@@ -333,7 +338,7 @@ class VoigtProfile(Profile):
 
 
 def _voigt_argument(y, center, stddev, gamma):
-    return ((y - center) + 1j * gamma) / (np.sqrt(2) * stddev)
+    return ((nearer(y) - center) + 1j * gamma) / (np.sqrt(2) * stddev)
 
 
 def _weideman_coefficients(n_terms):

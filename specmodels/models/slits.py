@@ -2,9 +2,9 @@
 
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 from scipy.special import erf
 
+from ..numerics.positions import legendre_terms, nearer
 from .linear import BasisModel, LinearParameter
 from .parameters import repeated
 
@@ -60,6 +60,7 @@ class BarShadow(FittableModel):
 
     def _ends(self, y, center, height, pitch, sigma):
         """Distances from the ends of each opening in units of the PSF, with signs and numbers."""
+        y = nearer(y)
         for i in range(self.n_shutters):
             place = i - (self.n_shutters - 1) / 2
             for side in (1.0, -1.0):
@@ -72,7 +73,7 @@ class BarShadow(FittableModel):
 
     def fit_deriv(self, y, transmission, center, height, pitch, sigma):
         """Derivatives by the parameters, as a list of arrays."""
-        total, by_center, by_height, by_pitch, by_sigma = (0.0 * y for _ in range(5))
+        total, by_center, by_height, by_pitch, by_sigma = (0.0 * nearer(y) for _ in range(5))
         for side, place, z in self._ends(y, center, height, pitch, sigma):
             slope = side * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
             total = total + 0.5 * side * erf(z / np.sqrt(2))
@@ -117,6 +118,4 @@ class SlitThroughput(BasisModel):
 
     def basis(self, wavelength):
         """Legendre polynomials, shape (..., degree + 1)."""
-        low, high = self.limits
-        t = 2 * (np.asarray(wavelength, dtype=float) - low) / (high - low) - 1
-        return legendre.legvander(t, int(self.degree))
+        return legendre_terms(wavelength, self.limits, int(self.degree))

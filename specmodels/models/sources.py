@@ -8,8 +8,8 @@ from copy import deepcopy
 
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 
+from ..numerics.positions import finite, legendre_terms, where_known
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .parameters import declare, repeated
 from .profiles import Profile
@@ -177,7 +177,8 @@ class Source(FittableModel):
 
     def _same_in_all_columns(self, center, width, shape):
         """Whether centre, width and shape are constant along a row of columns."""
-        if self.profile.uses_dispersion or np.ndim(center) != 2 or center.shape[0] != 1:
+        is_row = np.ndim(center) == 2 and center.shape[0] == 1 and center.size > 0
+        if self.profile.uses_dispersion or not is_row:
             return False
         constant = all(a is None or np.ptp(a) == 0 for a in (center, width))
         return constant and all(np.size(v) == 1 for v in shape)
@@ -189,7 +190,9 @@ class Source(FittableModel):
 
     def evaluate(self, x, y, *values):
         """Light of the source in each pixel."""
-        return values[0] * self.fraction(x, y, values)
+        light = values[0] * self.fraction(x, y, values)
+        shape = np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(light))
+        return np.broadcast_to(light, shape)
 
     def fit_deriv(self, x, y, *values):
         """Derivatives by all parameters, as a list of arrays."""
@@ -258,12 +261,12 @@ class UniformSky(FittableModel):
     @staticmethod
     def evaluate(x, y, level):
         """Light in each pixel."""
-        return level + np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
+        return level + 0.0 * finite(x) + 0.0 * finite(y)
 
     @staticmethod
     def fit_deriv(x, y, level):
         """Derivative by the level: one."""
-        return [np.ones(np.broadcast_shapes(np.shape(x), np.shape(y)))]
+        return [1.0 + 0.0 * finite(x) + 0.0 * finite(y)]
 
 
 class ColumnPolynomial(BasisModel):
@@ -297,9 +300,7 @@ class ColumnPolynomial(BasisModel):
 
     def basis(self, x, y):
         """Legendre polynomials of the row, shape (..., degree + 1); the column plays no part."""
-        low, high = self.limits
-        t = (2 * np.asarray(y, dtype=float) - low - high) / (high - low)
-        return legendre.legvander(t, self.degree)
+        return legendre_terms(y, self.limits, self.degree)
 
 
 def _own_name(name):
@@ -347,13 +348,13 @@ class _Curve:
 
     def _basis(self, x):
         if self._known[0] is not x:
-            self._known = x, np.asarray(self.model.basis(x))
+            self._known = x, self.model.terms(x)
         return self._known[1]
 
     def __call__(self, x):
         if getattr(type(self.model), "evaluate", None) is BasisModel.evaluate:
             return weighted_sum(self._basis(x), self.values)
-        return self.model.evaluate(x, *self.values)
+        return where_known(self.model.evaluate(x, *self.values), finite(x))
 
     def derivatives(self, x):
         """Derivatives by the parameters, by name."""

@@ -120,10 +120,10 @@ class SplineGrid:
     def design(self, positions, width):
         """Means of all terms over pixels, shape (..., n_terms) for positions of shape (...)."""
         place = (np.asarray(positions, dtype=float)[..., None] - self.low) / self.spacing
-        place = place + self.n_before
         size = width / self.spacing
         # Only so many terms are not zero at a position; beyond the ends there is room for them.
         n = ORDER + 1 + int(np.ceil(size))
+        place = np.clip(place + self.n_before, -2 * n, self.n_terms + 2 * n)
         first = np.floor(np.nan_to_num(place) - size / 2).astype(np.intp) - ORDER + 1
         first = np.clip(first, -n, self.n_terms)
         out = np.zeros((*place.shape[:-1], self.n_terms + 2 * n))
