@@ -28,6 +28,7 @@ from .slits import BarShadow, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from .units import without_units
 
 __all__ = [
     "BSplineProfile",
@@ -65,6 +66,7 @@ __all__ = [
     "VoigtProfile",
     "design_matrix",
     "linear_parameters",
+    "without_units",
     "BSplineSpectrum",
     "LegendreSpectrum",
     "TabulatedSpectrum",

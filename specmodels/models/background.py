@@ -1,6 +1,7 @@
 """Spectra of the sky that all slits share: a B-spline, and a polynomial of the log flux."""
 
 import numpy as np
+from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
 from scipy.interpolate import BSpline
 
@@ -8,6 +9,7 @@ from ..numerics.bsplines import DEGREE, padded_knots
 from ..numerics.positions import legendre_terms, spline_terms
 from .linear import BasisModel
 from .parameters import declare, repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["LogPolynomialSpectrum", "MasterBackgroundSpectrum"]
 
@@ -37,6 +39,7 @@ class MasterBackgroundSpectrum(BasisModel):
     """
 
     vanishes_far_away = True
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, breaks=None, *, n_knots=None, limits=None, name=None, **parameters):
         if (breaks is None) == (n_knots is None) or (breaks is not None and limits is not None):
@@ -72,6 +75,7 @@ class MasterBackgroundSpectrum(BasisModel):
         outside = (wavelength < self._breaks[0]) | (wavelength > self._breaks[-1])
         return spline_terms(wavelength, self._breaks, DEGREE) * ~outside[..., None]
 
+    @with_units
     def evaluate(self, wavelength, *coefficients):
         """Value of the spline."""
         wavelength = np.asarray(wavelength, dtype=float)
@@ -89,7 +93,7 @@ class MasterBackgroundSpectrum(BasisModel):
         return spline(np.asarray(wavelength, dtype=float))
 
 
-class LogPolynomialSpectrum(FittableModel):
+class LogPolynomialSpectrum(UnitRules, FittableModel):
     r"""Exponential of a polynomial, :math:`S(\lambda) = \exp \sum_k c_k P_k(t)`.
 
     Legendre polynomials of :math:`t`, which runs from -1 to 1 between the limits. Always positive,
@@ -115,6 +119,7 @@ class LogPolynomialSpectrum(FittableModel):
     _param_names = ()
     n_inputs = n_outputs = 1
     linear = False
+    position_unit = u.dimensionless_unscaled
     col_fit_deriv = True
 
     def __init__(self, degree=1, *, limits=(0.0, 1.0), name=None, **parameters):
@@ -137,6 +142,7 @@ class LogPolynomialSpectrum(FittableModel):
         """Legendre polynomials, shape (..., degree + 1)."""
         return legendre_terms(wavelength, self.limits, self.degree)
 
+    @with_units
     def evaluate(self, wavelength, *coefficients):
         """Flux at the wavelengths."""
         terms = np.moveaxis(self.terms(wavelength), -1, 0)

@@ -7,6 +7,7 @@ from ..numerics.positions import legendre_terms
 from .empirical import BSplineProfile, _Tabulated
 from .parameters import declare, repeated
 from .profiles import _steps
+from .quantities import with_units
 
 __all__ = ["DriftingBSplineProfile"]
 
@@ -69,6 +70,7 @@ class DriftingBSplineProfile(BSplineProfile):
             getattr(new, name).prior = getattr(profile, name).prior
         return new
 
+    @with_units
     def evaluate(self, x, y, *values):
         """Fraction of the light in the pixel centred on `y` in column `x`."""
         y, is_column = self._edges(y)

@@ -10,6 +10,7 @@ from astropy.modeling import FittableModel, Parameter
 
 from ..numerics.positions import finite, where_known
 from .parameters import declare, repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["BasisModel", "LinearParameter", "Outer", "TiedTo"]
 
@@ -83,7 +84,7 @@ class Outer:
     __rmul__ = __mul__
 
 
-class BasisModel(FittableModel):
+class BasisModel(UnitRules, FittableModel):
     r"""Base of models :math:`f(x) = \sum_j c_j B_j(x)` with scalar parameters ``c0``, ``c1``, …
 
     A subclass must define `basis`. It may define ``n_inputs`` (default 1) and its own ``__init__``,
@@ -126,6 +127,11 @@ class BasisModel(FittableModel):
         return self._param_names
 
     @property
+    def data_parameters(self):
+        """Names of the parameters in the unit of the model's value: all."""
+        return self._param_names
+
+    @property
     def n_terms(self):
         """Number of basis functions."""
         return len(self._param_names)
@@ -145,6 +151,7 @@ class BasisModel(FittableModel):
         known = [np.asarray(x) if self.vanishes_far_away else finite(x) for x in inputs]
         return where_known(terms, *(x[..., np.newaxis] for x in known))
 
+    @with_units
     def evaluate(self, *arguments):
         """Sum of the basis functions times the coefficients."""
         inputs, coefficients = arguments[: self.n_inputs], arguments[self.n_inputs :]

@@ -11,6 +11,7 @@ from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
 from ..numerics.positions import nearer, where_known
+from .quantities import UnitRules, with_units
 
 __all__ = [
     "BoxProfile",
@@ -28,7 +29,7 @@ STEP = 1e-5
 GAUSS_NODES = {1.5: 5, 0.8: 7, 0.45: 11}
 
 
-class Profile(FittableModel):
+class Profile(UnitRules, FittableModel):
     r"""Base of all profiles: the fraction of the light in a pixel centred on ``y``.
 
     .. math::
@@ -49,7 +50,8 @@ class Profile(FittableModel):
     * ``width_parameter``: the name of the parameter that a model of the width replaces;
     * ``cumulative_derivatives(y, center, *shape)``: derivatives of ``cumulative`` by each
       parameter, in order (the default takes finite differences);
-    * ``fwhm(*shape)``: full width at half maximum.
+    * ``fwhm(*shape)``: full width at half maximum;
+    * ``position_parameters``: names of those in pixels, where they are not centre and width.
 
     It *need not* define ``evaluate`` or ``fit_deriv``.
     """
@@ -60,6 +62,11 @@ class Profile(FittableModel):
     pixel_size = 1.0
     width_parameter = None
     uses_dispersion = False
+
+    @property
+    def position_parameters(self):
+        """Names of the parameters in the unit of the position: centre and width."""
+        return tuple(n for n in ("center", self.width_parameter) if n is not None)
 
     def cumulative(self, y, center, *shape):
         """Fraction of the light below `y`."""
@@ -83,6 +90,7 @@ class Profile(FittableModel):
         above = np.flatnonzero(density >= 0.5 * density.max())
         return (above[-1] - above[0] + 1) * 0.02
 
+    @with_units
     def evaluate(self, y, *values):
         """Fraction of the light in the pixel centred on `y`."""
         y, is_column = self._edges(y)
@@ -169,6 +177,7 @@ class MoffatProfile(Profile):
         down = self.cumulative(y, center, gamma, alpha - STEP)
         return [by_center, t * by_center, (up - down) / (2 * STEP)]
 
+    @with_units
     def evaluate(self, y, center, gamma, alpha):
         """Fraction of the light in the pixel centred on `y`.
 
@@ -314,6 +323,7 @@ class VoigtProfile(Profile):
     stddev = Parameter(default=1.0, bounds=(1e-3, None), description="of the Gaussian, in pixels")
     gamma = Parameter(default=0.5, bounds=(0, None), description="half width of the Lorentz part")
     width_parameter = "stddev"
+    position_parameters = ("center", "stddev", "gamma")
 
     def cumulative(self, y, center, stddev, gamma):
         """Fraction of the light below `y`."""

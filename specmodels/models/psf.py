@@ -10,6 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from ..numerics.positions import finite, nearer, where_known
 from .profiles import Profile
+from .quantities import with_units
 
 __all__ = ["EffectivePSF", "TabulatedPSF"]
 
@@ -57,6 +58,7 @@ class TabulatedPSF(Profile):
     scale = Parameter(default=1.0, bounds=(1e-3, None), fixed=True, description="stretch")
     n_inputs = 2
     width_parameter = "scale"
+    position_parameters = ("center",)
     uses_dispersion = True
 
     def __init__(self, table, offsets, columns=None, **parameters):
@@ -182,6 +184,7 @@ class TabulatedPSF(Profile):
         below = np.cumsum(np.pad(sums, ((0, 0), (1, 0))), axis=1)
         return offsets, CubicSpline(offsets, below, axis=1, bc_type="clamped")(offsets, nu=1)
 
+    @with_units
     def evaluate(self, x, y, center, scale):
         """Fraction of the light in the pixel of column `x` and row `y`."""
         y, is_column = self._edges(y)
@@ -309,6 +312,7 @@ class EffectivePSF(TabulatedPSF):
         n = sums.shape[1]
         return (np.arange(n) - (n - 1) / 2) / oversampling, sums
 
+    @with_units
     def evaluate(self, x, y, center, scale):
         """Fraction of the light in the pixel of column `x` and row `y`."""
         value, _, u = self._look_up(x, nearer(y), center, scale)

@@ -1,17 +1,19 @@
 """What a slit does to the light of the sky: shadows of bars along it, and its throughput."""
 
 import numpy as np
+from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
 from scipy.special import erf
 
 from ..numerics.positions import legendre_terms, nearer
 from .linear import BasisModel, LinearParameter
 from .parameters import repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["BarShadow", "SlitThroughput"]
 
 
-class BarShadow(FittableModel):
+class BarShadow(UnitRules, FittableModel):
     r"""Open shutters as the sky is seen through them: top-hats convolved with the PSF.
 
     .. math::
@@ -42,6 +44,9 @@ class BarShadow(FittableModel):
     n_inputs = n_outputs = 1
     col_fit_deriv = True
     coordinate = "spatial"
+    position_unit = None
+    position_parameters = ("center", "height", "pitch", "sigma")
+    data_parameters = ("transmission",)
 
     transmission = LinearParameter(default=1.0, description="transmission of an opening")
     center = Parameter(default=0.0, description="middle of the row of shutters")
@@ -66,6 +71,7 @@ class BarShadow(FittableModel):
             for side in (1.0, -1.0):
                 yield side, place, (y - center - pitch * place + side * height / 2) / sigma
 
+    @with_units
     def evaluate(self, y, transmission, center, height, pitch, sigma):
         """Fraction of the sky's light at the positions `y`."""
         ends = self._ends(y, center, height, pitch, sigma)
@@ -107,6 +113,7 @@ class SlitThroughput(BasisModel):
     """
 
     coordinate = "wavelength"
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, degree=0, *, limits=(0.0, 1.0), name=None, **parameters):
         low, high = (float(value) for value in limits)

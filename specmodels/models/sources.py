@@ -13,6 +13,7 @@ from ..numerics.positions import finite, legendre_terms, where_known
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .parameters import declare, repeated
 from .profiles import Profile
+from .quantities import UnitRules, with_units
 from .traces import PolynomialTrace
 
 __all__ = ["ColumnPolynomial", "Source", "UniformSky"]
@@ -21,7 +22,7 @@ __all__ = ["ColumnPolynomial", "Source", "UniformSky"]
 LEAST_FRACTION = 1e-13
 
 
-class Source(FittableModel):
+class Source(UnitRules, FittableModel):
     r"""Light of one source: :math:`f\,P(y - y_t(x);\, w(x), \ldots)`.
 
     The parameters are ``flux``; those of the trace, as ``trace_c0``, …; those of the width, as
@@ -55,6 +56,7 @@ class Source(FittableModel):
     n_outputs = 1
     linear = False
     col_fit_deriv = True
+    data_parameters = ("flux",)
 
     def __init__(self, profile, trace=None, *, width=None, name=None, **parameters):
         trace = PolynomialTrace(0) if trace is None else trace
@@ -84,13 +86,26 @@ class Source(FittableModel):
 
     def _defaults(self, given):
         """Values of the parts for parameters that are not given; repeated for a model set."""
-        return {n: repeated(self.__dict__[n].default, given)
+        return {n: repeated(_with_unit(self.__dict__[n], "default"), given)
                 for n in self._param_names if n not in given}  # fmt: skip
 
     @property
     def param_names(self):
         """Names of all parameters."""
         return self._param_names
+
+    def _parameter_units_for_data_units(self, inputs_unit, outputs_unit):
+        """Flux as the data, lengths as rows, and what trace and width say of their own."""
+        units = super()._parameter_units_for_data_units(inputs_unit, outputs_unit)
+        column, row = (inputs_unit[name] for name in self.inputs)
+        lengths = set(self.profile.position_parameters) & set(self._shape_names)
+        units |= {_own_name(n): row for n in lengths}
+        for prefix, part in (("trace_", self.trace), ("width_", self.width)):
+            rules = getattr(part, "_parameter_units_for_data_units", None)
+            if callable(rules):
+                own = rules({part.inputs[0]: column}, {part.outputs[0]: row})
+                units |= {prefix + n: unit for n, unit in own.items()}
+        return units
 
     def __deepcopy__(self, memo):
         """Copy that shares the parts: they hold no values, and are never changed."""
@@ -108,14 +123,13 @@ class Source(FittableModel):
 
     def with_parts(self, *, profile=None, trace=None, width=None):
         """Return a source with other parts and the values that this one has for the rest."""
-        new = Source(
+        return Source(
             self.part("profile") if profile is None else profile,
             self.part("trace") if trace is None else trace,
             width=self.part("width") if width is None else width,
             name=self.name,
+            flux=_with_unit(self.flux),
         )
-        new.flux = self.flux.value
-        return new
 
     def part(self, which):
         """Copy of the ``"profile"``, ``"trace"`` or ``"width"`` with the values of this source."""
@@ -127,7 +141,7 @@ class Source(FittableModel):
         for n in part.param_names:
             own = prefix + n if prefix else _own_name(n)
             if own in self._param_names:
-                setattr(part, n, getattr(self, own).value)
+                setattr(part, n, _with_unit(getattr(self, own)))
                 for constraint in ("fixed", "tied", "bounds"):
                     value = getattr(self, constraint)[own]
                     getattr(part, constraint)[n] = _renamed(value, prefix, "")
@@ -188,6 +202,7 @@ class Source(FittableModel):
         inputs, profile_values = self._profile_inputs(x, y, self._split(values))
         return self.profile.evaluate(*inputs, *profile_values)
 
+    @with_units
     def evaluate(self, x, y, *values):
         """Light of the source in each pixel."""
         light = values[0] * self.fraction(x, y, values)
@@ -245,7 +260,7 @@ class Source(FittableModel):
         return fraction, out
 
 
-class UniformSky(FittableModel):
+class UniformSky(UnitRules, FittableModel):
     """A level that is the same in all pixels: what a subtraction of the sky may have left.
 
     Its level is no linear parameter, so that fitters which solve those per column find one for all
@@ -256,10 +271,11 @@ class UniformSky(FittableModel):
     n_outputs = 1
     linear = False
 
+    data_parameters = ("level",)
     level = Parameter(default=0.0, description="light in each pixel")
 
-    @staticmethod
-    def evaluate(x, y, level):
+    @with_units
+    def evaluate(self, x, y, level):
         """Light in each pixel."""
         return level + 0.0 * finite(x) + 0.0 * finite(y)
 
@@ -331,11 +347,18 @@ def _scaled(image, row, flux):
     return Outer(image, row) if is_row else image * row
 
 
+def _with_unit(parameter, which="value"):
+    """Value or default of a parameter, with its unit where it has one."""
+    value = getattr(parameter, which)
+    return value if parameter.unit is None else value * parameter.unit
+
+
 def _like(parameter, name, prefix=""):
     """A parameter of the same value and constraints under another name."""
     return Parameter(
-        name, default=parameter.value, description=parameter.__doc__ or "", bounds=parameter.bounds,
-        fixed=parameter.fixed, tied=_renamed(parameter.tied, "", prefix), prior=parameter.prior,
+        name, default=parameter.value, unit=parameter.unit,
+        description=parameter.__doc__ or "", bounds=parameter.bounds, fixed=parameter.fixed,
+        tied=_renamed(parameter.tied, "", prefix), prior=parameter.prior,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ that image. What disperses them, and to which pixels, is in `grism`.
 """
 
 import numpy as np
+from astropy import units as u
 
 from ..numerics.positions import legendre_terms, spline_terms
 from .linear import BasisModel
@@ -34,6 +35,8 @@ class SourceSpectrum(BasisModel):
     ValueError
         If the limits are not finite and increasing.
     """
+
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, n_terms, *, limits=None, name=None, **parameters):
         if limits is not None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..numerics.positions import finite, legendre_terms, spline_terms
 from .linear import BasisModel
+from .quantities import with_units
 
 __all__ = ["PolynomialTrace", "SplineTrace", "TabulatedTrace"]
 
@@ -99,6 +100,9 @@ class TabulatedTrace(BasisModel):
         parameters.setdefault("fixed", {"c0": True})
         super().__init__(1, **parameters)
 
+    data_parameters = ()
+    position_parameters = ("c0",)
+
     @property
     def settings(self):
         """Arguments that make this trace again."""
@@ -108,6 +112,7 @@ class TabulatedTrace(BasisModel):
         """A constant: the shift. Shape (..., 1)."""
         return np.ones((*np.shape(x), 1))
 
+    @with_units
     def evaluate(self, x, c0):
         """Row of the trace."""
         return c0 + np.interp(finite(x), *self.table)
