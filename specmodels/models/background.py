@@ -119,6 +119,7 @@ class LogPolynomialSpectrum(UnitRules, FittableModel):
     _param_names = ()
     n_inputs = n_outputs = 1
     linear = False
+    _separable = True
     position_unit = u.dimensionless_unscaled
     col_fit_deriv = True
 

@@ -127,6 +127,10 @@ class BasisModel(UnitRules, FittableModel):
         return self._param_names
 
     @property
+    def _separable(self):
+        return self.n_inputs == 1
+
+    @property
     def data_parameters(self):
         """Names of the parameters in the unit of the model's value: all."""
         return self._param_names

@@ -64,6 +64,10 @@ class Profile(UnitRules, FittableModel):
     uses_dispersion = False
 
     @property
+    def _separable(self):
+        return self.n_inputs == 1
+
+    @property
     def position_parameters(self):
         """Names of the parameters in the unit of the position: centre and width."""
         return tuple(n for n in ("center", self.width_parameter) if n is not None)

@@ -44,6 +44,7 @@ class BarShadow(UnitRules, FittableModel):
     n_inputs = n_outputs = 1
     col_fit_deriv = True
     coordinate = "spatial"
+    _separable = True
     position_unit = None
     position_parameters = ("center", "height", "pitch", "sigma")
     data_parameters = ("transmission",)

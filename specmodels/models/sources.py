@@ -56,6 +56,7 @@ class Source(UnitRules, FittableModel):
     n_outputs = 1
     linear = False
     col_fit_deriv = True
+    _separable = False
     data_parameters = ("flux",)
 
     def __init__(self, profile, trace=None, *, width=None, name=None, **parameters):
@@ -271,6 +272,7 @@ class UniformSky(UnitRules, FittableModel):
     n_outputs = 1
     linear = False
 
+    _separable = False
     data_parameters = ("level",)
     level = Parameter(default=0.0, description="light in each pixel")
 
