@@ -9,7 +9,13 @@ from specmodels.models.profiles import GaussianProfile, Profile
 from specmodels.models.psf import EffectivePSF
 from specmodels.models.sources import Source
 from specmodels.models.traces import PolynomialTrace
-from tests.models.model_contract import TABLE_OFFSETS, examples, rebuilt, table
+from tests.models.model_contract import (
+    TABLE_OFFSETS,
+    examples,
+    finite_difference,
+    rebuilt,
+    table,
+)
 
 EXAMPLES = examples()
 PROFILES = [key for key, e in EXAMPLES.items() if isinstance(e.make(), Profile)]
@@ -137,3 +143,38 @@ class TestParts:
         psf = EffectivePSF(table(GaussianProfile())[0], TABLE_OFFSETS)
         pixels = psf.evaluate(0.0, y - 0.5 - np.arange(11_000.0), 0.0, 1.0)
         assert_allclose(psf.cumulative(0.0, y, 0.0, 1.0), pixels.sum(), atol=1e-12)
+
+
+class TestDerivativesAtEdges:
+    @pytest.mark.parametrize("beyond", [0.0, 1.0, 1e3])
+    def test_are_finite_differences_at_the_ends_and_beyond(self, model, example, beyond):
+        ends = [np.array([np.min(v) - beyond, np.max(v) + beyond]) for v in example.inputs]
+        inputs = [grid.ravel() for grid in np.meshgrid(*ends)]
+        values = list(model.parameters)
+        for k, column in enumerate(model.fit_deriv(*inputs, *values)):
+            expected = finite_difference(
+                lambda v: model.evaluate(*inputs, *v), values, k, example.step
+            )
+            scale = max(np.abs(expected).max(), 1e-3)
+            tolerance = {"rtol": 1e-3, "atol": example.rtol * scale + 1e-9}
+            assert_allclose(column, expected, err_msg=model.param_names[k], **tolerance)
+
+    def test_are_one_sided_differences_at_bounds_of_parameters(self, model, example):
+        for k, name in enumerate(model.param_names):
+            for bound, side in zip(getattr(model, name).bounds, (1, -1), strict=True):
+                if bound is None:
+                    continue
+                values = list(model.parameters)
+                values[k] = float(bound)
+                # Derivatives of what is much narrower than a pixel are tested by their limits.
+                step = 1e-6 * max(abs(bound), 1e-3)
+                ends = []
+                for moved in (bound, bound + side * step, bound + 2 * side * step):
+                    values[k] = float(moved)
+                    ends.append(model.evaluate(*example.inputs, *values))
+                expected = (-3 * ends[0] + 4 * ends[1] - ends[2]) / (2 * side * step)
+                values[k] = float(bound)
+                found = model.fit_deriv(*example.inputs, *values)[k]
+                assert np.isfinite(found).all()
+                atol = 2e-3 * np.abs(expected).max() + 1e-6
+                assert_allclose(found, expected, atol=atol, err_msg=f"{name}={bound}")
