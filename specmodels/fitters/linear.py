@@ -35,7 +35,8 @@ class LinearFitter(Fitter):
 
     def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
-        model, images = checked_model(model), images_of(image)
+        images = images_of(image)
+        model = checked_model(model, images)
         form = LinearForm(model)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")

@@ -9,6 +9,7 @@ from ..exposure import SpectralImage
 from ..models.composition import coordinates_of, on_pixels
 from ..models.linear_form import LinearForm
 from ..models.linear_leaf import Leaf, repeats
+from ..models.units import without_units
 
 __all__ = ["by_columns", "checked_model", "images_of"]
 
@@ -34,21 +35,25 @@ def images_of(data):
     return images
 
 
-def checked_model(model):
+def checked_model(model, images):
     """The model as one of the row, or of column and row, in which the fitters can find their way.
+
+    Its parameters are plain numbers in the units of the images.
 
     Raises
     ------
     TypeError
         If it is no model.
     ValueError
-        If it has other inputs or outputs, two of its parts share a name, or a parameter that is
-        declared linear and repeats has become non-linear.
+        If a unit cannot be converted, the model has other inputs or outputs, two of its parts share
+        a name, or a parameter that repeats has become non-linear.
     """
     if not isinstance(model, Model):
         raise TypeError(f"model: expected an astropy model, got {type(model).__name__}")
     if len(model) != 1:
         raise ValueError(f"model: expected a single model, got a set of {len(model)}")
+    first = images[0]
+    model = without_units(model, data_unit=first.unit, wavelength_unit=first.wavelength_unit)
     names = coordinates_of(model)
     if names is not None and names not in (("y",), ("x", "y")):
         model = on_pixels(model)

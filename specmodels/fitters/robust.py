@@ -55,7 +55,8 @@ class SigmaClipFitter(Fitter):
 
     def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`. ``rejected`` of the result marks what was left out."""
-        model, images = checked_model(model), images_of(image)
+        images = images_of(image)
+        model = checked_model(model, images)
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
         form, image = LinearForm(model), images[0]

@@ -58,7 +58,8 @@ class VarProFitter(Fitter):
 
     def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
-        model, images = checked_model(model), images_of(image)
+        images = images_of(image)
+        model = checked_model(model, images)
         if not by_columns(model, images, batch, share):
             return self._fit_system(SystemProblem(model, images, batch=batch, share=share))
         form, shared = LinearForm(model), self.shared or batch is None

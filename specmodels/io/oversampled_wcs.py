@@ -1,14 +1,12 @@
 """The gwcs of an oversampled exposure: a frame ``coordinates`` in front of the pixels' own.
 
-A new pipeline is made; that of the input, and its bounding box, are never touched.
+A new pipeline is made; that of the input, and its bounding box, are never touched. gwcs is imported
+inside functions only, so that names of this package are there quickly.
 """
 
-import gwcs
 import numpy as np
 from astropy.modeling import bind_bounding_box, fix_inputs
 from astropy.modeling.models import Identity, Mapping, Scale, Shift
-from gwcs.coordinate_frames import Frame2D
-from gwcs.selector import LabelMapperArray, RegionsSelector
 
 __all__ = ["oversampled_wcs", "pixel_map"]
 
@@ -55,6 +53,9 @@ def oversampled_wcs(wcs, factor, axis, regions=None):
     ValueError
         If the WCS wants a slice number and there is no map.
     """
+    from gwcs import WCS
+    from gwcs.coordinate_frames import Frame2D
+
     finer = pixel_map(factor, axis)
     steps = [(step.frame, step.transform) for step in wcs.pipeline]
     n_inputs = wcs.get_transform(wcs.available_frames[0], wcs.available_frames[1]).n_inputs
@@ -69,7 +70,7 @@ def oversampled_wcs(wcs, factor, axis, regions=None):
         steps = [(steps[0][0], joined), *steps[1:]]
     else:
         steps = [(Frame2D(name=FRAME, axes_order=(0, 1)), finer), *steps]
-    new = gwcs.WCS(steps)
+    new = WCS(steps)
     if box is not None:
         new.bounding_box = _finer_box(box, factor, axis)
     return new
@@ -90,6 +91,8 @@ def _from_pixels(wcs, regions):
     The transforms up to the last one that depends on the slice are put together for each slice;
     in those that follow the number of the slice is only passed along, and is left out.
     """
+    from gwcs.selector import LabelMapperArray, RegionsSelector
+
     own = _last_by_slice(wcs)
     chain, name_at = {}, None
     for number in np.unique(regions[regions > 0]):

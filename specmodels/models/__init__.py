@@ -30,6 +30,7 @@ from .slits import BarShadow, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from .units import without_units
 
 __all__ = [
     "BSplineProfile",
@@ -77,6 +78,7 @@ __all__ = [
     "VoigtProfile",
     "design_matrix",
     "linear_parameters",
+    "without_units",
     "BSplineSpectrum",
     "LegendreSpectrum",
     "TabulatedSpectrum",

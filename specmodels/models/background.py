@@ -1,14 +1,16 @@
 """Spectra of the sky that all slits share: a B-spline, and a polynomial of the log flux."""
 
 import numpy as np
+from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
 
 from ..numerics.bsplines import DEGREE, local_design, padded_knots
+from ..numerics.positions import legendre_terms, spline_terms
 from .composition import Composable
 from .linear import BasisModel
 from .parameters import declare, repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["LogPolynomialSpectrum", "MasterBackgroundSpectrum"]
 
@@ -38,6 +40,8 @@ class MasterBackgroundSpectrum(BasisModel):
     """
 
     coordinates = ("wavelength",)
+    vanishes_far_away = True
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, breaks=None, *, n_knots=None, limits=None, name=None, **parameters):
         if (breaks is None) == (n_knots is None) or (breaks is not None and limits is not None):
@@ -70,17 +74,14 @@ class MasterBackgroundSpectrum(BasisModel):
     def basis(self, wavelength):
         """Values of the B-splines, shape (..., n_terms)."""
         wavelength = np.asarray(wavelength, dtype=float)
-        knots = padded_knots(self._breaks)
-        with np.errstate(invalid="ignore"):
-            inside = (wavelength >= knots[0]) & (wavelength <= knots[-1])
-        safe = np.where(inside, wavelength, knots[0]).ravel()
-        matrix = BSpline.design_matrix(safe, knots, DEGREE).toarray()
-        return matrix.reshape(*wavelength.shape, -1) * inside[..., None]
+        outside = (wavelength < self._breaks[0]) | (wavelength > self._breaks[-1])
+        return spline_terms(wavelength, self._breaks, DEGREE) * ~outside[..., None]
 
     def local_basis(self, wavelength):
         """Numbers and values of the four B-splines at each wavelength, shape (..., 4)."""
         return local_design(wavelength, padded_knots(self._breaks))
 
+    @with_units
     def evaluate(self, wavelength, *coefficients):
         """Value of the spline."""
         wavelength = np.asarray(wavelength, dtype=float)
@@ -98,7 +99,7 @@ class MasterBackgroundSpectrum(BasisModel):
         return spline(np.asarray(wavelength, dtype=float))
 
 
-class LogPolynomialSpectrum(Composable, FittableModel):
+class LogPolynomialSpectrum(Composable, UnitRules, FittableModel):
     r"""Exponential of a polynomial, :math:`S(\lambda) = \exp \sum_k c_k P_k(t)`.
 
     Legendre polynomials of :math:`t`, which runs from -1 to 1 between the limits. Always positive,
@@ -124,6 +125,8 @@ class LogPolynomialSpectrum(Composable, FittableModel):
     _param_names = ()
     n_inputs = n_outputs = 1
     linear = False
+    _separable = True
+    position_unit = u.dimensionless_unscaled
     col_fit_deriv = True
     coordinates = ("wavelength",)
 
@@ -145,10 +148,9 @@ class LogPolynomialSpectrum(Composable, FittableModel):
 
     def terms(self, wavelength):
         """Legendre polynomials, shape (..., degree + 1)."""
-        low, high = self.limits
-        t = 2 * (np.asarray(wavelength, dtype=float) - low) / (high - low) - 1
-        return legendre.legvander(t, self.degree)
+        return legendre_terms(wavelength, self.limits, self.degree)
 
+    @with_units
     def evaluate(self, wavelength, *coefficients):
         """Flux at the wavelengths."""
         terms = np.moveaxis(self.terms(wavelength), -1, 0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..numerics.positions import finite, nearer, where_known
 from ..numerics.spline_grid import SplineGrid
 from .linear import BasisModel
 
@@ -42,6 +43,7 @@ class BSplineTrace(BasisModel):
 
     n_inputs = 2
     coordinates = ("x", "spatial")
+    vanishes_far_away = True
 
     def __init__(
         self, low=-5.0, high=5.0, *, knot_spacing=0.5, columns=(0.0, 2047.0), pixel_size=1.0,
@@ -70,7 +72,7 @@ class BSplineTrace(BasisModel):
     def basis(self, x, y):
         """Products of hats and averaged B-splines, shape (..., n_terms)."""
         x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
-        splines = self.grid.design(y, self.pixel_size)
+        splines = self.grid.design(nearer(y), self.pixel_size)
         hats = self.hats(x)
         return (hats[..., :, None] * splines[..., None, :]).reshape(*x.shape, self.n_terms)
 
@@ -96,8 +98,9 @@ class BSplineTrace(BasisModel):
     def hats(self, x):
         """Weight of each node in a column, shape (..., n_nodes)."""
         nodes = self.columns
+        x = finite(x)
         if nodes.size == 1:
-            return np.ones((*np.shape(x), 1))
+            return where_known(np.ones((*x.shape, 1)), x[..., None])
         place = np.interp(x, nodes, np.arange(nodes.size))
         return np.clip(1 - np.abs(place[..., None] - np.arange(nodes.size)), 0, None)
 

@@ -8,12 +8,15 @@ computed in ``correlated_plan.py``, what is left of their noise in ``correlated_
 from dataclasses import dataclass
 
 import numpy as np
+from astropy import units as u
 from astropy.modeling import Fittable1DModel, Parameter
 
 from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_variogram, power_law
+from ..numerics.positions import finite
 from .correlated_error import line_covariance, simulated_error, variance_left
 from .correlated_plan import CorrelatedPlan
 from .linear import LinearParameter
+from .quantities import UnitRules, with_units
 
 __all__ = [
     "CorrelatedNoise",
@@ -26,7 +29,7 @@ __all__ = [
 LINES_OF_LAGS = 8
 
 
-class FlickerSpectrum(Fittable1DModel):
+class FlickerSpectrum(UnitRules, Fittable1DModel):
     r"""Power spectrum of flicker noise, :math:`A\,(2\nu)^{-\alpha}`.
 
     Parameters
@@ -38,17 +41,20 @@ class FlickerSpectrum(Fittable1DModel):
     """
 
     linear = False
+    position_unit = u.dimensionless_unscaled
+    data_parameters = ("amplitude",)
     amplitude = LinearParameter(default=1.0, bounds=(0, None), description="power at Nyquist")
     exponent = Parameter(default=1.0, bounds=(0, 3), description="slope of the spectrum")
 
-    @staticmethod
-    def evaluate(frequency, amplitude, exponent):
+    @with_units
+    def evaluate(self, frequency, amplitude, exponent):
         """Power at a frequency in cycles per pixel time, from 0 to 0.5."""
-        return power_law(frequency, amplitude, exponent)
+        return power_law(finite(frequency), amplitude, exponent)
 
     @staticmethod
     def fit_deriv(frequency, amplitude, exponent):
         """Derivatives by amplitude and exponent."""
+        frequency = finite(frequency)
         unit = power_law(frequency, 1.0, exponent)
         return [unit, -amplitude * unit * np.log(power_law(frequency, 1.0, -1.0))]
 

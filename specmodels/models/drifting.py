@@ -2,11 +2,12 @@
 
 import numpy as np
 from astropy.modeling import Parameter
-from numpy.polynomial import legendre
 
+from ..numerics.positions import legendre_terms
 from .empirical import BSplineProfile, _Tabulated
 from .parameters import declare, repeated
 from .profiles import _steps
+from .quantities import with_units
 
 __all__ = ["DriftingBSplineProfile"]
 
@@ -69,6 +70,7 @@ class DriftingBSplineProfile(BSplineProfile):
             getattr(new, name).prior = getattr(profile, name).prior
         return new
 
+    @with_units
     def evaluate(self, x, y, *values):
         """Fraction of the light in the pixel centred on `y` in column `x`."""
         y, is_column = self._edges(y)
@@ -133,9 +135,7 @@ class DriftingBSplineProfile(BSplineProfile):
         return [by_center, t * by_center, *shares]
 
     def _polynomials(self, x):
-        low, high = self.limits
-        u = (2 * np.asarray(x, dtype=float) - low - high) / (high - low)
-        return list(np.moveaxis(legendre.legvander(u, self.drift_degree), -1, 0))
+        return list(np.moveaxis(legendre_terms(x, self.limits, self.drift_degree), -1, 0))
 
     def _by_degree(self, coefficients):
         n = len(coefficients) // (self.drift_degree + 1)

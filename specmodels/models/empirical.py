@@ -126,9 +126,9 @@ class BSplineProfile(Profile):
         yield by_center
         yield t * by_center
         for integral, steps, area in zip(*table.terms, table.areas, strict=True):
-            derivative = np.take(steps, index)
+            derivative = np.take(steps, index, mode="clip")
             derivative *= fraction
-            derivative += np.take(integral, index)
+            derivative += np.take(integral, index, mode="clip")
             derivative -= area * cumulative
             derivative /= spline.norm
             yield derivative
@@ -206,7 +206,8 @@ class _Tables:
     def position(self, t):
         """Index of the grid point below `t`, and the fraction of a step beyond it."""
         scaled = np.clip((t - self.low) / self.step, 0.0, GRID - 1e-9)
-        index = scaled.astype(np.intp)
+        with np.errstate(invalid="ignore"):  # NaN stays in the fraction
+            index = scaled.astype(np.intp)
         return index, scaled - index
 
     def spline(self, coefficients):
@@ -239,9 +240,9 @@ class _Tabulated:
     def at(self, position):
         """Value at a position, linear between grid points."""
         index, fraction = position
-        out = np.take(self._steps, index)
+        out = np.take(self._steps, index, mode="clip")
         out *= fraction
-        out += np.take(self.values, index)
+        out += np.take(self.values, index, mode="clip")
         return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..numerics.fourier import FourierLines, harmonics
 from ..numerics.lines import LineMeans, LineMedians
+from ..numerics.positions import finite
 from .linear import BasisModel
 
 # Where nothing is known; an estimate as near to it makes no difference; the least, of the same.
@@ -127,7 +128,7 @@ class FourierNoise(BasisModel):
         """A constant, cosines and sines at times `t` within the line (pixel times)."""
         if self.period is None and self.n_harmonics:
             raise ValueError("period: expected a number to evaluate the model, got None")
-        terms = harmonics(t, self.n_harmonics, self.period or 1.0)
+        terms = harmonics(finite(t), self.n_harmonics, self.period or 1.0)
         return np.concatenate([np.ones((*np.shape(t), 1)), terms], axis=-1)
 
     def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):

@@ -219,6 +219,12 @@ def _between(wavelength, bands):
     return band, position - band
 
 
+def _nearest(position, n):
+    """Number of the nearest of `n` pixels; beyond them -1 or `n`, and anything for NaN."""
+    nearest = np.clip(np.rint(np.asarray(position, dtype=float)), -1, n)
+    return np.nan_to_num(nearest).astype(int)
+
+
 class DispersedSource(BasisModel):
     r"""One source on the detector: :math:`\sum_j c_j B_j(x, y)` with tabulated images :math:`B_j`.
 
@@ -247,6 +253,7 @@ class DispersedSource(BasisModel):
 
     n_inputs = 2
     coordinates = ("x", "y")
+    vanishes_far_away = True
 
     def __init__(self, indices, values, pointer, shape, *, name=None, **parameters):
         self.shape = tuple(int(n) for n in shape)
@@ -290,7 +297,7 @@ class DispersedSource(BasisModel):
 
     def _pixels(self, x, y):
         """Index of the nearest pixel of the detector, and whether there is one."""
-        x, y = np.broadcast_arrays(np.rint(x).astype(int), np.rint(y).astype(int))
+        x, y = np.broadcast_arrays(_nearest(x, self.shape[1]), _nearest(y, self.shape[0]))
         inside = (x >= 0) & (x < self.shape[1]) & (y >= 0) & (y < self.shape[0])
         return np.where(inside, y * self.shape[1] + x, 0), inside
 

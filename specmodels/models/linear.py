@@ -8,8 +8,10 @@ linearity is told in `linear_form`.
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 
+from ..numerics.positions import finite, where_known
 from .composition import Composable
 from .parameters import declare, repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["BasisModel", "LinearParameter", "Outer", "TiedTo"]
 
@@ -83,7 +85,7 @@ class Outer:
     __rmul__ = __mul__
 
 
-class BasisModel(Composable, FittableModel):
+class BasisModel(Composable, UnitRules, FittableModel):
     r"""Base of models :math:`f(x) = \sum_j c_j B_j(x)` with scalar parameters ``c0``, ``c1``, …
 
     A subclass must define `basis`. It may define ``n_inputs`` (default 1) and its own ``__init__``,
@@ -91,7 +93,8 @@ class BasisModel(Composable, FittableModel):
     what its coefficients repeat over (``("column",)``, ``("line",)``, …; by default nothing); and,
     where each input sees a few of many terms, ``local_basis(*inputs)``: the numbers of these terms
     and their values, both of shape (..., n_entry). It need not define ``evaluate`` or
-    ``fit_deriv``.
+    ``fit_deriv``. Positions that are not finite give NaN; with ``vanishes_far_away = True`` the
+    basis itself says what it is at infinite ones.
 
     Parameters
     ----------
@@ -114,6 +117,7 @@ class BasisModel(Composable, FittableModel):
     n_inputs = 1
     n_outputs = 1
     over = ()
+    vanishes_far_away = False
 
     def __init__(self, n_terms, *, name=None, **parameters):
         if int(n_terms) != n_terms or n_terms < 1:
@@ -125,6 +129,15 @@ class BasisModel(Composable, FittableModel):
     @property
     def param_names(self):
         """Names of the coefficients."""
+        return self._param_names
+
+    @property
+    def _separable(self):
+        return self.n_inputs == 1
+
+    @property
+    def data_parameters(self):
+        """Names of the parameters in the unit of the model's value: all."""
         return self._param_names
 
     @property
@@ -141,23 +154,39 @@ class BasisModel(Composable, FittableModel):
         """Values of the basis functions, shape (..., n_terms) for inputs of shape (...)."""
         raise NotImplementedError(f"{type(self).__name__} must define basis(*inputs)")
 
+    def terms(self, *inputs):
+        """The `basis`, with NaN at positions that are NaN, or infinite where there is no limit."""
+        terms = np.asarray(self.basis(*inputs))
+        known = [np.asarray(x) if self.vanishes_far_away else finite(x) for x in inputs]
+        return where_known(terms, *(x[..., np.newaxis] for x in known))
+
+    @with_units
     def evaluate(self, *arguments):
         """Sum of the basis functions times the coefficients."""
         inputs, coefficients = arguments[: self.n_inputs], arguments[self.n_inputs :]
         shape = np.broadcast_shapes(*(np.shape(value) for value in inputs))
-        total = weighted_sum(np.asarray(self.basis(*inputs)), coefficients)
+        total = weighted_sum(self.terms(*inputs), coefficients)
         return np.broadcast_to(total, np.broadcast_shapes(shape, np.shape(total)))
 
     def fit_deriv(self, *arguments):
-        """Basis functions as a list of arrays: the derivative by each coefficient."""
-        inputs = arguments[: self.n_inputs]
+        """Basis functions as a list of arrays: the derivative by each coefficient.
+
+        Those of images are one-dimensional, as of stock models: fitters of astropy ask for it.
+        """
+        columns = self.selected_derivatives(arguments[: self.n_inputs], (), range(self.n_terms))
+        is_image = self.n_inputs > 1 and columns[0].ndim > 1
+        return [c.ravel() if is_image else c for c in columns.values()]
+
+    def selected_derivatives(self, inputs, values, wanted):
+        """Hook of `LinearForm`: derivatives by the parameters at the positions in `wanted`."""
         shape = np.broadcast_shapes(*(np.shape(value) for value in inputs))
-        columns = np.moveaxis(np.asarray(self.basis(*inputs)), -1, 0)
-        return [np.broadcast_to(c, np.broadcast_shapes(c.shape, shape)) for c in columns]
+        columns = np.moveaxis(self.terms(*inputs), -1, 0)
+        shape = np.broadcast_shapes(columns.shape[1:], shape)
+        return {j: np.broadcast_to(columns[j], shape) for j in wanted}
 
     def linear_columns(self, inputs, values, wanted):
         """Hook of `LinearForm`: basis images of the wanted coefficients."""
-        columns = np.moveaxis(np.asarray(self.basis(*inputs)), -1, 0)
+        columns = np.moveaxis(self.terms(*inputs), -1, 0)
         fixed = [v * c for j, (v, c) in enumerate(zip(values, columns, strict=True))
                  if j not in wanted and np.any(v)]  # fmt: skip
         return (sum(fixed) if fixed else 0.0), {j: columns[j] for j in wanted}

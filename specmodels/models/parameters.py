@@ -23,4 +23,4 @@ def declare(model, parameters):
 def repeated(value, settings):
     """A default value, once for each model of the set for which ``n_models`` asks."""
     n_models = settings.get("n_models") or 1
-    return value if n_models == 1 else np.full(n_models, value)
+    return value if n_models == 1 else np.repeat(value, n_models)

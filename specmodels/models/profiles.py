@@ -10,6 +10,9 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
+from ..numerics.positions import nearer, where_known
+from .quantities import UnitRules, with_units
+
 __all__ = [
     "BoxProfile",
     "GaussianProfile",
@@ -26,7 +29,7 @@ STEP = 1e-5
 GAUSS_NODES = {1.5: 5, 0.8: 7, 0.45: 11}
 
 
-class Profile(FittableModel):
+class Profile(UnitRules, FittableModel):
     r"""Base of all profiles: the fraction of the light in a pixel centred on ``y``.
 
     .. math::
@@ -47,7 +50,8 @@ class Profile(FittableModel):
     * ``width_parameter``: the name of the parameter that a model of the width replaces;
     * ``cumulative_derivatives(y, center, *shape)``: derivatives of ``cumulative`` by each
       parameter, in order (the default takes finite differences);
-    * ``fwhm(*shape)``: full width at half maximum.
+    * ``fwhm(*shape)``: full width at half maximum;
+    * ``position_parameters``: names of those in pixels, where they are not centre and width.
 
     It *need not* define ``evaluate`` or ``fit_deriv``.
     """
@@ -58,6 +62,15 @@ class Profile(FittableModel):
     pixel_size = 1.0
     width_parameter = None
     uses_dispersion = False
+
+    @property
+    def _separable(self):
+        return self.n_inputs == 1
+
+    @property
+    def position_parameters(self):
+        """Names of the parameters in the unit of the position: centre and width."""
+        return tuple(n for n in ("center", self.width_parameter) if n is not None)
 
     def cumulative(self, y, center, *shape):
         """Fraction of the light below `y`."""
@@ -81,6 +94,7 @@ class Profile(FittableModel):
         above = np.flatnonzero(density >= 0.5 * density.max())
         return (above[-1] - above[0] + 1) * 0.02
 
+    @with_units
     def evaluate(self, y, *values):
         """Fraction of the light in the pixel centred on `y`."""
         y, is_column = self._edges(y)
@@ -105,7 +119,7 @@ class Profile(FittableModel):
 
     def _edges(self, y):
         """Edges of a column of adjoining pixels, which share them; else the centres as they are."""
-        y = np.asarray(y, dtype=float)
+        y = nearer(y)
         if y.ndim != 2 or y.shape[1] != 1 or np.any(np.diff(y[:, 0]) != self.pixel_size):
             return y, False
         return np.append(y, y[-1:] + self.pixel_size, axis=0) - 0.5 * self.pixel_size, True
@@ -167,6 +181,7 @@ class MoffatProfile(Profile):
         down = self.cumulative(y, center, gamma, alpha - STEP)
         return [by_center, t * by_center, (up - down) / (2 * STEP)]
 
+    @with_units
     def evaluate(self, y, center, gamma, alpha):
         """Fraction of the light in the pixel centred on `y`.
 
@@ -186,7 +201,7 @@ class MoffatProfile(Profile):
 
     def _by_core(self, y, values, *, derivatives):
         """Value, and derivatives if wanted; columns with a narrow core by other means."""
-        _, gamma, alpha = values
+        y, (_, gamma, alpha) = nearer(y), values
         core = np.asarray(gamma / np.sqrt(alpha) / self.pixel_size)
         narrow = np.ravel(core < min(GAUSS_NODES))
         per_column = core.ndim > 0 and core.shape[-1] == core.size == np.shape(y - core)[-1]
@@ -257,7 +272,8 @@ class BoxProfile(Profile):
         """Derivatives of `cumulative` by center and width."""
         t = (y - center) / width
         inside = np.abs(t) < 0.5
-        return [np.where(inside, -1 / width, 0.0), np.where(inside, -t / width, 0.0)]
+        by_center = where_known(np.where(inside, -1 / width, 0.0), t)
+        return [by_center, t * by_center]
 
     @staticmethod
     def fwhm(width):
@@ -311,12 +327,15 @@ class VoigtProfile(Profile):
     stddev = Parameter(default=1.0, bounds=(1e-3, None), description="of the Gaussian, in pixels")
     gamma = Parameter(default=0.5, bounds=(0, None), description="half width of the Lorentz part")
     width_parameter = "stddev"
+    position_parameters = ("center", "stddev", "gamma")
 
     def cumulative(self, y, center, stddev, gamma):
         """Fraction of the light below `y`."""
         z = _voigt_argument(y, center, stddev, gamma)
         below = WEIDEMAN_SCALE - 1j * z
-        series = _horner(WEIDEMAN_INTEGRAL, (WEIDEMAN_SCALE + 1j * z) / below).imag
+        with np.errstate(invalid="ignore"):  # NaN stays NaN
+            ratio = (WEIDEMAN_SCALE + 1j * z) / below
+        series = _horner(WEIDEMAN_INTEGRAL, ratio).imag
         return 0.5 - np.angle(below) / np.pi + series / (WEIDEMAN_SCALE * np.sqrt(np.pi))
 
     def cumulative_derivatives(self, y, center, stddev, gamma):
@@ -333,7 +352,7 @@ class VoigtProfile(Profile):
 
 
 def _voigt_argument(y, center, stddev, gamma):
-    return ((y - center) + 1j * gamma) / (np.sqrt(2) * stddev)
+    return ((nearer(y) - center) + 1j * gamma) / (np.sqrt(2) * stddev)
 
 
 def _weideman_coefficients(n_terms):

@@ -8,9 +8,14 @@ import numpy as np
 from astropy.modeling import Parameter
 from scipy.interpolate import CubicSpline
 
+from ..numerics.positions import finite, nearer, where_known
 from .profiles import Profile
+from .quantities import with_units
 
 __all__ = ["EffectivePSF", "TabulatedPSF"]
+
+# Distance beyond which it does not matter where in a pixel a position lies.
+FURTHEST = 1e6
 
 
 class TabulatedPSF(Profile):
@@ -53,6 +58,7 @@ class TabulatedPSF(Profile):
     scale = Parameter(default=1.0, bounds=(1e-3, None), fixed=True, description="stretch")
     n_inputs = 2
     width_parameter = "scale"
+    position_parameters = ("center",)
     uses_dispersion = True
 
     def __init__(self, table, offsets, columns=None, **parameters):
@@ -178,6 +184,7 @@ class TabulatedPSF(Profile):
         below = np.cumsum(np.pad(sums, ((0, 0), (1, 0))), axis=1)
         return offsets, CubicSpline(offsets, below, axis=1, bc_type="clamped")(offsets, nu=1)
 
+    @with_units
     def evaluate(self, x, y, center, scale):
         """Fraction of the light in the pixel of column `x` and row `y`."""
         y, is_column = self._edges(y)
@@ -200,7 +207,7 @@ class TabulatedPSF(Profile):
 
     def cumulative(self, x, y, center, scale):
         """Fraction of the light below `y` in column `x`."""
-        return self._look_up(x, np.asarray(y, dtype=float), center, scale)[0]
+        return self._look_up(x, nearer(y), center, scale)[0]
 
     def fwhm(self, scale):
         """Full width at half maximum of the mean row of the table."""
@@ -223,15 +230,19 @@ class TabulatedPSF(Profile):
         t = inside - self.offsets[interval]
         node, weight = self._node(x)
         place = interval + node * (self.offsets.size - 1)
-        value, slope = 0.0, (0.0 if derivative else None)
+        value, slope = where_known(0.0, weight), (0.0 if derivative else None)
         for piece in self._pieces:
             if derivative:
                 slope = slope * t + value
             coefficient = self._blended(piece, place, weight)
             value = value * t + coefficient
         if derivative:
-            slope = np.where(inside == u, slope, 0.0)
+            slope = np.where(self._beyond(u), 0.0, slope)
         return value, slope, u
+
+    def _beyond(self, u):
+        """Whether offsets lie outside of the table."""
+        return (u < self.offsets[0]) | (u > self.offsets[-1])
 
     def _interval(self, u):
         """Number of the table's interval which holds each offset."""
@@ -240,9 +251,9 @@ class TabulatedPSF(Profile):
 
     def _node(self, x):
         """Number of the table's row below each column, and the weight of the next."""
-        x = np.asarray(x, dtype=float)
-        position = np.interp(x, self.columns, np.arange(self.columns.size))
-        node = np.clip(position.astype(int), 0, max(self.columns.size - 2, 0))
+        position = np.interp(finite(x), self.columns, np.arange(self.columns.size))
+        with np.errstate(invalid="ignore"):  # NaN stays in the weight
+            node = np.clip(position.astype(int), 0, max(self.columns.size - 2, 0))
         return node, position - node
 
     def _blended(self, piece, place, weight):
@@ -301,30 +312,28 @@ class EffectivePSF(TabulatedPSF):
         n = sums.shape[1]
         return (np.arange(n) - (n - 1) / 2) / oversampling, sums
 
+    @with_units
     def evaluate(self, x, y, center, scale):
         """Fraction of the light in the pixel of column `x` and row `y`."""
-        y = np.asarray(y, dtype=float)
-        value, _, u = self._look_up(x, y, center, scale)
-        return np.where(self._holds(u), value * self.pixel_size / scale, 0.0)
+        value, _, u = self._look_up(x, nearer(y), center, scale)
+        return value * np.where(self._beyond(u), 0.0, self.pixel_size / scale)
 
     def fit_deriv(self, x, y, center, scale):
         """Derivatives of `evaluate` by center and scale, as a list of arrays."""
-        y = np.asarray(y, dtype=float)
-        value, slope, u = self._look_up(x, y, center, scale, derivative=True)
-        factor = np.where(self._holds(u), -self.pixel_size / scale**2, 0.0)
+        value, slope, u = self._look_up(x, nearer(y), center, scale, derivative=True)
+        factor = np.where(self._beyond(u), 0.0, -self.pixel_size / scale**2)
         return [slope * factor, (slope * u + value) * factor]
 
     def cumulative(self, x, y, center, scale):
         """Fraction of the light below `y`: that of the pixels which end there and further down."""
-        y = np.asarray(y, dtype=float)
-        reach = np.max((y - center) / scale) - self.offsets[0]
-        n_pixels = int(np.ceil(reach * np.max(scale) / self.pixel_size)) + 1
-        centres = (y - (k + 0.5) * self.pixel_size for k in range(max(n_pixels, 1)))
+        highest = center + scale * self.offsets[-1]
+        y = np.minimum(nearer(y), highest + FURTHEST)
+        empty = np.maximum(np.ceil((y - highest) / self.pixel_size - 0.5), 0.0)
+        first = y - (empty + 0.5) * self.pixel_size
+        reach = np.max(scale, initial=0.0) * np.ptp(self.offsets)
+        n_pixels = int(reach / self.pixel_size) + 2
+        centres = (first - k * self.pixel_size for k in range(n_pixels))
         return sum(self.evaluate(x, centre, center, scale) for centre in centres)
-
-    def _holds(self, u):
-        """Whether offsets are those of the table."""
-        return (u >= self.offsets[0]) & (u <= self.offsets[-1])
 
 
 def _in_one_unit(wavelengths, others):

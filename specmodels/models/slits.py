@@ -1,18 +1,20 @@
 """What a slit does to the light of the sky: shadows of bars along it, and its throughput."""
 
 import numpy as np
+from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 from scipy.special import erf
 
+from ..numerics.positions import legendre_terms, nearer
 from .composition import Composable
 from .linear import BasisModel, LinearParameter
 from .parameters import repeated
+from .quantities import UnitRules, with_units
 
 __all__ = ["BarShadow", "SlitThroughput"]
 
 
-class BarShadow(Composable, FittableModel):
+class BarShadow(Composable, UnitRules, FittableModel):
     r"""Open shutters as the sky is seen through them: top-hats convolved with the PSF.
 
     .. math::
@@ -43,6 +45,10 @@ class BarShadow(Composable, FittableModel):
     n_inputs = n_outputs = 1
     col_fit_deriv = True
     coordinates = ("spatial",)
+    _separable = True
+    position_unit = None
+    position_parameters = ("center", "height", "pitch", "sigma")
+    data_parameters = ("transmission",)
 
     transmission = LinearParameter(default=1.0, description="transmission of an opening")
     center = Parameter(default=0.0, description="middle of the row of shutters")
@@ -61,11 +67,13 @@ class BarShadow(Composable, FittableModel):
 
     def _ends(self, y, center, height, pitch, sigma):
         """Distances from the ends of each opening in units of the PSF, with signs and numbers."""
+        y = nearer(y)
         for i in range(self.n_shutters):
             place = i - (self.n_shutters - 1) / 2
             for side in (1.0, -1.0):
                 yield side, place, (y - center - pitch * place + side * height / 2) / sigma
 
+    @with_units
     def evaluate(self, y, transmission, center, height, pitch, sigma):
         """Fraction of the sky's light at the positions `y`."""
         ends = self._ends(y, center, height, pitch, sigma)
@@ -73,7 +81,7 @@ class BarShadow(Composable, FittableModel):
 
     def fit_deriv(self, y, transmission, center, height, pitch, sigma):
         """Derivatives by the parameters, as a list of arrays."""
-        total, by_center, by_height, by_pitch, by_sigma = (0.0 * y for _ in range(5))
+        total, by_center, by_height, by_pitch, by_sigma = (0.0 * nearer(y) for _ in range(5))
         for side, place, z in self._ends(y, center, height, pitch, sigma):
             slope = side * np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
             total = total + 0.5 * side * erf(z / np.sqrt(2))
@@ -107,6 +115,7 @@ class SlitThroughput(BasisModel):
     """
 
     coordinates = ("wavelength",)
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, degree=0, *, limits=(0.0, 1.0), name=None, **parameters):
         low, high = (float(value) for value in limits)
@@ -118,6 +127,4 @@ class SlitThroughput(BasisModel):
 
     def basis(self, wavelength):
         """Legendre polynomials, shape (..., degree + 1)."""
-        low, high = self.limits
-        t = 2 * (np.asarray(wavelength, dtype=float) - low) / (high - low) - 1
-        return legendre.legvander(t, int(self.degree))
+        return legendre_terms(wavelength, self.limits, int(self.degree))

@@ -8,12 +8,13 @@ from copy import deepcopy
 
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
-from numpy.polynomial import legendre
 
+from ..numerics.positions import finite, legendre_terms, where_known
 from .composition import Composable
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .parameters import declare, repeated
 from .profiles import Profile
+from .quantities import UnitRules, with_units
 from .traces import PolynomialTrace
 
 __all__ = ["ColumnPolynomial", "Source", "UniformSky"]
@@ -22,7 +23,7 @@ __all__ = ["ColumnPolynomial", "Source", "UniformSky"]
 LEAST_FRACTION = 1e-13
 
 
-class Source(Composable, FittableModel):
+class Source(Composable, UnitRules, FittableModel):
     r"""Light of one source: :math:`f\,P(y - y_t(x);\, w(x), \ldots)`.
 
     The parameters are ``flux``; those of the trace, as ``trace_c0``, …; those of the width, as
@@ -58,6 +59,8 @@ class Source(Composable, FittableModel):
     col_fit_deriv = True
     coordinates = ("x", "y")
     over = ("column",)
+    _separable = False
+    data_parameters = ("flux",)
 
     def __init__(self, profile, trace=None, *, width=None, name=None, **parameters):
         trace = PolynomialTrace(0) if trace is None else trace
@@ -87,13 +90,26 @@ class Source(Composable, FittableModel):
 
     def _defaults(self, given):
         """Values of the parts for parameters that are not given; repeated for a model set."""
-        return {n: repeated(self.__dict__[n].default, given)
+        return {n: repeated(_with_unit(self.__dict__[n], "default"), given)
                 for n in self._param_names if n not in given}  # fmt: skip
 
     @property
     def param_names(self):
         """Names of all parameters."""
         return self._param_names
+
+    def _parameter_units_for_data_units(self, inputs_unit, outputs_unit):
+        """Flux as the data, lengths as rows, and what trace and width say of their own."""
+        units = super()._parameter_units_for_data_units(inputs_unit, outputs_unit)
+        column, row = (inputs_unit[name] for name in self.inputs)
+        lengths = set(self.profile.position_parameters) & set(self._shape_names)
+        units |= {_own_name(n): row for n in lengths}
+        for prefix, part in (("trace_", self.trace), ("width_", self.width)):
+            rules = getattr(part, "_parameter_units_for_data_units", None)
+            if callable(rules):
+                own = rules({part.inputs[0]: column}, {part.outputs[0]: row})
+                units |= {prefix + n: unit for n, unit in own.items()}
+        return units
 
     def __deepcopy__(self, memo):
         """Copy that shares the parts: they hold no values, and are never changed."""
@@ -111,14 +127,13 @@ class Source(Composable, FittableModel):
 
     def with_parts(self, *, profile=None, trace=None, width=None):
         """Return a source with other parts and the values that this one has for the rest."""
-        new = Source(
+        return Source(
             self.part("profile") if profile is None else profile,
             self.part("trace") if trace is None else trace,
             width=self.part("width") if width is None else width,
             name=self.name,
+            flux=_with_unit(self.flux),
         )
-        new.flux = self.flux.value
-        return new
 
     def part(self, which):
         """Copy of the ``"profile"``, ``"trace"`` or ``"width"`` with the values of this source."""
@@ -130,7 +145,7 @@ class Source(Composable, FittableModel):
         for n in part.param_names:
             own = prefix + n if prefix else _own_name(n)
             if own in self._param_names:
-                setattr(part, n, getattr(self, own).value)
+                setattr(part, n, _with_unit(getattr(self, own)))
                 for constraint in ("fixed", "tied", "bounds"):
                     value = getattr(self, constraint)[own]
                     getattr(part, constraint)[n] = _renamed(value, prefix, "")
@@ -180,7 +195,8 @@ class Source(Composable, FittableModel):
 
     def _same_in_all_columns(self, center, width, shape):
         """Whether centre, width and shape are constant along a row of columns."""
-        if self.profile.uses_dispersion or np.ndim(center) != 2 or center.shape[0] != 1:
+        is_row = np.ndim(center) == 2 and center.shape[0] == 1 and center.size > 0
+        if self.profile.uses_dispersion or not is_row:
             return False
         constant = all(a is None or np.ptp(a) == 0 for a in (center, width))
         return constant and all(np.size(v) == 1 for v in shape)
@@ -190,9 +206,12 @@ class Source(Composable, FittableModel):
         inputs, profile_values = self._profile_inputs(x, y, self._split(values))
         return self.profile.evaluate(*inputs, *profile_values)
 
+    @with_units
     def evaluate(self, x, y, *values):
         """Light of the source in each pixel."""
-        return values[0] * self.fraction(x, y, values)
+        light = values[0] * self.fraction(x, y, values)
+        shape = np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(light))
+        return np.broadcast_to(light, shape)
 
     def fit_deriv(self, x, y, *values):
         """Derivatives by all parameters, as a list of arrays."""
@@ -245,7 +264,7 @@ class Source(Composable, FittableModel):
         return fraction, out
 
 
-class UniformSky(Composable, FittableModel):
+class UniformSky(Composable, UnitRules, FittableModel):
     """A level that is the same in all pixels: what a subtraction of the sky may have left.
 
     Its level is no linear parameter, so that fitters which solve those per column find one for all
@@ -258,17 +277,19 @@ class UniformSky(Composable, FittableModel):
     coordinates = ("x", "y")
     over = ("exposure",)
 
+    _separable = False
+    data_parameters = ("level",)
     level = Parameter(default=0.0, description="light in each pixel")
 
-    @staticmethod
-    def evaluate(x, y, level):
+    @with_units
+    def evaluate(self, x, y, level):
         """Light in each pixel."""
-        return level + np.zeros(np.broadcast_shapes(np.shape(x), np.shape(y)))
+        return level + 0.0 * finite(x) + 0.0 * finite(y)
 
     @staticmethod
     def fit_deriv(x, y, level):
         """Derivative by the level: one."""
-        return [np.ones(np.broadcast_shapes(np.shape(x), np.shape(y)))]
+        return [1.0 + 0.0 * finite(x) + 0.0 * finite(y)]
 
 
 class ColumnPolynomial(BasisModel):
@@ -304,9 +325,7 @@ class ColumnPolynomial(BasisModel):
 
     def basis(self, x, y):
         """Legendre polynomials of the row, shape (..., degree + 1); the column plays no part."""
-        low, high = self.limits
-        t = (2 * np.asarray(y, dtype=float) - low - high) / (high - low)
-        return legendre.legvander(t, self.degree)
+        return legendre_terms(y, self.limits, self.degree)
 
 
 def _own_name(name):
@@ -337,11 +356,18 @@ def _scaled(image, row, flux):
     return Outer(image, row) if is_row else image * row
 
 
+def _with_unit(parameter, which="value"):
+    """Value or default of a parameter, with its unit where it has one."""
+    value = getattr(parameter, which)
+    return value if parameter.unit is None else value * parameter.unit
+
+
 def _like(parameter, name, prefix=""):
     """A parameter of the same value and constraints under another name."""
     return Parameter(
-        name, default=parameter.value, description=parameter.__doc__ or "", bounds=parameter.bounds,
-        fixed=parameter.fixed, tied=_renamed(parameter.tied, "", prefix), prior=parameter.prior,
+        name, default=parameter.value, unit=parameter.unit,
+        description=parameter.__doc__ or "", bounds=parameter.bounds, fixed=parameter.fixed,
+        tied=_renamed(parameter.tied, "", prefix), prior=parameter.prior,
     )  # fmt: skip
 
 
@@ -354,13 +380,13 @@ class _Curve:
 
     def _basis(self, x):
         if self._known[0] is not x:
-            self._known = x, np.asarray(self.model.basis(x))
+            self._known = x, self.model.terms(x)
         return self._known[1]
 
     def __call__(self, x):
         if getattr(type(self.model), "evaluate", None) is BasisModel.evaluate:
             return weighted_sum(self._basis(x), self.values)
-        return self.model.evaluate(x, *self.values)
+        return where_known(self.model.evaluate(x, *self.values), finite(x))
 
     def derivatives(self, x):
         """Derivatives by the parameters, by name."""

@@ -5,10 +5,10 @@ that image. What disperses them, and to which pixels, is in `grism`.
 """
 
 import numpy as np
-from numpy.polynomial import legendre
-from scipy.interpolate import BSpline
+from astropy import units as u
 
-from ..numerics.bsplines import local_design
+from ..numerics.bsplines import local_design, padded_knots
+from ..numerics.positions import legendre_terms, spline_terms
 from .linear import BasisModel
 from .parameters import repeated
 
@@ -38,6 +38,7 @@ class SourceSpectrum(BasisModel):
     """
 
     coordinates = ("wavelength",)
+    position_unit = u.dimensionless_unscaled
 
     def __init__(self, n_terms, *, limits=None, name=None, **parameters):
         if limits is not None:
@@ -104,7 +105,7 @@ class LegendreSpectrum(SourceSpectrum):
 
     def basis(self, wavelength):
         """Legendre polynomials, shape (..., n_terms)."""
-        return legendre.legvander(self.scaled(wavelength), self.degree)
+        return legendre_terms(self.scaled(wavelength), (-1, 1), self.degree)
 
 
 class BSplineSpectrum(SourceSpectrum):
@@ -129,20 +130,16 @@ class BSplineSpectrum(SourceSpectrum):
     def __init__(self, n_terms=40, *, limits=None, name=None, **parameters):
         if isinstance(n_terms, bool) or n_terms != int(n_terms) or n_terms < 4:
             raise ValueError(f"n_terms: expected an integer of at least four, got {n_terms!r}")
-        self._spline_knots = np.concatenate(
-            [[-1.0] * 3, np.linspace(-1, 1, int(n_terms) - 2), [1.0] * 3]
-        )
+        self._breaks = np.linspace(-1, 1, int(n_terms) - 2)
         super().__init__(int(n_terms), limits=limits, name=name, **parameters)
 
     def basis(self, wavelength):
         """B-splines, shape (..., n_terms)."""
-        scaled = np.clip(self.scaled(wavelength), -1, 1)
-        matrix = BSpline.design_matrix(scaled.ravel(), self._spline_knots, 3).toarray()
-        return matrix.reshape(*scaled.shape, -1)
+        return spline_terms(self.scaled(wavelength), self._breaks, 3)
 
     def local_basis(self, wavelength):
         """Numbers and values of the four B-splines at each wavelength, shape (..., 4)."""
-        return local_design(np.clip(self.scaled(wavelength), -1, 1), self._spline_knots)
+        return local_design(np.clip(self.scaled(wavelength), -1, 1), padded_knots(self._breaks))
 
 
 class TabulatedSpectrum(SourceSpectrum):
@@ -172,6 +169,8 @@ class TabulatedSpectrum(SourceSpectrum):
         if self.wavelength.size < 2 or not np.all(np.diff(self.wavelength) > 0):
             raise ValueError("wavelength: expected two or more increasing values")
         super().__init__(1, limits=limits, name=name, **parameters)
+
+    vanishes_far_away = True
 
     def basis(self, wavelength):
         """The tabulated spectrum, shape (..., 1)."""

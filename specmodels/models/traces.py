@@ -4,10 +4,10 @@ Any one-dimensional astropy model serves as a trace; those here are linear in th
 """
 
 import numpy as np
-from numpy.polynomial import legendre
-from scipy.interpolate import BSpline
 
+from ..numerics.positions import finite, legendre_terms, spline_terms
 from .linear import BasisModel
+from .quantities import with_units
 
 __all__ = ["PolynomialTrace", "SplineTrace", "TabulatedTrace"]
 
@@ -41,9 +41,7 @@ class PolynomialTrace(BasisModel):
 
     def basis(self, x):
         """Legendre polynomials, shape (..., degree + 1)."""
-        low, high = self.limits
-        t = (2 * np.asarray(x, dtype=float) - low - high) / (high - low)
-        return legendre.legvander(t, self.degree)
+        return legendre_terms(x, self.limits, self.degree)
 
 
 class SplineTrace(BasisModel):
@@ -73,10 +71,7 @@ class SplineTrace(BasisModel):
 
     def basis(self, x):
         """B-splines, shape (..., n_knots + degree - 1)."""
-        x = np.clip(np.asarray(x, dtype=float), self.knots[0], self.knots[-1])
-        padded = np.pad(self.knots, self.degree, mode="edge")
-        flat = BSpline.design_matrix(x.ravel(), padded, self.degree).toarray()
-        return flat.reshape(*x.shape, self.n_terms)
+        return spline_terms(x, self.knots, self.degree)
 
 
 class TabulatedTrace(BasisModel):
@@ -105,6 +100,9 @@ class TabulatedTrace(BasisModel):
         parameters.setdefault("fixed", {"c0": True})
         super().__init__(1, **parameters)
 
+    data_parameters = ()
+    position_parameters = ("c0",)
+
     @property
     def settings(self):
         """Arguments that make this trace again."""
@@ -114,14 +112,15 @@ class TabulatedTrace(BasisModel):
         """A constant: the shift. Shape (..., 1)."""
         return np.ones((*np.shape(x), 1))
 
+    @with_units
     def evaluate(self, x, c0):
         """Row of the trace."""
-        return c0 + np.interp(x, *self.table)
+        return c0 + np.interp(finite(x), *self.table)
 
     def linear_columns(self, inputs, values, wanted):
         """Offset and basis images: the table is part of the offset."""
         offset, columns = super().linear_columns(inputs, values, wanted)
-        return offset + np.interp(inputs[0], *self.table), columns
+        return offset + np.interp(finite(inputs[0]), *self.table), columns
 
     def sum_of_implicit_terms(self, x):
         """The part without a parameter, for astropy's linear fitter."""

@@ -40,7 +40,7 @@ def local_design(x, knots):
     Parameters
     ----------
     x : array_like, shape (...)
-        Points; those that are not finite, or beyond the ends of the knots, see none.
+        Points; those beyond the ends of the knots see none, at NaN values are NaN.
     knots : ndarray
         Padded knots of a cubic spline.
 
@@ -56,6 +56,7 @@ def local_design(x, knots):
     design = BSpline.design_matrix(np.where(inside, x, knots[0]).ravel(), knots, DEGREE)
     shape = (*x.shape, WIDTH)
     values = design.data.reshape(shape) * inside[..., None]
+    values[np.isnan(x)] = np.nan
     return design.indices.reshape(shape), values
 
 

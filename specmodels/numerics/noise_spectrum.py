@@ -42,7 +42,7 @@ def power_law(frequency, amplitude, exponent):
     """
     frequency = np.asarray(frequency)
     lowest = np.min(frequency, where=frequency > 0, initial=0.5)
-    power = 2 * np.where(frequency > 0, frequency, lowest)
+    power = 2 * np.where(frequency <= 0, lowest, frequency)
     if np.ndim(amplitude) or np.ndim(exponent):
         return amplitude * power**-exponent
     power **= -exponent  # in place: long series take memory

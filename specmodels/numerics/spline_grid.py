@@ -134,9 +134,9 @@ class SplineGrid:
     def _near(self, positions, width):
         """Only so many terms are not zero at a position; beyond the ends there is room for them."""
         place = (np.asarray(positions, dtype=float)[..., None] - self.low) / self.spacing
-        place = place + self.n_before
         size = width / self.spacing
         n = ORDER + 1 + int(np.ceil(size))
+        place = np.clip(place + self.n_before, -2 * n, self.n_terms + 2 * n)
         first = np.floor(np.nan_to_num(place) - size / 2).astype(np.intp) - ORDER + 1
         terms = np.clip(first, -n, self.n_terms) + np.arange(n)
         return terms, _mean(place - terms, size)

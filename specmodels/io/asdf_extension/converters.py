@@ -23,7 +23,8 @@ __all__ = [
     "register_model",
 ]
 
-MANIFEST = "manifests/specmodels-1.0.0.yaml"
+MANIFEST = "manifests/specmodels-1.1.0.yaml"
+OLD_MANIFESTS = ["manifests/specmodels-1.0.0.yaml"]  # of files that are read, not written
 TAGS = "asdf://specmodels.readthedocs.io/tags"
 MODEL_TYPES = [
     "specmodels.models.background.LogPolynomialSpectrum",
@@ -91,9 +92,9 @@ def register_model(model_class):
     return model_class
 
 
-def extension(model_types=MODEL_TYPES):
+def extension(model_types=MODEL_TYPES, manifest=MANIFEST):
     """Extension of `asdf` with the converters for these classes or their names."""
-    manifest = yaml.safe_load((files(__package__) / MANIFEST).read_text())
+    manifest = yaml.safe_load((files(__package__) / manifest).read_text())
     converters = [
         ModelConverter(model_types),
         TieConverter(),
@@ -113,7 +114,7 @@ class ModelConverter(TransformConverterBase):
         Classes or their full names.
     """
 
-    tags = [f"{TAGS}/model-1.0.0"]
+    tags = [f"{TAGS}/model-1.*"]  # those of the manifest
 
     def __init__(self, model_types):
         self._types = list(model_types)

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from asdf.resource import DirectoryResourceMapping
 
-from .converters import extension
+from .converters import OLD_MANIFESTS, extension
 
 __all__ = ["get_extensions", "get_resource_mappings"]
 
@@ -21,4 +21,5 @@ def get_resource_mappings():
 
 def get_extensions():
     """Extensions: entry point ``asdf.extensions``."""
-    return [extension()]
+    old = [extension(model_types=[], manifest=manifest) for manifest in OLD_MANIFESTS]
+    return [extension(), *old]

@@ -1,4 +1,4 @@
-"""What a file keeps of any model besides its class and values: constraints, ties, uncertainties.
+"""What a file keeps of any model besides its class and values: constraints, priors, uncertainties.
 
 `asdf_astropy` keeps less of the stock models and of compounds; `model_to_tree` closes that gap.
 Models are imported when one is met, as in ``converters.py``.
@@ -25,14 +25,15 @@ def model_to_tree(model):
     Raises
     ------
     TypeError
-        If a tie is a function: only `~specmodels.models.TiedTo` can be saved.
+        If a tie or a prior is a function: only `~specmodels.models.TiedTo` and
+        `~specmodels.models.GaussianPrior` can be saved.
     ValueError
         If the model is a set that contains models of astropy: their sets cannot be saved.
 
     Notes
     -----
     ``asdf.AsdfFile({"model": model})`` saves the models of this package whole as well, alone and in
-    compounds. What it drops, silently, are the ties, uncertainties and some bounds of models of
+    compounds. What it drops, silently, are ties, priors, uncertainties and some bounds of models of
     astropy in a compound, and the covariance of a compound.
     """
     leaves = [leaf for leaf in _leaves(model) if type(leaf).__module__.startswith("astropy.")]
@@ -57,10 +58,11 @@ def state_of(model):
         "fixed": {name: bool(parameters[name].fixed) for name in names},
         "bounds": {name: [_number(b) for b in parameters[name].bounds] for name in names},
     }
+    priors = {name: _prior_tree(name, p.prior) for name, p in parameters.items() if p.prior}
     ties = {name: _checked_tie(name, p.tied) for name, p in parameters.items() if p.tied}
     deviations = {name: _deviation(p) for name, p in parameters.items() if p.std is not None}
     covariance = _covariance_tree(model.cov_matrix)
-    optional = {"tied": ties, "std": deviations, "covariance": covariance}
+    optional = {"tied": ties, "prior": priors, "std": deviations, "covariance": covariance}
     return state | {key: value for key, value in optional.items() if value}
 
 
@@ -72,6 +74,8 @@ def restore_state(model, state):
         getattr(model, name).bounds = tuple(bounds)
     for name, tie in state.get("tied", {}).items():
         getattr(model, name).tied = tie
+    for name, prior in state.get("prior", {}).items():
+        getattr(model, name).prior = _prior(prior)
     if "covariance" in state:
         _restore_covariance(model, state["covariance"])
     for name, std in state.get("std", {}).items():
@@ -101,6 +105,20 @@ def _checked_tie(name, tie):
     if not isinstance(tie, TiedTo):
         raise TypeError(f"{name}: a tie made by {tie!r} cannot be saved; use TiedTo(name)")
     return tie
+
+
+def _prior_tree(name, prior):
+    from ...models.priors import GaussianPrior
+
+    if not isinstance(prior, GaussianPrior):
+        raise TypeError(f"{name}: a prior made by {prior!r} cannot be saved; use GaussianPrior")
+    return {"mean": prior.mean, "sigma": prior.sigma}
+
+
+def _prior(tree):
+    from ...models.priors import GaussianPrior
+
+    return GaussianPrior(tree["mean"], tree["sigma"])
 
 
 def _covariance_tree(covariance):

@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from pathlib import Path
 
 import asdf
 import numpy as np
@@ -20,12 +21,14 @@ from specmodels.io.asdf_extension import (
 )
 from specmodels.io.asdf_extension.converters import MODEL_TYPES
 from specmodels.models.correlated import CorrelatedNoise, FlickerSpectrum
+from specmodels.models.flicker import FourierNoise
 from specmodels.models.linear import BasisModel, TiedTo
 from specmodels.models.nsclean import NSCleanNoise, NSCleanSubarrayNoise
+from specmodels.models.priors import GaussianPrior
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import ColumnPolynomial, Source
-from specmodels.models.spectra import LegendreSpectrum
+from specmodels.models.spectra import BSplineSpectrum, LegendreSpectrum
 from specmodels.models.traces import PolynomialTrace, SplineTrace
 from specmodels.numerics.readout import Readout
 from specmodels.ramp import Ramp
@@ -120,13 +123,14 @@ class TestRegistration:
 
 
 class TestSchemas:
-    @pytest.mark.parametrize("name", ["model", "tied_to"])
+    @pytest.mark.parametrize("name", ["model-1.1.0", "model-1.0.0", "tied_to-1.0.0"])
     def test_is_valid(self, name):
-        uri = f"asdf://specmodels.readthedocs.io/schemas/{name}-1.0.0"
+        uri = f"asdf://specmodels.readthedocs.io/schemas/{name}"
         assert asdf.schema.load_schema(uri)["id"] == uri
 
-    def test_example_in_the_schema_can_be_read(self):
-        uri = "asdf://specmodels.readthedocs.io/schemas/model-1.0.0"
+    @pytest.mark.parametrize("version", ["1.1.0", "1.0.0"])
+    def test_example_in_the_schema_can_be_read(self, version):
+        uri = f"asdf://specmodels.readthedocs.io/schemas/model-{version}"
         example = asdf.schema.load_schema(uri)["examples"][0][-1]
         with asdf.open(yaml_to_asdf(f"model: {example.strip()}")) as file:
             assert file["model"].stddev == 2
@@ -149,6 +153,35 @@ class TestState:
         model.center.tied = lambda m: 3
         with pytest.raises(TypeError, match="TiedTo"):
             written({"model": model})
+
+    def test_priors(self):
+        model = GaussianProfile()
+        model.stddev.prior = GaussianPrior(1.2, 0.1)
+        for read in (round_trip(model), round_trip(model + model)[0]):
+            assert read.stddev.prior == GaussianPrior(1.2, 0.1)
+            assert read.center.prior is None
+
+    def test_prior_that_is_a_function_is_refused(self):
+        model = GaussianProfile()
+        model.center.prior = lambda value: -(value**2)
+        with pytest.raises(TypeError, match=r"center: a prior .*GaussianPrior"):
+            written({"model": model})
+
+    def test_units(self):
+        model = Source(GaussianProfile(stddev=1.5 * u.pix), flux=3 * u.mJy)
+        read = round_trip(model)
+        assert (read.flux.unit, read.stddev.unit) == (u.mJy, u.pix)
+        assert read(0.0, 1.0) == model(0.0, 1.0)
+
+    @pytest.mark.parametrize("version", ["1.5.0", "1.6.0"])
+    def test_versions_of_the_standard(self, version):
+        model = GaussianProfile()
+        model.bounding_box = (-3.0, 4.0)
+        stream = io.BytesIO()
+        asdf.AsdfFile({"model": model}, version=version).write_to(stream)
+        stream.seek(0)
+        with asdf.open(stream) as file:
+            assert file["model"].bounding_box.bounding_box() == (-3, 4)
 
     def test_bounds_that_are_zero_or_removed(self):
         model = GaussianProfile(bounds={"center": (0, None), "stddev": (None, None)})
@@ -212,6 +245,25 @@ class TestCompounds:
         assert len(read) == 2
         assert_array_equal(read(X, model_set_axis=False), model(X, model_set_axis=False))
 
+    def test_keep_that_two_parts_are_one_model(self):
+        part = GaussianProfile(3, 1.5)
+        model, read = part + part, round_trip(part + part)
+        assert read.left is read.right
+        for compound in (model, read):
+            compound.center_0 = 4
+            assert compound.center_1 == 4
+        assert_array_equal(read(X), model(X))
+
+    def test_keep_priors_and_boxes_of_parts(self):
+        model = self.scene()
+        model.flux_0.prior = GaussianPrior(3, 1)
+        model["target"].bounding_box = ((0.0, 5.0), (1.0, 9.0))
+        model.bounding_box = ((0.0, 40.0), (0.0, 60.0))
+        read = round_trip(model)
+        assert read.flux_0.prior == model.flux_0.prior
+        assert read.bounding_box.bounding_box() == ((0, 40), (0, 60))
+        assert read["target"].bounding_box.bounding_box() == ((0, 5), (1, 9))
+
     def test_pipes_and_stock_models(self):
         model = models.Shift(2) | PolynomialTrace(1, c1=2) | models.Scale(3)
         assert_array_equal(round_trip(model)(X), model(X))
@@ -253,6 +305,36 @@ class TestCompleteTree:
         read = round_trip(model)
         assert len(read) == 2
         assert_allclose(read(X, model_set_axis=False), model(X, model_set_axis=False))
+
+
+class TestOldFiles:
+    """A file of version 1.0.0 of the schema, as it was written then."""
+
+    @pytest.fixture
+    def tree(self):
+        with asdf.open(Path(__file__).parent / "data" / "models-1.0.0.asdf") as file:
+            yield file
+
+    def test_models_are_those_that_were_saved(self, tree):
+        y = np.array([19.0, 20.0, 22.0])
+        assert type(tree["noise"]) is FourierNoise
+        assert_allclose(tree["noise"](y), [-0.353553391, -0.5, 0], atol=1e-9)
+        assert type(tree["spectrum"]) is BSplineSpectrum
+        assert_allclose(tree["spectrum"]([1.0, 1.5, 1.9]), [1, 1.2, 1.0208])
+        light = tree["scene"]([0.0, 10.0, 30.0], y)
+        assert_allclose(light, [2.67038731, 2.09713437, 2.0000007], rtol=1e-8)
+
+    def test_constraints_are_kept(self, tree):
+        scene = tree["scene"]
+        assert scene.submodel_names == ("target", "neighbour", "sky")
+        assert scene.gamma_1.tied == TiedTo("gamma_0", factor=1.5)
+        assert scene.alpha_0.fixed
+        assert scene.alpha_0.bounds == (0.6, 30)
+
+    def test_are_written_again_as_today(self, tree):
+        content = written({"model": tree["spectrum"]})
+        assert b"model-1.1.0" in content
+        assert b"model-1.0.0" not in content
 
 
 def yaml_error():
