@@ -63,19 +63,27 @@ def extract_many(
             result = evaluator(item)
             if folder is not None:
                 _save(result, folder, name, figures, overwrite)
-        except (OSError, TypeError, ValueError) as error:
-            log.warning("%s: %s", name, error)
-            reports.append(Table({"input": [name], "status": ["failed"], "reason": [str(error)]}))
+            reports.append(_report(name, result))
+        except Exception as error:
+            # Whatever an input raises is its own failure, named here and in full in the log.
+            refused = isinstance(error, (OSError, TypeError, ValueError))
+            reason = str(error) if refused else f"{type(error).__name__}: {error}"
+            log.warning("%s: %s", name, reason, exc_info=not refused)
+            reports.append(Table({"input": [name], "status": ["failed"], "reason": [reason]}))
             continue
         results[name] = result
-        report = Table(result.report())
-        report.add_column([name] * len(report), name="input", index=0)
-        reports.append(report)
     summary = QTable(vstack(reports, metadata_conflicts="silent"))
     if folder is not None:
         with replacing(folder / "summary.ecsv") as path:
             summary.write(path)
     return results, summary
+
+
+def _report(name, result):
+    """Rows of the summary for one result."""
+    report = Table(result.report())
+    report.add_column([name] * len(report), name="input", index=0)
+    return report
 
 
 def _named(inputs):

@@ -48,21 +48,15 @@ def read_asdf(path, options):
 
 
 def _opened(path):
-    """An open ASDF file with all arrays loaded."""
+    """An open ASDF file with all arrays loaded; their check sums are compared."""
     import asdf
-    import yaml
 
-    try:
-        with warnings.catch_warnings(), asdf.config_context() as config:
-            # An object which cannot be made is an error, whatever the release of asdf.
-            config.warn_on_failed_conversion = False
-            warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            return asdf.open(path, memmap=False, lazy_load=False)
-    except PermissionError:
-        raise
-    except (OSError, EOFError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ValueError(f"obj: {path} is not a readable ASDF file: {error}") from error
+    with warnings.catch_warnings(), asdf.config_context() as config:
+        # An object which cannot be made is an error, whatever the release of asdf.
+        config.warn_on_failed_conversion = False
+        warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return asdf.open(path, memmap=False, lazy_load=False, validate_checksums=True)
 
 
 def _read_tree(file, options):

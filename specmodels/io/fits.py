@@ -5,14 +5,10 @@ layout of its own reads it through its `read` hook.
 """
 
 import logging
-import warnings
-import zlib
-from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exposure import Exposure, SpectralImage
 from ..instruments import recognise_instrument
@@ -22,6 +18,7 @@ from .jwst import model_class, read_model
 from .options import inverse
 from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
 from .ramps import read_ramp, read_ramp_model
+from .reading import is_asdf, reading
 from .registry import find_reader, reader
 from .wavelengths import header_axis, wavelengths_from_header
 
@@ -43,25 +40,17 @@ NAMES = {
 }
 COMPONENTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
 KINDS = {"error": "STD", "variance": "VAR", "ivar": "INV"}
-FITS_STARTS = (b"SIMPLE", b"\x1f\x8b", b"BZh", b"PK\x03\x04", b"\xfd7zXZ")
 
 
 @reader(str, PurePath)
 def read_path(path, options):
     """Read a FITS or ASDF file, told apart by how it begins."""
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"obj: there is no file {path}")
-    if not path.is_file():
-        raise ValueError(f"obj: expected a file, got {path}")
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(b"#ASDF"):
-        return read_asdf(path, options)
-    if not start.startswith(FITS_STARTS):
-        raise ValueError(f"obj: expected a FITS or ASDF file, got {path}, which begins {start!r}")
-    with _opened(path) as hdus:
-        return read_hdus(hdus, options, source=path)
+    with reading(path) as path:
+        if is_asdf(path):
+            return read_asdf(path, options)
+        # A file of our own, since astropy leaves its open when it fails in the middle.
+        with path.open("rb") as file, fits.open(file, memmap=False, lazy_load_hdus=False) as hdus:
+            return read_hdus(hdus, options, source=path)
 
 
 @reader(fits.HDUList)
@@ -255,25 +244,3 @@ def _is_kind(hdu, role):
 def _name_of(hdu, version):
     own = str(hdu.header.get("SLTNAME") or hdu.header.get("OBJECT") or "").strip()
     return own or (f"{hdu.name}_{version}" if version is not None else "image")
-
-
-@contextmanager
-def _opened(path):
-    """An open FITS file, closed afterwards; whatever is broken in it raises a ValueError."""
-    try:
-        # A file of our own, since astropy leaves its open when it fails in the middle.
-        with path.open("rb") as file, _truncation_is_an_error():
-            hdus = fits.open(file, memmap=False, lazy_load_hdus=False)
-            with hdus:
-                yield hdus
-    except PermissionError:
-        raise
-    except (OSError, EOFError, zlib.error, fits.VerifyError, AstropyUserWarning) as error:
-        raise ValueError(f"obj: {path} is not a complete FITS file: {error}") from error
-
-
-@contextmanager
-def _truncation_is_an_error():
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-        yield

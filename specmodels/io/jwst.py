@@ -38,7 +38,9 @@ def model_class(header):
         return None
     from stdatamodels.jwst import datamodels
 
-    return getattr(datamodels, str(name), None)
+    named = getattr(datamodels, str(name), None)
+    is_model = isinstance(named, type) and issubclass(named, datamodels.JwstDataModel)
+    return named if is_model else None
 
 
 @reader("stdatamodels.JwstDataModel")

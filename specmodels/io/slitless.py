@@ -10,6 +10,7 @@ import numpy as np
 from ..models.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
 from .planes import parsed_unit
+from .reading import reading
 
 __all__ = ["cleaned_cutouts", "contamination_cutouts", "read_direct_image", "read_slitless",
            "simulated_model"]  # fmt: skip
@@ -83,10 +84,7 @@ def _tree(obj):
     if isinstance(obj, str | Path):
         from stdatamodels.jwst import datamodels
 
-        path = Path(obj)
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file {path}")
-        with datamodels.open(path) as model:
+        with reading(obj) as path, datamodels.open(path) as model:
             return _loaded(model.instance)
     return dict(obj.instance) if hasattr(obj, "instance") and hasattr(obj, "meta") else obj
 
@@ -100,9 +98,7 @@ def _loaded(tree):
 def _from_path(path, shape):
     from stdatamodels.jwst import datamodels
 
-    if not path.exists():
-        raise FileNotFoundError(f"obj: there is no file {path}")
-    with datamodels.open(path) as model:
+    with reading(path) as path, datamodels.open(path) as model:
         return _from_model(model, shape, path)
 
 

@@ -8,10 +8,12 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ..exposure import Exposure, SpectralImage
+from ..version import __version__
+from .fits_checks import CREATOR
 from .planes import MAPS, own_map, unit_text
 from .registry import writer
 
-__all__ = ["tables_of", "write_asdf", "write_fits"]
+__all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
 
 
 def tables_of(result):
@@ -46,7 +48,7 @@ def write_fits(result, path):
         names = _extension_names(tables)
         pairs = zip(tables.values(), names, strict=True)
         hdus = [_table_hdu(table, *name) for table, name in pairs]
-    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    fits.HDUList([primary_hdu(len(hdus)), *hdus]).writeto(path)
 
 
 @writer(".asdf")
@@ -62,6 +64,17 @@ def write_asdf(result, path):
         tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
     with asdf.AsdfFile(tree) as file:
         file.write_to(path)
+
+
+def primary_hdu(n_extensions):
+    """A primary header which says who wrote the file and how many extensions it has.
+
+    By their number a file is told from one that was cut between two of them.
+    """
+    hdu = fits.PrimaryHDU()
+    hdu.header["CREATOR"] = (f"{CREATOR} {__version__}", "software that wrote this file")
+    hdu.header["NEXTEND"] = (n_extensions, "number of extensions")
+    return hdu
 
 
 def _extension_names(tables):
