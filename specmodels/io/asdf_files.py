@@ -7,7 +7,7 @@ import numpy as np
 
 from ..exposure import Exposure
 from .jwst import model_class, read_model
-from .options import inverse
+from .options import inverse, squared
 from .planes import MAPS, Planes, exposure_of
 from .registry import find_reader
 
@@ -106,7 +106,7 @@ def _planes(tree, name, options):
     error, ivar, weight = find("error"), find("ivar"), find("weight")
     variance = find("variance")
     if error is not None:
-        variance = error.astype(float) ** 2
+        variance = squared(error)
     elif variance is None and ivar is not None:
         variance = inverse(ivar)
     elif variance is None and weight is not None:

@@ -15,11 +15,12 @@ from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
 from .flicker_files import read_cleaned
 from .jwst import model_class, read_model
-from .options import inverse
-from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
+from .options import inverse, squared
+from .planes import MAPS, Planes, changed_images, exposure_of, unique_names
 from .ramps import read_ramp, read_ramp_model
 from .reading import is_asdf, reading
 from .registry import find_reader, reader
+from .units import parsed_unit, unit_factor
 from .wavelengths import header_axis, wavelengths_from_header
 
 __all__ = ["read_hdus", "read_path"]
@@ -146,14 +147,15 @@ class _Companions:
 def _planes(hdu, companions, instrument, name):
     """The planes of one data extension; arrays are copied by the conversions of `SpectralImage`."""
     header = hdu.header
+    data_unit = header.get("BUNIT")
     components = {
-        key: plane.data
+        key: _in_unit(plane, data_unit, 2)
         for key, plane in ((k, companions.named(n)) for k, n in COMPONENTS.items())
         if plane is not None
     }
     mask = companions.array("mask")
     weight = companions.array("weight")
-    variance = _variance(companions)
+    variance = _variance(companions, data_unit)
     if variance is None and not components and weight is not None:
         variance = inverse(np.asarray(weight) * companions.options.pixel_scale**4)
     wavelength, wavelength_unit = _wavelength(companions, header, instrument, hdu.shape)
@@ -166,7 +168,7 @@ def _planes(hdu, companions, instrument, name):
         wavelength_unit=wavelength_unit,
         spatial=companions.array("spatial"),
         components=components,
-        unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
+        unit=parsed_unit(data_unit, "BUNIT"),
         name=name,
         meta={"header": header.copy()},
         maps={
@@ -177,15 +179,27 @@ def _planes(hdu, companions, instrument, name):
     )
 
 
-def _variance(companions):
-    error = companions.array("error")
+def _variance(companions, data_unit):
+    """Variance in the square of the unit of the data, from whatever plane there is."""
+
+    def plane(role, power):
+        hdu = companions.hdu(role)
+        return None if hdu is None else _in_unit(hdu, data_unit, power)
+
+    error = plane("error", 1)
     if error is not None:
-        return np.asarray(error, dtype=float) ** 2
-    variance = companions.array("variance")
+        return squared(error)
+    variance = plane("variance", 2)
     if variance is not None:
         return variance
-    ivar = companions.array("ivar")
+    ivar = plane("ivar", -2)
     return None if ivar is None else inverse(ivar)
+
+
+def _in_unit(hdu, data_unit, power):
+    """The array of a plane in a power of the unit of the data."""
+    factor = unit_factor(hdu.header.get("BUNIT"), data_unit, power, f"{hdu.name}: BUNIT")
+    return hdu.data if factor == 1 else np.asarray(hdu.data, dtype=float) * factor
 
 
 def _wavelength(companions, header, instrument, shape):

@@ -14,10 +14,11 @@ from astropy.nddata import NDData
 from ..ramp import Ramp
 from .cleaned import like_source
 from .options import plain_variance
-from .planes import native_copy, parsed_unit, unit_text
+from .planes import native_copy
 from .reading import is_asdf, reading
 from .readout_keywords import readout_cards, readout_of
 from .tables import primary_hdu
+from .units import parsed_unit, unit_text
 
 __all__ = ["MASK_NAME", "read_background_mask", "read_cleaned", "write_cleaned"]
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ..models.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
-from .planes import parsed_unit
+from .options import squared
 from .reading import reading
+from .units import parsed_unit
 
 __all__ = ["cleaned_cutouts", "contamination_cutouts", "read_direct_image", "read_slitless",
            "simulated_model"]  # fmt: skip
@@ -168,7 +169,7 @@ def _variance_and_mask(tree, data):
     error = _plane(tree, "err", data.shape)
     if error is None or not np.any(error > 0):
         return None, bad
-    variance = error.astype(float) ** 2
+    variance = squared(error)
     return variance, bad | ~(np.isfinite(variance) & (variance > 0))
 
 

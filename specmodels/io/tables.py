@@ -10,8 +10,9 @@ from astropy.table import Table
 from ..exposure import Exposure, SpectralImage
 from ..version import __version__
 from .fits_checks import CREATOR
-from .planes import MAPS, own_map, unit_text
+from .planes import MAPS, own_map
 from .registry import writer
+from .units import unit_text
 
 __all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
 

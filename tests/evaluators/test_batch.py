@@ -157,5 +157,5 @@ def test_whatever_one_input_raises_is_its_own_failure(folder, error):
     inputs = {"bad": "bad", "good": folder / "a.fits"}
     results, summary = sm.extract_many(inputs, evaluator, progress_bar=False)
     assert list(results) == ["good"]
-    assert list(summary["status"])[0] == "failed"
+    assert summary["status"][0] == "failed"
     assert type(error).__name__ in summary["reason"][0]
