@@ -48,7 +48,8 @@ def extract_many(
     Raises
     ------
     ValueError
-        If there is no input, or two have the same name.
+        If there is no input, or two have the same name, or a name cannot be that of a file in the
+        folder.
     """
     from tqdm.auto import tqdm
 
@@ -56,6 +57,7 @@ def extract_many(
     evaluator = OptimalExtraction() if evaluator is None else evaluator
     folder = None if output is None else Path(output)
     if folder is not None:
+        _check_names(named)
         folder.mkdir(parents=True, exist_ok=True)
     results, reports = {}, []
     for name, item in tqdm(named.items(), disable=not progress_bar, desc="extract", unit="file"):
@@ -104,6 +106,13 @@ def _named(inputs):
     if not named:
         raise ValueError("inputs: expected at least one, got none")
     return named
+
+
+def _check_names(names):
+    """Refuse names by which files would be written elsewhere than in the folder."""
+    wrong = [name for name in names if not str(name) or set(str(name)) & set("/\\\0")]
+    if wrong:
+        raise ValueError(f"inputs: expected names of files without folders, got {wrong}")
 
 
 def _files(folder):

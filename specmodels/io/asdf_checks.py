@@ -110,7 +110,7 @@ def _children(node):
 
 
 def _check_entries(node, n_nodes):
-    """Refuse aliases that multiply, and those that lead back to themselves."""
+    """Refuse aliases that multiply."""
     limit = max(ALWAYS_ALLOWED, LARGEST_MULTIPLE * n_nodes)
     counts, waiting = {}, [node]
     while waiting:
@@ -121,10 +121,8 @@ def _check_entries(node, n_nodes):
             continue
         waiting.pop()
         if counts[id(one)] is None:
-            parts = [counts[id(child)] for child in _children(one)]
-            if None in parts:
-                raise ValueError("its tree has an alias that leads back to itself")
-            counts[id(one)] = 1 + sum(parts)
+            # An alias that leads back to what it is in, as transforms have, counts as one entry.
+            counts[id(one)] = 1 + sum(counts[id(child)] or 1 for child in _children(one))
             if counts[id(one)] > limit:
                 raise ValueError(
                     f"its tree of {n_nodes} entries stands for more than {limit}, by aliases"

@@ -11,8 +11,9 @@ from .options import inverse, squared
 from .planes import MAPS, Planes, exposure_of
 from .registry import find_reader
 
-__all__ = ["read_asdf"]
+__all__ = ["IMAGES", "read_asdf"]
 
+IMAGES = "images"  # the key of a list of images: no name of one can be in the way of a key
 KEYS = {
     "data": ("data", "sci", "flux"),
     "error": ("error", "err", "stddev"),
@@ -62,32 +63,38 @@ def _opened(path):
 def _read_tree(file, options):
     tree = file.tree
     meta = tree.get("meta")
-    if isinstance(meta, Mapping) and meta.get("model_type"):
+    if isinstance(meta, Mapping) and meta.get("model_type") and not options.extensions:
         cls = model_class({"DATAMODL": meta["model_type"]})
         if cls is not None:
             with cls(file) as model:
                 return read_model(model, options)
-    planes = dict(_candidates(tree))
+    planes = _candidates(tree, options.extensions)
     if planes:
-        named = [_planes(value, name, options) for name, value in planes.items()]
+        named = [_planes(value, name, options) for name, value in planes]
         return exposure_of(named, options, options.resolved(), source=None)
     objects = {key: value for key, value in tree.items() if _is_readable(value)}
-    if len(objects) == 1:
+    if len(objects) == 1 and not options.extensions:
         (value,) = objects.values()
         return find_reader(value)(value, options)
+    wanted = options.extensions.get("data", "data")
     raise ValueError(
-        f"obj: expected an ASDF file with an entry 'data', or one readable object, got {list(tree)}"
+        f"obj: expected an ASDF file with an entry {wanted!r}, or one readable object, got "
+        f"{list(tree)}"
     )
 
 
-def _candidates(tree):
-    """Names and mappings of arrays in a tree: the tree itself, or the mappings in it."""
-    if _find(tree, "data", {}) is not None:
+def _candidates(tree, extensions):
+    """Names and mappings of arrays in a tree: in a list of images, itself, or mappings in it."""
+    if isinstance(tree.get(IMAGES), list):
+        named = [("image", value) for value in tree[IMAGES]]
+    elif _find(tree, "data", extensions) is not None:
         return [("image", tree)]
+    else:
+        named = [(str(key), value) for key, value in tree.items()]
     return [
-        (str(key), value)
-        for key, value in tree.items()
-        if isinstance(value, Mapping) and _find(value, "data", {}) is not None
+        (name, value)
+        for name, value in named
+        if isinstance(value, Mapping) and _find(value, "data", extensions) is not None
     ]
 
 
@@ -101,6 +108,9 @@ def _find(tree, role, extensions):
 def _planes(tree, name, options):
     def find(role):
         value = _find(tree, role, options.extensions)
+        if value is None and role in options.extensions:
+            wanted = options.extensions[role]
+            raise ValueError(f"extensions[{role!r}]: expected one of {list(tree)}, got {wanted!r}")
         return value if value is None or hasattr(value, "unit") else np.array(value)
 
     error, ivar, weight = find("error"), find("ivar"), find("weight")
@@ -126,6 +136,8 @@ def _planes(tree, name, options):
         else tree.get("wavelength_unit"),
         name=str(tree.get("name", name)),
         maps={key: np.array(tree[key]) for key in MAPS if key in tree},
+        x=tree.get("x"),
+        y=tree.get("y"),
     )
 
 

@@ -16,10 +16,11 @@ from .asdf_files import read_asdf
 from .flicker_files import read_cleaned
 from .jwst import model_class, read_model
 from .options import inverse, squared
-from .planes import MAPS, Planes, changed_images, exposure_of, unique_names
+from .planes import MAPS, NUMBERS, Planes, changed_images, exposure_of, unique_names
 from .ramps import read_ramp, read_ramp_model
 from .reading import is_asdf, reading
 from .registry import find_reader, reader
+from .text import decoded
 from .units import parsed_unit, unit_factor
 from .wavelengths import header_axis, wavelengths_from_header
 
@@ -61,7 +62,7 @@ def read_hdus(hdus, options, *, source=None):
     headers = [hdu.header for hdu in hdus]
     known = options.instrument or recognise_instrument(*headers)
     instrument = options.resolved(known)
-    images = _hook_images(instrument, hdus, source)
+    images = None if options.extensions else _hook_images(instrument, hdus, source)
     if images is not None:
         return _turned_exposure(images, options, instrument, source)
     ramp = None if options.extensions else read_cleaned(hdus)
@@ -139,6 +140,11 @@ class _Companions:
             fitting = [hdu for hdu in fitting if hdu.ver == self.version]
         return fitting[0] if fitting else None
 
+    def numbers(self, name):
+        """Numbers of columns or rows, as cutouts are written with them."""
+        hdu = self.named(name)
+        return None if hdu is None else hdu.data
+
     def array(self, role):
         hdu = self.hdu(role)
         return None if hdu is None else hdu.data
@@ -176,6 +182,7 @@ def _planes(hdu, companions, instrument, name):
             for key, plane in ((k, companions.named(n)) for k, n in MAPS.items())
             if plane is not None
         },
+        **{key: companions.numbers(name) for key, name in NUMBERS.items()},
     )
 
 
@@ -227,7 +234,7 @@ def _data_hdus(hdus, extensions):
         if named:
             return named
     companions = {name for names in NAMES.values() for name in names}
-    companions |= {*COMPONENTS.values(), *MAPS.values()}
+    companions |= {*COMPONENTS.values(), *MAPS.values(), *NUMBERS.values()}
     others = [hdu for hdu in images if hdu.name not in companions]
     if not others:
         names = [hdu.name for hdu in hdus]
@@ -257,4 +264,5 @@ def _is_kind(hdu, role):
 
 def _name_of(hdu, version):
     own = str(hdu.header.get("SLTNAME") or hdu.header.get("OBJECT") or "").strip()
+    own = decoded(own)
     return own or (f"{hdu.name}_{version}" if version is not None else "image")

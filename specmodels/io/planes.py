@@ -10,18 +10,22 @@ import numpy as np
 from ..exposure import Exposure
 
 __all__ = [
-    "MAPS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map", "unique_names",
+    "MAPS", "NUMBERS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map",
+    "unique_names",
 ]  # fmt: skip
 
 # What a trace model adds to an image, kept in its metadata: names there and of FITS extensions.
 MAPS = {"regions": "REGIONS", "trace_model": "TRACEMODEL", "estimated": "ESTIMATED"}
+# Numbers of columns and rows of a cutout, likewise.
+NUMBERS = {"x": "X_NUMBERS", "y": "Y_NUMBERS"}
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
     """The arrays of one image as they lie in the input; fields as in `Instrument.image`.
 
-    `maps` are planes that are kept in the metadata of the image, turned like its data.
+    `maps` are planes that are kept in the metadata of the image, turned like its data; `x` and `y`
+    are the numbers of columns and rows as they lie in the input, where it is a cutout.
     """
 
     data: object
@@ -36,6 +40,8 @@ class Planes:
     name: str = "image"
     meta: dict = field(default_factory=dict)
     maps: dict = field(default_factory=dict)
+    x: object = None
+    y: object = None
 
     def with_options(self, options):
         """Return the planes with what the user gave in place of what was found."""
@@ -52,7 +58,10 @@ class Planes:
         kept = {name: turn(native_copy(plane)) for name, plane in maps.items()}
         if "estimated" in kept:
             kept["estimated"] = kept["estimated"] != 0
-        return instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
+        numbers = [fields.pop("x"), fields.pop("y")]
+        image = instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
+        x, y = numbers[::-1] if instrument.dispersion_axis == -2 else numbers
+        return image if x is None and y is None else image.replace(x=x, y=y)
 
 
 def own_map(image, name):

@@ -5,13 +5,15 @@ import math
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 from ..exposure import Exposure, SpectralImage
 from ..version import __version__
+from .asdf_files import IMAGES
 from .fits_checks import CREATOR
-from .planes import MAPS, own_map
+from .planes import MAPS, NUMBERS, own_map
 from .registry import writer
+from .text import encoded, readable
 from .units import unit_text
 
 __all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
@@ -60,7 +62,7 @@ def write_asdf(result, path):
     if isinstance(result, SpectralImage):
         result = Exposure([result])
     if isinstance(result, Exposure):
-        tree = {name: _image_tree(image) for name, image in result.items()}
+        tree = {IMAGES: [_image_tree(image) for image in result.values()]}
     else:
         tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
     with asdf.AsdfFile(tree) as file:
@@ -92,7 +94,7 @@ def _table_hdu(table, name, version):
     for column in hdu.columns:
         if units[column.name] is not None:
             column.unit = unit_text(units[column.name])
-    hdu.header["EXTNAME"] = (name, "source")
+    hdu.header["EXTNAME"] = (encoded(name), "source")
     if version > 1:
         hdu.header["EXTVER"] = version
     for key, value in table.meta.items():
@@ -105,7 +107,7 @@ def _cards(key, value):
     """Header cards of an entry of metadata: lists are joined or become HISTORY, None is skipped."""
     lines = value if isinstance(value, list | tuple) else [value]
     if key.upper() in ("HISTORY", "COMMENT"):
-        return [(key.upper(), str(line)) for line in lines]
+        return [(key.upper(), readable(str(line))) for line in lines]
     if isinstance(value, list | tuple):
         value = ", ".join(str(line) for line in lines)
     comment = ""
@@ -120,7 +122,7 @@ def _cards(key, value):
     ):
         value = str(value)
     if isinstance(value, str):
-        value = value.encode("ascii", "replace").decode().replace("\n", " ")
+        value = readable(value)
     short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()
     return [(key.upper() if short else f"HIERARCH {key}", value, comment)]
 
@@ -135,8 +137,11 @@ def _without_units(table):
 
 
 def _plain(table):
-    """A copy of a table without what ASDF cannot hold."""
-    plain = table.copy()
+    """A copy of a table without what ASDF cannot hold, such as quantities of special kinds."""
+    plain = QTable(table, copy=True)
+    for name in plain.colnames:
+        if isinstance(plain[name], u.Quantity) and type(plain[name]) is not u.Quantity:
+            plain[name] = u.Quantity(plain[name].value, plain[name].unit)
     plain.meta.clear()
     plain.meta.update({key: _simple(value) for key, value in table.meta.items()})
     return plain
@@ -163,6 +168,7 @@ def _image_hdus(image, version):
         "VAR_POISSON": (image.components.get("poisson"), None),
         "VAR_FLAT": (image.components.get("flat"), None),
         **{MAPS[key]: (array, None) for key, array in _maps(image).items()},
+        **{NUMBERS[key]: (array, None) for key, array in _numbers(image).items()},
     }
     for name, (array, unit) in planes.items():
         if array is None:
@@ -171,7 +177,7 @@ def _image_hdus(image, version):
         array = array.astype(np.uint8) if array.dtype == bool else array
         hdu = fits.ImageHDU(array, name=name, ver=version)
         if name == "SCI":
-            hdu.header["SLTNAME"] = image.name
+            hdu.header["SLTNAME"] = encoded(image.name)
         if unit is not None:
             hdu.header["BUNIT"] = unit_text(unit)
         yield hdu
@@ -189,6 +195,7 @@ def _image_tree(image):
         "wavelength_unit": image.wavelength_unit and image.wavelength_unit.to_string(),
         "components": dict(image.components) or None,
         **_maps(image),
+        **_numbers(image),
     }
     return {key: value for key, value in planes.items() if value is not None}
 
@@ -197,3 +204,9 @@ def _maps(image):
     """What a trace model has added to an image."""
     maps = {key: own_map(image, key) for key in MAPS}
     return {key: np.asarray(plane) for key, plane in maps.items() if plane is not None}
+
+
+def _numbers(image):
+    """Numbers of columns and rows, where they do not just count from zero: those of cutouts."""
+    numbers = {key: getattr(image, key) for key in NUMBERS}
+    return {k: n for k, n in numbers.items() if not np.array_equal(n, np.arange(len(n)))}

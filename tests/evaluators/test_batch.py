@@ -159,3 +159,11 @@ def test_whatever_one_input_raises_is_its_own_failure(folder, error):
     assert list(results) == ["good"]
     assert summary["status"][0] == "failed"
     assert type(error).__name__ in summary["reason"][0]
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/absolute", "", "back\\slash", "nul\0"])
+def test_name_that_leads_elsewhere_is_refused_before_anything_is_done(folder, tmp_path, name):
+    output = tmp_path / "out"
+    with pytest.raises(ValueError, match="inputs: expected names of files"):
+        sm.extract_many({name: folder / "a.fits"}, output=output, progress_bar=False)
+    assert not list(tmp_path.iterdir())
