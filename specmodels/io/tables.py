@@ -1,6 +1,7 @@
 """Writers of results to FITS and ASDF files: one table per source, or the images of an exposure."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 from astropy import units as u
@@ -12,9 +13,16 @@ from ..version import __version__
 from .asdf_files import IMAGES
 from .fits_checks import CREATOR
 from .planes import MAPS, NUMBERS, own_map
+from .reading import is_asdf
 from .registry import writer
+from .spectra_files import UNIT_ASSUMED
 from .text import encoded, readable
 from .units import unit_text
+
+# Readers of spectra want a unit; this one says the least.
+UNITLESS = u.adu
+OF_THE_FILE = ("DATAMODL", "CHECKSUM", "DATASUM", "NEXTEND", "EXTEND", "CREATOR", "FILENAME",
+               "FILETYPE", "BUNIT", "EXTNAME", "EXTVER", "BSCALE", "BZERO", "INHERIT")  # fmt: skip
 
 __all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
 
@@ -41,7 +49,10 @@ def tables_of(result):
 
 @writer(".fits", ".fit", ".fits.gz", ".fits.bz2")
 def write_fits(result, path):
-    """Write one binary table per source, with units; or one set of extensions per image."""
+    """Write one binary table per source, with units; or one set of extensions per image.
+
+    `specutils.Spectrum.read` and `specutils.SpectrumList.read` open the tables.
+    """
     if isinstance(result, SpectralImage):
         result = Exposure([result])
     if isinstance(result, Exposure):
@@ -51,7 +62,8 @@ def write_fits(result, path):
         names = _extension_names(tables)
         pairs = zip(tables.values(), names, strict=True)
         hdus = [_table_hdu(table, *name) for table, name in pairs]
-    fits.HDUList([primary_hdu(len(hdus)), *hdus]).writeto(path)
+    source = getattr(getattr(result, "source_exposure", None), "source", None)
+    fits.HDUList([primary_hdu(len(hdus), source), *hdus]).writeto(path)
 
 
 @writer(".asdf")
@@ -69,15 +81,29 @@ def write_asdf(result, path):
         file.write_to(path)
 
 
-def primary_hdu(n_extensions):
+def primary_hdu(n_extensions, source=None):
     """A primary header which says who wrote the file and how many extensions it has.
 
-    By their number a file is told from one that was cut between two of them.
+    By their number a file is told from one that was cut between two of them. The header of the
+    FITS file that was read, if `source` is one, is kept, but for what describes that file.
     """
-    hdu = fits.PrimaryHDU()
+    hdu = fits.PrimaryHDU(header=_kept_header(source))
     hdu.header["CREATOR"] = (f"{CREATOR} {__version__}", "software that wrote this file")
     hdu.header["NEXTEND"] = (n_extensions, "number of extensions")
     return hdu
+
+
+def _kept_header(source):
+    """The primary header of a FITS file or HDUList that was read, None of other things."""
+    if isinstance(source, fits.HDUList):
+        header = source[0].header.copy(strip=True)
+    elif isinstance(source, Path) and source.is_file() and not is_asdf(source):
+        header = fits.getheader(source).copy(strip=True)
+    else:
+        return None
+    for keyword in OF_THE_FILE:
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    return header
 
 
 def _extension_names(tables):
@@ -91,9 +117,15 @@ def _extension_names(tables):
 def _table_hdu(table, name, version):
     units = {column: table[column].unit for column in table.colnames}
     hdu = fits.table_to_hdu(_without_units(table))
+    bare = units.get("flux") in (None, u.dimensionless_unscaled) and "flux" in units
     for column in hdu.columns:
-        if units[column.name] is not None:
-            column.unit = unit_text(units[column.name])
+        unit = units[column.name]
+        if unit == u.dimensionless_unscaled and bare:
+            column.unit = unit_text(UNITLESS)
+        elif unit is not None:
+            column.unit = unit_text(unit)
+    if bare:
+        hdu.header[UNIT_ASSUMED] = (True, f"data without a unit, written as {UNITLESS}")
     hdu.header["EXTNAME"] = (encoded(name), "source")
     if version > 1:
         hdu.header["EXTVER"] = version
