@@ -62,7 +62,8 @@ class SpectralImage:
     TypeError
         If an array is not numeric.
     ValueError
-        If the data are not two-dimensional or empty, or another array has another shape or unit.
+        If the data are not two-dimensional or empty, or another array has another shape or unit, or
+        the unit is one of magnitudes.
     """
 
     data: np.ndarray
@@ -83,7 +84,7 @@ class SpectralImage:
     masked: Mapping = field(default_factory=dict, init=False)
 
     def __post_init__(self):
-        unit = _unit_of(self.data, self.unit, "unit")
+        unit = _additive(_unit_of(self.data, self.unit, "unit"))
         own_mask = np.ma.getmask(self.data)
         data = _float_array(self.data, "data")
         if data.ndim != 2 or data.size == 0:
@@ -357,6 +358,16 @@ def _unit_of(value, unit, name):
     if own is not None and unit is not None and own != unit:
         raise ValueError(f"{name}: the array has unit {own}, but {unit} was given")
     return unit if own is None else own
+
+
+def _additive(unit):
+    """The unit, if light in it adds up: magnitudes and other logarithms are refused."""
+    logarithmic = isinstance(unit, u.function.FunctionUnitBase) or (
+        unit is not None and u.dex in unit.decompose().bases
+    )
+    if logarithmic:
+        raise ValueError(f"unit: expected one in which light adds up, as a flux, got {unit}")
+    return unit
 
 
 def _float_array(value, name):

@@ -48,7 +48,8 @@ def extract_many(
     Raises
     ------
     ValueError
-        If there is no input, or two have the same name.
+        If there is no input, or two have the same name, or a name cannot be that of a file in the
+        folder.
     """
     from tqdm.auto import tqdm
 
@@ -56,6 +57,7 @@ def extract_many(
     evaluator = OptimalExtraction() if evaluator is None else evaluator
     folder = None if output is None else Path(output)
     if folder is not None:
+        _check_names(named)
         folder.mkdir(parents=True, exist_ok=True)
     results, reports = {}, []
     for name, item in tqdm(named.items(), disable=not progress_bar, desc="extract", unit="file"):
@@ -63,19 +65,27 @@ def extract_many(
             result = evaluator(item)
             if folder is not None:
                 _save(result, folder, name, figures, overwrite)
-        except (OSError, TypeError, ValueError) as error:
-            log.warning("%s: %s", name, error)
-            reports.append(Table({"input": [name], "status": ["failed"], "reason": [str(error)]}))
+            reports.append(_report(name, result))
+        except Exception as error:
+            # Whatever an input raises is its own failure, named here and in full in the log.
+            refused = isinstance(error, (OSError, TypeError, ValueError))
+            reason = str(error) if refused else f"{type(error).__name__}: {error}"
+            log.warning("%s: %s", name, reason, exc_info=not refused)
+            reports.append(Table({"input": [name], "status": ["failed"], "reason": [reason]}))
             continue
         results[name] = result
-        report = Table(result.report())
-        report.add_column([name] * len(report), name="input", index=0)
-        reports.append(report)
     summary = QTable(vstack(reports, metadata_conflicts="silent"))
     if folder is not None:
         with replacing(folder / "summary.ecsv") as path:
             summary.write(path)
     return results, summary
+
+
+def _report(name, result):
+    """Rows of the summary for one result."""
+    report = Table(result.report())
+    report.add_column([name] * len(report), name="input", index=0)
+    return report
 
 
 def _named(inputs):
@@ -96,6 +106,13 @@ def _named(inputs):
     if not named:
         raise ValueError("inputs: expected at least one, got none")
     return named
+
+
+def _check_names(names):
+    """Refuse names by which files would be written elsewhere than in the folder."""
+    wrong = [name for name in names if not str(name) or set(str(name)) & set("/\\\0")]
+    if wrong:
+        raise ValueError(f"inputs: expected names of files without folders, got {wrong}")
 
 
 def _files(folder):

@@ -11,6 +11,7 @@ from .options import ReadOptions
 from .planes import Planes
 from .registry import read, reader, write, writer
 from .slitless import read_direct_image, read_slitless
+from .spectra_files import register_when_imported
 
 __all__ = [
     "read",
@@ -23,3 +24,5 @@ __all__ = [
     "read_direct_image",
     "read_slitless",
 ]
+
+register_when_imported()

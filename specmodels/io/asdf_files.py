@@ -7,12 +7,13 @@ import numpy as np
 
 from ..exposure import Exposure
 from .jwst import model_class, read_model
-from .options import inverse
+from .options import inverse, squared
 from .planes import MAPS, Planes, exposure_of
 from .registry import find_reader
 
-__all__ = ["read_asdf"]
+__all__ = ["IMAGES", "read_asdf"]
 
+IMAGES = "images"  # the key of a list of images: no name of one can be in the way of a key
 KEYS = {
     "data": ("data", "sci", "flux"),
     "error": ("error", "err", "stddev"),
@@ -48,52 +49,52 @@ def read_asdf(path, options):
 
 
 def _opened(path):
-    """An open ASDF file with all arrays loaded."""
+    """An open ASDF file with all arrays loaded; their check sums are compared."""
     import asdf
-    import yaml
 
-    try:
-        with warnings.catch_warnings(), asdf.config_context() as config:
-            # An object which cannot be made is an error, whatever the release of asdf.
-            config.warn_on_failed_conversion = False
-            warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
-            warnings.simplefilter("ignore", FutureWarning)
-            return asdf.open(path, memmap=False, lazy_load=False)
-    except PermissionError:
-        raise
-    except (OSError, EOFError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ValueError(f"obj: {path} is not a readable ASDF file: {error}") from error
+    with warnings.catch_warnings(), asdf.config_context() as config:
+        # An object which cannot be made is an error, whatever the release of asdf.
+        config.warn_on_failed_conversion = False
+        warnings.simplefilter("ignore", asdf.exceptions.AsdfWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return asdf.open(path, memmap=False, lazy_load=False, validate_checksums=True)
 
 
 def _read_tree(file, options):
     tree = file.tree
     meta = tree.get("meta")
-    if isinstance(meta, Mapping) and meta.get("model_type"):
+    if isinstance(meta, Mapping) and meta.get("model_type") and not options.extensions:
         cls = model_class({"DATAMODL": meta["model_type"]})
         if cls is not None:
             with cls(file) as model:
                 return read_model(model, options)
-    planes = dict(_candidates(tree))
+    planes = _candidates(tree, options.extensions)
     if planes:
-        named = [_planes(value, name, options) for name, value in planes.items()]
+        named = [_planes(value, name, options) for name, value in planes]
         return exposure_of(named, options, options.resolved(), source=None)
     objects = {key: value for key, value in tree.items() if _is_readable(value)}
-    if len(objects) == 1:
+    if len(objects) == 1 and not options.extensions:
         (value,) = objects.values()
         return find_reader(value)(value, options)
+    wanted = options.extensions.get("data", "data")
     raise ValueError(
-        f"obj: expected an ASDF file with an entry 'data', or one readable object, got {list(tree)}"
+        f"obj: expected an ASDF file with an entry {wanted!r}, or one readable object, got "
+        f"{list(tree)}"
     )
 
 
-def _candidates(tree):
-    """Names and mappings of arrays in a tree: the tree itself, or the mappings in it."""
-    if _find(tree, "data", {}) is not None:
+def _candidates(tree, extensions):
+    """Names and mappings of arrays in a tree: in a list of images, itself, or mappings in it."""
+    if isinstance(tree.get(IMAGES), list):
+        named = [("image", value) for value in tree[IMAGES]]
+    elif _find(tree, "data", extensions) is not None:
         return [("image", tree)]
+    else:
+        named = [(str(key), value) for key, value in tree.items()]
     return [
-        (str(key), value)
-        for key, value in tree.items()
-        if isinstance(value, Mapping) and _find(value, "data", {}) is not None
+        (name, value)
+        for name, value in named
+        if isinstance(value, Mapping) and _find(value, "data", extensions) is not None
     ]
 
 
@@ -107,12 +108,15 @@ def _find(tree, role, extensions):
 def _planes(tree, name, options):
     def find(role):
         value = _find(tree, role, options.extensions)
+        if value is None and role in options.extensions:
+            wanted = options.extensions[role]
+            raise ValueError(f"extensions[{role!r}]: expected one of {list(tree)}, got {wanted!r}")
         return value if value is None or hasattr(value, "unit") else np.array(value)
 
     error, ivar, weight = find("error"), find("ivar"), find("weight")
     variance = find("variance")
     if error is not None:
-        variance = error.astype(float) ** 2
+        variance = squared(error)
     elif variance is None and ivar is not None:
         variance = inverse(ivar)
     elif variance is None and weight is not None:
@@ -132,6 +136,8 @@ def _planes(tree, name, options):
         else tree.get("wavelength_unit"),
         name=str(tree.get("name", name)),
         maps={key: np.array(tree[key]) for key in MAPS if key in tree},
+        x=tree.get("x"),
+        y=tree.get("y"),
     )
 
 

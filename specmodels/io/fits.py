@@ -5,24 +5,23 @@ layout of its own reads it through its `read` hook.
 """
 
 import logging
-import warnings
-import zlib
-from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exposure import Exposure, SpectralImage
 from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
 from .flicker_files import read_cleaned
 from .jwst import model_class, read_model
-from .options import inverse
-from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
+from .options import inverse, squared
+from .planes import MAPS, NUMBERS, Planes, changed_images, exposure_of, unique_names
 from .ramps import read_ramp, read_ramp_model
+from .reading import is_asdf, reading
 from .registry import find_reader, reader
+from .text import decoded
+from .units import parsed_unit, unit_factor
 from .wavelengths import header_axis, wavelengths_from_header
 
 __all__ = ["read_hdus", "read_path"]
@@ -43,25 +42,17 @@ NAMES = {
 }
 COMPONENTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
 KINDS = {"error": "STD", "variance": "VAR", "ivar": "INV"}
-FITS_STARTS = (b"SIMPLE", b"\x1f\x8b", b"BZh", b"PK\x03\x04", b"\xfd7zXZ")
 
 
 @reader(str, PurePath)
 def read_path(path, options):
     """Read a FITS or ASDF file, told apart by how it begins."""
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"obj: there is no file {path}")
-    if not path.is_file():
-        raise ValueError(f"obj: expected a file, got {path}")
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start.startswith(b"#ASDF"):
-        return read_asdf(path, options)
-    if not start.startswith(FITS_STARTS):
-        raise ValueError(f"obj: expected a FITS or ASDF file, got {path}, which begins {start!r}")
-    with _opened(path) as hdus:
-        return read_hdus(hdus, options, source=path)
+    with reading(path) as path:
+        if is_asdf(path):
+            return read_asdf(path, options)
+        # A file of our own, since astropy leaves its open when it fails in the middle.
+        with path.open("rb") as file, fits.open(file, memmap=False, lazy_load_hdus=False) as hdus:
+            return read_hdus(hdus, options, source=path)
 
 
 @reader(fits.HDUList)
@@ -71,7 +62,7 @@ def read_hdus(hdus, options, *, source=None):
     headers = [hdu.header for hdu in hdus]
     known = options.instrument or recognise_instrument(*headers)
     instrument = options.resolved(known)
-    images = _hook_images(instrument, hdus, source)
+    images = None if options.extensions else _hook_images(instrument, hdus, source)
     if images is not None:
         return _turned_exposure(images, options, instrument, source)
     ramp = None if options.extensions else read_cleaned(hdus)
@@ -149,6 +140,11 @@ class _Companions:
             fitting = [hdu for hdu in fitting if hdu.ver == self.version]
         return fitting[0] if fitting else None
 
+    def numbers(self, name):
+        """Numbers of columns or rows, as cutouts are written with them."""
+        hdu = self.named(name)
+        return None if hdu is None else hdu.data
+
     def array(self, role):
         hdu = self.hdu(role)
         return None if hdu is None else hdu.data
@@ -157,14 +153,15 @@ class _Companions:
 def _planes(hdu, companions, instrument, name):
     """The planes of one data extension; arrays are copied by the conversions of `SpectralImage`."""
     header = hdu.header
+    data_unit = header.get("BUNIT")
     components = {
-        key: plane.data
+        key: _in_unit(plane, data_unit, 2)
         for key, plane in ((k, companions.named(n)) for k, n in COMPONENTS.items())
         if plane is not None
     }
     mask = companions.array("mask")
     weight = companions.array("weight")
-    variance = _variance(companions)
+    variance = _variance(companions, data_unit)
     if variance is None and not components and weight is not None:
         variance = inverse(np.asarray(weight) * companions.options.pixel_scale**4)
     wavelength, wavelength_unit = _wavelength(companions, header, instrument, hdu.shape)
@@ -177,7 +174,7 @@ def _planes(hdu, companions, instrument, name):
         wavelength_unit=wavelength_unit,
         spatial=companions.array("spatial"),
         components=components,
-        unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
+        unit=parsed_unit(data_unit, "BUNIT"),
         name=name,
         meta={"header": header.copy()},
         maps={
@@ -185,18 +182,31 @@ def _planes(hdu, companions, instrument, name):
             for key, plane in ((k, companions.named(n)) for k, n in MAPS.items())
             if plane is not None
         },
+        **{key: companions.numbers(name) for key, name in NUMBERS.items()},
     )
 
 
-def _variance(companions):
-    error = companions.array("error")
+def _variance(companions, data_unit):
+    """Variance in the square of the unit of the data, from whatever plane there is."""
+
+    def plane(role, power):
+        hdu = companions.hdu(role)
+        return None if hdu is None else _in_unit(hdu, data_unit, power)
+
+    error = plane("error", 1)
     if error is not None:
-        return np.asarray(error, dtype=float) ** 2
-    variance = companions.array("variance")
+        return squared(error)
+    variance = plane("variance", 2)
     if variance is not None:
         return variance
-    ivar = companions.array("ivar")
+    ivar = plane("ivar", -2)
     return None if ivar is None else inverse(ivar)
+
+
+def _in_unit(hdu, data_unit, power):
+    """The array of a plane in a power of the unit of the data."""
+    factor = unit_factor(hdu.header.get("BUNIT"), data_unit, power, f"{hdu.name}: BUNIT")
+    return hdu.data if factor == 1 else np.asarray(hdu.data, dtype=float) * factor
 
 
 def _wavelength(companions, header, instrument, shape):
@@ -224,7 +234,7 @@ def _data_hdus(hdus, extensions):
         if named:
             return named
     companions = {name for names in NAMES.values() for name in names}
-    companions |= {*COMPONENTS.values(), *MAPS.values()}
+    companions |= {*COMPONENTS.values(), *MAPS.values(), *NUMBERS.values()}
     others = [hdu for hdu in images if hdu.name not in companions]
     if not others:
         names = [hdu.name for hdu in hdus]
@@ -254,26 +264,5 @@ def _is_kind(hdu, role):
 
 def _name_of(hdu, version):
     own = str(hdu.header.get("SLTNAME") or hdu.header.get("OBJECT") or "").strip()
+    own = decoded(own)
     return own or (f"{hdu.name}_{version}" if version is not None else "image")
-
-
-@contextmanager
-def _opened(path):
-    """An open FITS file, closed afterwards; whatever is broken in it raises a ValueError."""
-    try:
-        # A file of our own, since astropy leaves its open when it fails in the middle.
-        with path.open("rb") as file, _truncation_is_an_error():
-            hdus = fits.open(file, memmap=False, lazy_load_hdus=False)
-            with hdus:
-                yield hdus
-    except PermissionError:
-        raise
-    except (OSError, EOFError, zlib.error, fits.VerifyError, AstropyUserWarning) as error:
-        raise ValueError(f"obj: {path} is not a complete FITS file: {error}") from error
-
-
-@contextmanager
-def _truncation_is_an_error():
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", ".*truncated.*", AstropyUserWarning)
-        yield

@@ -14,8 +14,11 @@ from astropy.nddata import NDData
 from ..ramp import Ramp
 from .cleaned import like_source
 from .options import plain_variance
-from .planes import native_copy, parsed_unit, unit_text
+from .planes import native_copy
+from .reading import is_asdf, reading
 from .readout_keywords import readout_cards, readout_of
+from .tables import primary_hdu
+from .units import parsed_unit, unit_text
 
 __all__ = ["MASK_NAME", "read_background_mask", "read_cleaned", "write_cleaned"]
 
@@ -46,7 +49,8 @@ def write_cleaned(result, path):
     if not hasattr(cleaned, "to_fits"):
         if is_asdf:
             raise ValueError(f"target: arrays are written to FITS files, got {path.name!r}")
-        fits.HDUList([fits.PrimaryHDU(), *_plain_hdus(result, cleaned)]).writeto(path)
+        hdus = list(_plain_hdus(result, cleaned))
+        fits.HDUList([primary_hdu(len(hdus)), *hdus]).writeto(path)
         return
     with cleaned:
         extra = cleaned.instance.setdefault("extra_fits", {})
@@ -77,16 +81,13 @@ def read_background_mask(path):
     ValueError
         If it holds no image, nor one for each integration.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"path: there is no file {path}")
-    if path.suffix == ".asdf":
-        return _read_asdf_mask(path)
-    with fits.open(path, memmap=False) as hdus:
-        names = [hdu.name for hdu in hdus]
-        chosen = next((name for name in (MASK_NAME, "SCI", "PRIMARY") if name in names), None)
-        data = None if chosen is None else hdus[chosen].data
-        return _as_mask(data)
+    with reading(path, "path") as path:
+        if is_asdf(path):
+            return _read_asdf_mask(path)
+        with fits.open(path, memmap=False) as hdus:
+            names = [hdu.name for hdu in hdus]
+            chosen = next((name for name in (MASK_NAME, "SCI", "PRIMARY") if name in names), None)
+            return _as_mask(None if chosen is None else hdus[chosen].data)
 
 
 def _read_asdf_mask(path):

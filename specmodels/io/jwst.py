@@ -13,9 +13,10 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ..instruments import recognise_instrument
 from ..instruments.base import Readout
-from .options import inverse
-from .planes import Planes, exposure_of, parsed_unit, unique_names
+from .options import inverse, squared
+from .planes import Planes, exposure_of, unique_names
 from .registry import reader
+from .units import parsed_unit, unit_factor
 from .wavelengths import steepest_axis, wavelengths_from_gwcs
 
 __all__ = ["model_class", "read_model"]
@@ -38,7 +39,9 @@ def model_class(header):
         return None
     from stdatamodels.jwst import datamodels
 
-    return getattr(datamodels, str(name), None)
+    named = getattr(datamodels, str(name), None)
+    is_model = isinstance(named, type) and issubclass(named, datamodels.JwstDataModel)
+    return named if is_model else None
 
 
 @reader("stdatamodels.JwstDataModel")
@@ -167,6 +170,11 @@ class _Slit:
         shape = self.data().shape
         return None if wcs is None else wavelengths_from_gwcs(wcs, shape)
 
+    def error_factor(self, name):
+        """Factor from the unit of the errors to that of the data."""
+        texts = self.meta("bunit_err"), self.meta("bunit_data")
+        return unit_factor(*texts, 1, f"{name}: bunit_err")
+
     def planes(self, options, name, wavelength):
         """All planes of this slit."""
         components = {
@@ -175,7 +183,7 @@ class _Slit:
         }  # fmt: skip
         weight = self.positive("wht")
         error = self.positive("err")
-        variance = None if error is None else error.astype(float) ** 2
+        variance = None if error is None else squared(error * self.error_factor(name))
         if variance is None and not components and weight is not None:
             variance = inverse(weight * options.pixel_scale**4)
         return Planes(

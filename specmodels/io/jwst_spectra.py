@@ -7,9 +7,9 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
-from .planes import unit_text
 from .registry import writer
 from .tables import tables_of
+from .units import unit_text
 
 __all__ = ["to_multispec", "write_jwst"]
 

@@ -12,7 +12,7 @@ from astropy import units as u
 from ..instruments import Instrument, get_instrument
 from ..instruments.base import VERTICAL, normalised_axis
 
-__all__ = ["ROLES", "ReadOptions", "plain_variance", "variance_of"]
+__all__ = ["ROLES", "ReadOptions", "inverse", "plain_variance", "squared", "variance_of"]
 
 ROLES = (
     "data", "error", "variance", "ivar", "mask", "flags", "wavelength", "spatial", "weight",
@@ -138,10 +138,10 @@ def variance_of(uncertainty, name="uncertainty"):
     """
     kind = getattr(uncertainty, "uncertainty_type", None)
     if kind is None:
-        return _squared(uncertainty)
+        return squared(uncertainty)
     values, unit = uncertainty.array, uncertainty.unit
     if kind == "std":
-        return _squared(values if unit is None else values * unit)
+        return squared(values if unit is None else values * unit)
     if kind == "var":
         return values if unit is None else values * unit
     if kind == "cov":
@@ -170,10 +170,10 @@ def inverse(values):
     return np.divide(1.0, values, out=np.full(values.shape, np.inf), where=positive)
 
 
-def _squared(values):
+def squared(values):
     """Squares in double precision, where those of faint fluxes do not vanish; NaN of negatives."""
     if isinstance(values, u.Quantity):
-        return _squared(values.value) * values.unit**2
+        return squared(values.value) * values.unit**2
     values = np.asarray(values, dtype=float)
     return np.where(values < 0, np.nan, values**2)
 

@@ -1,37 +1,31 @@
 """`Planes`: the arrays of one image as a reader finds them, before the user's options are applied.
 
-Also the units and names that readers of several kinds have to make sense of.
+Also the names that readers of several kinds have to make sense of.
 """
 
-import re
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from astropy import units as u
-from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exposure import Exposure
 
 __all__ = [
-    "MAPS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map", "parsed_unit",
-    "unique_names", "unit_text",
+    "MAPS", "NUMBERS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map",
+    "unique_names",
 ]  # fmt: skip
 
 # What a trace model adds to an image, kept in its metadata: names there and of FITS extensions.
 MAPS = {"regions": "REGIONS", "trace_model": "TRACEMODEL", "estimated": "ESTIMATED"}
-
-# Spellings of spectra; an A is never an ampere there.
-_ALIASES = {"A": "Angstrom", "Ang": "Angstrom", "angstroms": "Angstrom",
-            "e-": "electron", "e": "electron", "electrons": "electron", "sec": "s",
-            "counts": "ct", "count": "ct", "cts": "ct", "ADU": "adu", "hour": "h"}  # fmt: skip
+# Numbers of columns and rows of a cutout, likewise.
+NUMBERS = {"x": "X_NUMBERS", "y": "Y_NUMBERS"}
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
     """The arrays of one image as they lie in the input; fields as in `Instrument.image`.
 
-    `maps` are planes that are kept in the metadata of the image, turned like its data.
+    `maps` are planes that are kept in the metadata of the image, turned like its data; `x` and `y`
+    are the numbers of columns and rows as they lie in the input, where it is a cutout.
     """
 
     data: object
@@ -46,6 +40,8 @@ class Planes:
     name: str = "image"
     meta: dict = field(default_factory=dict)
     maps: dict = field(default_factory=dict)
+    x: object = None
+    y: object = None
 
     def with_options(self, options):
         """Return the planes with what the user gave in place of what was found."""
@@ -62,7 +58,10 @@ class Planes:
         kept = {name: turn(native_copy(plane)) for name, plane in maps.items()}
         if "estimated" in kept:
             kept["estimated"] = kept["estimated"] != 0
-        return instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
+        numbers = [fields.pop("x"), fields.pop("y")]
+        image = instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
+        x, y = numbers[::-1] if instrument.dispersion_axis == -2 else numbers
+        return image if x is None and y is None else image.replace(x=x, y=y)
 
 
 def own_map(image, name):
@@ -101,33 +100,6 @@ def changed_images(images, options):
     return [image.replace(**own.changes()) for image, own in zip(images, each, strict=True)]
 
 
-def parsed_unit(text, where):
-    """Return the unit that a header's text stands for, None with a warning where it is unknown."""
-    text = str(text or "").strip()
-    if not text:
-        return None
-    for candidate in (_without_aliases(text), text):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", u.UnitsWarning)
-            unit = u.Unit(candidate, parse_strict="silent")
-        if not isinstance(unit, u.UnrecognizedUnit):
-            return unit
-    warnings.warn(
-        f"{where}: the unit {text!r} is unknown; the data are taken without unit",
-        AstropyUserWarning,
-        stacklevel=2,
-    )
-    return None
-
-
-def unit_text(unit):
-    """Return a unit as FITS writes it, or as astropy does where FITS has no such unit."""
-    try:
-        return unit.to_string("fits")
-    except ValueError:
-        return unit.to_string().replace(" / ", "/")
-
-
 def unique_names(names):
     """Return the names with ``_2``, ``_3``… appended where they repeat."""
     taken = []
@@ -137,10 +109,6 @@ def unique_names(names):
             unique, number = f"{name}_{number}", number + 1
         taken.append(unique)
     return taken
-
-
-def _without_aliases(text):
-    return re.sub(r"[A-Za-z]+-?(?!\d)|[A-Za-z]+", lambda m: _ALIASES.get(m[0], m[0]), text)
 
 
 def native_copy(array):

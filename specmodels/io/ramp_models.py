@@ -10,8 +10,8 @@ import numpy as np
 from ..instruments import recognise_instrument
 from ..numerics.readout import Readout
 from ..ramp import Ramp
-from .planes import parsed_unit
 from .regions import has_fixed_slits, light_regions
+from .units import parsed_unit
 
 __all__ = ["is_ramp_model", "ramp_of_model"]
 

@@ -19,6 +19,7 @@ from .flicker_files import read_cleaned
 from .options import plain_variance
 from .planes import native_copy
 from .ramp_models import is_ramp_model, ramp_of_model
+from .reading import is_asdf, reading
 from .registry import reader
 
 __all__ = ["like_source", "read_ramp"]
@@ -92,9 +93,7 @@ def _read(obj):
 def _read_path(path):
     from stdatamodels.jwst import datamodels
 
-    if not path.exists():
-        raise FileNotFoundError(f"obj: there is no file {path}")
-    try:
+    with reading(path) as path:
         ramp = _read_plain(path)
         if ramp is not None:
             return ramp
@@ -105,30 +104,22 @@ def _read_path(path):
             if is_ramp_model(model):
                 return ramp_of_model(model, path)
         images = _fits_images(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"obj: {path} cannot be read: {error}") from error
-    if not images:
-        raise ValueError(f"obj: there is no image in {path}")
-    return Ramp(native_copy(images[0]), source=path)
+        if not images:
+            raise ValueError(f"obj: there is no image in {path}")
+        return Ramp(native_copy(images[0]), source=path)
 
 
 def _read_plain(path):
     """Frames of a file of cleaned arrays, None for others."""
-    if path.suffix == ".asdf":
+    if is_asdf(path):
         return None
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return read_cleaned(hdus)
-    except TypeError as error:
-        raise OSError(str(error)) from error
+    with fits.open(path, memmap=False) as hdus:
+        return read_cleaned(hdus)
 
 
 def _fits_images(path):
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return [hdu.data for hdu in hdus if hdu.is_image and hdu.data is not None]
-    except (TypeError, ValueError) as error:
-        raise OSError(str(error)) from error
+    with fits.open(path, memmap=False) as hdus:
+        return [hdu.data for hdu in hdus if hdu.is_image and hdu.data is not None]
 
 
 def _read_nddata(nddata):

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 import numpy as np
+from astropy.io import fits
 
 from ..exposure import Exposure, SpectralImage
 from ..ramp import Ramp
@@ -122,13 +123,17 @@ def read(
         uncertainty=uncertainty, mask=mask, instrument=instrument, name=name,
         extensions=extensions or {}, pixel_scale=pixel_scale,
     )  # fmt: skip
-    return _as_exposure(_reader_of(obj)(obj, options), obj)
+    read_one = _reader_of(obj)
+    if extensions and not isinstance(obj, str | os.PathLike | fits.HDUList):
+        raise ValueError(f"extensions: expected none for a {type(obj).__name__}, got {extensions}")
+    return _as_exposure(read_one(obj, options), obj)
 
 
 def write(result, target, *, overwrite=False, format=None):
     """Write a result to a file, or into an object of another package.
 
-    Files are written under a temporary name and renamed when complete.
+    Files are put in their place when complete: a process that is killed leaves an older file as it
+    was. A symbolic link is kept, and so are the permissions of a file that is replaced.
 
     Parameters
     ----------
@@ -172,6 +177,8 @@ def write(result, target, *, overwrite=False, format=None):
         raise FileNotFoundError(f"target: there is no folder {path.parent}")
     if path.is_dir():
         raise ValueError(f"target: expected the name of a file, got the folder {path}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"target: expected the name of a file, got {path}, which is none")
     if path.exists() and not overwrite:
         raise FileExistsError(f"target: {path} exists; overwrite=True replaces it")
     with replacing(path) as temporary:

@@ -1,21 +1,97 @@
-"""Files are written under a temporary name and then moved to the target: never half of one."""
+"""Files are written elsewhere and put in their place when complete: never half of one.
+
+What is being written lies in the folder for temporary files of the system. From there it goes into
+a file without a name in the folder of the target (Linux), which takes its name when it is complete:
+a process that is killed leaves nothing beside the target.
+"""
 
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = ["replacing"]
 
+DESCRIPTORS = "/proc/self/fd"
+
 
 @contextmanager
 def replacing(path):
-    """Give a temporary path beside `path`, of the same name; what was written there replaces it.
+    """Give a temporary path of the same name; what was written there replaces `path`.
 
-    Nothing is left behind, and an older file stays as it is, where writing fails.
+    An older file stays as it is where writing fails, and gives its permissions to the new one. A
+    symbolic link stays, and the file that it leads to is replaced.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to, or nothing was written.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".specmodels-") as folder:
+    with tempfile.TemporaryDirectory(prefix="specmodels-") as folder:
         temporary = Path(folder) / path.name
         yield temporary
-        os.replace(temporary, path)
+        _move(temporary, Path(os.path.realpath(path)))
+
+
+def _move(source, target):
+    """Put a copy of a file in the place of another, at once."""
+    mode = target.stat().st_mode & 0o7777 if target.exists() else None
+    descriptor = _unnamed(target.parent)
+    if descriptor is None:
+        _by_name(source, target, mode)
+        return
+    with os.fdopen(descriptor, "wb") as copy, source.open("rb") as original:
+        _copy(original, copy, mode)
+        _give_name(copy.fileno(), target)
+
+
+def _unnamed(folder):
+    """Descriptor of a new file without a name, None where the system has none."""
+    if not os.path.isdir(DESCRIPTORS):
+        return None
+    try:
+        return os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except PermissionError:
+        raise
+    except (AttributeError, OSError):
+        return None
+
+
+def _copy(original, copy, mode):
+    shutil.copyfileobj(original, copy, 1 << 20)
+    copy.flush()
+    if mode is not None:
+        os.chmod(copy.fileno(), mode)
+    os.fsync(copy.fileno())
+
+
+def _give_name(descriptor, target):
+    """Name a file without one; an older file is replaced by way of a second name."""
+    try:
+        _link(descriptor, target)
+    except FileExistsError:
+        second = _free_name(target)
+        _link(descriptor, second)
+        os.replace(second, target)
+
+
+def _link(descriptor, name):
+    # Only with a folder given does Python follow the link that leads to the open file.
+    os.link(f"{DESCRIPTORS}/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def _by_name(source, target, mode):
+    """The same where files have to have a name."""
+    second = _free_name(target)
+    try:
+        with second.open("xb") as copy, source.open("rb") as original:
+            _copy(original, copy, mode)
+        os.replace(second, target)
+    finally:
+        second.unlink(missing_ok=True)
+
+
+def _free_name(target):
+    return Path(tempfile.mktemp(prefix=".specmodels-", dir=target.parent))

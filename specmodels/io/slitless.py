@@ -9,7 +9,9 @@ import numpy as np
 
 from ..models.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
-from .planes import parsed_unit
+from .options import squared
+from .reading import reading
+from .units import parsed_unit
 
 __all__ = ["cleaned_cutouts", "contamination_cutouts", "read_direct_image", "read_slitless",
            "simulated_model"]  # fmt: skip
@@ -83,10 +85,7 @@ def _tree(obj):
     if isinstance(obj, str | Path):
         from stdatamodels.jwst import datamodels
 
-        path = Path(obj)
-        if not path.exists():
-            raise FileNotFoundError(f"there is no file {path}")
-        with datamodels.open(path) as model:
+        with reading(obj) as path, datamodels.open(path) as model:
             return _loaded(model.instance)
     return dict(obj.instance) if hasattr(obj, "instance") and hasattr(obj, "meta") else obj
 
@@ -100,9 +99,7 @@ def _loaded(tree):
 def _from_path(path, shape):
     from stdatamodels.jwst import datamodels
 
-    if not path.exists():
-        raise FileNotFoundError(f"obj: there is no file {path}")
-    with datamodels.open(path) as model:
+    with reading(path) as path, datamodels.open(path) as model:
         return _from_model(model, shape, path)
 
 
@@ -172,7 +169,7 @@ def _variance_and_mask(tree, data):
     error = _plane(tree, "err", data.shape)
     if error is None or not np.any(error > 0):
         return None, bad
-    variance = error.astype(float) ** 2
+    variance = squared(error)
     return variance, bad | ~(np.isfinite(variance) & (variance > 0))
 
 

@@ -1,17 +1,30 @@
 """Writers of results to FITS and ASDF files: one table per source, or the images of an exposure."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 from ..exposure import Exposure, SpectralImage
-from .planes import MAPS, own_map, unit_text
+from ..version import __version__
+from .asdf_files import IMAGES
+from .fits_checks import CREATOR
+from .planes import MAPS, NUMBERS, own_map
+from .reading import is_asdf
 from .registry import writer
+from .spectra_files import UNIT_ASSUMED
+from .text import encoded, readable
+from .units import unit_text
 
-__all__ = ["tables_of", "write_asdf", "write_fits"]
+# Readers of spectra want a unit; this one says the least.
+UNITLESS = u.adu
+OF_THE_FILE = ("DATAMODL", "CHECKSUM", "DATASUM", "NEXTEND", "EXTEND", "CREATOR", "FILENAME",
+               "FILETYPE", "BUNIT", "EXTNAME", "EXTVER", "BSCALE", "BZERO", "INHERIT")  # fmt: skip
+
+__all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
 
 
 def tables_of(result):
@@ -36,7 +49,10 @@ def tables_of(result):
 
 @writer(".fits", ".fit", ".fits.gz", ".fits.bz2")
 def write_fits(result, path):
-    """Write one binary table per source, with units; or one set of extensions per image."""
+    """Write one binary table per source, with units; or one set of extensions per image.
+
+    `specutils.Spectrum.read` and `specutils.SpectrumList.read` open the tables.
+    """
     if isinstance(result, SpectralImage):
         result = Exposure([result])
     if isinstance(result, Exposure):
@@ -46,7 +62,8 @@ def write_fits(result, path):
         names = _extension_names(tables)
         pairs = zip(tables.values(), names, strict=True)
         hdus = [_table_hdu(table, *name) for table, name in pairs]
-    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    source = getattr(getattr(result, "source_exposure", None), "source", None)
+    fits.HDUList([primary_hdu(len(hdus), source), *hdus]).writeto(path)
 
 
 @writer(".asdf")
@@ -57,11 +74,36 @@ def write_asdf(result, path):
     if isinstance(result, SpectralImage):
         result = Exposure([result])
     if isinstance(result, Exposure):
-        tree = {name: _image_tree(image) for name, image in result.items()}
+        tree = {IMAGES: [_image_tree(image) for image in result.values()]}
     else:
         tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
     with asdf.AsdfFile(tree) as file:
         file.write_to(path)
+
+
+def primary_hdu(n_extensions, source=None):
+    """A primary header which says who wrote the file and how many extensions it has.
+
+    By their number a file is told from one that was cut between two of them. The header of the
+    FITS file that was read, if `source` is one, is kept, but for what describes that file.
+    """
+    hdu = fits.PrimaryHDU(header=_kept_header(source))
+    hdu.header["CREATOR"] = (f"{CREATOR} {__version__}", "software that wrote this file")
+    hdu.header["NEXTEND"] = (n_extensions, "number of extensions")
+    return hdu
+
+
+def _kept_header(source):
+    """The primary header of a FITS file or HDUList that was read, None of other things."""
+    if isinstance(source, fits.HDUList):
+        header = source[0].header.copy(strip=True)
+    elif isinstance(source, Path) and source.is_file() and not is_asdf(source):
+        header = fits.getheader(source).copy(strip=True)
+    else:
+        return None
+    for keyword in OF_THE_FILE:
+        header.remove(keyword, ignore_missing=True, remove_all=True)
+    return header
 
 
 def _extension_names(tables):
@@ -75,10 +117,16 @@ def _extension_names(tables):
 def _table_hdu(table, name, version):
     units = {column: table[column].unit for column in table.colnames}
     hdu = fits.table_to_hdu(_without_units(table))
+    bare = units.get("flux") in (None, u.dimensionless_unscaled) and "flux" in units
     for column in hdu.columns:
-        if units[column.name] is not None:
-            column.unit = unit_text(units[column.name])
-    hdu.header["EXTNAME"] = (name, "source")
+        unit = units[column.name]
+        if unit == u.dimensionless_unscaled and bare:
+            column.unit = unit_text(UNITLESS)
+        elif unit is not None:
+            column.unit = unit_text(unit)
+    if bare:
+        hdu.header[UNIT_ASSUMED] = (True, f"data without a unit, written as {UNITLESS}")
+    hdu.header["EXTNAME"] = (encoded(name), "source")
     if version > 1:
         hdu.header["EXTVER"] = version
     for key, value in table.meta.items():
@@ -91,7 +139,7 @@ def _cards(key, value):
     """Header cards of an entry of metadata: lists are joined or become HISTORY, None is skipped."""
     lines = value if isinstance(value, list | tuple) else [value]
     if key.upper() in ("HISTORY", "COMMENT"):
-        return [(key.upper(), str(line)) for line in lines]
+        return [(key.upper(), readable(str(line))) for line in lines]
     if isinstance(value, list | tuple):
         value = ", ".join(str(line) for line in lines)
     comment = ""
@@ -106,7 +154,7 @@ def _cards(key, value):
     ):
         value = str(value)
     if isinstance(value, str):
-        value = value.encode("ascii", "replace").decode().replace("\n", " ")
+        value = readable(value)
     short = len(key) <= 8 and key.replace("_", "").replace("-", "").isalnum()
     return [(key.upper() if short else f"HIERARCH {key}", value, comment)]
 
@@ -121,8 +169,11 @@ def _without_units(table):
 
 
 def _plain(table):
-    """A copy of a table without what ASDF cannot hold."""
-    plain = table.copy()
+    """A copy of a table without what ASDF cannot hold, such as quantities of special kinds."""
+    plain = QTable(table, copy=True)
+    for name in plain.colnames:
+        if isinstance(plain[name], u.Quantity) and type(plain[name]) is not u.Quantity:
+            plain[name] = u.Quantity(plain[name].value, plain[name].unit)
     plain.meta.clear()
     plain.meta.update({key: _simple(value) for key, value in table.meta.items()})
     return plain
@@ -149,6 +200,7 @@ def _image_hdus(image, version):
         "VAR_POISSON": (image.components.get("poisson"), None),
         "VAR_FLAT": (image.components.get("flat"), None),
         **{MAPS[key]: (array, None) for key, array in _maps(image).items()},
+        **{NUMBERS[key]: (array, None) for key, array in _numbers(image).items()},
     }
     for name, (array, unit) in planes.items():
         if array is None:
@@ -157,7 +209,7 @@ def _image_hdus(image, version):
         array = array.astype(np.uint8) if array.dtype == bool else array
         hdu = fits.ImageHDU(array, name=name, ver=version)
         if name == "SCI":
-            hdu.header["SLTNAME"] = image.name
+            hdu.header["SLTNAME"] = encoded(image.name)
         if unit is not None:
             hdu.header["BUNIT"] = unit_text(unit)
         yield hdu
@@ -175,6 +227,7 @@ def _image_tree(image):
         "wavelength_unit": image.wavelength_unit and image.wavelength_unit.to_string(),
         "components": dict(image.components) or None,
         **_maps(image),
+        **_numbers(image),
     }
     return {key: value for key, value in planes.items() if value is not None}
 
@@ -183,3 +236,9 @@ def _maps(image):
     """What a trace model has added to an image."""
     maps = {key: own_map(image, key) for key in MAPS}
     return {key: np.asarray(plane) for key, plane in maps.items() if plane is not None}
+
+
+def _numbers(image):
+    """Numbers of columns and rows, where they do not just count from zero: those of cutouts."""
+    numbers = {key: getattr(image, key) for key in NUMBERS}
+    return {k: n for k, n in numbers.items() if not np.array_equal(n, np.arange(len(n)))}

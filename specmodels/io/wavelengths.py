@@ -6,6 +6,8 @@ import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
+from .units import known_unit
+
 __all__ = [
     "header_axis", "steepest_axis", "wavelengths_from_gwcs", "wavelengths_from_header",
 ]  # fmt: skip
@@ -144,11 +146,8 @@ def _unit(header, n):
         text = "Angstrom"
     if not text:
         return None
-    aliases = {"angstroms": "Angstrom", "microns": "um", "micron": "um"}
-    unit = u.Unit(aliases.get(text.lower(), text), parse_strict="silent")
-    if isinstance(unit, u.UnrecognizedUnit) or not unit.is_equivalent(u.m, u.spectral()):
-        return None
-    return unit
+    unit = known_unit(text)
+    return unit if unit is not None and unit.is_equivalent(u.m, u.spectral()) else None
 
 
 def _with_unit(values, header, n):

@@ -145,3 +145,25 @@ def test_file_that_is_not_there_is_a_failure():
     results, summary = sm.extract_many(["/nowhere/x.fits"], progress_bar=False)
     assert results == {}
     assert "no file" in summary["reason"][0]
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), IndexError("b"), ZeroDivisionError("c")])
+def test_whatever_one_input_raises_is_its_own_failure(folder, error):
+    def evaluator(item):
+        if item == "bad":
+            raise error
+        return sm.OptimalExtraction()(item)
+
+    inputs = {"bad": "bad", "good": folder / "a.fits"}
+    results, summary = sm.extract_many(inputs, evaluator, progress_bar=False)
+    assert list(results) == ["good"]
+    assert summary["status"][0] == "failed"
+    assert type(error).__name__ in summary["reason"][0]
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "a/b", "/absolute", "", "back\\slash", "nul\0"])
+def test_name_that_leads_elsewhere_is_refused_before_anything_is_done(folder, tmp_path, name):
+    output = tmp_path / "out"
+    with pytest.raises(ValueError, match="inputs: expected names of files"):
+        sm.extract_many({name: folder / "a.fits"}, output=output, progress_bar=False)
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Contamination subtraction: what is removed, what its error says, and what is reported."""
 
+import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -91,6 +92,8 @@ def test_spectra_can_be_written(field, tmp_path):
     with fits.open(path) as hdus:
         names = {hdu.name for hdu in hdus}
     assert {f"{label}_{order}".upper() for label, order in result.scene} <= names
+    with asdf.open(sm.write(result, tmp_path / "spectra.asdf")) as file:
+        assert set(file["spectra"]) == set(result.tables())
 
 
 def test_report_names_every_source(field):

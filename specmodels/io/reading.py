@@ -1,0 +1,93 @@
+"""`reading`: the one place where files are checked before they are read, and errors name the file.
+
+Whatever a broken file makes a library raise becomes a ValueError or OSError that says which file
+it was and what was wrong with it.
+"""
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+from .asdf_checks import ASDF_START, check_asdf
+from .fits_checks import FITS_STARTS, check_fits
+
+__all__ = ["is_asdf", "reading"]
+
+# Errors that say what to do as they are, and warnings that a user has turned into errors.
+_UNCHANGED = (FileNotFoundError, PermissionError, ImportError, Warning)
+_REFUSALS = (OSError, TypeError, ValueError)
+_NAMED = re.compile(r"[a-z_]+(\[[^\]]*\])?: ")  # begins with the name of an argument
+
+
+@contextmanager
+def reading(path, name="obj"):
+    """Check a file and give its path; errors raised inside name the file.
+
+    Parameters
+    ----------
+    path : path
+        Of a FITS or ASDF file, told apart by how it begins.
+    name : str
+        The argument by which the file was given, for errors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is neither FITS nor ASDF, is not complete, claims far more than it holds, takes
+        arrays from other files, or raises anything but a refusal when it is read.
+    OSError, TypeError
+        As raised inside, with the path.
+    """
+    path = Path(path)
+    try:
+        _check(path, name)
+        yield path
+    except _UNCHANGED:
+        raise
+    except _REFUSALS as error:
+        if str(path) in str(error):
+            raise
+        kind = next(kind for kind in _REFUSALS if isinstance(error, kind))
+        named = _NAMED.match(str(error))
+        text = f"{error} (reading {path})" if named else f"{name}: {path} cannot be read: {error}"
+        raise kind(text) from error
+    except Exception as error:
+        raise ValueError(
+            f"{name}: {path} cannot be read, it is broken: {type(error).__name__}: {error}"
+        ) from error
+
+
+def is_asdf(path):
+    """Whether a file begins like an ASDF file."""
+    return _start(path).startswith(ASDF_START)
+
+
+def _check(path, name):
+    if not path.exists():
+        raise FileNotFoundError(f"{name}: there is no file {path}")
+    if not path.is_file():
+        raise ValueError(f"{name}: expected a file, got {path}")
+    start = _start(path)
+    if start.startswith(ASDF_START):
+        kind, check = "a readable ASDF file", check_asdf
+    elif start.startswith(FITS_STARTS):
+        kind, check = "a complete FITS file", check_fits
+    else:
+        raise ValueError(
+            f"{name}: expected a FITS or ASDF file, got {path}, which begins {start!r}"
+        )
+    try:
+        check(path)
+    except _UNCHANGED:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name}: {path} is not {kind}: {error or type(error).__name__}"
+        ) from error
+
+
+def _start(path):
+    with path.open("rb") as file:
+        return file.read(8)

@@ -1,0 +1,154 @@
+"""Spectra in files of this package for `specutils`: `Spectrum.read` and `SpectrumList.read`.
+
+Registered when specutils is imported, before or after this package: importing it here would take a
+second of everyone.
+"""
+
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.util import find_spec
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.io import registry as io_registry
+from astropy.nddata import StdDevUncertainty
+
+from .fits_checks import CREATOR
+from .planes import native_copy
+from .text import decoded
+from .units import known_unit
+
+__all__ = ["UNIT_ASSUMED", "read_spectra", "read_spectrum_of", "register_loaders",
+           "register_when_imported"]  # fmt: skip
+
+FORMAT = "specmodels"
+UNIT_ASSUMED = "NOUNIT"  # in headers of spectra whose data came without a unit
+_PRIORITY = 20  # above those of specutils, which take the first table for all
+
+
+def read_spectra(file, **options):
+    """Read all spectra of a file.
+
+    Parameters
+    ----------
+    file : path or file object
+        As `specmodels.write` makes it of a result.
+    **options
+        Not used; what `astropy.io.fits.open` may be given.
+
+    Returns
+    -------
+    `~specutils.SpectrumList`
+        One spectrum per source in the order of the file: columns with a wavelength, by increasing
+        wavelength. ``meta`` has the headers of the file and of the table, and ``source``.
+    """
+    from specutils import SpectrumList
+
+    with fits.open(file, memmap=False) as hdus:
+        primary = hdus[0].header
+        tables = [hdu for hdu in hdus if _is_spectrum(hdu)]
+        return SpectrumList([_spectrum(hdu, primary) for hdu in tables])
+
+
+def read_spectrum_of(file, source=None, **options):
+    """Read one spectrum of a file.
+
+    Parameters
+    ----------
+    file : path or file object
+    source : str, optional
+        Name of the source; may be left out where there is only one.
+    **options
+        Not used.
+
+    Raises
+    ------
+    ValueError
+        If the file has several sources and none is named, or none of the name.
+    """
+    found = {spectrum.meta["source"]: spectrum for spectrum in read_spectra(file)}
+    if source is None and len(found) == 1:
+        return next(iter(found.values()))
+    if source not in found:
+        raise ValueError(
+            f"source: expected one of {list(found)}, got {source!r}; SpectrumList.read reads all"
+        )
+    return found[source]
+
+
+def _spectrum(hdu, primary):
+    from specutils import Spectrum
+
+    wavelength, flux, error = (
+        native_copy(hdu.data[name]) for name in ("wavelength", "flux", "flux_error")
+    )
+    order = np.argsort(wavelength, kind="stable")
+    order = order[np.isfinite(wavelength[order])]
+    unit = known_unit(hdu.columns["flux"].unit) or u.dimensionless_unscaled
+    unit = u.dimensionless_unscaled if hdu.header.get(UNIT_ASSUMED) else unit
+    axis_unit = known_unit(hdu.columns["wavelength"].unit) or u.pix
+    mask = np.array(hdu.data["mask"], dtype=bool)[order] if "mask" in hdu.columns.names else None
+    meta = {"header": primary, "table_header": hdu.header, "source": decoded(hdu.name)}
+    return Spectrum(
+        flux=flux[order] * unit, spectral_axis=wavelength[order] * axis_unit, mask=mask,
+        uncertainty=StdDevUncertainty(error[order], unit=unit), meta=meta,
+    )  # fmt: skip
+
+
+def _is_spectrum(hdu):
+    names = {"wavelength", "flux", "flux_error"}
+    return isinstance(hdu, fits.BinTableHDU) and names <= set(hdu.columns.names)
+
+
+def register_loaders():
+    """Let specutils open files of this package by themselves; again and again does no harm."""
+    from specutils import Spectrum, SpectrumList
+
+    for cls, function in ((Spectrum, read_spectrum_of), (SpectrumList, read_spectra)):
+        io_registry.register_reader(FORMAT, cls, function, priority=_PRIORITY, force=True)
+        io_registry.register_identifier(FORMAT, cls, _is_ours, force=True)
+
+
+def register_when_imported():
+    """The same now where specutils has been imported, else when it is."""
+    if "specutils" in sys.modules:
+        register_loaders()
+    else:
+        sys.meta_path.insert(0, _Waiting())
+
+
+class _Waiting(MetaPathFinder):
+    """Finds nothing itself; adds to what importing specutils does, once."""
+
+    def find_spec(self, name, path=None, target=None):
+        """The specification of specutils, with the loaders registered in the end."""
+        if name != "specutils":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = _followed(spec.loader.exec_module, register_loaders)
+        return spec
+
+
+def _followed(function, second):
+    """A function after which another is called."""
+
+    def both(module):
+        function(module)
+        second()
+
+    return both
+
+
+def _is_ours(origin, path, file, *args, **kwargs):
+    """Whether a file holds spectra that this package has written."""
+    if origin != "read" or path is None:
+        return False
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            creator = str(hdus[0].header.get("CREATOR", ""))
+            return creator.startswith(CREATOR) and any(_is_spectrum(hdu) for hdu in hdus)
+    except (OSError, TypeError, ValueError):
+        return False
