@@ -76,7 +76,13 @@ class FlickerNoiseSubtraction(Evaluator):
             raise TypeError(f"background: expected a Background, got {self.background!r}")
 
     def __call__(self, data):
-        """Clean anything that `~specmodels.io.ramps.read_ramp` understands."""
+        """Clean anything that `~specmodels.io.ramps.read_ramp` understands.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it cannot be used, or no pixel of it shows the noise alone.
+        """
         ramp = read_ramp(data)
         if self.flat is not None and self.flat.shape != ramp.shape:
             raise ValueError(f"flat: expected shape {ramp.shape}, got {self.flat.shape}")
@@ -110,6 +116,7 @@ class FlickerNoiseSubtraction(Evaluator):
                 scenes.append(ready.scene(ramp, i if self.per_integration else None))
             own = out if out.ndim == 2 else out[i]
             levels.append(ready._clean(ramp, i, scenes[-1], own))
+        _check_use(scenes)
         return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels), flat=self.flat)
 
     def _ready(self, ramp):
@@ -132,6 +139,8 @@ class FlickerNoiseSubtraction(Evaluator):
         rate = np.asarray(rate, dtype="f4")
         scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate).prepared()
         if not mask.use.any():
+            if i is None:
+                _check_use([scene])
             return scene
         scene = _looked_again(scene, strategy)
         if strategy.wings:
@@ -246,6 +255,13 @@ def _looked_again(scene, strategy):
         if last:
             break
     return scene
+
+
+def _check_use(scenes):
+    """Raise a ValueError if no scene has a pixel that shows the noise alone."""
+    if not any(scene.use.any() for scene in scenes):
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in scenes[0].mask.reasons.items())
+        raise ValueError(f"mask: expected pixels that show the noise alone, got none ({reasons})")
 
 
 def _mask_array(mask):

@@ -62,7 +62,9 @@ class SceneMask:
     def of(cls, rate, ramp, regions=None):
         """Pixels with data, outside of known regions of light: those given, else the ramp's."""
         mask = cls(np.ones(rate.shape, dtype=bool)).without(ramp.bad, "flagged")
-        mask = mask.without(~np.isfinite(rate) | (rate == 0), "missing data")
+        mask = mask.without(~np.isfinite(rate), "missing data")
+        if np.any(rate, where=mask.use):  # else it is a dark of nothing, not one without data
+            mask = mask.without(rate == 0, "missing data")
         variance = ramp.pixel_variance
         if variance is not None:
             mask = mask.without(~(variance > 0), "no variance")

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
 from .options import plain_variance
-from .ramp_models import is_ramp_model
+from .ramp_models import is_ramp_model, opened
 from .registry import writer
 
 __all__ = ["like_model", "like_source"]
@@ -26,9 +26,7 @@ def like_source(result):
     """
     source = result.ramp.source
     if isinstance(source, Path):
-        from stdatamodels.jwst import datamodels
-
-        with datamodels.open(source) as model:
+        with opened(source) as model:
             return _like_model(model, result) if is_ramp_model(model) else result.cleaned
     if is_ramp_model(source):
         return _like_model(source, result)

@@ -53,7 +53,9 @@ class CorrelatedPlan(NoisePlan):
         """The linear system, None where there is no correlated noise."""
         common, separate = self.laws.spectra(self.grid.frequency)
         power = max(self.laws.common[0], self.laws.separate[0], self.laws.alternating[0])
-        if not self.used.any() or not self.laws.white > 0 or not power > 0:
+        if not self.used.any():
+            return None
+        if not self.laws.white > 0 or not power > 0:
             warnings.warn(
                 "CorrelatedNoise: no correlated noise can be told from the white noise of the "
                 f"{np.count_nonzero(self.use)} usable pixels; none is subtracted",

@@ -368,15 +368,14 @@ class TestRamps:
 
 
 class TestBadInput:
-    def test_all_pixels_masked_changes_nothing(self, scene):
+    @pytest.mark.parametrize("per_integration", [False, True])
+    def test_no_usable_pixel_is_refused(self, scene, per_integration):
         blind = scene[0].replace(mask=np.ones(SHAPE, dtype=bool))
-        for name in ("fourier", "median"):
-            result = sm.FlickerNoiseSubtraction(MODELS[name])(blind)
-            np.testing.assert_array_equal(result.cleaned, blind.data)
-            assert result.report()["lines_without_pixels"][0] == SHAPE[0]
-        with pytest.warns(AstropyUserWarning, match="no correlated noise can be told"):
-            result = sm.FlickerNoiseSubtraction()(blind)
-        np.testing.assert_array_equal(result.cleaned, blind.data)
+        clean = sm.FlickerNoiseSubtraction(sm.LineMedian(), per_integration=per_integration)
+        with pytest.raises(ValueError, match=r"mask: .* got none \(flagged: 65536"):
+            clean(blind)
+        with pytest.raises(ValueError, match=r"mask: .* got none \(missing data: 2048"):
+            sm.FlickerNoiseSubtraction()(np.full((32, 64), np.nan))
 
     def test_one_group_has_nothing_to_fit(self, rng):
         ramp = Ramp(rng.normal(size=(1, 1, 16, 32)))
