@@ -284,7 +284,7 @@ class SmoothBackground(Background):
         return curve - np.mean(curve[known]) if known.any() else curve
 
     def _is_sky(self, ramp):
-        return ramp.dispersion_axis is None and self.degree > 0
+        return not _across_stripes(ramp) and self.degree > 0
 
     def _slow(self, lines, used, slope, level):
         """Slow change from line to line of the sky, and its variance.
@@ -304,9 +304,17 @@ class SmoothBackground(Background):
         medians, known = medians.astype(float), number > min(8, lines.shape[1] // 4)
         most = self.max_steps
         if most is None:
-            most = 0 if ramp.dispersion_axis is None else MOST_STEPS
+            most = MOST_STEPS if _across_stripes(ramp) else 0
         curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=most)
         return medians, known, curve, steps
+
+
+def _across_stripes(ramp):
+    """Whether light is dispersed across the stripes, so that filters may make steps between them.
+
+    Along the stripes steps would be traces.
+    """
+    return ramp.dispersion_axis not in (None, ramp.readout.stripe_axis)
 
 
 def _slopes(lines, used, degree):

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..io.ramps import read_ramp
+from ..models.coarse_noise import CoarseNoise
 from ..models.correlated import CorrelatedNoise
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
@@ -137,18 +138,16 @@ class FlickerNoiseSubtraction(Evaluator):
         strategy = self.mask.at(i)
         mask = strategy(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
-        scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate).prepared()
+        scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate)
         if not mask.use.any():
             if i is None:
                 _check_use([scene])
-            return scene
-        scene = _looked_again(scene, strategy)
-        if strategy.wings:
-            faint = FaintLight(scene.use, scene.mask.hidden, ramp)
-            for _ in range(strategy.wings):
-                wings = scene.wings + faint(scene.left)
-                scene = replace(scene, wings=wings, near=scene.noise)
-        return scene
+            return scene.prepared()
+        if strategy.looks(ramp) or strategy.wings:
+            # Light is found as well with a cheap model of the noise, which tells where to start.
+            draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
+            scene = replace(draft, model=self.noise_model, near=draft.noise)
+        return _with_wings(scene.prepared(), strategy.wings)
 
     def _flattened(self, frame):
         return frame if self.flat is None else frame / self.flat
@@ -254,6 +253,15 @@ def _looked_again(scene, strategy):
         scene = replace(scene, mask=refined, near=scene.noise).prepared()
         if last:
             break
+    return scene
+
+
+def _with_wings(scene, passes):
+    """The scene with faint light around masked pixels, fitted in turn with the noise."""
+    if passes:
+        faint = FaintLight(scene.use, scene.mask.hidden, scene.ramp)
+    for _ in range(passes):
+        scene = replace(scene, wings=scene.wings + faint(scene.left), near=scene.noise)
     return scene
 
 

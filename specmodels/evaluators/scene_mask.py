@@ -12,7 +12,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy import ndimage, optimize
 
 from ..io.flicker_files import read_background_mask
-from ..numerics.detection import detect_excess, robust_location
+from ..numerics.detection import detect_excess, is_difference, robust_location
 from ..numerics.lines import line_medians
 
 __all__ = ["ClippedMask", "DetectedMask", "GivenMask", "MaskStrategy", "SceneMask"]
@@ -25,7 +25,14 @@ LEAST_BOXES, USUAL = 200, (15, 15)
 STRIPS = ((1, 1), (3, 3), (7, 7), (3, 31), (5, 101), (9, 301), (9, 601))
 NARROW_STRIPS = ((1, 1), (3, 3), (3, 31), (5, 101), (5, 301))
 NARROW = 64
+# Pixels around light: on the sky and across traces that run along the stripes, where what is left
+# out too little is taken for noise of the stripe; across other traces.
 SKY_MARGIN, TRACE_MARGIN = 4, 1
+# Stretches of lines beside traces along the stripes: pixels, the part of them that must be known, and
+# how high they are, in standard deviations of all, as long as they are wings.
+STRETCH, LEAST_OF_STRETCH, LEAST_WING, MOST_MEANS = 101, 0.2, 0.5, 200_000
+# Offsets of lines, in standard deviations, beyond which they are light.
+MOST_OFFSET = 4.0
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,14 @@ class SceneMask:
         Number of pixels left out, by reason; each is counted once.
     missing : ndarray of bool, same shape, optional
         Pixels without data among those that are left out.
+    signs : tuple of int
+        (1,), or (1, -1) where light of other exposures was subtracted, as in nods.
     """
 
     use: np.ndarray
     reasons: dict = field(default_factory=dict)
     missing: np.ndarray | None = None
+    signs: tuple = (1,)
 
     @property
     def hidden(self):
@@ -244,7 +254,7 @@ class DetectedMask(MaskStrategy):
     regions: object = None
     rounds: int = 2
     n_looks: int | None = None
-    wings: int = 3
+    wings: int = 2
     margin: int | None = None
     least: float = 0.5
     least_refined: float = 0.9
@@ -259,13 +269,17 @@ class DetectedMask(MaskStrategy):
     def __call__(self, rate, ramp):
         mask = SceneMask.of(rate, ramp, self.regions)
         found = np.zeros(rate.shape, dtype=bool)
-        for _ in range(self.rounds):
+        for look in range(self.rounds):
             use = mask.use & ~found
             left = np.where(mask.use, rate, 0).astype("f4")
             if self.background is not None:
                 left = np.nan_to_num(left - self.background(left, use, ramp), copy=False)
-            left = left - _line_offsets(left, use, ramp.readout)
-            found = self._found(left, mask.use, ramp, self.least)
+            flat = left - _line_offsets(left, use, ramp.readout)
+            if look == 0 and is_difference(flat, use):
+                mask = replace(mask, signs=(1, -1))
+            found = self._found(flat, mask, ramp, self.least)
+        if ramp.dispersion_axis == ramp.readout.stripe_axis:
+            found |= _wings(left, mask, found, ramp)
         mask = mask.without(found, "light detected")
         return mask if self.looks(ramp) else self.widened(mask, ramp)
 
@@ -277,7 +291,7 @@ class DetectedMask(MaskStrategy):
 
     def refined(self, mask, left, ramp):
         """The mask without what stands out once noise and background are gone."""
-        found = self._found(left, mask.use, ramp, self.least_refined)
+        found = self._found(left, mask, ramp, self.least_refined)
         return mask.without(found, "light detected")
 
     def widened(self, mask, ramp):
@@ -293,24 +307,50 @@ class DetectedMask(MaskStrategy):
                 return mask.without(near, "margin of light")
             widths = [max(w - 1, 0) for w in widths]
 
-    def _found(self, left, use, ramp, least):
-        boxes = self.boxes or _boxes(ramp)
+    def _found(self, left, mask, ramp, least):
+        boxes, use = self.boxes or _boxes(ramp), mask.use
         grow = self.grow
         if grow is None:
             grow = 1.0 if ramp.dispersion_axis is None else 0.8
         first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
+        left = np.where(use, left, 0)
         while True:
-            found = detect_excess(np.where(use, left, 0), use, boxes, sigma=sigma, grow=grow)
+            found = np.zeros(use.shape, dtype=bool)
+            for sign in mask.signs:
+                good = use & ~found
+                found |= detect_excess(sign * left, good, boxes, sigma=sigma, grow=grow)
             kept = np.count_nonzero(use & ~found)
             if kept >= least * np.count_nonzero(use) or sigma > 10 * first:
                 return found
             sigma *= 1.5
 
 
+def _wings(left, mask, found, ramp):
+    """Pixels beside traces along the stripes whose stretches of lines fall off with the light.
+
+    A fit would take them for noise: they are left out as long as they stand out from other lines.
+    """
+    size = [1, 1]
+    size[ramp.dispersion_axis] = min(STRETCH, ramp.shape[ramp.dispersion_axis])
+    good = mask.use & ~found
+    number = ndimage.uniform_filter(good.astype("f4"), size)
+    mean = ndimage.uniform_filter(np.where(good, left, np.float32(0)), size)
+    mean = np.divide(mean, number, out=np.zeros_like(mean), where=number > LEAST_OF_STRETCH)
+    middle, scale = robust_location(mean[good][:: max(1, good.size // MOST_MEANS)])
+    across = np.zeros((3, 3), dtype=bool)
+    across[(slice(None), 1) if ramp.dispersion_axis == -1 else 1] = True
+    wings = np.zeros(found.shape, dtype=bool)
+    for sign in mask.signs:
+        high = good & (sign * (mean - middle) > LEAST_WING * scale)
+        core = ndimage.binary_opening(found & (sign * left > 0), np.ones((3, 3)))
+        wings |= ndimage.binary_propagation(core, across, mask=core | high)
+    return wings & mask.use
+
+
 def _boxes(ramp):
     """Boxes for images of the sky, or for traces along the dispersion."""
     axis = ramp.dispersion_axis
-    if axis is None:
+    if axis in (None, ramp.readout.stripe_axis):  # strips would take up the noise of stripes
         n_pixels = ramp.shape[-1] * ramp.shape[-2]
         many = tuple(box for box in SQUARES if LEAST_BOXES * box[0] * box[1] <= n_pixels)
         return many if USUAL in many else SQUARES
@@ -321,7 +361,7 @@ def _boxes(ramp):
 def _margin(ramp, margin):
     """Pixels of margin along the axes of the image."""
     axis = ramp.dispersion_axis
-    if axis is None:
+    if axis in (None, ramp.readout.stripe_axis):
         margin = SKY_MARGIN if margin is None else margin
         return (margin, margin)
     if margin is None:
@@ -330,10 +370,17 @@ def _margin(ramp, margin):
 
 
 def _line_offsets(image, use, readout):
-    """Medians of the stripes of each output, shape as the image."""
+    """Medians of the stripes of each output, as far as they are noise, shape as the image.
+
+    Light along the stripes stands out from the offsets of the other lines: it is not taken off.
+    """
     order = readout.along_stripes()
     frames, used = order.frames(image), order.frames(use)
-    medians, _ = line_medians(frames, used)
+    medians, number = line_medians(frames, used)
+    middle, scale = robust_location(medians[number > 0])
+    if scale > 0:
+        limit = MOST_OFFSET * scale
+        medians = np.clip(medians, middle - limit, middle + limit).astype("f4")
     return order.image(np.broadcast_to(medians[..., None], frames.shape))
 
 
