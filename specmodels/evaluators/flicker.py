@@ -14,10 +14,11 @@ from ..models.coarse_noise import CoarseNoise
 from ..models.correlated import CorrelatedNoise
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
+from .detected_mask import DetectedMask
 from .faint_light import FaintLight
 from .flicker_result import FlickerResult
 from .flicker_scene import FlickerScene, check_precision, draft_rate
-from .scene_mask import DetectedMask, GivenMask, MaskStrategy
+from .scene_mask import GivenMask, MaskStrategy
 
 __all__ = ["FlickerNoiseSubtraction"]
 
