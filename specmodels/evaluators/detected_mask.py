@@ -1,6 +1,6 @@
-"""`DetectedMask`: light is found at several scales, in what is left without background and stripes.
+"""`DetectedMask`: light is found at several scales, in what is left of background and stripes.
 
-Traces along the stripes and light that was subtracted, as in nods, are found as well as other light.
+So are traces along the stripes, and light that was subtracted, as in nods.
 """
 
 from dataclasses import dataclass, replace
@@ -137,15 +137,18 @@ class DetectedMask(MaskStrategy):
             grow = 1.0 if ramp.dispersion_axis is None else 0.8
         first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
         left = np.where(use, left, 0)
-        while True:
+        while boxes:
             found = np.zeros(use.shape, dtype=bool)
             for sign in mask.signs:
                 good = use & ~found
                 found |= detect_excess(sign * left, good, boxes, sigma=sigma, grow=grow)
             kept = np.count_nonzero(use & ~found)
-            if kept >= least * np.count_nonzero(use) or sigma > 10 * first:
+            if kept >= least * np.count_nonzero(use):
                 return found
+            if sigma > 10 * first:  # few boxes do not know their own scatter
+                boxes, sigma = boxes[:-1], first
             sigma *= 1.5
+        return np.zeros(use.shape, dtype=bool)
 
 
 def _wings(left, mask, found, ramp):

@@ -11,13 +11,21 @@ import numpy as np
 from astropy.modeling import Fittable1DModel, Parameter
 
 from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_variogram, power_law
-from .correlated_error import line_covariance, simulated_error, variance_left
+from .correlated_error import (
+    cleaned_variance,
+    leverage,
+    line_covariance,
+    simulated_error,
+    variance_left,
+)
 from .correlated_plan import CorrelatedPlan
 from .linear import LinearParameter
 
 __all__ = [
     "CorrelatedNoise",
     "FlickerSpectrum",
+    "cleaned_variance",
+    "leverage",
     "line_covariance",
     "simulated_error",
     "variance_left",

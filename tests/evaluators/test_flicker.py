@@ -134,7 +134,7 @@ class TestImages:
         error = np.nan_to_num(noise - result.noise)
         error -= error.mean()
         covariance = result.covariance(40).to_dense()
-        assert_allclose(np.diag(covariance), result.scenes[0]._variance_of_noise()[40], rtol=1e-4)
+        assert_allclose(np.diag(covariance), result.scenes[0]._variance_of_noise[40], rtol=1e-4)
         assert np.linalg.eigvalsh(covariance).min() > -1e-3 * covariance.max()
         same, other = np.s_[10:100], np.s_[20:110]
         expected = np.mean(error[:, same] * error[:, other])
@@ -425,6 +425,50 @@ class TestBadInput:
             sm.FlickerNoiseSubtraction(flat=np.ones((3, 3)))(scene[0])
 
 
+class TestErrors:
+    """Errors of cleaned pixels, against the truth: pixels that told of the noise lost some."""
+
+    @pytest.mark.parametrize(
+        ("name", "most"), [("correlated", 0.04), ("fourier", 0.06), ("median", 0.06)]
+    )
+    def test_pulls_are_of_unit_width(self, name, most):
+        pulls = {True: [], False: []}
+        for seed in range(4):
+            ramp, truth = sm.datasets.make_flicker(seed=seed, separate=0.1)
+            result = sm.FlickerNoiseSubtraction(MODELS[name])(ramp)
+            error = result.cleaned - truth.light - truth.background
+            error -= np.nanmedian(error)
+            pull = error / np.sqrt(result.cleaned_variance(ramp.variance))
+            use = result.background_mask
+            for told, own in ((True, pull[use]), (False, pull[~use & ~ramp.mask])):
+                middle = np.median(own)
+                pulls[told].append(1.4826 * np.median(np.abs(own - middle)))
+        assert abs(np.mean(pulls[True]) - 1) < most
+        assert abs(np.mean(pulls[False]) - 1) < most
+
+    def test_noisy_pixels_lose_little(self, rng):
+        noise = flicker(rng)
+        spread = np.where(rng.random(SHAPE) < 0.5, 1.0, 4.0)
+        data = (noise + spread * rng.normal(size=SHAPE)).astype("f4")
+        ramp = Ramp(data, ORDER, variance=spread**2)
+        result = sm.FlickerNoiseSubtraction(mask=np.zeros(SHAPE, dtype=bool))(ramp)
+        after = result.cleaned_variance(spread**2)
+        for own in (1.0, 4.0):
+            where = spread == own
+            assert abs(np.var(result.cleaned[where]) / after[where].mean() - 1) < 0.05
+
+    def test_every_integration_has_its_own(self, rng):
+        frames = rng.normal(size=(3, 64, 128)) + rng.normal(size=(3, 64, 1))
+        variance = np.array([1.0, 2.0, 4.0])[:, None, None] * np.ones((3, 64, 128))
+        for own in (False, True):
+            clean = sm.FlickerNoiseSubtraction(sm.LineOffset(), per_integration=own)
+            result = clean(Ramp(frames, variance=variance))
+            after = result.cleaned_variance(variance)
+            assert after.shape == frames.shape
+            assert (after > 0).all()
+            assert np.all(np.diff(after.mean(axis=(1, 2))) > 0)
+
+
 class TestResult:
     def test_power_at_low_frequencies_falls(self, scene):
         result = sm.FlickerNoiseSubtraction()(scene[0])
@@ -452,7 +496,7 @@ class TestResult:
         data = CCDData(rng.normal(size=(32, 64)), unit="adu",
                        uncertainty=StdDevUncertainty(np.ones((32, 64))))  # fmt: skip
         result = sm.FlickerNoiseSubtraction(sm.LineOffset(by_output=False))(data)
-        expected = np.sqrt(1 + result.variance)
+        expected = np.sqrt(result.cleaned_variance(np.ones((32, 64))))
         assert_allclose(result.to_source().uncertainty.array, expected, rtol=1e-5)
         assert 0.8 / 64 < result.variance.mean() < 4 / 64
 
