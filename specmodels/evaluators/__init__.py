@@ -3,11 +3,11 @@
 from .automatic import SlitModelBuilder
 from .background import MasterBackgroundSubtraction
 from .background_result import MasterBackgroundResult, SlitSky
+from .background_series import MedianOverIntegrations
 from .backgrounds import (
     Background,
     GivenBackground,
     MedianBackground,
-    MedianOverIntegrations,
     MeshBackground,
     NoBackground,
     SmoothBackground,

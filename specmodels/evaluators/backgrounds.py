@@ -4,7 +4,6 @@ What a background takes is given back after flicker noise has been removed. Thos
 ``per_frame = False`` are found once, from the draft rate, and serve all groups.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -18,7 +17,6 @@ __all__ = [
     "Background",
     "GivenBackground",
     "MedianBackground",
-    "MedianOverIntegrations",
     "MeshBackground",
     "NoBackground",
     "SmoothBackground",
@@ -60,6 +58,8 @@ class Background(ABC):
     """
 
     per_frame = True
+    # Pixels to be left out since light of them that changes would be taken for noise, or None.
+    lit = None
     # Variance of the flicker noise that is in the background, over that in a frame.
     noise_share = 0.0
 
@@ -166,47 +166,6 @@ class GivenBackground(Background):
         x, y = x - x.mean(), y - y.mean()
         power = np.dot(x, x)
         return shape * np.float32(np.dot(x, y) / power if power > 0 else 1.0)
-
-
-@dataclass(frozen=True)
-class MedianOverIntegrations(Background):
-    """The median image of a time series, with all its sources: what changes is noise.
-
-    The level of each frame is fitted to its usable pixels. With the default mask all pixels are
-    used that do not change, with light or without.
-
-    Raises
-    ------
-    ValueError
-        If there are less than three integrations.
-    """
-
-    def prepared(self, ramp):
-        """The median image."""
-        if ramp.n_integrations < 3:
-            raise ValueError(
-                "background: expected at least three integrations for a median over them, got "
-                f"{ramp.n_integrations}"
-            )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            image = np.nanmedian([ramp.rate(i) for i in range(ramp.n_integrations)], axis=0)
-        share = np.pi / (2 * ramp.n_integrations + np.pi - 2)  # variance of a median
-        return _Template(np.nan_to_num(image).astype("f4"), share)
-
-    def __call__(self, frame, use, ramp):
-        return self.prepared(ramp)(frame, use, ramp)
-
-
-@dataclass(frozen=True, eq=False)
-class _Template(Background):
-    """An image of which only the level is fitted."""
-
-    image: np.ndarray
-    noise_share: float = 0.0
-
-    def __call__(self, frame, use, ramp):
-        return self.image + np.float32(masked_median(frame - self.image, use))
 
 
 @dataclass(frozen=True)

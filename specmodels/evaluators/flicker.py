@@ -198,7 +198,8 @@ class FlickerNoiseSubtraction(Evaluator):
             return None, bad, np.float32(0)
         background = scene.background
         if self.background.per_frame:
-            background = self.background(np.where(use, frame, 0), use, scene.ramp)
+            known = frame if bad is None else np.where(bad, np.nan, frame)
+            background = self.background(known, use, scene.ramp)
         left = frame - background - scene.wings
         unknown = use & ~np.isfinite(left)
         if unknown.any():  # to the background, in this frame

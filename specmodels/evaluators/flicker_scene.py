@@ -41,8 +41,11 @@ class FlickerScene:
 
     def prepared(self):
         """The scene with background and plan for its mask."""
-        found = self.finder(self.rate, self.mask.use, self.ramp)
-        mask = self.mask.without(~np.isfinite(found), "no background")
+        mask = self.mask
+        if self.finder.lit is not None:
+            mask = mask.without(self.finder.lit, "light that may change")
+        found = self.finder(self.rate, mask.use, self.ramp)
+        mask = mask.without(~np.isfinite(found), "no background")
         scene = replace(self, mask=mask, background=found)
         return replace(scene, plan=scene.make_plan(scene.signal))
 
