@@ -4,15 +4,19 @@ Unlike a `~specmodels.SpectralImage` it keeps the orientation of the file, since
 pixels are read is what matters. Nothing here knows files, datamodels or instruments.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .numerics.readout import Readout
+from .numerics.readout import Readout, normalised_axis
+from .numerics.stripes import stripe_axis
 
 __all__ = ["Ramp"]
 
 KINDS = {2: "image", 3: "integrations", 4: "ramp"}
+MARKS = ("frame_mask", "saturated", "jumped")
+# Pauses may make the grid of time so many times larger than a frame, or this large in any case.
+MOST_PAUSES, LEAST_GRID = 16, 2**24
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,9 +28,11 @@ class Ramp:
     data : array_like, shape (n_y, n_x), (n_int, n_y, n_x) or (n_int, n_group, n_y, n_x)
         Memory-mapped and dask arrays are read one integration at a time.
     readout : `~specmodels.numerics.readout.Readout`, optional
-        Order in which pixels are read.
+        Order in which pixels are read; default: along rows, or along columns where the stripes
+        of the frames run along these.
     mask : array_like of bool, shape (n_y, n_x), optional
-        Pixels that are bad throughout.
+        Pixels that are bad throughout. Of masks of whole numbers, here and below, all but zero
+        are True.
     frame_mask : array_like of bool, shape of the data, optional
         Pixels that are bad in single frames (and those only).
     saturated, jumped : array_like of bool, shape of the data, optional
@@ -38,20 +44,24 @@ class Ramp:
     lit : array_like of bool, shape (n_y, n_x), optional
         Pixels that are known to see light: slices, slits, open shutters.
     dispersion_axis : int, optional
-        Axis along which light is dispersed, -1 or -2; None for images of the sky.
+        Axis along which light is dispersed, -1 or -2 (1 or 0 of an image will do); None for
+        images of the sky.
     source : object, optional
         What was read, so that results can be written back in kind. Never changed.
 
     Raises
     ------
     TypeError
-        If the data are not real numbers, or `readout` is no `Readout`.
+        If the data are not real numbers, a mask is not of true and false or whole numbers, or
+        `readout` is no `Readout`.
     ValueError
-        If they have another number of dimensions, no pixels, or another array another shape.
+        If the data have another number of dimensions, no pixels, or another array another shape;
+        if the axis of dispersion is none of theirs, pauses between lines are far too long, or no
+        `readout` is given and stripes run along both axes.
     """
 
     data: object
-    readout: Readout = field(default_factory=Readout)
+    readout: Readout | None = None
     mask: np.ndarray | None = None
     frame_mask: object = None
     saturated: object = None
@@ -74,13 +84,25 @@ class Ramp:
                 "data: expected an image, integrations of images or a ramp (2, 3 or 4 "
                 f"dimensions) with pixels, got shape {self.data.shape}"
             )
-        for name in ("frame_mask", "saturated", "jumped", "variance"):
+        for name in (*MARKS, "variance"):
             self._check(name, self.data.shape)
         for name in ("mask", "lit"):
             self._check(name, self.shape)
+        for name in (*MARKS, "mask", "lit"):
+            self._to_bool(name)
+        if self.dispersion_axis is not None:
+            object.__setattr__(self, "dispersion_axis", self._axis(self.dispersion_axis))
+        if self.readout is None:
+            object.__setattr__(self, "readout", self._found_readout())
         if not isinstance(self.readout, Readout):
             raise TypeError(f"readout: expected a Readout, got {type(self.readout).__name__}")
-        self.readout.frame_shape(self.shape)
+        n_output, n_line, width = self.readout.frame_shape(self.shape)
+        size = n_output * n_line * (width + self.readout.overhead)
+        if size > max(MOST_PAUSES * self.shape[0] * self.shape[1], LEAST_GRID):
+            raise ValueError(
+                "line_overhead: expected pauses that are not far longer than lines, got "
+                f"{self.readout.overhead} pixel times after each {width} pixels"
+            )
 
     def _take_mask(self):
         """What a masked array marks is bad, throughout in images and else in single frames."""
@@ -93,6 +115,48 @@ class Ramp:
         value = getattr(self, name)
         if value is not None and tuple(np.shape(value)) != tuple(shape):
             raise ValueError(f"{name}: expected shape {tuple(shape)}, got {np.shape(value)}")
+
+    def _to_bool(self, name):
+        value = getattr(self, name)
+        if value is None:
+            return
+        if not hasattr(value, "dtype"):
+            value = np.asarray(value)
+        if value.dtype.kind not in "biu":
+            raise TypeError(f"{name}: expected true and false, got dtype {value.dtype}")
+        object.__setattr__(self, name, value if value.dtype == bool else value.astype(bool))
+
+    def _axis(self, axis):
+        """An axis of frames: the first ones of several frames are no axes of theirs."""
+        if self.data.ndim > 2 and axis not in (-1, -2):
+            raise ValueError(f"dispersion_axis: expected -1 or -2, got {axis!r}")
+        return normalised_axis(axis, "dispersion_axis")
+
+    def _found_readout(self):
+        """Readout along the axis along which stripes run."""
+        frame, bad = self._dark_frame()
+        axis = stripe_axis(frame, np.isfinite(frame) & ~bad)
+        if axis is None:
+            raise ValueError(
+                "readout: expected a Readout that says along which axis lines are read, since "
+                "neighbouring rows differ by as much as neighbouring columns"
+            )
+        return Readout(fast_axis=axis)
+
+    def _dark_frame(self):
+        """A difference of frames, as far as there are some, in which light cancels, and its bad."""
+        if self.data.ndim == 2:
+            return self.integration(0).astype(float), self.bad
+        frames = self.integration(0) if self.data.ndim == 4 else np.asarray(self.data[:3])
+        last = min(len(frames), 3)
+        bad = [self.bad]
+        for name in MARKS:
+            marks = getattr(self, name)
+            if marks is not None:
+                marks = marks[0] if self.data.ndim == 4 else marks
+                bad.append(np.asarray(marks[:last]).any(axis=0))
+        frame = np.diff(np.asarray(frames[:last], dtype=float), n=last - 1, axis=0)[0]
+        return frame, np.any(bad, axis=0)
 
     def __repr__(self):
         return f"<Ramp, {self.kind} of shape {self.data.shape}, {self.readout!r}>"

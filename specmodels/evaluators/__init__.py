@@ -3,11 +3,11 @@
 from .automatic import SlitModelBuilder
 from .background import MasterBackgroundSubtraction
 from .background_result import MasterBackgroundResult, SlitSky
+from .background_series import MedianOverIntegrations
 from .backgrounds import (
     Background,
     GivenBackground,
     MedianBackground,
-    MedianOverIntegrations,
     MeshBackground,
     NoBackground,
     SmoothBackground,
@@ -16,6 +16,7 @@ from .base import Evaluator, ImageEvaluator, ResultSet
 from .batch import extract_many
 from .contamination import ContaminationSubtraction
 from .contamination_result import ContaminationResult
+from .detected_mask import DetectedMask
 from .extraction import ExtractionResult, OptimalExtraction
 from .flicker import FlickerNoiseSubtraction
 from .flicker_result import FlickerResult
@@ -23,7 +24,7 @@ from .oversampling import TraceOversampling
 from .oversampling_result import OversamplingResult
 from .pixel_replacement import PixelReplacement, ReplacementResult
 from .residuals import FullResidual, NoResidual, SignificantResidual
-from .scene_mask import ClippedMask, DetectedMask, GivenMask, MaskStrategy, SceneMask
+from .scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
 from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
 
 __all__ = [

@@ -4,7 +4,6 @@ What a background takes is given back after flicker noise has been removed. Thos
 ``per_frame = False`` are found once, from the draft rate, and serve all groups.
 """
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -18,7 +17,6 @@ __all__ = [
     "Background",
     "GivenBackground",
     "MedianBackground",
-    "MedianOverIntegrations",
     "MeshBackground",
     "NoBackground",
     "SmoothBackground",
@@ -60,6 +58,8 @@ class Background(ABC):
     """
 
     per_frame = True
+    # Pixels to be left out since light of them that changes would be taken for noise, or None.
+    lit = None
     # Variance of the flicker noise that is in the background, over that in a frame.
     noise_share = 0.0
 
@@ -169,47 +169,6 @@ class GivenBackground(Background):
 
 
 @dataclass(frozen=True)
-class MedianOverIntegrations(Background):
-    """The median image of a time series, with all its sources: what changes is noise.
-
-    The level of each frame is fitted to its usable pixels. With the default mask all pixels are
-    used that do not change, with light or without.
-
-    Raises
-    ------
-    ValueError
-        If there are less than three integrations.
-    """
-
-    def prepared(self, ramp):
-        """The median image."""
-        if ramp.n_integrations < 3:
-            raise ValueError(
-                "background: expected at least three integrations for a median over them, got "
-                f"{ramp.n_integrations}"
-            )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            image = np.nanmedian([ramp.rate(i) for i in range(ramp.n_integrations)], axis=0)
-        share = np.pi / (2 * ramp.n_integrations + np.pi - 2)  # variance of a median
-        return _Template(np.nan_to_num(image).astype("f4"), share)
-
-    def __call__(self, frame, use, ramp):
-        return self.prepared(ramp)(frame, use, ramp)
-
-
-@dataclass(frozen=True, eq=False)
-class _Template(Background):
-    """An image of which only the level is fitted."""
-
-    image: np.ndarray
-    noise_share: float = 0.0
-
-    def __call__(self, frame, use, ramp):
-        return self.image + np.float32(masked_median(frame - self.image, use))
-
-
-@dataclass(frozen=True)
 class SmoothBackground(Background):
     """A level and those smooth steps from line to line that flicker noise cannot make.
 
@@ -284,7 +243,7 @@ class SmoothBackground(Background):
         return curve - np.mean(curve[known]) if known.any() else curve
 
     def _is_sky(self, ramp):
-        return ramp.dispersion_axis is None and self.degree > 0
+        return not _across_stripes(ramp) and self.degree > 0
 
     def _slow(self, lines, used, slope, level):
         """Slow change from line to line of the sky, and its variance.
@@ -304,9 +263,17 @@ class SmoothBackground(Background):
         medians, known = medians.astype(float), number > min(8, lines.shape[1] // 4)
         most = self.max_steps
         if most is None:
-            most = 0 if ramp.dispersion_axis is None else MOST_STEPS
+            most = MOST_STEPS if _across_stripes(ramp) else 0
         curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=most)
         return medians, known, curve, steps
+
+
+def _across_stripes(ramp):
+    """Whether light is dispersed across the stripes, so that filters may make steps between them.
+
+    Along the stripes steps would be traces.
+    """
+    return ramp.dispersion_axis not in (None, ramp.readout.stripe_axis)
 
 
 def _slopes(lines, used, degree):

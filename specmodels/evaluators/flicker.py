@@ -10,13 +10,15 @@ from dataclasses import replace
 import numpy as np
 
 from ..io.ramps import read_ramp
+from ..models.coarse_noise import CoarseNoise
 from ..models.correlated import CorrelatedNoise
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
+from .detected_mask import DetectedMask
 from .faint_light import FaintLight
 from .flicker_result import FlickerResult
 from .flicker_scene import FlickerScene, check_precision, draft_rate
-from .scene_mask import DetectedMask, GivenMask, MaskStrategy
+from .scene_mask import GivenMask, MaskStrategy
 
 __all__ = ["FlickerNoiseSubtraction"]
 
@@ -76,7 +78,13 @@ class FlickerNoiseSubtraction(Evaluator):
             raise TypeError(f"background: expected a Background, got {self.background!r}")
 
     def __call__(self, data):
-        """Clean anything that `~specmodels.io.ramps.read_ramp` understands."""
+        """Clean anything that `~specmodels.io.ramps.read_ramp` understands.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it cannot be used, or no pixel of it shows the noise alone.
+        """
         ramp = read_ramp(data)
         if self.flat is not None and self.flat.shape != ramp.shape:
             raise ValueError(f"flat: expected shape {ramp.shape}, got {self.flat.shape}")
@@ -110,6 +118,7 @@ class FlickerNoiseSubtraction(Evaluator):
                 scenes.append(ready.scene(ramp, i if self.per_integration else None))
             own = out if out.ndim == 2 else out[i]
             levels.append(ready._clean(ramp, i, scenes[-1], own))
+        _check_use(scenes)
         return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels), flat=self.flat)
 
     def _ready(self, ramp):
@@ -130,16 +139,16 @@ class FlickerNoiseSubtraction(Evaluator):
         strategy = self.mask.at(i)
         mask = strategy(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
-        scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate).prepared()
+        scene = FlickerScene(mask, ramp, self.noise_model, self.background, rate)
         if not mask.use.any():
-            return scene
-        scene = _looked_again(scene, strategy)
-        if strategy.wings:
-            faint = FaintLight(scene.use, scene.mask.hidden, ramp)
-            for _ in range(strategy.wings):
-                wings = scene.wings + faint(scene.left)
-                scene = replace(scene, wings=wings, near=scene.noise)
-        return scene
+            if i is None:
+                _check_use([scene])
+            return scene.prepared()
+        if strategy.looks(ramp) or strategy.wings:
+            # Light is found as well with a cheap model of the noise, which tells where to start.
+            draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
+            scene = replace(draft, model=self.noise_model, near=draft.noise)
+        return _with_wings(scene.prepared(), strategy.wings)
 
     def _flattened(self, frame):
         return frame if self.flat is None else frame / self.flat
@@ -189,7 +198,8 @@ class FlickerNoiseSubtraction(Evaluator):
             return None, bad, np.float32(0)
         background = scene.background
         if self.background.per_frame:
-            background = self.background(np.where(use, frame, 0), use, scene.ramp)
+            known = frame if bad is None else np.where(bad, np.nan, frame)
+            background = self.background(known, use, scene.ramp)
         left = frame - background - scene.wings
         unknown = use & ~np.isfinite(left)
         if unknown.any():  # to the background, in this frame
@@ -246,6 +256,22 @@ def _looked_again(scene, strategy):
         if last:
             break
     return scene
+
+
+def _with_wings(scene, passes):
+    """The scene with faint light around masked pixels, fitted in turn with the noise."""
+    if passes:
+        faint = FaintLight(scene.use, scene.mask.hidden, scene.ramp)
+    for _ in range(passes):
+        scene = replace(scene, wings=scene.wings + faint(scene.left), near=scene.noise)
+    return scene
+
+
+def _check_use(scenes):
+    """Raise a ValueError if no scene has a pixel that shows the noise alone."""
+    if not any(scene.use.any() for scene in scenes):
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in scenes[0].mask.reasons.items())
+        raise ValueError(f"mask: expected pixels that show the noise alone, got none ({reasons})")
 
 
 def _mask_array(mask):

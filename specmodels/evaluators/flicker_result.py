@@ -85,6 +85,29 @@ class FlickerResult:
         """
         return self._per_scene(lambda scene: scene.variance)
 
+    def cleaned_variance(self, variance):
+        """Variance of cleaned images or integrations, of which that before is known.
+
+        What is left of the noise adds to it; but a pixel that told of the noise itself has lost
+        some of its own with it, so that its variance is the smaller one.
+
+        Parameters
+        ----------
+        variance : array_like, broadcast shape of `cleaned`
+            Of the frames as they came in, without flicker noise.
+
+        Returns
+        -------
+        ndarray, shape of `cleaned`
+        """
+        variance = np.broadcast_to(np.asarray(variance, dtype=float), self.cleaned.shape)
+        squared = 1.0 if self.flat is None else np.square(self.flat, dtype=float)
+        if len(self.scenes) == 1:
+            return self.scenes[0].cleaned_variance(variance / squared) * squared
+        parts = [scene.cleaned_variance(own / squared) * squared
+                 for scene, own in zip(self.scenes, variance, strict=True)]  # fmt: skip
+        return np.stack(parts)
+
     def covariance(self, line, *, scene=0):
         """Covariance of what is left of the noise, between the pixels of one line.
 
@@ -222,7 +245,7 @@ class FlickerResult:
     def to_source(self):
         """The cleaned frames in the kind that came in: datamodel, NDData, Quantity or array.
 
-        The noise model's variance is added to the read-noise variance and to the error of images.
+        Errors of images are those of `cleaned_variance`, of which the read noise has the change.
         """
         return like_source(self)
 

@@ -9,6 +9,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ..models.correlated import (
     CorrelatedNoise,
+    cleaned_variance,
+    leverage,
     line_covariance,
     simulated_error,
     variance_left,
@@ -39,8 +41,11 @@ class FlickerScene:
 
     def prepared(self):
         """The scene with background and plan for its mask."""
-        found = self.finder(self.rate, self.mask.use, self.ramp)
-        mask = self.mask.without(~np.isfinite(found), "no background")
+        mask = self.mask
+        if self.finder.lit is not None:
+            mask = mask.without(self.finder.lit, "light that may change")
+        found = self.finder(self.rate, mask.use, self.ramp)
+        mask = mask.without(~np.isfinite(found), "no background")
         scene = replace(self, mask=mask, background=found)
         return replace(scene, plan=scene.make_plan(scene.signal))
 
@@ -80,20 +85,36 @@ class FlickerScene:
     @property
     def variance(self):
         """Variance of what is left of the noise of a frame, or of the background in its place."""
-        left = self._variance_of_noise()
-        total = left + self.finder.variance(self.rate, self.use, self.ramp)
+        return self._variance_of_noise + self._variance_of_background
+
+    @cached_property
+    def _variance_of_background(self):
+        own = self.finder.variance(self.rate, self.use, self.ramp)
         if self.finder.noise_share > 0:
             # Noise of the background is taken for noise of the frame, as far as that is found.
-            total = total + self.finder.noise_share * np.maximum(self._correlated.power - left, 0)
-        return total
+            missed = np.maximum(self._correlated.power - self._variance_of_noise, 0)
+            own = own + self.finder.noise_share * missed
+        return own
+
+    def cleaned_variance(self, variance):
+        """Variance of cleaned pixels of which the white noise has a variance, (..., n_y, n_x)."""
+        if self._error is None:
+            return variance + np.nan_to_num(self.variance)
+        plan, left = self._last_plan, self._variance_of_noise
+        own = leverage(plan, self._error)
+        known, white = _known_variance(self.ramp), self._correlated.system.white
+        ratio = plan.ratio(known) if plan.weighs and known is not None else 1.0
+        own = cleaned_variance(variance, left, own, white, ratio)
+        return own + self._variance_of_background
 
     def line_covariance(self, line):
         """Covariance of what is left of the noise in one line, None where it is not known."""
         if self._error is None:
             return None
-        variance = self._variance_of_noise()
+        variance = self._variance_of_noise
         return line_covariance(self._error, variance, self._correlated, line)
 
+    @cached_property
     def _variance_of_noise(self):
         plan = self._last_plan
         if self._error is None:

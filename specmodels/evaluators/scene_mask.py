@@ -9,23 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
-from scipy import ndimage, optimize
+from scipy import optimize
 
 from ..io.flicker_files import read_background_mask
-from ..numerics.detection import detect_excess, robust_location
-from ..numerics.lines import line_medians
+from ..numerics.detection import robust_location
 
-__all__ = ["ClippedMask", "DetectedMask", "GivenMask", "MaskStrategy", "SceneMask"]
-
-SQUARES = ((1, 1), (3, 3), (7, 7), (15, 15), (31, 31), (63, 63))
-# Squares are used of which a frame holds so many: the scatter of few is not known well enough to
-# tell light from noise. In frames too small for the usual ones, which a source may fill, all are.
-LEAST_BOXES, USUAL = 200, (15, 15)
-# Across and along the dispersion: traces and slices are long.
-STRIPS = ((1, 1), (3, 3), (7, 7), (3, 31), (5, 101), (9, 301), (9, 601))
-NARROW_STRIPS = ((1, 1), (3, 3), (3, 31), (5, 101), (5, 301))
-NARROW = 64
-SKY_MARGIN, TRACE_MARGIN = 4, 1
+__all__ = ["ClippedMask", "GivenMask", "MaskStrategy", "SceneMask"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +29,14 @@ class SceneMask:
         Number of pixels left out, by reason; each is counted once.
     missing : ndarray of bool, same shape, optional
         Pixels without data among those that are left out.
+    signs : tuple of int
+        (1,), or (1, -1) where light of other exposures was subtracted, as in nods.
     """
 
     use: np.ndarray
     reasons: dict = field(default_factory=dict)
     missing: np.ndarray | None = None
+    signs: tuple = (1,)
 
     @property
     def hidden(self):
@@ -62,7 +54,9 @@ class SceneMask:
     def of(cls, rate, ramp, regions=None):
         """Pixels with data, outside of known regions of light: those given, else the ramp's."""
         mask = cls(np.ones(rate.shape, dtype=bool)).without(ramp.bad, "flagged")
-        mask = mask.without(~np.isfinite(rate) | (rate == 0), "missing data")
+        mask = mask.without(~np.isfinite(rate), "missing data")
+        if np.any(rate, where=mask.use):  # else it is a dark of nothing, not one without data
+            mask = mask.without(rate == 0, "missing data")
         variance = ramp.pixel_variance
         if variance is not None:
             mask = mask.without(~(variance > 0), "no variance")
@@ -195,144 +189,6 @@ class ClippedMask(MaskStrategy):
         with np.errstate(invalid="ignore"):
             mask = mask.without(rate > center + self.n_sigma * sigma, "signal")
             return mask.without(rate < center - self.n_sigma_low * sigma, "too low")
-
-
-@dataclass(frozen=True, eq=False)
-class DetectedMask(MaskStrategy):
-    """Light found at several scales, in what is left without background and line offsets.
-
-    Parameters
-    ----------
-    sigma : float, optional
-        Detection threshold; default: 4.5, or 4 where light is dispersed. A lower one takes away
-        more of the noise's own peaks, and with them a part of its spectrum.
-    boxes : sequence of (int, int), optional
-        Boxes over which light is averaged; default: squares, of which the frame must hold 200 if
-        it has room for 200 of 15 pixels, or strips along the dispersion.
-    grow : float, optional
-        Part of half a box by which detections grow; default: 1, or 0.8 where light is dispersed.
-    background : `~specmodels.evaluators.backgrounds.Background`, optional
-        Taken off before; default: that of the evaluator.
-    regions : array_like of bool, or False, optional
-        Known regions of light, left out. Default: the slices, slits and open shutters that the
-        metadata tell of; False for none.
-    rounds : int
-        Passes before the noise is fitted.
-    n_looks : int, optional
-        Passes after that, each with the noise fitted anew; default: 2, or 1 where light is
-        dispersed.
-    wings : int
-        Passes in which faint light around masked pixels is fitted in turn with the noise.
-    margin : int, optional
-        Pixels left out around light, in the end; default: four, or one across the dispersion, as
-        light is too faint to be detected there, but not to be taken for noise. None for subarrays
-        of less than 64 rows of a dispersed image. Single pixels get no margin.
-    least : float
-        If less than this fraction of the good pixels were left, the threshold is raised.
-    least_refined : float
-        The same for each pass after a fit of the noise, of the pixels used before.
-    least_widened : float
-        If less of the pixels used before were left, the margin is made smaller.
-    """
-
-    sigma: float | None = None
-    boxes: tuple | None = None
-    grow: float | None = None
-    background: object = None
-    regions: object = None
-    rounds: int = 2
-    n_looks: int | None = None
-    wings: int = 3
-    margin: int | None = None
-    least: float = 0.5
-    least_refined: float = 0.9
-    least_widened: float = 0.8
-
-    def __post_init__(self):
-        if self.sigma is not None and not self.sigma > 0:
-            raise ValueError(f"sigma: expected a positive threshold, got {self.sigma!r}")
-        if self.margin is not None and not self.margin >= 0:
-            raise ValueError(f"margin: expected a number of pixels, got {self.margin!r}")
-
-    def __call__(self, rate, ramp):
-        mask = SceneMask.of(rate, ramp, self.regions)
-        found = np.zeros(rate.shape, dtype=bool)
-        for _ in range(self.rounds):
-            use = mask.use & ~found
-            left = np.where(mask.use, rate, 0).astype("f4")
-            if self.background is not None:
-                left = np.nan_to_num(left - self.background(left, use, ramp), copy=False)
-            left = left - _line_offsets(left, use, ramp.readout)
-            found = self._found(left, mask.use, ramp, self.least)
-        mask = mask.without(found, "light detected")
-        return mask if self.looks(ramp) else self.widened(mask, ramp)
-
-    def looks(self, ramp):
-        """How often the mask is refined at most."""
-        if self.n_looks is not None:
-            return self.n_looks
-        return 2 if ramp.dispersion_axis is None else 1
-
-    def refined(self, mask, left, ramp):
-        """The mask without what stands out once noise and background are gone."""
-        found = self._found(left, mask.use, ramp, self.least_refined)
-        return mask.without(found, "light detected")
-
-    def widened(self, mask, ramp):
-        """The mask with a margin around all light."""
-        widths = _margin(ramp, self.margin)
-        if max(widths) == 0 or min(ramp.shape) < 3:
-            return mask
-        blocks = ndimage.minimum_filter(mask.hidden, 3)
-        while True:
-            near = ndimage.maximum_filter(blocks, [2 * w + 3 for w in widths])
-            kept = np.count_nonzero(mask.use & ~near)
-            if kept >= self.least_widened * np.count_nonzero(mask.use) or max(widths) == 0:
-                return mask.without(near, "margin of light")
-            widths = [max(w - 1, 0) for w in widths]
-
-    def _found(self, left, use, ramp, least):
-        boxes = self.boxes or _boxes(ramp)
-        grow = self.grow
-        if grow is None:
-            grow = 1.0 if ramp.dispersion_axis is None else 0.8
-        first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
-        while True:
-            found = detect_excess(np.where(use, left, 0), use, boxes, sigma=sigma, grow=grow)
-            kept = np.count_nonzero(use & ~found)
-            if kept >= least * np.count_nonzero(use) or sigma > 10 * first:
-                return found
-            sigma *= 1.5
-
-
-def _boxes(ramp):
-    """Boxes for images of the sky, or for traces along the dispersion."""
-    axis = ramp.dispersion_axis
-    if axis is None:
-        n_pixels = ramp.shape[-1] * ramp.shape[-2]
-        many = tuple(box for box in SQUARES if LEAST_BOXES * box[0] * box[1] <= n_pixels)
-        return many if USUAL in many else SQUARES
-    strips = STRIPS if ramp.shape[-3 - axis] > NARROW else NARROW_STRIPS
-    return strips if axis == -1 else tuple(box[::-1] for box in strips)
-
-
-def _margin(ramp, margin):
-    """Pixels of margin along the axes of the image."""
-    axis = ramp.dispersion_axis
-    if axis is None:
-        margin = SKY_MARGIN if margin is None else margin
-        return (margin, margin)
-    if margin is None:
-        margin = 0 if ramp.shape[-3 - axis] <= NARROW else TRACE_MARGIN
-    return (margin, 0) if axis == -1 else (0, margin)
-
-
-def _line_offsets(image, use, readout):
-    """Medians of the stripes of each output, shape as the image."""
-    order = readout.along_stripes()
-    frames, used = order.frames(image), order.frames(use)
-    medians, _ = line_medians(frames, used)
-    return order.image(np.broadcast_to(medians[..., None], frames.shape))
 
 
 def _gaussian_histogram(values, center, sigma):

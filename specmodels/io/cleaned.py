@@ -1,6 +1,6 @@
 """Cleaned frames in the kind that was read (`like_source`): datamodels, NDData, Quantities, arrays.
 
-The variance of the noise that is left is added to the errors. Nothing that was read is changed.
+The variance of what is left of the noise enters the errors. Nothing that was read is changed.
 """
 
 import copy
@@ -10,7 +10,7 @@ import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
 from .options import plain_variance
-from .ramp_models import is_ramp_model
+from .ramp_models import is_ramp_model, opened
 from .registry import writer
 
 __all__ = ["like_model", "like_source"]
@@ -26,9 +26,7 @@ def like_source(result):
     """
     source = result.ramp.source
     if isinstance(source, Path):
-        from stdatamodels.jwst import datamodels
-
-        with datamodels.open(source) as model:
+        with opened(source) as model:
             return _like_model(model, result) if is_ramp_model(model) else result.cleaned
     if is_ramp_model(source):
         return _like_model(source, result)
@@ -102,15 +100,27 @@ def _one_integration(out, result):
 
 
 def _with_noise_left(out, result):
-    """A model of images, of which errors and read noise have that of the noise that is left."""
+    """A model of images, of which errors and read noise are those of the cleaned ones."""
     if result.ramp.kind == "ramp":
         return out
-    extra = np.nan_to_num(result.variance)
-    for name, power in (("var_rnoise", 1), ("err", 2)):
-        value = np.asarray(out.instance.get(name))
-        if value.shape == out.data.shape:
-            total = value.astype(float) ** power + extra
-            setattr(out, name, (total ** (1 / power)).astype("f4"))
+    planes = {name: np.asarray(out.instance.get(name), dtype=float)
+              for name in ("err", "var_rnoise", "var_poisson")
+              if np.shape(out.instance.get(name)) == out.data.shape}  # fmt: skip
+    if "err" in planes:
+        before = planes["err"] ** 2
+    elif "var_rnoise" in planes:
+        before = planes["var_rnoise"] + planes.get("var_poisson", 0)
+    else:
+        return out
+    after = result.cleaned_variance(before.reshape(result.cleaned.shape)).reshape(before.shape)
+    if "err" in planes:
+        out.err = np.sqrt(after).astype("f4")
+    if "var_rnoise" in planes:
+        own = planes["var_rnoise"]
+        changed = own + after - before
+        # Where others make most of the variance, all of its parts get smaller.
+        share = np.divide(after, before, out=np.ones_like(after), where=before > 0)
+        out.var_rnoise = np.where(changed > 0, changed, own * share).astype("f4")
     return out
 
 
@@ -118,7 +128,7 @@ def _with_variance(uncertainty, result):
     """The uncertainty with the variance of the noise that is left, in its own unit."""
     unit = result.ramp.unit
     variance = _of_integration(plain_variance(uncertainty, unit), result)
-    variance = variance + np.nan_to_num(result.variance)
+    variance = result.cleaned_variance(variance)
     if isinstance(uncertainty, StdDevUncertainty):
         own = uncertainty.unit
         factor = 1.0 if None in (own, unit) else unit.to(own)

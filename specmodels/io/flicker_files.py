@@ -162,7 +162,7 @@ def _errors(result, uncertainty):
         return {}
     variance = np.asarray(_part(result, result.ramp.variance))
     if result.ramp.kind != "ramp":
-        variance = variance + np.nan_to_num(result.variance)
+        variance = result.cleaned_variance(variance)
     return {"VAR": (variance, None)}
 
 

@@ -3,6 +3,7 @@
 Trees are read, never changed.
 """
 
+import warnings
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..ramp import Ramp
 from .regions import has_fixed_slits, light_regions
 from .units import parsed_unit
 
-__all__ = ["is_ramp_model", "ramp_of_model"]
+__all__ = ["is_ramp_model", "opened", "ramp_of_model"]
 
 DO_NOT_USE, SATURATED, JUMP, NON_SCIENCE = 1, 2, 4, 512
 MSA_FAILED_OPEN = 1 << 29
@@ -28,11 +29,24 @@ def is_ramp_model(obj):
     return hasattr(obj, "instance") and hasattr(obj, "meta") and "data" in obj.instance
 
 
+def opened(path):
+    """The datamodel of a file, of whatever type: that it is of none, or of another mission, is told
+    by what it lacks.
+    """
+    from stdatamodels.exceptions import ValidationWarning
+    from stdatamodels.jwst import datamodels
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "model_type not found")
+        warnings.simplefilter("ignore", ValidationWarning)
+        return datamodels.open(path)
+
+
 def ramp_of_model(model, source):
     """Frames of a RampModel, CubeModel or ImageModel, read from its tree, which is not touched."""
     tree = model.instance
     data = np.array(tree["data"], dtype="f4")
-    meta = _Meta(tree.get("meta") or {})
+    meta = _Meta(tree.get("meta") or {}, _primary_cards(tree))
     flags = _plane(tree, "pixeldq" if data.ndim == 4 else "dq", data.shape)
     always, single = _flagged(flags, DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0))
     group = _plane(tree, "groupdq", data.shape) if data.ndim == 4 else None
@@ -51,13 +65,12 @@ def ramp_of_model(model, source):
 
 
 def _plane(tree, name, shape):
-    """Flags of a datamodel, None where it has none of a shape that fits."""
+    """Flags of a datamodel, of each frame or of all of them; None where it has none."""
     value = tree.get(name)
     if value is None:
         return None
     value = np.asarray(value)
-    fits = value.shape == shape if name != "pixeldq" else value.shape == shape[-2:]
-    if not fits:
+    if value.shape != shape[-2:] and (name == "pixeldq" or value.shape != shape):
         raise ValueError(
             f"{name}: expected flags of the shape of the data {shape}, got {value.shape}"
         )
@@ -85,11 +98,19 @@ def _variance(tree, shape):
     return np.sum(list(parts.values()), axis=0) if parts else None
 
 
+def _primary_cards(tree):
+    """Cards of the primary header for which a datamodel has no place of its own."""
+    node = tree
+    for key in ("extra_fits", "PRIMARY", "header"):
+        node = node.get(key) if hasattr(node, "get") else None
+    return {card[0]: card[1] for card in node or ()}
+
+
 class _Meta:
     """The metadata of a datamodel that say how the detector was read."""
 
-    def __init__(self, meta):
-        self.meta = meta
+    def __init__(self, meta, cards):
+        self.meta, self.cards = meta, cards
 
     def get(self, path):
         node = self.meta
@@ -114,12 +135,13 @@ class _Meta:
         return self.exposure_type == "MIR_IMAGE"
 
     def readout(self, shape):
-        """Order of readout: axes from the metadata, the rest as the instrument has it."""
+        """Order of readout: axes from the metadata, the rest as the instrument has it, or None."""
         known = None if self.instrument is None else self.instrument.readout
-        known = Readout() if known is None else known
-        fast, slow = self.get("subarray.fastaxis"), self.get("subarray.slowaxis")
-        if not (fast and slow) or {abs(fast), abs(slow)} != {1, 2}:
+        fast, slow = (self.get(f"subarray.{name}axis") or self.cards.get(f"{name.upper()}AXIS")
+                      for name in ("fast", "slow"))  # fmt: skip
+        if {fast, slow} not in ({1, 2}, {1, -2}, {-1, 2}, {-1, -2}):
             return known
+        known = Readout() if known is None else known
         n_outputs = self.get("exposure.noutputs")
         if not n_outputs:
             full = shape[-abs(fast)] in (2048, 1032) and shape[-abs(slow)] in (2048, 1024)

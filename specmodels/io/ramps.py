@@ -4,7 +4,6 @@ Ramps, integrations and images, from datamodels, FITS files of datamodels, NDDat
 bare arrays of two to four dimensions. Nothing that is read is changed.
 """
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from .cleaned import like_source
 from .flicker_files import read_cleaned
 from .options import plain_variance
 from .planes import native_copy
-from .ramp_models import is_ramp_model, ramp_of_model
+from .ramp_models import is_ramp_model, opened, ramp_of_model
 from .reading import is_asdf, reading
 from .registry import reader
 
@@ -91,16 +90,11 @@ def _read(obj):
 
 
 def _read_path(path):
-    from stdatamodels.jwst import datamodels
-
     with reading(path) as path:
         ramp = _read_plain(path)
         if ramp is not None:
             return ramp
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "model_type not found")
-            model = datamodels.open(path)
-        with model:
+        with opened(path) as model:
             if is_ramp_model(model):
                 return ramp_of_model(model, path)
         images = _fits_images(path)
@@ -110,11 +104,34 @@ def _read_path(path):
 
 
 def _read_plain(path):
-    """Frames of a file of cleaned arrays, None for others."""
+    """Frames of a file of cleaned arrays, or of several images; None for others."""
     if is_asdf(path):
         return None
     with fits.open(path, memmap=False) as hdus:
-        return read_cleaned(hdus)
+        frames = None if "DATAMODL" in hdus[0].header else _stacked(hdus)
+        # Without a source results are written as arrays.
+        return read_cleaned(hdus) if frames is None else Ramp(native_copy(frames))
+
+
+def _stacked(hdus):
+    """Several images of a detector as frames in the order of time; None of a single one."""
+    found = sorted((hdu for hdu in hdus if hdu.name == "SCI" and hdu.is_image), key=_sample_number)
+    if len(found) < 2:
+        return None
+    shapes = {hdu.shape for hdu in found}
+    if len(shapes) > 1 or found[0].header["NAXIS"] != 2:
+        raise ValueError(
+            f"expected images of one shape, got {sorted(shapes)}; give one as an array"
+        )
+    if len({hdu.header.get("CCDCHIP") for hdu in found}) > 1:
+        raise ValueError("expected images of one detector, got several; give an array")
+    return np.stack([hdu.data for hdu in found])
+
+
+def _sample_number(hdu):
+    """Reads of HST are numbered in the order of time, and written in the opposite one."""
+    number = hdu.header.get("SAMPNUM", hdu.ver)
+    return number if isinstance(number, int | float) else hdu.ver
 
 
 def _fits_images(path):

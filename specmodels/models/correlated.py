@@ -13,7 +13,13 @@ from astropy.modeling import Fittable1DModel, Parameter
 
 from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_variogram, power_law
 from ..numerics.positions import finite
-from .correlated_error import line_covariance, simulated_error, variance_left
+from .correlated_error import (
+    cleaned_variance,
+    leverage,
+    line_covariance,
+    simulated_error,
+    variance_left,
+)
 from .correlated_plan import CorrelatedPlan
 from .linear import LinearParameter
 from .quantities import UnitRules, with_units
@@ -21,6 +27,8 @@ from .quantities import UnitRules, with_units
 __all__ = [
     "CorrelatedNoise",
     "FlickerSpectrum",
+    "cleaned_variance",
+    "leverage",
     "line_covariance",
     "simulated_error",
     "variance_left",

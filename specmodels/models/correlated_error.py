@@ -1,12 +1,37 @@
 """What a plan leaves of correlated noise: one simulation with its mask, variance and covariance."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..numerics.noise_spectrum import lag_covariance
 
-__all__ = ["line_covariance", "simulated_error", "variance_left"]
+__all__ = [
+    "SimulatedError",
+    "cleaned_variance",
+    "leverage",
+    "line_covariance",
+    "simulated_error",
+    "variance_left",
+]
 
 SAMPLES_OF_KEY = 200_000
+# A pixel never tells all of the noise that is found in it.
+MOST_LEVERAGE = 0.99
+
+
+class SimulatedError(NamedTuple):
+    """Error of the noise that was found in one simulation, and its product with the white noise.
+
+    All have shape (n_y, n_x); the product is over the variance of the white noise, and zero where
+    pixels are not used; `nearby` tells how much data there are near each pixel, and `quiet` which
+    are no noisier than most, None where all are.
+    """
+
+    error: np.ndarray
+    product: np.ndarray
+    nearby: np.ndarray
+    quiet: np.ndarray | None = None
 
 
 def simulated_error(plan, correlated):
@@ -21,7 +46,7 @@ def simulated_error(plan, correlated):
 
     Returns
     -------
-    ndarray of float32, shape (n_y, n_x), or None
+    SimulatedError or None
         With zero mean over used pixels; None where no correlated noise is known of.
     """
     system, grid, readout = correlated.system, correlated.grid, correlated.readout
@@ -35,14 +60,20 @@ def simulated_error(plan, correlated):
     frame, rng = draw()
     white = rng.standard_normal(frame.shape, dtype="f4")
     white *= np.float32(system.white**0.5)
+    excess = correlated.excess
+    if np.ndim(excess):
+        white *= np.sqrt(1 + excess)
     frame += white
-    del white
     frame[~plan.use] = 0
     error = plan(frame)
     del frame
     error -= draw()[0]  # once more, instead of a frame of memory all the while
     error -= error[plan.use].mean()
-    return error
+    white *= error
+    white *= np.float32(1 / system.white) / (1 + excess)
+    white[~plan.use] = 0
+    nearby = readout.image(grid.frames(system.mean(correlated.used.astype("f4"))))
+    return SimulatedError(error, white, nearby, excess == 0 if np.ndim(excess) else None)
 
 
 def variance_left(plan, correlated, error=None):
@@ -54,7 +85,7 @@ def variance_left(plan, correlated, error=None):
     ----------
     plan, correlated
         As for `simulated_error`.
-    error : ndarray, shape (n_y, n_x), optional
+    error : SimulatedError, optional
         That error, where it is known.
 
     Returns
@@ -65,9 +96,45 @@ def variance_left(plan, correlated, error=None):
     error = simulated_error(plan, correlated) if error is None else error
     if error is None:
         return np.full(plan.use.shape, np.nan, "f4")
-    system, grid = correlated.system, correlated.grid
-    nearby = grid.frames(system.mean(correlated.used.astype("f4")))
-    return _averaged_by(correlated.readout.image(nearby), error)
+    return _averaged_by(error.nearby, error.error, error.error, where=error.quiet)
+
+
+def leverage(plan, error):
+    """How much of its own white noise is found as noise of a pixel, shape (n_y, n_x).
+
+    Zero where pixels are not used. Of the plan and its `simulated_error`.
+    """
+    where = plan.use if error.quiet is None else plan.use & error.quiet
+    own = _averaged_by(error.nearby, error.product, plan.use, where=where)
+    return np.where(plan.use, np.clip(own, 0, MOST_LEVERAGE), np.float32(0))
+
+
+def cleaned_variance(variance, left, own, white, ratio=1.0):
+    """Variance of pixels without the noise that was found in them.
+
+    What others tell of the noise in a pixel has the variance ``k``; the mean of that and of what
+    the pixel itself tells, with the weight ``h``, leaves ``(1 - h)**2 (N + k)`` of both and of the
+    white noise. That is less than N where the weight is the best one: what is left of the noise and
+    the white noise are anticorrelated.
+
+    Parameters
+    ----------
+    variance : ndarray, shape (..., n_y, n_x)
+        Of the white noise, N.
+    left, own : ndarray, shape (n_y, n_x)
+        Of `variance_left` and of `leverage`, for quiet pixels.
+    white : float
+        Variance of the white noise of quiet pixels.
+    ratio : ndarray, optional
+        By what factor less a pixel counts than quiet ones.
+
+    Returns
+    -------
+    ndarray, shape (..., n_y, n_x)
+    """
+    others = np.maximum(left - own**2 * white, 0) / (1 - own) ** 2
+    own = own / (own + (1 - own) * ratio)
+    return (1 - own) ** 2 * (variance + others)
 
 
 def line_covariance(error, variance, correlated, line):
@@ -78,8 +145,9 @@ def line_covariance(error, variance, correlated, line):
 
     Parameters
     ----------
-    error, variance : ndarray, shape (n_y, n_x)
-        Of `simulated_error` and of `variance_left`.
+    error : SimulatedError
+    variance : ndarray, shape (n_y, n_x)
+        Of `variance_left`.
     correlated : plan of a `CorrelatedNoise`
         Which made them.
     line : int
@@ -91,6 +159,7 @@ def line_covariance(error, variance, correlated, line):
         Pixels in the order of their index.
     """
     readout, grid = correlated.readout, correlated.grid
+    error = error.error
     scaled = error / np.sqrt(np.maximum(variance, np.finfo("f4").tiny))
     ones = grid.series(np.ones(readout.frame_shape(error.shape), dtype=bool), False)
     series = grid.series(readout.frames(scaled.astype("f4")))
@@ -108,10 +177,10 @@ def line_covariance(error, variance, correlated, line):
     return correlation * np.multiply.outer(spread, spread)
 
 
-def _averaged_by(key, error, n_bin=40, n_chunk=64):
-    """Squared errors replaced by their mean over all with a similar key, in the shape of the key.
+def _averaged_by(key, one, two, *, where=None, n_bin=40, n_chunk=64):
+    """Products of two images replaced by their mean over all pixels with a similar key.
 
-    In chunks of rows, as frames may be large.
+    Over those of `where`, if it is given; in chunks of rows, as frames may be large.
     """
     some = key.reshape(-1)[:: max(1, key.size // SAMPLES_OF_KEY)]
     edges = np.quantile(some, np.linspace(0, 1, min(n_bin, key.size) + 1)[1:-1])
@@ -120,9 +189,11 @@ def _averaged_by(key, error, n_bin=40, n_chunk=64):
     sums = np.zeros((3, size))
     chunks = [slice(i, i + n_chunk) for i in range(0, len(key), n_chunk)]
     for rows in chunks:
-        own = key[rows].ravel()
+        chosen = slice(None) if where is None else where[rows].ravel()
+        own = key[rows].ravel()[chosen]
         number = np.searchsorted(edges, own)
-        for total, weights in zip(sums, (None, own, error[rows].ravel() ** 2), strict=True):
+        product = (one[rows] * two[rows]).ravel()[chosen]
+        for total, weights in zip(sums, (None, own, product), strict=True):
             total += np.bincount(number, weights, minlength=size)
     centers, means = sums[1:, sums[0] > 0] / sums[0, sums[0] > 0]
     out = np.empty(key.shape, "f4")

@@ -24,6 +24,8 @@ MOST_SPREADS = 5.0
 class CorrelatedPlan(NoisePlan):
     """Conditional means for one mask."""
 
+    weighs = True
+
     def __init__(self, model, readout, use, white, sample, variance):
         super().__init__(readout, use, white)
         if sample is None:
@@ -53,7 +55,9 @@ class CorrelatedPlan(NoisePlan):
         """The linear system, None where there is no correlated noise."""
         common, separate = self.laws.spectra(self.grid.frequency)
         power = max(self.laws.common[0], self.laws.separate[0], self.laws.alternating[0])
-        if not self.used.any() or not self.laws.white > 0 or not power > 0:
+        if not self.used.any():
+            return None
+        if not self.laws.white > 0 or not power > 0:
             warnings.warn(
                 "CorrelatedNoise: no correlated noise can be told from the white noise of the "
                 f"{np.count_nonzero(self.use)} usable pixels; none is subtracted",
@@ -67,15 +71,28 @@ class CorrelatedPlan(NoisePlan):
 
         Also the variance of the quiet ones over the mean, which is that of the estimated spectrum.
         """
-        known = variance[self.use & np.isfinite(variance)]
-        quiet = np.quantile(known, QUIET) if known.size else np.nan
-        if not quiet > 0:
+        excess = np.where(self.use, self.ratio(variance) - 1, 0).astype("f4")
+        if not excess.any():
             return np.float32(0), 1.0
-        ratio = np.where(self.use, variance / quiet, 1).astype("f4")
-        excess = np.where(ratio > SIMILAR, ratio - 1, np.float32(0))
         used = excess[self.use]
         share = 1 / (1 + used[np.isfinite(used)].mean(dtype=float))
         return self.grid.series(self.readout.frames(excess)), share
+
+    @property
+    def excess(self):
+        """Variance of noisy pixels over that of quiet ones, less one, (n_y, n_x); or zero."""
+        if np.ndim(self.extra) == 0 or self.system is None:
+            return np.float32(0)
+        return self.readout.image(self.grid.frames(self.extra)) / np.float32(self.system.white)
+
+    def ratio(self, variance):
+        """Variance over that of quiet used pixels; one where it is similar, or nothing is known."""
+        known = variance[self.use & np.isfinite(variance)]
+        quiet = np.quantile(known, QUIET) if known.size else np.nan
+        if not quiet > 0:
+            return np.ones(variance.shape)
+        ratio = variance / quiet
+        return np.where(ratio > SIMILAR, ratio, 1.0)
 
     def _series(self, frame, used=None):
         """Time series of a frame, with zero mean over used pixels, zero elsewhere."""

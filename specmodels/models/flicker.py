@@ -35,6 +35,9 @@ class NoisePlan:
         Variance of a pixel's white noise; NaN where unknown.
     """
 
+    # Whether pixels with a larger variance count less.
+    weighs = False
+
     # A noise model makes it by its method
     #   plan(readout, use, *, white=nan, sample=None, variance=None)
     # with a frame of noise, zero where not used, and the variances of pixels, where they are known.

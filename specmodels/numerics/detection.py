@@ -7,11 +7,13 @@ raises the threshold by itself. Light only adds: the scatter is that of the lowe
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["detect_excess", "lower_mode", "robust_location"]
+__all__ = ["detect_excess", "is_difference", "lower_mode", "robust_location"]
 
 MAD_TO_SIGMA = 1.4826022
 LEAST_SIGMA_OF_PIXELS = 4.0
 MOST_SCORES = 200_000
+# Light that was subtracted is dark in these boxes, and in so much of the pixels.
+DARK_BOXES, DARK_SIGMA, LEAST_DARK, MOST_OF_PIXEL = ((9, 9),), 8.0, 5e-4, 5.0
 
 
 def robust_location(values, *, sigma=3.0, rounds=5, center=np.median):
@@ -108,6 +110,24 @@ def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=3.5, gr
     return found & use
 
 
+def is_difference(image, use):
+    """Whether light was subtracted from an image: far too low is more than noise and few hits are.
+
+    Parameters
+    ----------
+    image : ndarray, shape (n_y, n_x)
+        Data with background and as much noise as possible removed.
+    use : ndarray of bool, same shape
+        Pixels that count.
+    """
+    values = image[use]
+    middle, scale = robust_location(values[:: max(1, values.size // MOST_SCORES)])
+    limit = MOST_OF_PIXEL * scale if scale > 0 else 0
+    low = np.clip(middle - image, -limit, limit)  # so that a dead pixel is nothing to its box
+    low = detect_excess(low, use, DARK_BOXES, sigma=DARK_SIGMA, grow=0)
+    return np.count_nonzero(low) > LEAST_DARK * np.count_nonzero(use)
+
+
 def _found_in(image, good, box, sigma, grow):
     """Pixels that stand out in means over one box, which moves by a third of itself."""
     cell = tuple(max(1, b // 3) for b in box)
@@ -142,7 +162,12 @@ def _cell_sums(image, cell):
     """Sums over cells of an image, the last ones cut."""
     for axis, size in enumerate(cell):
         if size > 1:
-            image = np.add.reduceat(image, np.arange(0, image.shape[axis], size), axis=axis)
+            turned = np.moveaxis(image, axis, 0)
+            sums = turned[::size].copy()
+            for k in range(1, size):
+                part = turned[k::size]
+                sums[: len(part)] += part
+            image = np.moveaxis(sums, 0, axis)
     return image
 
 

@@ -53,6 +53,8 @@ class Readout:
 
     Raises
     ------
+    TypeError
+        If a number is none.
     ValueError
         If an axis is unknown, both are the same, or another setting is out of range.
     """
@@ -81,15 +83,18 @@ class Readout:
             if getattr(self, name) not in (1, -1):
                 raise ValueError(f"{name}: expected 1 or -1, got {getattr(self, name)!r}")
         for name in ("n_outputs", "line_overhead", "dwell"):
-            if not isinstance(getattr(self, name), int | float | np.number):
-                value = getattr(self, name)
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise TypeError(f"{name}: expected a plain number, got {value!r}")
-        if self.n_outputs < 1 or self.line_overhead < 0 or not self.dwell > 0:
+        if not (np.isfinite(self.n_outputs) and self.n_outputs == int(self.n_outputs) >= 1):
+            raise ValueError(f"n_outputs: expected a whole number from 1, got {self.n_outputs!r}")
+        if not (np.isfinite(self.line_overhead) and self.line_overhead >= 0):
             raise ValueError(
-                "n_outputs, line_overhead, dwell: expected at least one output, no negative "
-                f"overhead and a positive time, got {self.n_outputs}, {self.line_overhead}, "
-                f"{self.dwell}"
+                f"line_overhead: expected no negative number, got {self.line_overhead!r}"
             )
+        if not (np.isfinite(self.dwell) and self.dwell > 0):
+            raise ValueError(f"dwell: expected a positive time, got {self.dwell!r}")
+        object.__setattr__(self, "n_outputs", int(self.n_outputs))
         object.__setattr__(self, "fast_axis", fast)
         object.__setattr__(self, "slow_axis", slow)
 

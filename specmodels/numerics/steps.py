@@ -13,6 +13,8 @@ __all__ = ["curve_variance", "fit_steps", "mode_variance", "smooth_step"]
 
 
 TINY = np.finfo(float).tiny
+# Bands with less of the power of the strongest one are rounding noise.
+LEAST_POWER = 1e-12
 
 
 def smooth_step(x, position, width):
@@ -42,7 +44,9 @@ def mode_variance(modes, first=40):
     power = np.array([np.median(modes[band] ** 2) / 0.4549 for band in bands])
     number = np.array([band.stop - band.start for band in bands])
     design = np.array([[np.mean(1 / k[band]), 1.0] for band in bands])
-    scale = np.sqrt(number) / np.maximum(power, TINY)
+    if not power.max() > 0:  # of a constant
+        return np.zeros(modes.size)
+    scale = np.sqrt(number) / np.maximum(power, LEAST_POWER * power.max())
     amplitudes, _ = optimize.nnls(design * scale[:, None], power * scale)
     return amplitudes[0] / k + amplitudes[1]
 

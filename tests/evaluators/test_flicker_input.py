@@ -113,14 +113,14 @@ def test_unsigned_integers_are_subtracted_as_numbers(ramp):
 class TestNDData:
     def test_uncertainty_in_another_unit(self, image):
         data, shape = image[1] * u.Jy, image[1].shape
-        left = clean(image[1]).variance[100, 100]
+        expected = clean(image[1]).cleaned_variance(2.25)[100, 100]
         own = StdDevUncertainty(np.full(shape, 1500.0), unit=u.mJy)
         made = clean(NDData(data, uncertainty=own)).to_source().uncertainty
-        assert_allclose(made.array[100, 100], 1e3 * np.sqrt(2.25 + left), rtol=0.05)
+        assert_allclose(made.array[100, 100], 1e3 * np.sqrt(expected), rtol=0.05)
         own = VarianceUncertainty(np.full(shape, 2.25e6), unit=u.mJy**2)
         made = clean(NDData(data, uncertainty=own)).to_source().uncertainty
         variance = (made.array[100, 100] * made.unit).to_value(u.Jy**2)
-        assert_allclose(variance, 2.25 + left, rtol=0.1)
+        assert_allclose(variance, expected, rtol=0.1)
 
     def test_integers_become_floats(self, image):
         result = clean(NDData(np.round(image[1] * 10).astype("i4")))
@@ -175,10 +175,13 @@ def test_numbers_beyond_single_precision_are_refused(image, factor, level):
         clean(image[1] * factor + level)
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0])
-def test_constant_image_is_left_as_it_is(value):
+@pytest.mark.parametrize("axis", [None, -1, -2])
+@pytest.mark.parametrize("shape", [(32, 64), (100, 100), (300, 2)])
+@pytest.mark.parametrize("value", [0.0, 1.0, 5.3])
+def test_constant_image_is_left_as_it_is(value, shape, axis):
+    frame = np.full(shape, value)
     with pytest.warns(AstropyUserWarning, match="no correlated noise"):
-        result = clean(np.full((32, 64), value))
+        result = clean(Ramp(frame, dispersion_axis=axis))
     np.testing.assert_array_equal(result.cleaned, value)
 
 
@@ -311,6 +314,47 @@ class TestFiles:
         for name in ("cut.fits", "none.fits"):
             with pytest.raises(ValueError, match=f"obj: .*{name} cannot be read"):
                 clean(tmp_path / name)
+
+    def test_all_reads_of_a_file_are_cleaned_in_the_order_of_time(self, tmp_path):
+        pytest.importorskip("stdatamodels", reason="opens the file")
+        rng = np.random.default_rng(4)
+        noise = 3 * rng.normal(size=(4, 96, 1))
+        reads = 100.0 * np.arange(4)[:, None, None] + noise + rng.normal(size=(4, 96, 64))
+        hdus = [fits.PrimaryHDU()]
+        for k, read in enumerate(reads):
+            header = fits.Header({"SAMPNUM": k})
+            hdus.insert(1, fits.ImageHDU(read, header, name="SCI", ver=4 - k))
+            hdus.insert(2, fits.ImageHDU(np.ones_like(read), name="ERR", ver=4 - k))
+        fits.HDUList(hdus).writeto(tmp_path / "ima.fits")
+        result = clean(tmp_path / "ima.fits")
+        np.testing.assert_array_equal(result.ramp.data, reads)
+        assert_allclose(result.cleaned.mean(axis=(1, 2)), reads.mean(axis=(1, 2)), atol=0.02)
+        assert np.std(np.median(result.cleaned, axis=2), axis=1).max() < 0.4
+
+    @pytest.mark.parametrize("chips", [(1, 2), (1, 1)])
+    def test_images_that_are_no_frames_of_one_detector_are_refused(self, chips, tmp_path):
+        pytest.importorskip("stdatamodels", reason="opens the file")
+        shapes = ((32, 64), (32, 64)) if chips == (1, 2) else ((32, 64), (32, 32))
+        images = [fits.ImageHDU(np.ones(shape), fits.Header({"CCDCHIP": chip}), name="SCI")
+                  for chip, shape in zip(chips, shapes, strict=True)]  # fmt: skip
+        fits.HDUList([fits.PrimaryHDU(), *images]).writeto(tmp_path / "two.fits")
+        with pytest.raises(ValueError, match="obj: "):
+            clean(tmp_path / "two.fits")
+
+    def test_flags_of_all_frames_together(self, tmp_path):
+        pytest.importorskip("stdatamodels", reason="opens the file")
+        rng = np.random.default_rng(6)
+        flags = np.zeros((32, 64), "u4")
+        flags[:2, 5:9] = 1
+        data = (rng.normal(size=(3, 32, 64)) + rng.normal(size=(3, 32, 1))).astype("f4")
+        data[:, flags > 0] = 1e4
+        hdus = [fits.PrimaryHDU(header=fits.Header({"FASTAXIS": -1, "SLOWAXIS": 2}))]
+        hdus += [fits.ImageHDU(data, name="SCI"), fits.ImageHDU(flags, name="DQ")]
+        fits.HDUList(hdus).writeto(tmp_path / "dark.fits")
+        result = sm.FlickerNoiseSubtraction(sm.LineMedian())(tmp_path / "dark.fits")
+        assert result.ramp.readout.fast_direction == -1
+        np.testing.assert_array_equal(result.ramp.bad, flags > 0)
+        assert np.median(result.cleaned, axis=2).std(axis=1).max() < 0.1
 
     def test_array_does_not_become_a_datamodel(self, image):
         datamodels = pytest.importorskip("stdatamodels.jwst.datamodels", reason="is the target")

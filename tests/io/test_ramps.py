@@ -82,15 +82,16 @@ def test_fixed_slits_of_a_full_frame_are_left_out():
     assert (rows[0], rows[-1]) == (922, 1115)
 
 
-def test_cleaned_rate_has_the_model_error_added(rate):
+def test_cleaned_rate_has_the_errors_of_cleaned_pixels(rate):
     before = rate.data.copy()
     result = sm.FlickerNoiseSubtraction(sm.LineOffset())(rate)
     out = result.to_source()
     assert isinstance(out, datamodels.ImageModel)
     np.testing.assert_array_equal(rate.data, before)
     assert out.data.std() < 0.8 * before.std()
-    np.testing.assert_allclose(out.var_rnoise, 1 + result.variance, rtol=1e-5)
-    np.testing.assert_allclose(out.err, np.sqrt(1 + result.variance), rtol=1e-5)
+    expected = result.cleaned_variance(np.ones(rate.data.shape))
+    np.testing.assert_allclose(out.var_rnoise, expected, rtol=1e-5)
+    np.testing.assert_allclose(out.err, np.sqrt(expected), rtol=1e-5)
 
 
 def test_cleaned_ramp_is_a_ramp_again(ramp, tmp_path):
