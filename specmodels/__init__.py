@@ -107,7 +107,7 @@ from .models import (
 )
 from .numerics import NormalEquations
 from .ramp import Ramp
-from .slitless import SlitlessExposure
+from .slitless import Cutout, SlitlessExposure
 
 try:
     from .version import version as __version__
@@ -127,6 +127,7 @@ __all__ = [
     "ContaminationResult",
     "ContaminationSubtraction",
     "CorrelatedNoise",
+    "Cutout",
     "DetectedMask",
     "DirectImage",
     "DispersedSource",
