@@ -51,7 +51,7 @@ def test_oversampled_lamp_keeps_its_light(shared_data, pattern):
 
 
 def test_real_slitlet_keeps_its_light_and_its_coordinates(shared_data):
-    path = sorted((shared_data / "mos").glob("*.fits"))[0]
+    path = sorted((shared_data / "mos").glob("*_phot*.fits"))[0]
     result = sm.TraceOversampling()(path)
     image = result.sliced.image
     assert result.fits
@@ -72,7 +72,7 @@ def test_real_slitlet_keeps_its_light_and_its_coordinates(shared_data):
 
 def test_nothing_is_made_up_between_the_pixels_of_a_real_slitlet(shared_data):
     """Each row sees hardly more than one phase, with the errors of its flat."""
-    for path in sorted((shared_data / "mos").glob("*.fits")):
+    for path in sorted((shared_data / "mos").glob("*_phot*.fits")):
         result = sm.TraceOversampling()(path)
         fine = result.oversampled_trace
         around = 0.5 * (fine[2:] + fine[:-2])

@@ -138,7 +138,7 @@ class WindowedFit:
 
         Elsewhere the profile is made up; false where positions are no numbers.
         """
-        table = self.pixels.witnessed(self.layout, self.kept)
+        table = self.pixels.witnessed(self.layout)
         interval, fraction = self.layout.place(self.image.x)
         bins = self.layout.grid.index(np.where(np.isfinite(positions), positions, np.inf))
         first = table[interval, bins] | (fraction == 1)

@@ -25,8 +25,8 @@ LEAST_CONTRAST = 1e-4
 LEAST_FREEDOM = 0.05
 # Part of the usual number of pixels that a knot interval needs near a node.
 LEAST_COVER = 0.3
-# A pixel knows of another one that is no farther from it, in pixels; and how many have to know.
-OVERLAP, LEAST_WITNESSES = 0.4, 0.5
+# A pixel knows of another one that is no farther from it, in pixels.
+OVERLAP = 0.4
 # Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
 BRIGHT, LEAST_BRIGHT = 10, 50
 
@@ -145,22 +145,19 @@ class WindowPixels:
         before = np.logical_or.accumulate(enough[:, ::-1], axis=1)[:, ::-1]
         return np.repeat(after & before, layout.grid.bins, axis=1)
 
-    def witnessed(self, layout, kept):
-        """Whether pixels at a bin, in columns near a node, overlap by half with pixels kept.
+    def witnessed(self, layout):
+        """Whether pixels at a bin, in columns near a node, overlap by half with good ones.
 
         Elsewhere the profile is an extrapolation that no column has seen. Shape (n_nodes, n_bins).
         """
-        grid, n_nodes = layout.grid, len(layout.nodes)
-        interval, fraction = (part[self.columns[kept]] for part in layout.place(self.x))
-        key = interval * grid.n_bins + self.bins(grid)[kept]
-        size = n_nodes * grid.n_bins
-        first = np.bincount(key, 1 - fraction, size)
-        count = first + np.bincount(key + grid.n_bins, fraction, size)
-        reach = int(np.rint(OVERLAP / grid.step))
-        near = ndimage.convolve1d(
-            count.reshape(n_nodes, grid.n_bins), np.ones(2 * reach + 1), mode="constant"
-        )
-        return near >= LEAST_WITNESSES
+        grid, n_intervals = layout.grid, len(layout.nodes) - 1
+        interval = layout.place(self.x)[0][self.columns]
+        seen = np.zeros((n_intervals, grid.n_bins), dtype=bool)
+        seen[interval, self.bins(grid)] = True
+        near = ndimage.maximum_filter1d(seen, 2 * int(np.rint(OVERLAP / grid.step)) + 1, axis=1,
+                                        mode="constant")  # fmt: skip
+        nothing = np.zeros((1, grid.n_bins), dtype=bool)
+        return np.concatenate([near, nothing]) | np.concatenate([nothing, near])
 
     def bins(self, grid):
         """Bin of each pixel; grids of the same bins share them."""
