@@ -142,7 +142,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "numerics": ("NormalEquations",),
     "ramp": ("Ramp",),
-    "slitless": ("SlitlessExposure",),
+    "slitless": (
+        "Cutout",
+        "SlitlessExposure",
+    ),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

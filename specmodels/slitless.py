@@ -46,6 +46,9 @@ class SlitlessExposure:
         True where a pixel is bad, or no cutout shows it. Pixels whose data or variance cannot be
         used are masked.
     cutouts : sequence of Cutout
+    known_light : array_like, shape (n_y, n_x), optional
+        Light that is known beforehand, in the data's unit: a background, or contamination by
+        sources outside of the scene. It is no part of the fit, and is subtracted from cutouts.
     source : object, optional
         What was read, so that results can be written back in kind. Never changed.
 
@@ -61,6 +64,7 @@ class SlitlessExposure:
     cutouts: tuple = ()
     source: object = None
     unit: object = None
+    known_light: np.ndarray | None = None
     masked: MappingProxyType = field(default_factory=dict, init=False)
 
     def __post_init__(self):
@@ -71,6 +75,13 @@ class SlitlessExposure:
         mask = np.zeros(data.shape, bool) if given is None else given
         counts = {"given": int(mask.sum()), "data not finite": int((~np.isfinite(data)).sum())}
         mask = mask | ~np.isfinite(data)
+        known = self._array("known_light", data.shape, float)
+        known = np.zeros(data.shape) if known is None else known
+        unknown = int((~np.isfinite(known) & ~mask).sum())
+        if self.known_light is not None:
+            counts["known light not finite"] = unknown
+        mask |= ~np.isfinite(known)
+        known[mask & ~np.isfinite(known)] = 0.0
         variance = self._array("variance", data.shape, float)
         if variance is not None:
             unusable = ~(np.isfinite(variance) & (variance > 0))
@@ -81,7 +92,7 @@ class SlitlessExposure:
         for cutout in self.cutouts:
             self._check(cutout, data.shape)
         values = {"data": data, "variance": variance, "mask": mask, "cutouts": tuple(self.cutouts),
-                  "masked": MappingProxyType(counts)}  # fmt: skip
+                  "known_light": known, "masked": MappingProxyType(counts)}  # fmt: skip
         for name, value in values.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False

@@ -23,6 +23,7 @@ from ..numerics.shrinkage import shrunk
 from ..numerics.sky_levels import sky_levels
 from .background_result import MasterBackgroundResult, SlitSky, wavelengths_in
 from .base import Evaluator
+from .region import slit_region
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 
 __all__ = ["MasterBackgroundSubtraction"]
@@ -161,6 +162,7 @@ class MasterBackgroundSubtraction(Evaluator):
         others = [name for name in setup.exposure if name not in own]
         if not (self.fit_levels and isinstance(self.fitter, SkyFitter)):
             known = fit.throughput_scatter if len(fitted) > 2 else UNKNOWN_SCATTER
+            known = known if np.isfinite(known) else UNKNOWN_SCATTER
             known = known if self.level_scatter is None else self.level_scatter
             return dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER))) | fitted
         images = [_level_image(setup, name, projected[name][0]) for name in others]
@@ -235,7 +237,7 @@ class _Setup:
             raise ValueError(f"background slits: expected wavelengths, got none for {self.names}")
         for name in self.names:
             image, throughput = self.images[name], self.throughputs[name]
-            use = selection.use(image, self.exposure, throughput)
+            use = selection.use(image, self.exposure, throughput) & _lit(image, throughput)
             image = selection.filtered(image, use, throughput)
             if image.wavelength is None or image.wavelength_unit != self.wavelength_unit:
                 image = image.replace(wavelength=self.wavelengths(name),
@@ -245,6 +247,21 @@ class _Setup:
                             "about the sky", name)  # fmt: skip
             out.append(SkyPixels.of(image, throughput=throughput, use=use))
         return out
+
+
+def _lit(image, throughput):
+    """Pixels neither of dark ends of the slit nor of empty columns, as for extraction.
+
+    Known shadows count as light. Ends are those of the good pixels, and those of all pixels: masks
+    of sources may reach up to them.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sky = image.data / throughput
+    unknown = ~np.isfinite(sky)
+    sky = image.replace(data=np.where(unknown, 0.0, sky), mask=unknown)
+    good = ~(image.mask | unknown)
+    lit = ~slit_region(sky).mask & ~slit_region(sky.replace(mask=~good)).mask
+    return lit & np.any(good & (sky.data != 0), axis=0)
 
 
 def _factor(image, unit):
@@ -284,11 +301,12 @@ def _sky(setup, name, value, variance, level, error):
     """The sky in one slit, in the arrays of its spectrum: fresh memory is what takes time here."""
     throughput = setup.throughputs[name]
     scale = level * throughput
+    own = error * throughput
+    own *= value
+    own *= own
     value *= scale
     variance *= scale
     variance *= scale
-    own = np.multiply(error / level, value, out=scale)
-    own *= own
     variance += own
     return SlitSky(value, variance, throughput, level, error, setup.factors[name])
 

@@ -108,6 +108,7 @@ class ContaminationSubtraction(Evaluator):
             reason, own = str(error.args[0]), None
         if own is not None:
             contamination = contamination - own
+        contamination = contamination + exposure.known_light[cutout.window]
         return CleanedSlit(
             exposure, cutout, contamination, own, reason, fit, number, self.shape_error
         )

@@ -25,7 +25,7 @@ class CleanedSlit:
     exposure : SlitlessExposure
     cutout : Cutout
     contamination : ndarray, shape of the cutout
-        Light of all other sources, and of other orders.
+        Light of all other sources, of other orders, and what was known beforehand.
     own : ndarray, shape of the cutout, optional
         Light of the source itself; None where the scene does not have it.
     reason : str
@@ -149,7 +149,8 @@ class ContaminationResult(Mapping):
         -------
         `~specutils.SpectrumList`
             In the order of the scene; ``meta`` has label and order. The uncertainty is that of the
-            fit, whose covariance is in ``fit.coefficient_covariance``, and that of the shapes.
+            fit, whose covariance is in ``fit.coefficient_covariance``, and that of the shapes;
+            infinite for sources that kept their initial spectrum.
         """
         from specutils import SpectrumList
 
@@ -170,6 +171,8 @@ class ContaminationResult(Mapping):
                 np.maximum(np.einsum("wi,ij,wj->w", basis, covariance, basis), 0)
             )
             error = np.hypot(error, self.shape_error * flux)
+            if not self.fit.source(entry.key).success:
+                error[:] = np.inf
         unit = u.dimensionless_unscaled if self.scene.unit is None else self.scene.unit
         return Spectrum(
             flux=flux * unit, spectral_axis=wavelength * self.scene.wavelength_unit,

@@ -65,8 +65,8 @@ class FineCovariance:
         """Weights of the residuals of native pixels in fine ones where there is a model."""
         part, rows = self.part, self.part.rows
         own, other = rows.weights(part.available, part.positions)
-        weight = part.residual_weight
-        return own * rows.own(weight), other * rows.other(weight)
+        weight, has = part.residual_weight, rows.own(part.available)
+        return own * rows.own(weight), np.where(has, other * rows.other(weight), 0.0)
 
     def _beyond(self, fine, native):
         """What fine pixels have of a term beyond the residuals of native ones."""
@@ -98,8 +98,7 @@ class FineCovariance:
     @cached_property
     def _extra(self):
         """Variance of what is filled from the model beyond that of the model."""
-        part = self.part
-        return part.rows.own(np.where(part.filled, part.misfit, 0.0))
+        return self.part.rows.own(self.part.hidden_residual[1])
 
     def _blocks(self, columns):
         """Matrix from the data of each column to its fine pixels, shape (n, n_fine, n_row)."""

@@ -14,6 +14,7 @@ from ..numerics.fine_pixels import (
     fill_values,
     residuals,
 )
+from ..numerics.hidden_residuals import local_misfit, predicted
 from ..numerics.oversample import FineRows, isolated
 
 __all__ = ["FineSlice", "compact_region"]
@@ -22,8 +23,6 @@ __all__ = ["FineSlice", "compact_region"]
 CROWD, MOST_CROWDED = (5, 33), 0.05
 # Of a column the model knows nothing if good pixels see less than this part of the squared profile.
 LEAST_SEEN = 0.02
-# Box of rows and columns whose residuals tell the misfit of the model.
-AROUND = (3, 9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +109,7 @@ class FineSlice:
     def known(self):
         """Native pixels of the slice that the model has a value for."""
         columns = self.fit.fitted_columns & (self.seen > LEAST_SEEN)
-        return self.inside & np.isfinite(self.positions) & columns
+        return self.inside & self.fit.witnessed(self.positions) & columns
 
     @cached_property
     def seen(self):
@@ -220,21 +219,27 @@ class FineSlice:
             model, residual = self.fit.column_model, self.residual
             if self.settings.residual.constant != 1:
                 residual = residual * self.residual_weight
+            residual = residual + self.hidden_residual[0]
         pixels, table = self.native_pixels, self.table
         fill_values(self.linear, pixels, table, model, data, residual, out, corner)
 
     @cached_property
-    def misfit(self):
-        """Variance of the data about the model beyond their noise, from the pixels around each.
+    def hidden_residual(self):
+        """What the model leaves over in filled pixels by the residuals around, and its variance.
 
-        Pixels without a value of their own have no residual that would make up for it.
+        Zero elsewhere, and without residuals the variance of the misfit.
         """
+        value, error = np.zeros((2, *self.image.shape))
+        if not self.filled.any():
+            return value, error
         use = self.available & self.known
-        variance = np.divide(1.0, self.image.weights, out=np.zeros(use.shape), where=use)
-        excess = np.where(use, self.residual**2 - variance, 0.0)
-        count = uniform_filter(use.astype(float), AROUND, mode="constant")
-        mean = uniform_filter(excess, AROUND, mode="constant") / np.maximum(count, 1e-3)
-        return np.maximum(mean, 0.0)
+        noise = np.divide(1.0, self.image.weights, out=np.zeros(use.shape), where=use)
+        if self.settings.residual.constant == 0:
+            return value, np.where(self.filled, local_misfit(self.residual, noise, use), 0.0)
+        value[self.filled], error[self.filled] = predicted(
+            self.native_model, self.residual, noise, use, self.filled
+        )
+        return value, error
 
     @cached_property
     def residual(self):

@@ -42,7 +42,7 @@ def fill_variance(part, out, corner, component=None):
             light = part.fit.scale**2
             spread = part.fit.variance_table(part.image.x, part.width)
             shape = _shape_error(part)
-            extra = np.where(part.filled, part.misfit, 0.0) if part.filled.any() else none
+            extra = part.hidden_residual[1]
     errors = PixelErrors(native, kept, extra, light)
     fill_variances(
         part.linear, part.native_pixels, part.table, fit, errors, spread, shape, out, corner
@@ -59,7 +59,9 @@ def _fill_poor_columns(part, native, out, corner):
         few = columns[first : first + COLUMNS_AT_ONCE]
         variance = covariance.variance(few, native[:, few])
         rows, place = np.nonzero(part.modelled[:, few])
-        out[corner[0] + rows, corner[1] + few[place]] = variance[rows, place]
+        # What the type of the image does not hold is infinite there.
+        with np.errstate(over="ignore"):
+            out[corner[0] + rows, corner[1] + few[place]] = variance[rows, place]
 
 
 def _column_fit(part, with_prior):

@@ -19,6 +19,9 @@ from .trace_spectrum import spectrum_table, trace_spectrum
 
 __all__ = ["OversamplingResult", "OversamplingResultSet"]
 
+# Of a slice whose model and variances hold.
+MOST_CHI2 = 2.0
+
 
 class OversamplingResultSet(ResultSet):
     """Results of several slits by name, which are written back as one exposure.
@@ -324,8 +327,17 @@ class OversamplingResult:
             "rejected": int(fit.rejected.sum()) if known else 0,
             "hits": int(part.hits.sum()), "filled": int(part.filled.sum()),
             "missing": int((part.inside & ~part.available & ~part.filled).sum()),
-            "compact": int(part.compact.sum()), "reason": self.reasons.get(name, ""),
+            "compact": int(part.compact.sum()), "reason": self._reason(name, fit),
         }  # fmt: skip
+
+    def _reason(self, name, fit):
+        """Why a slice has no model, or why a person should look at the one it has."""
+        if fit is None:
+            return self.reasons.get(name, "")
+        chi2 = fit.reduced_chi2
+        if np.isfinite(chi2) and chi2 <= MOST_CHI2:
+            return ""
+        return f"chi2/dof {chi2:.3g}: variances or model are off"
 
     def to_source(self):
         """The oversampled exposure in the kind that came in, with its WCS where it has one."""

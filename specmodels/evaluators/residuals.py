@@ -10,6 +10,8 @@ __all__ = ["FullResidual", "NoResidual", "ResidualWeight", "SignificantResidual"
 # Rows and columns of the boxes in which residuals are compared with their noise.
 BOXES = ((3, 3), (3, 9), (3, 33))
 COHERENT_BOXES = BOXES[1:]
+# Standard deviations beyond which residuals are all alike, whose squares single precision holds.
+LARGEST = 1e6
 
 
 class ResidualWeight(ABC):
@@ -94,7 +96,7 @@ class SignificantResidual(ResidualWeight):
 
     def __call__(self, student, available):
         """Weights by the largest excess over the noise."""
-        student = np.where(available, student, 0).astype("f4")
+        student = np.clip(np.where(available, student, 0), -LARGEST, LARGEST).astype("f4")
         counted = available.astype("f4")
         square = student**2
         weight = np.zeros(student.shape, dtype="f4")

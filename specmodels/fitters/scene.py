@@ -28,8 +28,10 @@ class SceneFitter(Fitter):
 
     Minimises :math:`\sum_i w_i (d_i - \sum_j A_{ij} c_j)^2 + \sum_j (c_j - m_j)^2 / \tau_j^2`. A
     coefficient whose parameter has a `~specmodels.GaussianPrior` takes mean and width from there;
-    all others are drawn towards their initial values with :math:`1/\tau^2` = `ridge`. They are
-    relative to the direct image, so that the ridge does not depend on the scale of the data.
+    all others are drawn towards the shape of their initial spectrum at the level that the pixels
+    tell, with :math:`1/\tau^2` = `ridge` relative to the square of that level: neither the scale of
+    the data nor that of the direct image matters. Levels that pixels hardly tell are drawn to those
+    of the other sources.
 
     Parameters
     ----------
@@ -109,6 +111,7 @@ class SceneFitter(Fitter):
         if any(one.variance is None for one in exposures):
             noise = problem.noise()
             weights = weights / noise**2
+        problem = problem.levelled(weights)
         if self.model_error:
             relative = self.model_error * (problem.columns @ problem.mean)
             weights = weights / (1 + weights * relative**2)
@@ -158,8 +161,8 @@ class SceneFitter(Fitter):
     def _solve(self, problem, weights, blocks, held):
         size = np.diff(problem.start)
         terms = np.repeat(held, size)
-        arguments = (problem.columns, problem.data, weights, blocks, problem.precision,
-                     problem.mean)  # fmt: skip
+        mean = np.where(terms, problem.initial, problem.mean)
+        arguments = (problem.columns, problem.data, weights, blocks, problem.precision, mean)
         if self.joint:
             values, n_iterations, converged = conjugate_gradients(
                 *arguments, held=terms, n_iterations=self.n_iterations or MOST_STEPS
@@ -203,6 +206,8 @@ class SceneFitter(Fitter):
 
 def _inverse(problem, weights, held):
     """Covariance of all parameters; zero for those held; None where singular."""
+    if not len(held):
+        return np.zeros((0, 0))
     matrix = normal_matrix(problem.columns, weights, problem.precision)
     matrix[held] = matrix[:, held] = 0.0
     matrix[held, held] = 1.0

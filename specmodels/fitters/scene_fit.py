@@ -102,10 +102,14 @@ class SceneFit:
 
     @property
     def errors(self):
-        """Standard deviation of each parameter, shape (n_parameters,)."""
-        if isinstance(self.covariance, Blocks):
-            return np.sqrt(self.covariance.variances)
-        return np.sqrt(np.diagonal(self.covariance))
+        """Standard deviation of each parameter, infinite where not fitted; (n_parameters,)."""
+        blocks = isinstance(self.covariance, Blocks)
+        variances = self.covariance.variances if blocks else np.diagonal(self.covariance)
+        out = np.sqrt(variances)
+        for source in self.sources:
+            if not source.success:
+                out[source.terms] = np.inf
+        return out
 
     def source(self, key):
         """The fit of a source.
@@ -135,7 +139,8 @@ class SceneFit:
     def residual(self, exposure=0):
         """Data minus the fitted scene, zero where masked, shape (n_y, n_x)."""
         image = self.exposures[exposure]
-        return np.where(image.mask, 0.0, image.data - self.scenes[exposure].simulated_image)
+        model = self.scenes[exposure].simulated_image + image.known_light
+        return np.where(image.mask, 0.0, image.data - model)
 
     @cached_property
     def _rows(self):

@@ -1,16 +1,20 @@
 """`SceneProblem`: what `SceneFitter` solves, columns by parameter and the pixels they reach."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
 from ..models.scene import GrismScene
-from ..numerics.blocks import Blocks, conjugate_gradients
+from ..numerics.blocks import Blocks, Precision, conjugate_gradients
 from ..numerics.scene_pixels import lit_pixels
+from ..numerics.shrinkage import drawn_levels
 from ..slitless import SlitlessExposure
 
 __all__ = ["SceneProblem"]
+
+# Spread of a level that is not free; and part of a range by which limits may differ.
+SMALL, SAME_LIMITS = 1e-6, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +36,20 @@ class SceneProblem:
     index: tuple
     light: np.ndarray
     pixels: tuple
+    own_priors: np.ndarray
+    initial: np.ndarray
 
     @classmethod
     def of(cls, scenes, exposures, ridge):
         _check(scenes, exposures)
         keys, sizes, light, means, precisions, index = {}, [], [], [], [], []
+        kinds = {}
         spectra = {id(e.spectrum): e.spectrum for scene in scenes for e in scene.entries}
         given = {key: _given_priors(spectrum) for key, spectrum in spectra.items()}
+        own_priors = []
         for scene in scenes:
             own = np.empty(len(scene.parameters), dtype=np.int64)
+            _check_spectra(scene, kinds)
             for entry, key in zip(scene.entries, _keys(scene), strict=True):
                 n_terms = entry.stop - entry.first
                 if key not in keys:
@@ -49,6 +58,7 @@ class SceneProblem:
                     light.append(abs(entry.light))
                     initial = scene.coefficients[entry.terms]
                     mean, precision = _with_priors(given[id(entry.spectrum)], initial, ridge)
+                    own_priors += [bool(given[id(entry.spectrum)])] * n_terms
                     means.append(mean)
                     precisions.append(precision)
                 elif sizes[keys[key]] != n_terms:
@@ -66,15 +76,52 @@ class SceneProblem:
             pixels, columns = lit_pixels(scene.columns)
             lit.append(pixels)
             stacked.append(_to_parameters(columns, own, start[-1]))
-            data.append(exposure.data.ravel()[pixels])
+            data.append((exposure.data - exposure.known_light).ravel()[pixels])
             weights.append(_weights(exposure, pixels))
         columns = stacked[0] if len(stacked) == 1 else sparse.vstack(stacked, format="csc")
         join = np.concatenate
+        initial = join(means or [np.zeros(0)])
         return cls(
             tuple(scenes), tuple(exposures), columns, join(data), join(weights),
-            join(means or [np.zeros(0)]), join(precisions or [np.zeros(0)]), start, tuple(keys),
-            tuple(index), np.array(light), tuple(lit),
+            initial, join(precisions or [np.zeros(0)]), start, tuple(keys),
+            tuple(index), np.array(light), tuple(lit), np.array(own_priors, dtype=bool),
+            initial,
         )  # fmt: skip
+
+    def levelled(self, weights):
+        """The same with priors that know the shapes of the spectra, but not their levels.
+
+        The level of each source is fitted with the shape that its prior has, and priors are scaled
+        by it, so that an error of the scale of the direct image changes nothing. Levels that the
+        pixels hardly tell are drawn to those of the others, by as much as these scatter. Priors
+        that were given with a parameter stay as they are.
+
+        Parameters
+        ----------
+        weights : ndarray, shape (n_pixel,)
+        """
+        if not self.keys or not self.precision.any():
+            return self
+        size = np.diff(self.start)
+        block = np.repeat(np.arange(len(size)), size)
+        shapes = sparse.csc_array((self.mean, (np.arange(len(block)), block)),
+                                  shape=(len(block), len(size)))  # fmt: skip
+        columns = sparse.csc_array(self.columns @ shapes)
+        columns.sort_indices()
+        none, ones = np.zeros(len(size)), np.ones(len(size))
+        blocks = Blocks.of(columns, weights, np.arange(len(size) + 1), none)
+        found, *_ = conjugate_gradients(columns, self.data, weights, blocks, none, ones,
+                                        held=blocks.singular)  # fmt: skip
+        error = np.where(blocks.singular, np.inf, np.sqrt(blocks.variances))
+        level, usual, scatter = drawn_levels(found, error)
+        mean = np.where(blocks.empty, 1.0, usual)[block] * self.mean
+        size = np.where(blocks.empty, 1.0, level)[block]
+        given = self.own_priors
+        mean, size = np.where(given, self.mean, mean), np.where(given, 1.0, size)
+        # The level has a spread of its own, but for spectra whose coefficients have priors.
+        spread = np.where(np.bincount(block, given, len(level)) > 0, SMALL, scatter / usual)
+        precision = Precision.of(self.precision / size**2, self.start, mean, spread)
+        return replace(self, mean=mean, precision=precision)
 
     def noise(self):
         """Robust standard deviation of what the initial scene and one fit leave."""
@@ -124,6 +171,20 @@ def _check(scenes, exposures):
         if scene.shape != exposure.shape:
             raise ValueError(
                 f"exposure: expected the scene's shape {scene.shape}, got {exposure.shape}"
+            )
+
+
+def _check_spectra(scene, kinds):
+    """Refuse spectra of a source that are of other kinds or limits in other scenes."""
+    for entry, key in zip(scene.entries, _keys(scene), strict=True):
+        kind = type(entry.spectrum).__name__, entry.spectrum.limits
+        known = kinds.setdefault(key, kind)
+        apart = SAME_LIMITS * np.ptp(known[1])
+        if known[0] != kind[0] or not np.allclose(known[1], kind[1], rtol=0, atol=apart):
+            raise ValueError(
+                f"scene: source {key} has a {known[0]} with the limits {known[1]} in one scene and "
+                f"a {kind[0]} with {kind[1]} in another, whose coefficients mean something else; "
+                "give spectra with the same limits=, over the wavelengths of all"
             )
 
 

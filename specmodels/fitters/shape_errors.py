@@ -59,8 +59,9 @@ def _freedom(fit):
 
 def _not_negative(matrix, vector):
     """Solutions of two equations by least squares, none below zero, shape (2, n)."""
-    one, both, two = matrix
-    first, second = vector
+    unit = max(np.max(matrix[0]), np.max(matrix[2]), np.finfo(float).tiny)
+    one, both, two = (m / unit for m in matrix)
+    first, second = (v / unit for v in vector)
     determinant = one * two - both**2
     safe = np.where(determinant > SINGULAR * one * two, determinant, np.inf)
     joint = np.array([two * first - both * second, one * second - both * first]) / safe

@@ -84,6 +84,8 @@ class SplineCurve:
         points = np.asarray(wavelength, dtype=float)
         rows = points.reshape(-1, points.shape[-1]) if points.ndim else points.reshape(1, 1)
         value, variance = pieces_at(rows, self.breaks, self._pieces)
+        # Where it changes by more than double precision tells, nothing is known.
+        np.copyto(variance, np.inf, where=variance <= 0)
         return value.reshape(points.shape), variance.reshape(points.shape)
 
     def basis(self, wavelength):
@@ -127,10 +129,25 @@ class SplineCurve:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PolynomialCurve:
-    """A polynomial of the logarithm of the flux, with the covariance of its coefficients."""
+    """A polynomial of the logarithm of the flux, with the covariance of its coefficients.
+
+    Attributes
+    ----------
+    model : `~specmodels.models.LogPolynomialSpectrum`
+    coefficient_covariance : ndarray, shape (n_terms, n_terms)
+    misfit : ndarray, shape (n_bin,)
+        Standard deviation of the sky about the polynomial relative to it, in even bins between the
+        limits: lines and bends that no polynomial of its degree follows.
+    """
 
     model: LogPolynomialSpectrum
     coefficient_covariance: np.ndarray
+    misfit: np.ndarray
+
+    def _misfit(self, wavelength):
+        low, high = self.limits
+        middles = low + (high - low) * (np.arange(self.misfit.size) + 0.5) / self.misfit.size
+        return np.interp(wavelength, middles, self.misfit)
 
     @property
     def n_terms(self):
@@ -156,13 +173,18 @@ class PolynomialCurve:
         value = self.model(safe)
         basis = self.model.terms(safe)
         relative = np.einsum("...i,ij,...j->...", basis, self.coefficient_covariance, basis,
-                             optimize=True)  # fmt: skip
+                             optimize=True) + self._misfit(safe) ** 2  # fmt: skip
         return np.where(inside, value, np.nan), np.where(inside, value**2 * relative, np.nan)
 
     def covariance(self, wavelength):
         """Covariance matrix of the values at the wavelengths, shape (n, n)."""
-        basis = self.model.terms(wavelength) * self.model(wavelength)[:, None]
-        return basis @ self.coefficient_covariance @ basis.T
+        value = self.model(wavelength)
+        basis = self.model.terms(wavelength) * value[:, None]
+        left = value * self._misfit(wavelength)
+        # What is left over is alike within a bin, and another in the next but one.
+        bins = (wavelength - self.limits[0]) / np.ptp(self.limits) * self.misfit.size
+        alike = np.maximum(1 - np.abs(bins[:, None] - bins), 0.0)
+        return basis @ self.coefficient_covariance @ basis.T + alike * np.outer(left, left)
 
     def mean(self, edges):
         """Mean between neighbouring edges and its variance, by Gauss's rule with five points."""

@@ -7,6 +7,7 @@ so that negative pixels count like all others and the noise keeps its weight.
 from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from ..models.background import LogPolynomialSpectrum
 from ..numerics.cloud import cloud_outliers
@@ -17,8 +18,11 @@ from .sky_slits import misfit_of, worst_slit
 
 __all__ = ["LogPolynomialSkyFitter"]
 
-N_BINS = 256
+# Bins of wavelength, and how many of them share what is left over.
+N_BINS, SHARED_BINS = 256, 5
 MAX_STEPS, TOLERANCE = 40, 1e-9
+# Median of a sky relative to that of the data, below which, or above its inverse, it is none.
+LEAST_SKY = 1e-3
 CRITERIA = {"bic": lambda chi2, n_free, n_data: chi2 + n_free * np.log(n_data),
             "aic": lambda chi2, n_free, n_data: chi2 + 2 * n_free}  # fmt: skip
 
@@ -92,6 +96,7 @@ class LogPolynomialSkyFitter(Fitter):
             cloud = _Cloud(used, self.sigma)
             fits = cloud.fits(degrees)
             best = self._best(fits, cloud.n_used)
+            cloud.check(best)
             slit_fits |= cloud.slit_fits(best)
             worst, reason = worst_slit([p.name for p in used], cloud.misfits(best),
                                        limit=self.disagreement)  # fmt: skip
@@ -103,7 +108,7 @@ class LogPolynomialSkyFitter(Fitter):
             if not used:
                 reasons = "; ".join(f"{n}: {s.reason}" for n, s in slit_fits.items())
                 raise ValueError(f"no background slit is left: {reasons}")
-        curve = PolynomialCurve(cloud.model(best), best.covariance)
+        curve = PolynomialCurve(cloud.model(best), best.covariance, cloud.left_over(best))
         return SkyFit(
             curve, slit_fits, cloud.rejected(), {p.name: p.index for p in cloud.slits},
             degrees=self._table(fits, cloud.n_used),
@@ -163,6 +168,19 @@ class _Cloud:
             )
         return np.array([np.log(level)])
 
+    def check(self, fit):
+        """Refuse a sky that ran off to zero or beyond all data: no positive one fits them."""
+        level = np.abs(np.median(self._light_of(fit) / self.throughput))
+        usual = np.median(np.abs(self.flux[self.use]))
+        if not LEAST_SKY * usual < level < usual / LEAST_SKY:
+            raise ValueError(
+                f"the sky is not positive throughout: its fit has a median of {level:.4g} where "
+                f"the data have {usual:.4g}; use SkyFitter"
+            )
+
+    def _light_of(self, fit):
+        return self._light(np.polynomial.legendre.legvander(self.t, fit.degree), fit.coefficients)
+
     def fits(self, degrees):
         """Fits of increasing degrees, each from the one before."""
         found, start = [], self.first_coefficients()
@@ -211,6 +229,23 @@ class _Cloud:
         model.parameters = fit.coefficients
         return model
 
+    def left_over(self, fit):
+        """Rms of what means of bins have beyond their noise relative to the sky, shape (N_BINS,).
+
+        Of neighbouring bins, which share their lines, the mean square counts.
+        """
+        light = self._light_of(fit)
+        weight = np.bincount(self.bins, self.weights * light**2, N_BINS)
+        total = np.bincount(self.bins, self.weights * light * (self.data - light), N_BINS)
+        known = weight > 0
+        mean = np.divide(total, weight, out=np.zeros(N_BINS), where=known)
+        noise = np.divide(1.0, weight, out=np.zeros(N_BINS), where=known)
+        excess, count = (
+            uniform_filter1d(values, SHARED_BINS, mode="nearest")
+            for values in (mean**2 - noise, known.astype(float))
+        )
+        return np.sqrt(np.maximum(excess, 0.0) / np.maximum(count, 1 / SHARED_BINS))
+
     def _parts(self, array):
         return np.split(array, np.cumsum([pixels.size for pixels in self.slits])[:-1])
 
@@ -221,8 +256,7 @@ class _Cloud:
 
     def _lights(self, fit):
         """The sky in the pixels of each slit."""
-        terms = np.polynomial.legendre.legvander(self.t, fit.degree)
-        return self._parts(self._light(terms, fit.coefficients))
+        return self._parts(self._light_of(fit))
 
     def misfits(self, fit):
         """How the rows of each slit depart from the sky: see `misfit_of`."""

@@ -135,7 +135,11 @@ class WindowedFitter(Fitter):
         for number in range(max(self.n_rounds + 1, LEAST_PASSES)):
             if number == 1 and model is None:
                 light = np.abs(layout.grid.profiles(coefficients, 1.0)).mean(axis=0)
-                layout = self._chosen(pixels, values, kept, smoothing, layout.grid, light)
+                # Beyond what pixels see a spline is an extrapolation, not light.
+                light *= covered.any(axis=0)
+                layout, smoothing = self._chosen(
+                    pixels, values, kept, smoothing, layout.grid, light
+                )
                 covered = pixels.covered(layout)
             system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
             if system.n_data == 0:
@@ -184,48 +188,59 @@ class WindowedFitter(Fitter):
         return layouts[first], found[first] if self.smoothing is None else self.smoothing
 
     def _chosen(self, pixels, values, kept, smoothing, grid, light):
-        """The widest knots and the fewest windows that the data allow.
+        """The widest knots and the fewest windows that the data allow, and the penalty.
 
-        Wide knots tell of more windows than fine ones allow where a slit moves by little. Pixels
-        near each node have to see most of the `light`, which is given in the bins of a `grid`.
+        Wide knots allow of more windows than fine ones do where a slit moves by little: a profile
+        that changes along the slit is not to be taken for one with structure within pixels. Pixels
+        near each node have to see most of the `light` that the slit has there; it is given in the
+        bins of a `grid`.
         """
         spacings = [self.knot_spacing]
         if self.knot_spacing is None:
             spacings = [FINE_SPACING, RESOLVED_SPACING][int(smoothing >= RESOLVED_SMOOTHING) :]
         if self.window is not None:
-            return pixels.layout(len(self._one_layout(pixels).nodes) - 1, spacings[0])
+            n_windows = len(self._one_layout(pixels).nodes) - 1
+            return pixels.layout(n_windows, spacings[0]), smoothing
 
-        def sees(n_windows):
-            layout = Layout(pixels.layout(n_windows, grid.spacing).nodes, grid)
-            covered = pixels.covered(layout, closed=False)
-            return np.min(covered @ light**2) >= LEAST_SEEN * np.sum(light**2)
+        def sees(n_windows, spacing):
+            layout = pixels.layout(n_windows, spacing)
+            square = np.interp(layout.grid.centers, grid.centers, light**2)
+            # Knots wider than the step from pixel to pixel need not see what lies between.
+            resolved = spacing >= RESOLVED_SPACING
+            covered = pixels.covered(layout, closed=resolved) @ square
+            there = pixels.spanned(layout) @ square
+            return np.all(covered >= LEAST_SEEN * there)
 
         found = [
             self._divided(pixels, values, kept, smoothing, spacing, sees) for spacing in spacings
         ]
-        return pixels.layout(min(found)[1], spacings[0])
+        best = min(range(len(found)), key=lambda k: found[k][0])
+        _, n_windows, smoothing = found[best]
+        return pixels.layout(n_windows, spacings[best]), smoothing
 
     def _divided(self, pixels, values, kept, smoothing, spacing, sees):
-        """Least cross-validation with a spacing of knots, and the number of windows that has it."""
+        """Least cross-validation with a spacing of knots, and the windows and penalty it has."""
         n_other, resolved = 3 * pixels.n_columns, spacing >= RESOLVED_SPACING
         finest = pixels.layout(_most_intervals(pixels, resolved), spacing)
         divided = [pixels.moments(finest, values, kept)]
         while divided[0].matrix.shape[1] > 1:
             divided.insert(0, divided[0].halved())
-        scores = []
+        scores, penalties = [], []
         for n_windows, moments in ((m.matrix.shape[1], m) for m in divided):
-            # So few windows see all phases, unless rows are missing.
-            if 1 < n_windows <= pixels.drift and not sees(n_windows):
+            # Fine structure wants all phases, which so few windows see unless rows are missing.
+            asked = resolved or n_windows <= pixels.drift
+            if n_windows > 1 and asked and not sees(n_windows, spacing):
                 break
             system = moments.system(finest.grid, 1.0)
             own = smoothing
             if resolved and smoothing < RESOLVED_SMOOTHING and self.smoothing is None:
                 own = system.best_smoothing(n_other)
             scores.append(system.cross_validation(own, n_other))
+            penalties.append(own)
             if len(scores) > 1 and not scores[-1] < scores[-2] * (1 - LEAST_GAIN):
                 break
         best = next(k for k, own in enumerate(scores) if own <= min(scores) * (1 + LEAST_GAIN))
-        return scores[best], 2**best
+        return scores[best], 2**best, penalties[best]
 
 
 def _check_size(pixels, image):

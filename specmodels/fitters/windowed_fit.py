@@ -133,6 +133,17 @@ class WindowedFit:
         dof = np.count_nonzero(self.kept) - n_parameters
         return self.chi2.sum() / dof if dof > 0 else np.nan
 
+    def witnessed(self, positions):
+        """Whether pixels at positions, shape (n_row, n_column), are like some that were fitted.
+
+        Elsewhere the profile is made up; false where positions are no numbers.
+        """
+        table = self.pixels.witnessed(self.layout)
+        interval, fraction = self.layout.place(self.image.x)
+        bins = self.layout.grid.index(np.where(np.isfinite(positions), positions, np.inf))
+        first = table[interval, bins] | (fraction == 1)
+        return np.isfinite(positions) & first & (table[interval + 1, bins] | (fraction == 0))
+
     def profile(self, positions, x, width=1.0):
         """Profile averaged over pixels.
 

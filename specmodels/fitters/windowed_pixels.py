@@ -25,6 +25,8 @@ LEAST_CONTRAST = 1e-4
 LEAST_FREEDOM = 0.05
 # Part of the usual number of pixels that a knot interval needs near a node.
 LEAST_COVER = 0.3
+# A pixel knows of another one that is no farther from it, in pixels.
+OVERLAP = 0.4
 # Signal-to-noise ratio of bright pixels, and how many are needed to tell the model's error.
 BRIGHT, LEAST_BRIGHT = 10, 50
 
@@ -125,22 +127,37 @@ class WindowPixels:
         return {}
 
     def covered(self, layout, *, closed=True):
-        """Whether there are enough pixels near each node and bin, shape (n_nodes, n_bins).
+        """Whether there are enough good pixels near each node and bin, shape (n_nodes, n_bins).
 
         Bins between the middles of neighbouring pixels are ``closed``.
         """
-        grid, n_intervals = layout.grid, len(layout.nodes) - 1
-        cells = self.bins(grid) // grid.bins
-        key = layout.place(self.x)[0][self.columns] * grid.n_cells + cells
-        counts = np.bincount(key, minlength=n_intervals * grid.n_cells)
-        counts = counts.reshape(n_intervals, grid.n_cells)
-        at_node = np.zeros((n_intervals + 1, grid.n_cells), dtype=int)
-        at_node[:-1] += counts
-        at_node[1:] += counts
-        enough = at_node > LEAST_COVER * np.median(at_node[at_node > 0])
+        enough = _enough(layout, self.bins(layout.grid), layout.place(self.x)[0][self.columns])
         if closed:
-            enough = _closed(enough, int(np.ceil(1 / grid.spacing)))
-        return np.repeat(enough, grid.bins, axis=1)
+            enough = _closed(enough, int(1 / layout.grid.spacing))
+        return np.repeat(enough, layout.grid.bins, axis=1)
+
+    def spanned(self, layout):
+        """Whether bins lie within the slit near each node, its pixels good or bad."""
+        inside = np.isfinite(self.places)
+        interval = layout.place(self.x)[0][np.nonzero(inside)[1]]
+        enough = _enough(layout, layout.grid.index(self.places[inside]), interval)
+        after = np.logical_or.accumulate(enough, axis=1)
+        before = np.logical_or.accumulate(enough[:, ::-1], axis=1)[:, ::-1]
+        return np.repeat(after & before, layout.grid.bins, axis=1)
+
+    def witnessed(self, layout):
+        """Whether pixels at a bin, in columns near a node, overlap by half with good ones.
+
+        Elsewhere the profile is an extrapolation that no column has seen. Shape (n_nodes, n_bins).
+        """
+        grid, n_intervals = layout.grid, len(layout.nodes) - 1
+        interval = layout.place(self.x)[0][self.columns]
+        seen = np.zeros((n_intervals, grid.n_bins), dtype=bool)
+        seen[interval, self.bins(grid)] = True
+        near = ndimage.maximum_filter1d(seen, 2 * int(np.rint(OVERLAP / grid.step)) + 1, axis=1,
+                                        mode="constant")  # fmt: skip
+        nothing = np.zeros((1, grid.n_bins), dtype=bool)
+        return np.concatenate([near, nothing]) | np.concatenate([nothing, near])
 
     def bins(self, grid):
         """Bin of each pixel; grids of the same bins share them."""
@@ -274,6 +291,18 @@ class WindowPixels:
         out = np.zeros(self.shape, dtype=bool)
         out[:, columns] = found
         return out
+
+
+def _enough(layout, bins, interval):
+    """Whether pixels in bins and intervals are enough near each node, shape (n_nodes, n_cells)."""
+    grid, n_intervals = layout.grid, len(layout.nodes) - 1
+    key = interval * grid.n_cells + bins // grid.bins
+    counts = np.bincount(key, minlength=n_intervals * grid.n_cells)
+    counts = counts.reshape(n_intervals, grid.n_cells)
+    at_node = np.zeros((n_intervals + 1, grid.n_cells), dtype=int)
+    at_node[:-1] += counts
+    at_node[1:] += counts
+    return at_node > LEAST_COVER * np.median(at_node[at_node > 0])
 
 
 def _closed(use, size):

@@ -4,6 +4,8 @@ A new pipeline is made; that of the input, and its bounding box, are never touch
 inside functions only, so that names of this package are there quickly.
 """
 
+from copy import copy
+
 import numpy as np
 from astropy.modeling import bind_bounding_box, fix_inputs
 from astropy.modeling.models import Identity, Mapping, Scale, Shift
@@ -46,7 +48,8 @@ def oversampled_wcs(wcs, factor, axis, regions=None):
     Returns
     -------
     `~gwcs.WCS`
-        Its first frame is ``coordinates``, the oversampled pixels.
+        Its first frame is ``coordinates``, the oversampled pixels, in which the boxes of slices
+        are, too.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def oversampled_wcs(wcs, factor, axis, regions=None):
         if regions is None:
             raise ValueError("wcs: wants the number of a slice, and there is no map of slices")
         steps = _from_pixels(wcs, regions)
+    steps = [(frame, _with_finer_boxes(transform, factor, axis)) for frame, transform in steps]
     if wcs.available_frames[0] == FRAME:
         first = steps[0][1]
         joined = _named(finer | first, first.inputs, first.outputs, first.name)
@@ -83,6 +87,33 @@ def _finer_box(box, factor, axis):
     place = 1 if axis == -2 else 0
     intervals[place] = tuple((end + 0.5) * factor - 0.5 for end in intervals[place])
     return tuple(intervals)
+
+
+def _with_finer_boxes(transform, factor, axis):
+    """A selector of slices whose boxes hold their oversampled pixels; other transforms as is.
+
+    Pixels are in the slice that their middle is in.
+    """
+    from gwcs.selector import RegionsSelector
+
+    if not isinstance(transform, RegionsSelector) or not any(
+        model._user_bounding_box is not None for model in transform.selector.values()
+    ):
+        return transform
+    place, chain = (1 if axis == -2 else 0), {}
+    for label, model in transform.selector.items():
+        # The parts are shared with the model that was given, and stay as they are.
+        chain[label] = own = copy(model)
+        if model._user_bounding_box is not None:
+            intervals = list(_finer_box(model.bounding_box, factor, axis))
+            # Of rows whose middle is on an edge, the slice has the lowest.
+            first, stop = (np.ceil(np.round(end, 6)) for end in intervals[place])
+            intervals[place] = (first - 0.5, stop - 0.5)
+            bind_bounding_box(own, tuple(intervals), order="F")
+    return RegionsSelector(
+        transform.inputs, transform.outputs, selector=chain, label_mapper=transform.label_mapper,
+        undefined_transform_value=transform.undefined_transform_value, name=transform.name,
+    )  # fmt: skip
 
 
 def _from_pixels(wcs, regions):

@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
-from ..numerics.dispersal import Steps, Traces, chebyshev_nodes, disperse
+from ..numerics.dispersal import Steps, Traces, chebyshev_nodes, defined_range, disperse
 from .linear import BasisModel
 
 __all__ = ["DispersedSource", "Grism", "Sensitivity"]
@@ -149,7 +149,11 @@ class Grism:
     def _find_path(self, order):
         """The same, from the middle of the detector: all nodes in one call of the transform."""
         n_y, n_x = self.shape
-        limits = self.wavelength_range[order]
+        limits, middle = self.wavelength_range[order], (np.array([n_x / 2]), np.array([n_y / 2]))
+        ((low, high),) = defined_range(self._moved(order), *middle, limits)
+        if low < high:
+            center, half = np.mean(limits), np.ptp(limits) / 2
+            limits = center + half * low, center + half * high
         tests = np.linspace(-1, 1, 33)
         scaled = np.concatenate([tests, *(chebyshev_nodes(n)[0] for n in WAVE_NODES)])
         wavelength = np.mean(limits) + scaled * (limits[1] - limits[0]) / 2
@@ -161,7 +165,9 @@ class Grism:
             found = tests[:, None] ** np.arange(n_nodes) @ powers
             if not np.nanmax(np.abs(found - wanted), initial=0.0) > TRACE_TOLERANCE:
                 break
-        return n_nodes, float(np.hypot(*(found[-1] - found[0])))
+        # Steps are even over the whole range.
+        share = (high - low) / 2 if low < high else 1.0
+        return n_nodes, float(np.hypot(*(found[-1] - found[0])) / share)
 
     def steps(self, order, spectrum, *, steps_per_pixel=3.0, bands=None):
         """Steps along the wavelengths of an order, with the counts of each term of a spectrum.

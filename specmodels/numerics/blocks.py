@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-__all__ = ["Blocks", "conjugate_gradients", "normal_matrix", "sweep"]
+__all__ = ["Blocks", "Precision", "conjugate_gradients", "normal_matrix", "sweep"]
 
 PIVOT_FLOOR = 1e-9
 
@@ -27,6 +27,55 @@ class Sparse(NamedTuple):
     def of(cls, matrix):
         """Those of a `~scipy.sparse.csc_array` or `~scipy.sparse.csr_array`."""
         return cls(matrix.indptr, matrix.indices, matrix.data)
+
+
+class Precision(NamedTuple):
+    """Inverse covariance of priors: a diagonal, less one direction of each block.
+
+    Attributes
+    ----------
+    diagonal, freed : ndarray, shape (n_term,)
+        ``diag(d) - f f.T`` within each block: with `freed` a combination that is hardly known.
+    block : ndarray of int, shape (n_term,)
+        Block of each term.
+    """
+
+    diagonal: np.ndarray
+    freed: np.ndarray
+    block: np.ndarray
+
+    @classmethod
+    def of(cls, diagonal, start, mean=None, spread=None):
+        """Of independent terms, or of those whose common scale has a spread of its own.
+
+        Parameters
+        ----------
+        diagonal : ndarray, shape (n_term,)
+            One over the variances about the mean times a scale.
+        start : ndarray of int, shape (n_block + 1,)
+        mean : ndarray, shape (n_term,), optional
+        spread : ndarray, shape (n_block,), optional
+            Standard deviation of the scale of each block, positive.
+        """
+        block = np.repeat(np.arange(len(start) - 1), np.diff(start))
+        if spread is None:
+            return cls(diagonal, np.zeros(len(diagonal)), block)
+        along = diagonal * mean
+        total = np.bincount(block, along * mean, len(start) - 1)
+        # The inverse of the covariance by the formula of Sherman and Morrison.
+        return cls(diagonal, along / np.sqrt(spread**-2.0 + total)[block], block)
+
+    def apply(self, values):
+        """Product with values, shape (n_term,)."""
+        within = np.bincount(self.block, self.freed * values, self.block[-1:].sum() + 1)
+        return self.diagonal * values - self.freed * within[self.block]
+
+    def matrices(self, at):
+        """Blocks of terms, shape (n, n_term, n_term) for their numbers, (n, n_term)."""
+        out = -self.freed[at][:, :, None] * self.freed[at][:, None, :]
+        n = at.shape[1]
+        out[:, range(n), range(n)] += self.diagonal[at]
+        return out
 
 
 class Inverses(NamedTuple):
@@ -69,9 +118,10 @@ class Blocks:
         columns : `~scipy.sparse.csc_array`, shape (n_pixel, n_term)
         weights : ndarray, shape (n_pixel,)
         start : ndarray of int, shape (n_block + 1,)
-        precision : ndarray, shape (n_term,)
-            Diagonal of P: one over the variance of the priors.
+        precision : Precision or ndarray, shape (n_term,)
+            P of the priors, or its diagonal: one over their variances.
         """
+        precision = _as_precision(precision, start)
         size = np.diff(start)
         offset = np.concatenate([[0], np.cumsum(size**2)])
         flat = np.zeros(offset[-1])
@@ -81,10 +131,10 @@ class Blocks:
         for n in np.unique(size[size > 0]):
             chosen = np.flatnonzero(size == n)
             where = offset[chosen][:, None] + np.arange(n * n)
-            diagonal = precision[start[chosen][:, None] + np.arange(n)]
+            prior = precision.matrices(start[chosen][:, None] + np.arange(n))
             full = flat[where].reshape(-1, n, n)
             empty[chosen] = ~np.any(np.einsum("bii->bi", full), axis=1)
-            full[:, np.arange(n), np.arange(n)] += diagonal
+            full += prior
             flat[where] = full.reshape(-1, n * n)
             inverse, bad = _inverted(full)
             inverses[where] = inverse.reshape(-1, n * n)
@@ -175,12 +225,16 @@ def _subtract(columns, k, step, residual):
 def _sweep(columns, weights, blocks, precision, mean, order, values, residual):
     """Move the values of one block after the other to their minimum; the largest step."""
     largest = 0.0
+    diagonal, freed, _ = precision
     for b in order:
         first, n = blocks.start[b], blocks.start[b + 1] - blocks.start[b]
         gradient = np.empty(n)
+        scale = 0.0
+        for k in range(first, first + n):
+            scale += freed[k] * (mean[k] - values[k])
         for i in range(n):
             k = first + i
-            gradient[i] = precision[k] * (mean[k] - values[k])
+            gradient[i] = diagonal[k] * (mean[k] - values[k]) - freed[k] * scale
             gradient[i] += _product(columns, k, weights, residual)
         for i in range(n):
             at = blocks.offset[b] + i * n
@@ -203,7 +257,8 @@ def sweep(columns, data, weights, blocks, precision, mean, order, n_sweeps):
     data, weights : ndarray, shape (n_pixel,)
         Finite.
     blocks : Blocks
-    precision, mean : ndarray, shape (n_term,)
+    precision : Precision or ndarray, shape (n_term,)
+    mean : ndarray, shape (n_term,)
         Of the priors.
     order : ndarray of int
         The blocks to fit, in order.
@@ -217,7 +272,7 @@ def sweep(columns, data, weights, blocks, precision, mean, order, n_sweeps):
     change : float
         Largest change of a value in the last sweep.
     """
-    values = np.array(mean)
+    values, precision = np.array(mean), _as_precision(precision, blocks.start)
     residual = data - columns @ values
     change = 0.0
     for _ in range(n_sweeps):
@@ -250,18 +305,19 @@ def conjugate_gradients(columns, data, weights, blocks, precision, mean, *, held
     converged : bool
     """
     free = 1.0 if held is None else (~held).astype(float)
-    transposed = columns.T
+    transposed, precision = columns.T, _as_precision(precision, blocks.start)
     values = np.array(mean if first is None else np.where(free > 0, first, mean))
     start = free * (transposed @ (weights * (data - columns @ mean)))
     goal = tol**2 * (start @ blocks.apply(start))
     residual = free * (transposed @ (weights * (data - columns @ values))
-                       - precision * (values - mean))  # fmt: skip
+                       - precision.apply(values - mean))  # fmt: skip
     towards = blocks.apply(residual)
     direction, size = towards, residual @ towards
     for k in range(n_iterations):
         if size <= goal:
             return values, k, True
-        image = free * (transposed @ (weights * (columns @ direction)) + precision * direction)
+        image = transposed @ (weights * (columns @ direction)) + precision.apply(direction)
+        image = free * image
         step = size / (direction @ image)
         values += step * direction
         residual -= step * image
@@ -291,5 +347,13 @@ def normal_matrix(columns, weights, precision):
     out = np.zeros((columns.shape[1], columns.shape[1]))
     _normal_rows(Sparse.of(rows), weights, out)
     out += np.triu(out, 1).T
-    out[np.diag_indices_from(out)] += precision
+    if not isinstance(precision, Precision):
+        out[np.diag_indices_from(out)] += precision
+        return out
+    for terms in np.split(np.arange(len(out)), np.flatnonzero(np.diff(precision.block)) + 1):
+        out[np.ix_(terms, terms)] += precision.matrices(terms[None])[0]
     return out
+
+
+def _as_precision(precision, start):
+    return precision if isinstance(precision, Precision) else Precision.of(precision, start)

@@ -13,10 +13,13 @@ from scipy import sparse
 
 from .dispersal_kernels import Bases, Light, Paths, reach, unit_columns
 
-__all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "disperse"]
+__all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range", "disperse"]
 
 NODES = 3  # of the displacement along each side of a box
 CHUNK = 1_000_000
+# Wavelengths at which paths are probed that are not defined everywhere, and the least part of the
+# range, scaled to a length of two, from which a path can be told.
+PROBES, LEAST_DEFINED = 129, 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +78,13 @@ class Traces:
         As of `Squares.boxes`.
     coefficients : ndarray, shape (n_source, 2, n_wave_power, 3, 3)
         Of the displacement in x and in y, by powers of the scaled wavelength, y and x.
+    defined : ndarray, shape (n_source, 2)
+        Range of the scaled wavelength in which the path is defined: light of others is left out.
     """
 
     boxes: np.ndarray
     coefficients: np.ndarray
+    defined: np.ndarray
 
     @classmethod
     def through(cls, transform, boxes, limits, *, n_wave_nodes=5):
@@ -94,19 +100,64 @@ class Traces:
         n_wave_nodes : int
             Nodes along wavelength.
         """
-        node, inverse = chebyshev_nodes(NODES)
-        wave_node, wave_inverse = chebyshev_nodes(n_wave_nodes)
-        shape = (len(boxes), n_wave_nodes, NODES, NODES)
-        x = boxes[:, 0, None] + boxes[:, 2, None] * node
-        y = boxes[:, 1, None] + boxes[:, 3, None] * node
-        wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * wave_node
-        x = np.broadcast_to(x[:, None, None, :], shape)
-        y = np.broadcast_to(y[:, None, :, None], shape)
-        wave = np.broadcast_to(wave[None, :, None, None], shape)
-        moved = transform(x.ravel(), y.ravel(), wave.ravel())
-        shifts = np.stack([np.reshape(moved[0], shape) - x, np.reshape(moved[1], shape) - y], 1)
-        return cls(boxes, np.einsum("la,pb,qc,sdabc->sdlpq", wave_inverse, inverse, inverse,
-                                    shifts, optimize=True))  # fmt: skip
+        defined = np.tile([-1.0, 1.0], (len(boxes), 1))
+        coefficients = _interpolated(transform, boxes, limits, defined, n_wave_nodes)
+        lost = np.flatnonzero(~np.isfinite(coefficients).all(axis=(1, 2, 3, 4)))
+        if lost.size:
+            part = boxes[lost]
+            defined[lost] = defined_range(transform, part[:, 0], part[:, 1], limits)
+            lost = lost[np.diff(defined[lost], axis=1)[:, 0] > LEAST_DEFINED]
+            coefficients[lost] = _interpolated(
+                transform, boxes[lost], limits, defined[lost], n_wave_nodes
+            )
+        return cls(boxes, coefficients, defined)
+
+
+def _interpolated(transform, boxes, limits, defined, n_wave_nodes):
+    """Coefficients as of `Traces`, from nodes within the range in which each path is defined."""
+    node, inverse = chebyshev_nodes(NODES)
+    wave_node, _ = chebyshev_nodes(n_wave_nodes)
+    shape = (len(boxes), n_wave_nodes, NODES, NODES)
+    scaled = defined.mean(axis=1)[:, None] + 0.5 * np.diff(defined, axis=1) * wave_node
+    powers = np.linalg.inv(scaled[..., None] ** np.arange(n_wave_nodes))
+    x = boxes[:, 0, None] + boxes[:, 2, None] * node
+    y = boxes[:, 1, None] + boxes[:, 3, None] * node
+    wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
+    x = np.broadcast_to(x[:, None, None, :], shape)
+    y = np.broadcast_to(y[:, None, :, None], shape)
+    wave = np.broadcast_to(wave[:, :, None, None], shape)
+    moved = transform(x.ravel(), y.ravel(), wave.ravel())
+    shifts = np.stack([np.reshape(moved[0], shape) - x, np.reshape(moved[1], shape) - y], 1)
+    return np.einsum("sla,pb,qc,sdabc->sdlpq", powers, inverse, inverse, shifts, optimize=True)
+
+
+def defined_range(transform, x, y, limits):
+    """Longest range of wavelengths, scaled to -1 to 1, in which light of places has a path.
+
+    Parameters
+    ----------
+    transform, limits
+        As of `Traces.through`.
+    x, y : ndarray, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n, 2)
+        Two equal numbers where there is none.
+    """
+    scaled = np.linspace(-1, 1, PROBES)
+    wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
+    shape = (len(x), PROBES)
+    places = [np.broadcast_to(value, shape).ravel() for value in (x[:, None], y[:, None], wave)]
+    good = np.isfinite(np.sum(transform(*places), axis=0)).reshape(shape)
+    count = np.zeros(len(x))
+    best = np.zeros((len(x), 2))
+    for k in range(PROBES):
+        count = np.where(good[:, k], count + 1, 0)
+        longer = count - 1 > (best[:, 1] - best[:, 0]) * (PROBES - 1) / 2 + 1e-6
+        first = np.clip(k - count + 1, 0, k).astype(int)
+        best[longer] = np.stack([scaled[first], np.full(len(x), scaled[k])], axis=1)[longer]
+    return best
 
 
 def chebyshev_nodes(n):
@@ -204,7 +255,7 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
     bands = steps.ranges(max(band_size, steps.values.shape[1]))
     units = (
         np.repeat(np.arange(squares.n_source), len(bands)),
-        np.tile(bands, (squares.n_source, 1)),
+        _within(np.tile(bands, (squares.n_source, 1)), steps.scaled, traces.defined),
     )
     light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
                   np.asarray(squares.start, np.int64))  # fmt: skip
@@ -232,6 +283,16 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
     if indices.size <= np.iinfo(np.int32).max:
         pointer = pointer.astype(np.int32)
     return sparse.csc_array((data, indices, pointer), shape=(shape[0] * shape[1], n_total))
+
+
+def _within(bands, scaled, defined):
+    """Bands of terms with their steps cut to the ranges in which paths are defined, in order."""
+    first = np.searchsorted(scaled, defined[:, 0], side="left")
+    stop = np.searchsorted(scaled, defined[:, 1], side="right")
+    first, stop = (np.repeat(ends, len(bands) // max(len(defined), 1)) for ends in (first, stop))
+    bands[:, 2] = np.maximum(bands[:, 2], first)
+    bands[:, 3] = np.maximum(np.minimum(bands[:, 3], stop), bands[:, 2])
+    return bands
 
 
 def _parts(cells, chunk):

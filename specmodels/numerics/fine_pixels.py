@@ -189,7 +189,10 @@ def fine_position(here, there, back, alone, distance):
 
 
 @numba.njit(cache=True, nogil=True)
-def linear_weights(has_own, has_other, distance):
+def linear_weights(has_own, has_other, distance, modelled):
+    # Of a pixel without a value, what is left beside the model is told by those along its row.
+    if modelled and not has_own:
+        return (0.0, 0.0)
     if has_own:
         return (1 - distance, distance) if has_other else (1.0, 0.0)
     return (0.0, 1.0) if has_other and distance > 0 else (0.0, 0.0)
@@ -216,11 +219,15 @@ def _fill_values(rows, pixels, flat, table, model, data, residual, out, top, lef
                 continue
             # Across a gap, a neighbour knows nothing of what the model leaves here.
             linked = not alone and (not modelled[x] or adjoins(here[x], there[x]))
-            own, other = linear_weights(own_good[x], other_good[x] and linked, distance)
+            own, other = linear_weights(
+                own_good[x], other_good[x] and linked, distance, modelled[x]
+            )
             if modelled[x]:
                 place = fine_position(here[x], there[x], back[x], alone, distance)
                 p = profile_at(values, low, per_step, starts[x], fraction[x], n_bins, place)
                 value = scale[x] * p + level[x] + gradient[x] * place
+                if not own_good[x]:
+                    own = 1.0
                 value += own * own_residual[x] + other * other_residual[x]
             else:
                 value = own * own_data[x] + other * other_data[x]
@@ -238,7 +245,8 @@ def fill_values(rows, pixels, table, model, data, residual, out, corner):
         Of profiles averaged over the fine pixels.
     model : ColumnModel
     data, residual : ndarray, shape (n_row, n_column)
-        Values of the native pixels, and what is to be added to the model; finite.
+        Values of the native pixels, and what is to be added to the model; finite. That of pixels
+        that are not available is added to their own fine pixels, not interpolated.
     out : ndarray, shape (any, any)
         The image; only pixels that get a value are changed.
     corner : tuple of int

@@ -138,7 +138,9 @@ def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread,
             if not inside[x] or not (modelled[x] or own_good[x]):
                 continue
             linked = not alone and (not modelled[x] or adjoins(here[x], there[x]))
-            own, other = linear_weights(own_good[x], other_good[x] and linked, distance)
+            own, other = linear_weights(
+                own_good[x], other_good[x] and linked, distance, modelled[x]
+            )
             if not modelled[x]:
                 value = own * own * own_variance[x] + other * other * other_variance[x]
                 line[left + x] = value

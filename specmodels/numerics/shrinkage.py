@@ -2,11 +2,16 @@
 
 import numpy as np
 
-__all__ = ["shrunk"]
+from .robust import MAD_TO_SIGMA
+
+__all__ = ["drawn_levels", "shrunk"]
 
 # Scatters that are tried, and the one beyond which they are less and less likely beforehand.
 SCATTERS = np.geomspace(1e-4, 0.5, 80)
 USUAL_SCATTER = 0.03
+# Of levels of sources: least scatter and least level relative to what most have, and the
+# signal-to-noise ratio that tells it.
+LEVEL_SCATTER, LEAST_LEVEL, LEVEL_SNR = 0.4, 0.1, 5.0
 
 
 def shrunk(values, errors, scatter=None):
@@ -60,3 +65,36 @@ def shrunk(values, errors, scatter=None):
     variance = share * noise + (1 - share) ** 2 * mean_variance[:, None]
     out = chance @ found
     return out, np.sqrt(chance @ (variance + (found - out) ** 2))
+
+
+def drawn_levels(values, errors):
+    """Levels of sources, those that are hardly known drawn to what most have.
+
+    Parameters
+    ----------
+    values, errors : ndarray, shape (n,)
+        Measured levels and their standard errors, infinite where nothing was measured.
+
+    Returns
+    -------
+    levels : ndarray, shape (n,)
+        Positive; one where no level is known at all.
+    usual, scatter : float
+        What most have, and the standard deviation about it.
+    """
+    known = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+    weight = np.divide(1.0, errors**2, out=np.zeros(len(values)), where=known)
+    values = np.where(known, values, 0.0)
+    told = values * np.sqrt(weight) > LEVEL_SNR
+    if told.any():
+        usual = float(np.median(values[told]))
+        scatter = MAD_TO_SIGMA * np.median(np.abs(values[told] - usual))
+    else:
+        total = weight.sum()
+        usual, scatter = (float(weight @ values) / total if total > 0 else 0.0), 0.0
+        if not usual * np.sqrt(total) > 2:
+            usual = 1.0
+    scatter = max(scatter, LEVEL_SCATTER * usual)
+    prior = scatter**-2.0
+    drawn = (weight * values + prior * usual) / (weight + prior)
+    return np.maximum(drawn, LEAST_LEVEL * usual), usual, scatter

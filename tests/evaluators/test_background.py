@@ -538,3 +538,39 @@ class TestBadInput:
     def test_edges_must_increase(self, result):
         with pytest.raises(ValueError, match="edges"):
             result.rectified("BKG_2", [2, 1])
+
+
+def test_a_slit_of_zeros_is_left_out_with_a_reason():
+    exposure, truth = sm.datasets.make_slitlets(seed=2, shape=(9, 64))
+    first, *others = exposure.values()
+    spoilt = sm.Exposure([first.replace(data=0 * first.data), *others])
+    result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(spoilt)
+    assert result.left_out == {first.name: "no usable pixel"}
+    assert np.isfinite(result.backgrounds[others[0].name]).any()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_dark_ends_of_background_slits_do_not_count(seed):
+    exposure, truth = sm.datasets.make_slitlets(seed=seed, shape=(24, 200))
+    shade = np.ones((24, 1))
+    shade[:2], shade[-2:] = 0.1, 0.3
+    dark = sm.Exposure([image.replace(data=image.data * shade) for image in exposure.values()])
+    plain, shaded = (
+        sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(one)
+        for one in (exposure, dark)
+    )
+    assert shaded.left_out == plain.left_out
+    wave = np.linspace(*plain.fit.curve.limits, 52)[1:-1]
+    ratio = shaded.fit.curve(wave)[0] / plain.fit.curve(wave)[0]
+    np.testing.assert_allclose(ratio / np.median(ratio), 1, atol=0.02)
+
+
+@pytest.mark.parametrize("degree", [3, 15])
+def test_errors_of_a_polynomial_hold_what_it_does_not_follow(degree):
+    exposure, truth = sm.datasets.make_slitlets(seed=4)
+    fitter = sm.LogPolynomialSkyFitter(max_degree=degree)
+    result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs, fitter=fitter)(exposure)
+    wave = np.linspace(*result.fit.curve.limits, 402)[10:-10]
+    value, variance = result.fit.curve(wave)
+    pull = (value - truth.sky(wave)) / np.sqrt(variance)
+    assert 0.4 < np.sqrt(np.mean(pull**2)) < 2.5

@@ -5,6 +5,7 @@ import pytest
 
 import specmodels as sm
 from specmodels.io.oversampled_wcs import oversampled_wcs
+from specmodels.numerics.oversample import FineRows
 
 
 def test_miri_mrs(shared_tools):
@@ -41,3 +42,35 @@ def test_wcs_that_wants_the_number_of_a_slice(shared_tools):
         known = np.isfinite(halves[0])
         assert known.mean() > 0.9
         np.testing.assert_allclose(halves[:, known], np.array(expected)[:, known], rtol=1e-5)
+
+
+@pytest.mark.parametrize("by_pixel", [False, True])
+def test_boxes_hold_all_fine_pixels_of_a_slice_and_no_others(shared_tools, by_pixel):
+    """Cube building takes the box of each slice, and all pixels in it that have a wavelength."""
+    nirspec = pytest.importorskip("jwst.assign_wcs.nirspec", reason="walks slices")
+    wcstools = pytest.importorskip("gwcs.wcstools")
+    model = shared_tools.scenes.nirspec_ifu_model("PRISM")
+    regions = np.asarray(model.regions)
+    if by_pixel:
+        model.meta.wcs = oversampled_wcs(model.meta.wcs, 1, -2, regions)
+        boxes = [t.bounding_box for t in model.meta.wcs.pipeline[1].transform.selector.values()]
+    rows = FineRows.of(len(regions), 2)
+    made = model.copy()
+    made.meta.wcs = oversampled_wcs(model.meta.wcs, 2, -2, regions)
+    fine = rows.own(regions)
+    there = np.zeros(fine.shape, int)
+    for number in range(30):
+        one = nirspec.nrs_wcs_set_input(made, number)
+        x, y = wcstools.grid_from_bounding_box(one.bounding_box)
+        valid = np.isfinite(one(x, y)[2])
+        found = y[valid].astype(int), x[valid].astype(int)
+        assert np.all(fine[found] == number + 1)
+        there[found] += 1
+    assert there.max() == 1
+    # A part of a pixel may lie beyond the slice, where the WCS knows no place.
+    y, x = np.nonzero((fine > 0) & (there == 0))
+    assert y.size < 0.02 * np.count_nonzero(fine)
+    assert not np.isfinite(made.meta.wcs(x.astype(float), y.astype(float))[2]).any()
+    if by_pixel:
+        after = [t.bounding_box for t in model.meta.wcs.pipeline[1].transform.selector.values()]
+        assert all(one == other for one, other in zip(boxes, after, strict=True))

@@ -178,7 +178,7 @@ def test_source_that_cannot_be_fitted_keeps_its_spectrum(field):
     fit = sm.SceneFitter(ridge=0)(flat(truth), masked)
     assert fit.source(first.key).reason == "no usable pixel"
     np.testing.assert_array_equal(fit.scene.coefficients[first.terms], [1, 0, 0, 0])
-    np.testing.assert_array_equal(fit.errors[first.terms], 0)
+    np.testing.assert_array_equal(fit.errors[first.terms], np.inf)
     assert np.isfinite(fit.values).all()
     assert not fit.source(first.key).success
 
@@ -283,3 +283,60 @@ def test_nothing_is_clipped_where_no_pixel_is_off(field):
     fit = sm.SceneFitter(clip=6)(flat(truth), exposure)
     np.testing.assert_array_equal(fit.values, sm.SceneFitter()(flat(truth), exposure).values)
     assert fit.clipped[0].size == 0
+
+
+@pytest.mark.parametrize("spectrum", [sm.LegendreSpectrum(3), sm.BSplineSpectrum(20)])
+@pytest.mark.parametrize("joint", [True, False])
+def test_scale_of_the_direct_image_does_not_matter(field, spectrum, joint):
+    exposure, truth = field
+    images = []
+    for factor in (1.0, 10.0, 1e-3):
+        direct = sm.DirectImage(truth.direct.data * factor, truth.direct.segmentation)
+        scene = sm.GrismScene.from_direct_image(direct, grism=truth.grism, spectrum=spectrum)
+        fit = sm.SceneFitter(ridge=6, joint=joint)(scene, exposure)
+        images.append(fit.scene.simulated_image)
+    np.testing.assert_allclose(images[1:], [images[0]] * 2, atol=1e-5 * images[0].max())
+
+
+def test_spectra_with_other_limits_in_other_scenes_are_refused(field):
+    exposure, truth = field
+    scenes = [
+        sm.GrismScene.from_direct_image(
+            truth.direct, grism=truth.grism, spectrum=sm.LegendreSpectrum(2, limits=limits)
+        ) for limits in ((1.0, 2.0), (1.0, 3.0))
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="limits"):
+        sm.SceneFitter()(scenes, [exposure, exposure])
+
+
+def test_light_that_is_known_is_no_part_of_the_fit(field):
+    exposure, truth = field
+    known = 30 + np.linspace(0, 20, exposure.shape[1]) * np.ones(exposure.shape)
+    plain = sm.ContaminationSubtraction(flat(truth))(exposure)
+    other = sm.ContaminationSubtraction(flat(truth))(
+        sm.SlitlessExposure(exposure.data + known, exposure.variance, exposure.mask,
+                            cutouts=exposure.cutouts, known_light=known)
+    )  # fmt: skip
+    np.testing.assert_allclose(other.fit.values, plain.fit.values, rtol=1e-6, atol=1e-8)
+    for one, two in zip(plain.slits, other.slits, strict=True):
+        np.testing.assert_allclose(one.corrected, two.corrected, atol=1e-6)
+
+
+def test_spectrum_of_a_source_without_pixels_is_not_known(field):
+    exposure, truth = field
+    first = truth.scene.entries[0]
+    mask = np.array(exposure.mask) | (truth.scene.image(first.key) > 0)
+    result = sm.ContaminationSubtraction(flat(truth))(
+        sm.SlitlessExposure(exposure.data, exposure.variance, mask, cutouts=exposure.cutouts)
+    )
+    assert not np.isfinite(result.spectrum(first.key).uncertainty.array).any()
+    assert np.isfinite(result.spectrum(truth.scene.entries[1].key).uncertainty.array).all()
+
+
+def test_scene_without_sources_says_nothing(field, capfd):
+    exposure, truth = field
+    direct = sm.DirectImage(np.zeros(exposure.shape), np.zeros(exposure.shape, int))
+    scene = sm.GrismScene.from_direct_image(direct, grism=truth.grism)
+    fit = sm.SceneFitter()(scene, exposure)
+    assert not fit.sources
+    assert capfd.readouterr() == ("", "")

@@ -257,3 +257,27 @@ def test_background_of_a_direct_image_is_subtracted():
     assert np.std(left) < 0.15 * np.std(sky)
     np.testing.assert_array_equal(found.error, spoiled.error)
     np.testing.assert_array_equal(spoiled.data[0], direct.data[0] + sky)
+
+
+@pytest.mark.parametrize("seen", [(0.95, 9.0), (0.0, 1.2), (0.9, 1.3)])
+def test_path_that_is_defined_for_a_part_of_the_range_keeps_the_light_there(seen):
+    y, x = np.mgrid[:40, :300]
+    light = np.exp(-0.5 * ((y - 20) ** 2 + (x - 30) ** 2) / 4)
+    direct = sm.DirectImage(light, (light > 0.02).astype(int))
+
+    def image(low, high):
+        def path(x, y, wavelength, order):
+            along = x + 160 * (wavelength - 0.8) / 0.7 + 10 * (wavelength - 0.8) ** 2
+            inside = (wavelength > low) & (wavelength < high)
+            return np.where(inside, along, np.nan), y + 0 * wavelength
+
+        grism = sm.Grism(path, {1: (0.8, 1.5)}, {1: ([0.7, 1.8], [1e3, 1e3])}, shape=(40, 300))
+        scene = sm.GrismScene.from_direct_image(direct, grism=grism)
+        return scene.simulated_image
+
+    whole, part = image(0.0, 9.0), image(*seen)
+    ends = np.clip(seen, 0.8, 1.5)
+    first, last = (30 + 160 * (ends - 0.8) / 0.7 + 10 * (ends - 0.8) ** 2).round().astype(int)
+    inner = slice(first + 12, last - 12)
+    np.testing.assert_allclose(part[:, inner], whole[:, inner], atol=2e-3 * whole.max())
+    assert part.sum() / whole.sum() == pytest.approx((ends[1] - ends[0]) / 0.7, abs=0.02)

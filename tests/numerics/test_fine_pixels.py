@@ -81,7 +81,10 @@ def test_values_are_model_plus_residual_or_interpolated(table, model, pixels, fa
     places = rows.coordinates(pixels.positions)
     smooth = model.scale * expected_profile(table, np.nan_to_num(places))
     smooth += model.level + model.gradient * places
-    smooth += own * rows.own(residual) + other * rows.other(residual)
+    # What is left in a pixel without a value has been told by its row.
+    has = rows.own(pixels.available)
+    smooth += np.where(has, own, 1) * rows.own(residual)
+    smooth += np.where(has, other, 0) * rows.other(residual)
     plain = own * rows.own(data) + other * rows.other(data)
     expected = np.where(rows.own(pixels.available), plain, np.nan)
     expected = np.where(rows.own(pixels.modelled), smooth, expected)
@@ -137,8 +140,9 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
             by_data[near] += other[f, x]
             assert_allclose(out[f, x], np.sum(by_data**2 * variance[:, x]))
             continue
-        by_data[row] += own[f, x] * kept[row, x]
-        by_data[near] += other[f, x] * kept[near, x]
+        if pixels.available[row, x]:
+            by_data[row] += own[f, x] * kept[row, x]
+            by_data[near] += other[f, x] * kept[near, x]
         by_shift = shift[f, x] - by_data @ native[:, x]
         fine = np.array([p[f, x], 1, (places[f, x] - middle) / half])
         change = covariance[x] @ (fine - terms[:, :, x] @ by_data)
