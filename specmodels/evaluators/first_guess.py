@@ -11,7 +11,8 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
-from ..numerics.robust import MAD_TO_SIGMA, column_median, column_scatter
+from ..numerics.robust import column_median, column_scatter
+from .peaks import find_peaks, light_extent, stands_out, vertex
 
 __all__ = ["Guess", "find_sources"]
 
@@ -19,13 +20,8 @@ MAX_BINS = 64
 MIN_BIN = 8
 SHIFT_STEPS = 5
 HIT_SIGMA = 8.0
-LEAST_SIGNIFICANCE = 8.0
-LEAST_FWHM = 1.5
-KERNELS = (0.6, 1.5)
 LINE_WINDOW = 31
 STRAIGHTENED_AT_ONCE = 256
-# Standard deviation of normal numbers over that found from the lower half of them.
-HALF_NORMAL = 1.69
 LARGEST_TRACE_DEGREE = 4
 
 
@@ -85,14 +81,14 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     bins = _binned(data, weights)
     shape, degree = _trace_shape(bins, image.shape[1], trace_degree)
     profile, error = _collapsed(data, weights, shape)
-    if not _stands_out(profile, error):
+    if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
         line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
-        if _stands_out(line_profile, line_error):
+        if stands_out(line_profile, line_error):
             shape, degree = np.zeros_like(shape), 0
             profile, error = line_profile, line_error
-    centers, snr, fwhm = _peaks(profile, error, n_sources)
-    extent = _extent(profile, error, centers)
+    centers, snr, fwhm = find_peaks(profile, error, n_sources)
+    extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
     return Guess(shape, degree, rows, snr, fwhm, extent)
 
@@ -181,30 +177,13 @@ def _shifts(mean, total):
                 [m @ m + 1e-300 for m in moved]
             )
             best = int(np.argmax(match))
-            known += trial[best] + _vertex(match, best) / SHIFT_STEPS
+            known += trial[best] + vertex(match, best) / SHIFT_STEPS
             shift[b] = known
             weight[b] = min(strength[b], 100.0) ** 2
             aligned = np.interp(rows + known, rows, smooth[:, b])
             fraction = 0.3 * min(strength[b] / max(strength[start], 1e-300), 1.0)
             template = (1 - fraction) * template + fraction * aligned
     return shift, weight
-
-
-def _vertex(values, k):
-    """Offset of the vertex of the parabola through a maximum and its neighbours."""
-    if not 0 < k < len(values) - 1:
-        return 0.0
-    left, middle, right = values[k - 1 : k + 2]
-    curvature = left - 2 * middle + right
-    return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -1, 1))
-
-
-def _centroid(values, k):
-    """Offset of the centre of all that lies above half of a maximum and adjoins it."""
-    above = values > 0.5 * values[k]
-    label, _ = ndimage.label(above)
-    rows = np.flatnonzero(label == label[k])
-    return float(np.average(rows, weights=values[rows])) - k
 
 
 def _best_polynomial(t, shift, weight, degree):
@@ -288,149 +267,3 @@ def _straightened_part(data, weights, shape):
     total = sum(f * weights[r, columns] * data[r, columns] for f, r in parts)
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     return mean, np.where(inside, weight, 0.0)
-
-
-def _peaks(profile, error, n_sources):
-    """Rows, significance and width of the sources in a collapsed profile, brightest first."""
-    if len(profile) < 3:
-        return np.array([float(np.argmax(profile))]), np.array([profile.max() / error.min()]), 2.0
-    residual, taken = profile.copy(), []
-    fwhm = None
-    limit = n_sources or max(1, len(profile) // 6)
-    usable = np.isfinite(error)
-    noise = error
-    profile, error, kernel = _smoothed(profile, error, usable)
-    while len(taken) < limit:
-        candidate = np.where(usable, np.abs(residual), 0.0)
-        for row, _ in taken:
-            candidate[np.abs(np.arange(len(profile)) - row) < 1.2 * fwhm] = 0.0
-        k = _next_peak(residual, candidate, usable, first=fwhm is None)
-        if k is None:
-            break
-        if fwhm is None:
-            fwhm = _width(profile, k, kernel)
-        elif n_sources is None and not _is_source(residual, error, k, taken):
-            break
-        place = _vertex if kernel == KERNELS[0] else _centroid
-        taken.append((k + place(np.abs(residual), k), residual[k]))
-        residual = _subtract_peaks(profile, taken, fwhm)
-    if not taken:
-        raise ValueError("image: no source found, its rows do not differ")
-    rows = np.array([row for row, _ in taken])
-    nearest = np.clip(np.round(rows).astype(int), 0, len(profile) - 1)
-    snr = np.array([height for _, height in taken]) / noise[nearest] * np.sqrt(fwhm)
-    order = np.argsort(-np.abs(snr), kind="stable")
-    order = sorted(order, key=lambda j: snr[j] < 0)
-    return rows[order], snr[order], fwhm
-
-
-def _stands_out(profile, error):
-    """Whether there is a peak above the scatter of the rows, without much smoothing."""
-    if len(profile) < 3:
-        return True
-    return _smoothed(profile, error, np.isfinite(error))[2] == KERNELS[0]
-
-
-def _extent(profile, error, centers):
-    """Distance from a lone source to the first row without significant light."""
-    if len(centers) > 1 or len(profile) < 3:
-        return 0.0
-    usable = np.isfinite(error)
-    noise = np.hypot(error, _row_noise(profile, usable))
-    dark = ~(usable & (np.abs(profile) > 3 * noise))
-    k = int(np.clip(np.round(centers[0]), 0, len(profile) - 1))
-    distances = np.abs(np.flatnonzero(dark) - k)
-    return float(distances[distances > 0].min(initial=len(profile)))
-
-
-def _row_noise(profile, usable):
-    """Scatter of neighbouring rows about each other, the light itself being smooth."""
-    steps = np.diff(profile[usable], n=2)
-    return 1.4826 * np.median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
-
-
-def _smoothed(profile, error, usable):
-    """Profile smoothed a little, or more where its rows scatter; with its error and the kernel."""
-    filled = np.where(usable, profile, 0.0)
-    for kernel in KERNELS:
-        smooth = ndimage.gaussian_filter1d(filled, kernel, mode="nearest")
-        scatter = np.hypot(error, _row_scatter(smooth, usable))
-        if np.max(np.where(usable, np.abs(smooth) / scatter, 0)) > LEAST_SIGNIFICANCE:
-            break
-    return smooth, scatter, kernel
-
-
-def _row_scatter(profile, usable):
-    """Scatter from row to row which noise does not explain: flat-field errors, bars.
-
-    From the darker half of the rows, where sources that fill much of the slit have no part.
-    """
-    values = np.sort(profile[usable])
-    if values.size <= 8:
-        return 0.0
-    dark = values[: (values.size + 1) // 2]
-    return HALF_NORMAL * MAD_TO_SIGMA * np.median(np.abs(dark - np.median(dark)))
-
-
-def _next_peak(residual, candidate, usable, *, first):
-    """Row of the highest candidate that falls off on both sides within the usable rows.
-
-    A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
-    a first source has to be named.
-    """
-    order = np.argsort(-candidate, kind="stable")
-    order = order[candidate[order] > 0]
-    for k in order:
-        if _falls_off(residual, usable, k):
-            return int(k)
-    return int(order[0]) if first and order.size else None
-
-
-def _falls_off(residual, usable, k):
-    height = residual * np.sign(residual[k] or 1.0)
-    for direction in (1, -1):
-        j = k + direction
-        while 0 <= j < len(height) and usable[j] and height[j] > 0.5 * height[k]:
-            j += direction
-        if not (0 <= j < len(height) and usable[j]):
-            return False
-    return True
-
-
-def _is_source(residual, error, k, taken):
-    """Whether a further peak is one by itself: significant, not tiny, and a local extreme."""
-    height = max(abs(value) for _, value in taken)
-    local = abs(residual[k]) >= max(abs(residual[k - 1]), abs(residual[k + 1]))
-    return (
-        local
-        and abs(residual[k]) > LEAST_SIGNIFICANCE * error[k]
-        and abs(residual[k]) > 0.05 * height
-    )
-
-
-def _width(profile, k, kernel):
-    """Full width at half maximum of the peak at row `k`, without that of the smoothing kernel."""
-    height = profile * np.sign(profile[k] or 1.0)
-    half = 0.5 * height[k]
-    width = 0.0
-    for direction in (1, -1):
-        j = k
-        while 0 <= j + direction < len(height) and height[j + direction] > half:
-            j += direction
-        beyond = j + direction
-        if not 0 <= beyond < len(height):
-            width += abs(j - k) + 0.5
-            continue
-        drop = height[j] - height[beyond]
-        width += abs(j - k) + ((height[j] - half) / drop if drop > 0 else 0.5)
-    width = np.sqrt(max(width**2 - (2.355 * kernel) ** 2, LEAST_FWHM**2))
-    return float(np.clip(width, LEAST_FWHM, max(0.4 * len(profile), LEAST_FWHM)))
-
-
-def _subtract_peaks(profile, taken, fwhm):
-    """Profile less Gaussians at all peaks, fitted together with a constant."""
-    rows = np.arange(len(profile))
-    columns = [np.exp(-4 * np.log(2) * ((rows - row) / fwhm) ** 2) for row, _ in taken]
-    basis = np.stack([*columns, np.ones(len(profile))], axis=1)
-    heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
-    return profile - basis @ heights
