@@ -18,9 +18,11 @@ from ..models import Source
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
+from .coherent_light import coherent_light
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
 from .region import rows_near, slit_region
+from .source_flux import source_fluxes
 from .tables import readable
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
@@ -177,7 +179,21 @@ class ExtractionResult:
     def _sums(self):
         traces = {name: self.trace(name) for name in self.sources}
         radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
-        return source_sums(self.fit, self.sources, traces, radii)
+        image = self.fit.image
+        whole = self.fit.replace(image=image.replace(mask=image.mask & ~self.coherent_light.lines))
+        return source_sums(whole, self.sources, traces, radii)
+
+    @cached_property
+    def coherent_light(self):
+        """Light that the model does not describe, over neighbouring pixels."""
+        return coherent_light(self.fit, self.model)
+
+    @cached_property
+    def source_fluxes(self):
+        """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
+        traces = {name: self.trace(name) for name in self.sources}
+        widths = {name: self.fwhm(name) for name in self.sources}
+        return source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
 
     @cached_property
     def model(self):
@@ -254,18 +270,16 @@ class ExtractionResult:
         return table
 
     def _flux(self, name):
-        parameter = self.fit.names[self.sources[name][1][0]]
-        shape = self.image.shape[1]
-        return tuple(np.broadcast_to(a, shape) for a in (self.fit[parameter],
-                                                         self.fit.error(parameter)))  # fmt: skip
+        own = self.source_fluxes[name]
+        return own.flux, own.error
 
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
         position = self.sources[name][1][0]
         if position not in self.fit.form.linear or not self.fit.image.components:
             return {}
-        row = self.fit.form.linear.index(position)
-        return {key: self.fit.propagate(np.nan_to_num(value))[row]
+        row, own = self.fit.form.linear.index(position), self.source_fluxes[name]
+        return {key: own.propagate(value, self.fit.propagate(np.nan_to_num(value))[row])
                 for key, value in self.fit.image.components.items()}  # fmt: skip
 
     def mask(self, name):
