@@ -20,9 +20,14 @@ MAX_BINS = 64
 MIN_BIN = 8
 SHIFT_STEPS = 5
 HIT_SIGMA = 8.0
+# The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
+# off so many pixels deep.
+LEAST_NEIGHBOUR, PEELED = 0.1, 3
 LINE_WINDOW = 31
 STRAIGHTENED_AT_ONCE = 256
 LARGEST_TRACE_DEGREE = 4
+# A trace that was followed is forgotten if a straight one has a peak so many times as high.
+STRAIGHT_GAIN = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +86,10 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     bins = _binned(data, weights)
     shape, degree = _trace_shape(bins, image.shape[1], trace_degree)
     profile, error = _collapsed(data, weights, shape)
+    if trace_degree is None and degree > 0:
+        straight = _collapsed(data, weights, np.zeros_like(shape))
+        if _contrast(*straight) > STRAIGHT_GAIN * _contrast(profile, error):
+            shape, degree, (profile, error) = np.zeros_like(shape), 0, straight
     if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
         line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
@@ -104,9 +113,32 @@ def _without_sky_and_hits(image):
         noise = sigma_clipped_stats(data[good], sigma=3)[2]
         weights /= max(noise, 1e-300) ** 2
     smooth = ndimage.median_filter(data, size=(1, 7))
-    excess = np.abs(data - smooth) * np.sqrt(weights)
-    weights[_isolated(excess)] = 0.0
+    root = np.sqrt(weights)
+    weights[_isolated(np.abs(data - smooth) * root)] = 0.0
+    weights[_sharp(data * root, good)] = 0.0
     return data, weights
+
+
+def _sharp(student, good):
+    """Pixels far above the noise that fall off along the dispersion as no line does, peeled off.
+
+    A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
+    """
+    out = np.zeros(student.shape, dtype=bool)
+    if not (np.abs(student) > HIT_SIGMA).any():
+        return out
+    student = student.copy()
+    for _ in range(PEELED):
+        height = np.abs(student)
+        padded = np.pad(np.where(good, student, np.inf), ((0, 0), (1, 1)), constant_values=np.inf)
+        sign = np.where(student < 0, -1.0, 1.0)
+        beside = [np.where(np.isinf(p), np.inf, sign * p) for p in (padded[:, :-2], padded[:, 2:])]
+        sharp = good & (height > HIT_SIGMA) & (np.minimum(*beside) < LEAST_NEIGHBOUR * height)
+        if not sharp.any():
+            break
+        out |= sharp
+        student[sharp] = 0.0
+    return out
 
 
 def _isolated(excess):
@@ -227,6 +259,12 @@ def _collapsed(data, weights, shape):
     error = np.full(len(data), np.inf)
     error[used] = 1 / np.sqrt(total[used])
     return profile, error
+
+
+def _contrast(profile, error):
+    """Height of the collapsed profile over the standard error of its rows."""
+    usable = np.isfinite(error)
+    return np.max(np.abs(profile[usable]) / error[usable], initial=0.0)
 
 
 def _structure(straight, weight):

@@ -19,8 +19,11 @@ LEAST_DISTANCE = 1.2
 EDGE_ROWS = 3
 # Gaps of unusable rows that a profile is continued across.
 WIDEST_GAP = 6
-# Standard deviation of normal numbers over that found from the shortest half of some tens of them.
-SHORTEST_HALF = 1.15
+# Standard deviation of some tens of normal numbers over that found from the lower half of them, and
+# from the half that lie closest together.
+DARK_HALF, SHORTEST_HALF = 1.69, 1.15
+# A positive peak is the first source unless a negative one is so many times as high.
+NEGATIVE_RATIO = 3.0
 
 
 def find_peaks(profile, error, n_sources=None):
@@ -176,14 +179,17 @@ def _smoothed(profile, error, usable):
 def _row_scatter(profile, usable):
     """Scatter from row to row which noise does not explain: flat-field errors, bars.
 
-    From the half of the rows that are most alike, where sources of either sign have no part.
+    From the darker half of the rows, where broad sources have no part, or the half that are most
+    alike, where sources of either sign have none.
     """
     values = np.sort(profile[usable])
     if values.size <= 8:
         return 0.0
     half = (values.size + 1) // 2
-    spread = np.min(values[half:] - values[: values.size - half])
-    return SHORTEST_HALF * MAD_TO_SIGMA * 0.5 * float(spread)
+    dark = values[:half]
+    of_dark = DARK_HALF * np.median(np.abs(dark - np.median(dark)))
+    of_alike = SHORTEST_HALF * 0.5 * np.min(values[half:] - values[: values.size - half])
+    return MAD_TO_SIGMA * float(min(of_dark, of_alike))
 
 
 def _next_peak(residual, candidate, usable, *, first):
@@ -192,6 +198,8 @@ def _next_peak(residual, candidate, usable, *, first):
     A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
     a first source has to be named.
     """
+    if first:
+        candidate = np.where(residual > 0, NEGATIVE_RATIO, 1.0) * candidate
     order = np.argsort(-candidate, kind="stable")
     order = order[candidate[order] > 0]
     for k in order:
