@@ -42,8 +42,11 @@ LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
-# Range in which its coefficients are expected: relative to themselves and to the highest.
-RELATIVE_PRIOR, ABSOLUTE_PRIOR = 0.5, 2e-3
+# A profile of which one side lies outside of the slit keeps its symmetric, parametric shape.
+LEAST_SIDE = 3.0
+# Range in which its coefficients are expected: relative to themselves, and the part of all light
+# that each may bring.
+RELATIVE_PRIOR, LIGHT_PRIOR = 0.5, 3e-3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
 # Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
@@ -207,11 +210,15 @@ class SlitModelBuilder:
         width = float(np.mean(ends))
         setattr(parametric, parametric.width_parameter, width)
         unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
+        if min(_sides(sources, image)) < LEAST_SIDE * unit:
+            return model
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
         if reach < LEAST_REACH:
             return model
-        profile = with_wing_priors(BSplineProfile.like(parametric, graded_knots(reach)))
+        profile = with_wing_priors(
+            BSplineProfile.like(parametric, graded_knots(reach), falling=True)
+        )
         for source in sources:
             scale = source.part("width")
             for n in scale.param_names:
@@ -242,22 +249,28 @@ def with_wing_priors(profile):
     """Spline whose coefficients are expected within a wide range of their values.
 
     Where the data say something the prior does not matter; where they do not, in wings that the sky
-    absorbs, the parametric shape is kept.
+    absorbs, the parametric shape is kept but for a small part of the light.
     """
     names = [n for n in profile.param_names if n not in ("center", "scale")]
-    highest = max(abs(getattr(profile, n).value) for n in names)
-    for n in names:
-        value = float(getattr(profile, n).value)
-        sigma = RELATIVE_PRIOR * abs(value) + ABSOLUTE_PRIOR * highest
+    values = np.array([float(getattr(profile, n).value) for n in names])
+    light = values @ profile.areas
+    for n, value, area in zip(names, values, profile.areas, strict=True):
+        sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
         getattr(profile, n).prior = GaussianPrior(value, sigma)
     return profile
 
 
 def _room(sources, image):
     """Rows between the traces and the farther edge of the usable part of the image."""
+    below, above = _sides(sources, image, outer=max)
+    return max(below, above)
+
+
+def _sides(sources, image, outer=min):
+    """Rows between the traces and either edge of the usable part of the image."""
     rows = image.y[(~image.mask).any(axis=1)]
     centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
-    return max(max(centers) - rows[0], rows[-1] - min(centers))
+    return outer(c - rows[0] for c in centers), outer(rows[-1] - c for c in centers)
 
 
 def width_guess(profile, fwhm):

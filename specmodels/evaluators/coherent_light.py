@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..numerics import NormalEquations
+
 __all__ = ["CoherentLight", "coherent_light", "line_pixels", "summed_flux"]
 
 # Boxes of rows and columns in which residuals are summed, and how many standard deviations a sum
@@ -22,6 +24,8 @@ LINE_SIGMA, LEAST_PIXELS, LEAST_COLUMNS, LEAST_ROWS = 3.0, 7, 3, 2
 # Correlation of neighbours in a line along the dispersion and along the slit: a Gaussian of 0.6
 # pixels has one half. Cosmic rays are sharp in one direction at least.
 LEAST_CORRELATION = 0.4
+# So many rows without light tell the sky of a column, and two more for each of its terms.
+LEAST_DARK = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +130,19 @@ def _significant(student, available):
     return out
 
 
-def summed_flux(fit, position, columns, zone, light):
+def summed_flux(fit, position, columns, zones, light):
     r"""Flux of a source as the sum of pixels, less all else, in some columns.
 
-    With :math:`w = 1` in the pixels that are summed, and the linear parameters :math:`a` of the fit
-    with their basis images :math:`A`, of which the source's is the first,
+    With the linear parameters :math:`a` of the fit, their basis images :math:`A` and the weights
+    :math:`w`, one in the pixels that are summed,
 
     .. math::
         F = a_0 + \sum_y w_y \Bigl(d_y - \sum_k A_{ky} a_k\Bigr) = g^T a + w^T d.
 
-    What lies outside, or on bad pixels, is the light of the model. The variance holds that
-    :math:`a` and :math:`d` are of the same noise, and the uncertainty of the profile.
+    What lies outside, or on bad pixels, is the light of the model. The sky under the source is that
+    of the rows to which no source reaches, if there are enough: the weights of these rows are
+    negative. The variance holds that :math:`a` and :math:`d` are of the same noise, and the
+    uncertainty of the profile.
 
     Parameters
     ----------
@@ -145,8 +151,8 @@ def summed_flux(fit, position, columns, zone, light):
     position : int
         Position of the source's flux among the parameters.
     columns : ndarray of int, shape (n,)
-    zone : ndarray of bool, shape (n_row, n)
-        Pixels to which the source reaches in these columns.
+    zones : dict of int to ndarray of bool, shape (n_row, n)
+        Pixels to which each source reaches in these columns, by the position of its flux.
     light : CoherentLight
 
     Returns
@@ -155,20 +161,36 @@ def summed_flux(fit, position, columns, zone, light):
     response : ndarray, shape (n_row, n)
         Derivative of the flux by the data.
     """
-    image, own = fit.image, fit.form.linear.index(position)
+    image, form = fit.image, fit.form
     local = [v[columns] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
-    _, basis = fit.form.columns(local, (image.x[columns][None], image.y[:, None]))
+    _, basis = form.columns(local, (image.x[columns][None], image.y[:, None]))
     shape = (image.shape[0], len(columns))
-    basis = np.array([np.broadcast_to(basis[k], shape) for k in fit.form.linear])
-    fitted = ~image.mask[:, columns]
-    summed = zone & (fitted | light.lines[:, columns])
+    basis = {k: np.broadcast_to(basis[k], shape) for k in form.linear}
+    fitted, lines = ~image.mask[:, columns], light.lines[:, columns]
+    variance = np.where(fitted | lines, image.variance[:, columns], 0.0)
+    inverse = np.where(fitted, 1 / np.where(fitted, variance, 1.0), 0.0)
+    weights = (zones[position] & (fitted | lines)).astype(float)
+    dark = inverse * ~(np.any(list(zones.values()), axis=0) | light.found[:, columns])
+    weights -= _sky_weights(weights, dark, [a for k, a in basis.items() if k not in zones])
+    basis = np.array(list(basis.values()))
     held, whole = (c[..., columns] for c in (fit.held_covariance, fit.covariance))
-    rest = -np.einsum("kyx,yx->kx", basis, summed)
-    rest[own] += 1.0
-    variance = np.where(fitted | summed, image.variance[:, columns], 0.0)
-    weights = np.where(fitted, 1 / np.where(fitted, variance, 1.0), 0.0)
-    response = summed + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * weights
+    rest = -np.einsum("kyx,yx->kx", basis, weights)
+    rest[form.linear.index(position)] += 1.0
+    response = weights + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * inverse
     noise = np.sum(response**2 * variance, axis=0)
     noise += np.maximum(np.einsum("kx,klx,lx->x", rest, whole - held, rest, optimize=True), 0.0)
-    residual = np.where(summed, light.residual[:, columns], 0.0)
-    return local[position] + residual.sum(axis=0), np.sqrt(noise), response
+    residual = np.sum(weights * light.residual[:, columns], axis=0)
+    return local[position] + residual, np.sqrt(noise), response
+
+
+def _sky_weights(weights, dark, terms):
+    """Weights of dark pixels that give the sky under the pixels which are summed."""
+    n_dark = np.count_nonzero(dark, axis=0)
+    if not terms or not (n_dark >= LEAST_DARK + 2 * len(terms)).any():
+        return 0.0
+    equations = NormalEquations.from_columns(terms, np.zeros(dark.shape), dark)
+    covariance = np.nan_to_num(equations.solve().covariance)
+    under = np.array([np.sum(weights * term, axis=0) for term in terms])
+    factors = np.einsum("kx,klx->lx", under, covariance)
+    factors[:, n_dark < LEAST_DARK + 2 * len(terms)] = 0.0
+    return sum(f * term for f, term in zip(factors, terms, strict=True)) * dark

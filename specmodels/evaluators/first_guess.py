@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 from scipy import ndimage
 
 from ..numerics.robust import column_median, column_scatter
-from .peaks import find_peaks, light_extent, stands_out, vertex
+from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex
 
 __all__ = ["Guess", "find_sources"]
 
@@ -120,25 +120,30 @@ def _without_sky_and_hits(image):
 
 
 def _sharp(student, good):
-    """Pixels far above the noise that fall off along the dispersion as no line does, peeled off.
+    """Pixels far above the noise that fall off in both directions as no line does, peeled off.
 
     A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
     """
     out = np.zeros(student.shape, dtype=bool)
-    if not (np.abs(student) > HIT_SIGMA).any():
-        return out
-    student = student.copy()
+    student = np.where(good, student, np.nan)
     for _ in range(PEELED):
         height = np.abs(student)
-        padded = np.pad(np.where(good, student, np.inf), ((0, 0), (1, 1)), constant_values=np.inf)
-        sign = np.where(student < 0, -1.0, 1.0)
-        beside = [np.where(np.isinf(p), np.inf, sign * p) for p in (padded[:, :-2], padded[:, 2:])]
-        sharp = good & (height > HIT_SIGMA) & (np.minimum(*beside) < LEAST_NEIGHBOUR * height)
+        sharp = height > HIT_SIGMA
         if not sharp.any():
             break
+        for axis in (0, 1):
+            sharp &= _lower_neighbour(student, axis) < LEAST_NEIGHBOUR * height
         out |= sharp
         student[sharp] = 0.0
     return out
+
+
+def _lower_neighbour(student, axis):
+    """The lower of the two neighbours along an axis, in the sign of the pixel."""
+    around = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
+    padded, n = np.pad(student, around, constant_values=np.nan), student.shape[axis]
+    beside = [np.take(padded, range(k, k + n), axis) for k in (0, 2)]
+    return np.fmin(*beside * np.where(student < 0, -1.0, 1.0))
 
 
 def _isolated(excess):
@@ -262,9 +267,10 @@ def _collapsed(data, weights, shape):
 
 
 def _contrast(profile, error):
-    """Height of the collapsed profile over the standard error of its rows."""
-    usable = np.isfinite(error)
-    return np.max(np.abs(profile[usable]) / error[usable], initial=0.0)
+    """Height of the collapsed profile over the standard error of its rows, but for the ends."""
+    usable = np.flatnonzero(np.isfinite(error))
+    inner = usable[EDGE_ROWS:-EDGE_ROWS]
+    return np.max(np.abs(profile[inner]) / error[inner], initial=0.0)
 
 
 def _structure(straight, weight):

@@ -22,6 +22,8 @@ WIDEST_GAP = 6
 # Standard deviation of some tens of normal numbers over that found from the lower half of them, and
 # from the half that lie closest together.
 DARK_HALF, SHORTEST_HALF = 1.69, 1.15
+# The darker half is not that of the sky where it scatters so many times as much.
+SKEWED = 2.0
 # A positive peak is the first source unless a negative one is so many times as high.
 NEGATIVE_RATIO = 3.0
 
@@ -179,8 +181,8 @@ def _smoothed(profile, error, usable):
 def _row_scatter(profile, usable):
     """Scatter from row to row which noise does not explain: flat-field errors, bars.
 
-    From the darker half of the rows, where broad sources have no part, or the half that are most
-    alike, where sources of either sign have none.
+    From the darker half of the rows, where broad sources have no part; or, where negative sources
+    lie in it, from the half that are most alike.
     """
     values = np.sort(profile[usable])
     if values.size <= 8:
@@ -189,7 +191,7 @@ def _row_scatter(profile, usable):
     dark = values[:half]
     of_dark = DARK_HALF * np.median(np.abs(dark - np.median(dark)))
     of_alike = SHORTEST_HALF * 0.5 * np.min(values[half:] - values[: values.size - half])
-    return MAD_TO_SIGMA * float(min(of_dark, of_alike))
+    return MAD_TO_SIGMA * float(of_alike if of_dark > SKEWED * of_alike else of_dark)
 
 
 def _next_peak(residual, candidate, usable, *, first):

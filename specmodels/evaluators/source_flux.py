@@ -76,9 +76,8 @@ def source_fluxes(fit, sources, traces, fwhm, light):
             bright = np.count_nonzero(light.found & zone, axis=0) >= LEAST_PIXELS
             columns = np.flatnonzero(bright & np.isfinite(flux) & np.isfinite(error))
         if columns.size:
-            flux[columns], error[columns], response = summed_flux(
-                fit, own, columns, zone[:, columns], light
-            )
+            local = {sources[n][1][0]: z[:, columns] for n, z in zones.items()}
+            flux[columns], error[columns], response = summed_flux(fit, own, columns, local, light)
         out[name] = SourceFlux(flux, error, fitted, columns, response, zone)
     return out
 
@@ -88,12 +87,13 @@ def source_zones(fit, sources, traces, fwhm):
     image = fit.image
     distance = {name: np.abs(image.y[:, None] - trace) for name, trace in traces.items()}
     nearest = np.min(list(distance.values()), axis=0)
-    middle = np.array([len(image.x) // 2])
+    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
     zones = {}
     for name, (leaf, positions) in sources.items():
-        own = [v[middle] if np.ndim(v) else v for v in (fit.values[k] for k in positions)]
-        light = leaf.fraction(image.x[middle][None], image.y[:, None], own)
-        reach = _reach(np.ravel(np.nan_to_num(light)), distance[name][:, middle[0]])
+        own = [v[some] if np.ndim(v) else v for v in (fit.values[k] for k in positions)]
+        light = leaf.fraction(image.x[some][None], image.y[:, None], own)
+        light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))
+        reach = max(map(_reach, light.T, distance[name][:, some].T))
         width = np.median(fwhm[name])
         reach = np.clip(reach, REACH_FWHM * width, LARGEST_FWHM * width) + 0.5
         zones[name] = (distance[name] <= reach) & (distance[name] <= nearest)
