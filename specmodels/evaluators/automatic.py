@@ -32,6 +32,8 @@ __all__ = ["SlitModelBuilder"]
 
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
+# Steepness of the wings of stars, which data without a view of wings cannot tell from any other.
+MOFFAT_ALPHA = GaussianPrior(3.5, 2.0)
 COARSE_COLUMNS = 256
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
@@ -112,10 +114,14 @@ class SlitModelBuilder:
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
-        model = self._parametric(image, guess, snr)
         coarse = _every_nth_column(image)
-        fit = SigmaClipFitter(VarProFitter())(model, coarse)
-        model = fit.template if _is_sensible(fit, guess, coarse) else with_held_shape(model)
+        for profile in self._parametric_profiles(snr):
+            model = self._parametric(image, guess, snr, profile)
+            fit = SigmaClipFitter(VarProFitter())(model, coarse)
+            sensible = _is_sensible(fit, guess, coarse)
+            if sensible:
+                break
+        model = fit.template if sensible else with_held_shape(model)
         model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
@@ -136,11 +142,10 @@ class SlitModelBuilder:
         worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
         return richer.template if worth else fit.template
 
-    def _parametric(self, image, guess, snr):
+    def _parametric(self, image, guess, snr, profile):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
-        profile = self._parametric_profile(snr)
         width = width_guess(profile, guess.fwhm)
         trace = project(PolynomialTrace(degree, limits=limits), image.x, guess.shape)
         sources = []
@@ -161,10 +166,15 @@ class SlitModelBuilder:
             model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
         return with_shared_shape(model)
 
-    def _parametric_profile(self, snr):
+    def _parametric_profiles(self, snr):
+        """Profiles to try, the richest first."""
         if self.profile is not None:
-            return self.profile
-        return MoffatProfile(alpha=3.0) if snr > SNR_MOFFAT else GaussianProfile()
+            return [self.profile]
+        if snr <= SNR_MOFFAT:
+            return [GaussianProfile()]
+        moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+        moffat.alpha.prior = MOFFAT_ALPHA
+        return [moffat, GaussianProfile()]
 
     def _width_degree(self, snr):
         if self.width_degree is not None:
