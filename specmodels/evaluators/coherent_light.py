@@ -160,6 +160,8 @@ def summed_flux(fit, position, columns, zones, light):
     flux, error : ndarray, shape (n,)
     response : ndarray, shape (n_row, n)
         Derivative of the flux by the data.
+    filled : ndarray, shape (n,)
+        Part of the source's model that is not summed.
     """
     image, form = fit.image, fit.form
     local = [v[columns] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
@@ -175,12 +177,13 @@ def summed_flux(fit, position, columns, zones, light):
     basis = np.array(list(basis.values()))
     held, whole = (c[..., columns] for c in (fit.held_covariance, fit.covariance))
     rest = -np.einsum("kyx,yx->kx", basis, weights)
-    rest[form.linear.index(position)] += 1.0
+    own = form.linear.index(position)
+    rest[own] += 1.0
     response = weights + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * inverse
     noise = np.sum(response**2 * variance, axis=0)
     noise += np.maximum(np.einsum("kx,klx,lx->x", rest, whole - held, rest, optimize=True), 0.0)
     residual = np.sum(weights * light.residual[:, columns], axis=0)
-    return local[position] + residual, np.sqrt(noise), response
+    return local[position] + residual, np.sqrt(noise), response, rest[own]
 
 
 def _sky_weights(weights, dark, terms):

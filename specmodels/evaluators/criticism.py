@@ -5,12 +5,14 @@ be done. What they say is about all sources, or about one.
 """
 
 import numpy as np
+from scipy import ndimage
 
 from ..numerics.robust import MAD_TO_SIGMA
 from .coherent_light import summed_flux
 
 __all__ = [
-    "blends", "light_beside", "light_outside", "noise_scale", "sums_in_bands", "tilt_of_lines",
+    "blends", "extrapolated", "light_beside", "light_outside", "noise_scale", "one_sided",
+    "sky_that_follows", "sums_in_bands", "tilt_of_lines",
 ]  # fmt: skip
 
 N_BANDS = 4
@@ -24,6 +26,10 @@ OUTER_ROWS = 0.15
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
 LEAST_PIXELS = 100
+# A profile does not hold where so many columns are summed; how much it may then still fill in.
+LEAST_SUMMED, LARGEST_FILLED = 0.15, 0.05
+# Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
+SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
 
 def noise_scale(result):
@@ -85,10 +91,11 @@ def sums_in_bands(result, name):
     if usable.size < N_BANDS:
         return
     zones = {result.sources[n][1][0]: f.zone[:, usable] for n, f in result.source_fluxes.items()}
-    total, error, _ = summed_flux(fit, position, usable, zones, result.coherent_light)
+    total, error, *_ = summed_flux(fit, position, usable, zones, result.coherent_light)
     flux, own_error = own.flux[usable], own.error[usable]
     variance = np.maximum(error**2 - own_error**2, 0.01 * error**2)
-    for band in np.array_split(np.arange(usable.size), N_BANDS):
+    everywhere = np.arange(usable.size)
+    for band in (everywhere, *np.array_split(everywhere, N_BANDS)):
         off = np.sum(total[band] - flux[band])
         level = abs(np.sum(flux[band]))
         if abs(off) > max(BAND_SIGMA * np.sqrt(np.sum(variance[band])), BAND_PART * level):
@@ -98,6 +105,67 @@ def sums_in_bands(result, name):
                 f"columns {low:g} to {high:g}: another profile or sky is needed"
             )
             return
+
+
+def extrapolated(result, name):
+    """Light outside the pixels that are summed, of a profile that does not hold."""
+    own = result.source_fluxes[name]
+    if own.columns.size < LEAST_SUMMED * len(own.flux):
+        return
+    part = float(np.median(np.abs(own.filled)))
+    if part > LARGEST_FILLED:
+        yield (
+            f"the profile does not hold, and {part:.0%} of the light lies on pixels that are bad, "
+            "or not in the slit"
+        )
+
+
+def one_sided(result, name):
+    """Light on one side of a source that the profile lacks, as of a neighbour or an order."""
+    own, image = result.source_fluxes[name], result.fit.image
+    if own.columns.size < LEAST_SUMMED * len(own.flux):
+        return
+    offset = (image.y[:, None] - result.trace(name))[:, own.columns]
+    far = own.zone[:, own.columns] & (np.abs(offset) > 0.75 * np.median(result.fwhm(name)))
+    residual = result.coherent_light.residual[:, own.columns] * far
+    sides = [np.sum(residual, where=side) for side in (offset > 0, offset < 0)]
+    part = abs(sides[0] - sides[1]) / max(abs(np.nansum(own.flux)), 1e-300)
+    if part > LARGEST_WINGS:
+        yield (
+            f"light on one side, {part:.0%} of the flux, that the profile lacks: a further source "
+            "or order, counted with this one; set n_sources or mask it"
+        )
+
+
+def sky_that_follows(result, name):
+    """Sky whose features follow those of the source: it takes the light of the wings.
+
+    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
+    the errors of flux and sky have in common.
+    """
+    fit, own = result.fit, result.source_fluxes[name]
+    position = result.sources[name][1][0]
+    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
+    if position not in fit.form.linear or len(levels) != 1 or fit.batch != "columns":
+        return
+    i, j = (fit.form.linear.index(k) for k in (position, levels[0]))
+    flux, sky = own.fitted, np.asarray(fit.values[levels[0]])
+    use = np.isfinite(flux) & np.isfinite(sky) & ~result.mask(name)
+    if np.count_nonzero(use) < LEAST_PIXELS:
+        return
+    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
+    variance, common = fit.covariance[i, i][use], fit.covariance[i, j][use]
+    power = np.sum(flux**2 - variance)
+    if not power > np.sqrt(2 * np.sum(variance**2)):
+        return
+    slope = np.sum(flux * sky - common) / power
+    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
+    part = slope * np.median(np.count_nonzero(~fit.image.mask, axis=0))
+    if part > LARGEST_WINGS and slope > FOLLOWS_SIGMA * error:
+        yield (
+            f"the sky has {part:.0%} of the source's light, whose wings reach the ends of the "
+            "slit; give the profile or the sky"
+        )
 
 
 def light_beside(result, name):

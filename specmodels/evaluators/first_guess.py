@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 from scipy import ndimage
 
 from ..numerics.robust import column_median, column_scatter
-from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex
+from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
 
 __all__ = ["Guess", "find_sources"]
 
@@ -96,6 +96,7 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
         if stands_out(line_profile, line_error):
             shape, degree = np.zeros_like(shape), 0
             profile, error = line_profile, line_error
+    profile = without_trend(profile, error)
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)

@@ -6,7 +6,7 @@ from scipy import ndimage
 from ..numerics.robust import MAD_TO_SIGMA
 from .deblending import deblended
 
-__all__ = ["find_peaks", "light_extent", "stands_out", "vertex"]
+__all__ = ["find_peaks", "light_extent", "stands_out", "vertex", "without_trend"]
 
 LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
@@ -17,6 +17,8 @@ KERNELS = (0.6, 1.5)
 LEAST_DISTANCE = 1.2
 # A peak so many rows from the end of the slit need fall off on the inner side only.
 EDGE_ROWS = 3
+# A parabola is taken for sky where the scatter of the rows falls by such a factor.
+LEAST_ROWS_FOR_TREND, TREND_ROUNDS, TREND_GAIN = 12, 8, 3.0
 # Gaps of unusable rows that a profile is continued across.
 WIDEST_GAP = 6
 # Standard deviation of some tens of normal numbers over that found from the lower half of them, and
@@ -72,6 +74,24 @@ def stands_out(profile, error):
     if len(profile) < 3:
         return True
     return _smoothed(*_bridged(profile, error))[2] == KERNELS[0]
+
+
+def without_trend(profile, error):
+    """Profile less the parabola of a sloping sky, where rows then scatter several times less."""
+    usable = np.isfinite(error)
+    if np.count_nonzero(usable) < LEAST_ROWS_FOR_TREND:
+        return profile
+    t = np.linspace(-1, 1, len(profile))
+    kept = usable.copy()
+    for _ in range(TREND_ROUNDS):
+        left = profile - np.polyval(np.polyfit(t[kept], profile[kept], 2), t)
+        spread = MAD_TO_SIGMA * np.median(np.abs(left[kept]))
+        again = usable & (np.abs(left) < 2.5 * spread + 1e-300)
+        if np.count_nonzero(again) < LEAST_ROWS_FOR_TREND or np.array_equal(again, kept):
+            break
+        kept = again
+    flat = _row_scatter(left, usable) < _row_scatter(profile, usable) / TREND_GAIN
+    return left if flat else profile
 
 
 def light_extent(profile, error, centers):

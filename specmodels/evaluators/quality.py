@@ -11,6 +11,10 @@ __all__ = ["judge_source"]
 LEAST_SNR, FAINT_SNR = 8.0, 3.0
 CHI2_RANGE = (0.5, 1.6)
 LARGEST_LOSS = 0.2
+TESTS = (
+    criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
+    criticism.extrapolated, criticism.one_sided, criticism.light_beside,
+)  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
 
@@ -87,8 +91,7 @@ def _reasons(result, name, figures):
     offset = abs(figures["optimal_over_aperture"] - 1)
     if offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
-    for test in (criticism.blends, criticism.light_outside, criticism.sums_in_bands,
-                 criticism.light_beside):  # fmt: skip
+    for test in TESTS:
         yield from test(result, name)
     yield from criticism.tilt_of_lines(result)
 

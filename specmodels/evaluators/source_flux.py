@@ -29,6 +29,8 @@ class SourceFlux:
         Columns in which the flux is a sum of pixels.
     response : ndarray, shape (n_row, n_summed)
         Derivative of the flux by the data in these columns.
+    filled : ndarray, shape (n_summed,)
+        Part of the light in these columns that is outside of the sum, as the profile has it.
     zone : ndarray of bool, shape (n_row, n_column)
         Pixels to which the source reaches.
     """
@@ -38,6 +40,7 @@ class SourceFlux:
     fitted: np.ndarray
     columns: np.ndarray
     response: np.ndarray
+    filled: np.ndarray
     zone: np.ndarray
 
     def propagate(self, variance, fitted):
@@ -71,14 +74,16 @@ def source_fluxes(fit, sources, traces, fwhm, light):
         fitted = np.array(np.broadcast_to(fit.values[own], shape[1]))
         flux = fitted.copy()
         error = np.array(np.broadcast_to(fit.error(fit.names[own]), shape[1]))
-        columns, response = np.empty(0, dtype=int), np.empty((shape[0], 0))
+        columns, response, filled = np.empty(0, dtype=int), np.empty((shape[0], 0)), np.empty(0)
         if own in fit.form.linear and fit.batch == "columns" and fit.image.variance is not None:
             bright = np.count_nonzero(light.found & zone, axis=0) >= LEAST_PIXELS
             columns = np.flatnonzero(bright & np.isfinite(flux) & np.isfinite(error))
         if columns.size:
             local = {sources[n][1][0]: z[:, columns] for n, z in zones.items()}
-            flux[columns], error[columns], response = summed_flux(fit, own, columns, local, light)
-        out[name] = SourceFlux(flux, error, fitted, columns, response, zone)
+            flux[columns], error[columns], response, filled = summed_flux(
+                fit, own, columns, local, light
+            )
+        out[name] = SourceFlux(flux, error, fitted, columns, response, filled, zone)
     return out
 
 
