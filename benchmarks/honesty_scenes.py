@@ -258,7 +258,7 @@ def _observe(scene):
     hits = rng.random(scene.shape) < (rng.uniform(0, 0.03) if scene.feature == "hits" else 0.001)
     data = data + np.where(hits, 30 * READ_NOISE * (1 + rng.pareto(1.5, scene.shape)), 0.0)
     if scene.feature == "dead row":
-        mask[int(round(scene.rows[0])) + int(rng.integers(-1, 2))] = True
+        mask[round(scene.rows[0]) + int(rng.integers(-1, 2))] = True
     if scene.feature == "saturated core":
         core = scene.profile(scene.rows[0])
         start = rng.integers(0, scene.shape[1] // 2)

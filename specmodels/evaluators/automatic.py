@@ -9,6 +9,7 @@ from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
+from numpy.polynomial import legendre
 
 from ..fitters import LinearFitter, SigmaClipFitter, VarProFitter
 from ..models import (
@@ -41,11 +42,18 @@ FAINT_SKY = 3.0
 LARGEST_SKY_DEGREE = 2
 # A sloping sky takes so many rows on either side, so many full widths from the sources.
 LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
+# It does where what all columns have in common lowers chi-square by so much.
+SHARED_GAIN = 30.0
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
+# It ends at the next source, which it could take light from, but for blends: these tell its shape
+# only together.
+BLENDED = 7.0
 # A profile of which one side lies outside of the slit keeps its symmetric, parametric shape.
 LEAST_SIDE = 3.0
+# So does one of which less than this part of the pixels at some distance from the trace are good.
+LEAST_SEEN = 0.3
 # Range in which its coefficients are expected: relative to themselves, and the part of all light
 # that each may bring.
 RELATIVE_PRIOR, LIGHT_PRIOR = 0.5, 3e-3
@@ -186,7 +194,7 @@ class SlitModelBuilder:
 
         One level for all serves where a level per column fits no better than it would to noise, so
         that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
-        than twice the number of columns (Akaike's criterion).
+        than twice the number of columns (Akaike's criterion), or all columns together show it.
         """
         if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
             return model
@@ -203,7 +211,7 @@ class SlitModelBuilder:
             sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
             trial = replace_leaf(model, "sky", sky)
             fitted = LinearFitter()(trial, cleaned)
-            if _gain(flat, fitted) < 2 * n_columns:
+            if _gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
                 break
             model, flat = trial, fitted
         return model
@@ -220,10 +228,13 @@ class SlitModelBuilder:
         width = float(np.mean(ends))
         setattr(parametric, parametric.width_parameter, width)
         unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
-        if min(_sides(sources, image)) < LEAST_SIDE * unit:
+        if min(_sides(sources, image)) < LEAST_SIDE * unit or not _core_is_seen(sources, image):
             return model
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
+        nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
+        if nearest > BLENDED:
+            reach = min(reach, nearest)
         if reach < LEAST_REACH:
             return model
         profile = with_wing_priors(
@@ -242,7 +253,8 @@ def with_drifting_shape(model, image):
     """Model whose empirical profiles may change along the dispersion; None where there are none."""
     sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
     empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
-    if not empirical or len(image.x) < 2:
+    # Neighbours would exchange light by a drift, which no column by itself forbids.
+    if not empirical or len(image.x) < 2 or len(sources) > 1:
         return None
     limits = (image.x[0], image.x[-1])
     for source in sources:
@@ -268,6 +280,20 @@ def with_wing_priors(profile):
         sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
         getattr(profile, n).prior = GaussianPrior(value, sigma)
     return profile
+
+
+def _core_is_seen(sources, image):
+    """Whether good pixels lie at all distances from the trace within the full width.
+
+    Where a row is bad along the trace, a free shape would be whatever fits beside it.
+    """
+    for source in sources:
+        offset = np.round(image.y[:, None] - source.trace_position(image.x))
+        for distance in range(-int(width := np.median(source.fwhm(image.x))), int(width) + 1):
+            there = offset == distance
+            if np.mean(~image.mask[there]) < LEAST_SEEN:
+                return False
+    return True
 
 
 def _room(sources, image):
@@ -364,6 +390,27 @@ def _has_sky_on_both_sides(image, guess):
     below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
     above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
     return min(below, above) >= LEAST_SKY_ROWS
+
+
+def _slopes_in_common(fit, guess, degree):
+    """Whether the rows away from the sources have a slope or parabola that all columns share."""
+    image, limits = fit.image, _row_limits(fit.image)
+    t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
+    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
+    away = distance > 1.5 * SKY_FWHM * guess.fwhm
+    if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
+        return False
+    weights = image.weights[away]
+    residual = np.where(weights > 0, fit.residual()[away], 0.0)
+    total = np.maximum(np.sum(weights, axis=0), 1e-300)
+    terms = [np.broadcast_to(v[:, None], weights.shape)
+             for v in legendre.legvander(t[away], degree)[:, 1:].T]  # fmt: skip
+    # Each column has a level of its own, which takes its part of the terms.
+    terms = [term - np.sum(weights * term, axis=0) / total for term in terms]
+    matrix = np.array([[np.sum(weights * a * b) for a in terms] for b in terms])
+    vector = np.array([np.sum(weights * term * residual) for term in terms])
+    gain = vector @ np.linalg.lstsq(matrix, vector)[0]
+    return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
 
 
 def _faint_sky(fit):

@@ -8,10 +8,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..numerics.robust import MAD_TO_SIGMA
-from .coherent_light import summed_flux
+from .coherent_light import LEAST_DARK, summed_flux
 
 __all__ = [
-    "blends", "extrapolated", "light_beside", "light_outside", "noise_scale", "one_sided",
+    "blends", "extrapolated", "light_beside", "light_outside", "no_dark_rows", "noise_scale",
+    "one_sided",
     "sky_that_follows", "sums_in_bands", "tilt_of_lines",
 ]  # fmt: skip
 
@@ -19,7 +20,7 @@ N_BANDS = 4
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile.
-LEAST_SEPARATION = 0.8
+LEAST_SEPARATION = 1.0
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
 OUTER_ROWS = 0.15
@@ -27,7 +28,9 @@ OUTER_ROWS = 0.15
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
-LEAST_SUMMED, LARGEST_FILLED = 0.15, 0.05
+LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.05
+# Change of the light on one side, as a part of the flux.
+LARGEST_SIDE = 0.02
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
 SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
@@ -112,7 +115,7 @@ def extrapolated(result, name):
     own = result.source_fluxes[name]
     if own.columns.size < LEAST_SUMMED * len(own.flux):
         return
-    part = float(np.median(np.abs(own.filled)))
+    part = float(np.percentile(np.abs(own.filled), 90))
     if part > LARGEST_FILLED:
         yield (
             f"the profile does not hold, and {part:.0%} of the light lies on pixels that are bad, "
@@ -120,20 +123,52 @@ def extrapolated(result, name):
         )
 
 
-def one_sided(result, name):
-    """Light on one side of a source that the profile lacks, as of a neighbour or an order."""
-    own, image = result.source_fluxes[name], result.fit.image
+def no_dark_rows(result, name):
+    """A profile that does not hold, in a slit that the source fills: there is no sky to measure."""
+    own, fit = result.source_fluxes[name], result.fit
     if own.columns.size < LEAST_SUMMED * len(own.flux):
         return
-    offset = (image.y[:, None] - result.trace(name))[:, own.columns]
-    far = own.zone[:, own.columns] & (np.abs(offset) > 0.75 * np.median(result.fwhm(name)))
-    residual = result.coherent_light.residual[:, own.columns] * far
-    sides = [np.sum(residual, where=side) for side in (offset > 0, offset < 0)]
-    part = abs(sides[0] - sides[1]) / max(abs(np.nansum(own.flux)), 1e-300)
-    if part > LARGEST_WINGS:
+    n_sources = len(result.sources)
+    zones = np.any([f.zone for f in result.source_fluxes.values()], axis=0)
+    dark = np.median(np.count_nonzero(~fit.image.mask & ~zones, axis=0))
+    if len(fit.form.linear) > n_sources and dark < LEAST_DARK:
         yield (
-            f"light on one side, {part:.0%} of the flux, that the profile lacks: a further source "
-            "or order, counted with this one; set n_sources or mask it"
+            "the profile does not hold, and no row is without light: sky and source cannot be told "
+            "apart; give the sky"
+        )
+
+
+def one_sided(result, name):
+    """Light beside a source that changes sides, or comes and goes, along the spectrum.
+
+    A galaxy may be lopsided; another order, or a neighbour whose trace is not parallel, is seen in
+    the difference of the two sides, which is not the same part of the flux in all bands.
+    """
+    own, image = result.source_fluxes[name], result.fit.image
+    leaf, positions = result.sources[name]
+    values = [result.fit.values[k] for k in positions]
+    inputs = (image.x[None], image.y[:, None])
+    light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
+    offset = image.y[:, None] - result.trace(name)
+    far = np.abs(offset) > np.median(result.fwhm(name))
+    side = np.where(own.zone & far, np.sign(offset), 0.0)
+    good = ~image.mask | result.coherent_light.lines
+    difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
+    variance = np.sum(np.where((side != 0) & good, image.variance, 0.0), axis=0)
+    bands = np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS)
+    if min(map(len, bands)) < 2:
+        return
+    flux, parts, noise = (
+        np.array([np.nansum(a[band]) for band in bands]) for a in (own.flux, difference, variance)
+    )
+    level = np.abs(flux) + 1e-300
+    mean = np.sum(parts) / np.sum(level)
+    off = np.abs(parts - mean * level)
+    beyond = (off > BAND_SIGMA * np.sqrt(noise)) & (off > LARGEST_SIDE * level)
+    if np.abs(np.sum(flux)) > 0 and beyond.any():
+        yield (
+            f"light on one side, up to {np.max((off / level)[beyond]):.0%} of the flux, that comes "
+            "and goes along the spectrum: a further source or order; set n_sources or mask it"
         )
 
 
@@ -199,7 +234,7 @@ def tilt_of_lines(result):
     term = np.where(use, -y * slope, 0.0)
     weights = np.where(use, image.weights, 0.0)
     information = np.sum(weights * term**2)
-    if not information > 0:
+    if not np.sqrt(information) * LARGEST_TILT > TILT_SIGMA * np.ptp(image.y):
         return
     tilt = np.sum(weights * term * light.residual) / information
     shift = abs(tilt) * np.ptp(image.y)

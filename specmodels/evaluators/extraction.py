@@ -310,6 +310,9 @@ class ExtractionResult:
         sums = self._sums[name]
         flux, error, enclosed = sums.flux, sums.error, sums.enclosed
         use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
+        summed = self.source_fluxes[name].columns
+        if summed.size < 0.5 * use.size:  # whose flux is not that of the profile
+            use[summed] = False
         if not use.any():
             return np.nan, np.nan
         weight = enclosed[use] / error[use] ** 2

@@ -13,7 +13,7 @@ CHI2_RANGE = (0.5, 1.6)
 LARGEST_LOSS = 0.2
 TESTS = (
     criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
-    criticism.extrapolated, criticism.one_sided, criticism.light_beside,
+    criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
 )  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
@@ -83,7 +83,8 @@ def _reasons(result, name, figures):
     if figures["fwhm"] < LEAST_FWHM:
         yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
     scale = criticism.noise_scale(result) ** 2
-    if result.image.variance is not None and not CHI2_RANGE[0] <= scale <= CHI2_RANGE[1]:
+    off = scale < CHI2_RANGE[0] or scale > CHI2_RANGE[1]
+    if result.image.variance is not None and off:
         yield (
             f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
             "most pixels"
@@ -103,7 +104,10 @@ def _remarks(result, figures):
     if result.image.variance is None:
         yield "variance estimated from the data"
     if figures["summed"] > 0:
-        yield f"light beyond the profile counted in {figures['summed']:.1%} of the columns"
+        yield (
+            f"light beyond the profile (chi2/dof {figures['chi2_dof']:.3g}) counted in "
+            f"{figures['summed']:.1%} of the columns"
+        )
 
 
 def _total_snr(flux, error, mask):
