@@ -161,7 +161,7 @@ class SlitModelBuilder:
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
             own = trace.copy()
             own.c0 = trace.c0.value + center
-            width_model = PolynomialTrace(self._width_degree(snr), limits=limits, c0=width)
+            width_model = PolynomialTrace(self._width_degree(snr, guess), limits=limits, c0=width)
             if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
                 width_model = None
             sources.append(Source(profile, own, width=width_model, name=name))
@@ -184,10 +184,12 @@ class SlitModelBuilder:
         moffat.alpha.prior = MOFFAT_ALPHA
         return [moffat, GaussianProfile()]
 
-    def _width_degree(self, snr):
+    def _width_degree(self, snr, guess):
         if self.width_degree is not None:
             return self.width_degree
-        return 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
+        by_light = 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
+        # What only one line or two constrain is held.
+        return min(by_light, guess.n_bright - 1)
 
     def _with_sky(self, model, fit, coarse, guess):
         """Model with the sky that the data ask for: one level for all columns, or terms for each.

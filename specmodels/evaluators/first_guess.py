@@ -30,6 +30,10 @@ LARGEST_TRACE_DEGREE = 4
 STRAIGHT_GAIN = 1.1
 
 
+# Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
+N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
+
+
 @dataclass(frozen=True, eq=False)
 class Guess:
     """What was found in an image.
@@ -48,6 +52,8 @@ class Guess:
         Full width at half maximum, in pixels.
     extent : float
         Distance from the first source, in pixels, to which its light can be seen.
+    n_bright : int
+        Number of parts of the spectrum, of twelve, that tell of trace and width.
     """
 
     shape: np.ndarray
@@ -56,6 +62,7 @@ class Guess:
     snr: np.ndarray
     fwhm: float
     extent: float = 0.0
+    n_bright: int = N_BLOCKS
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -100,7 +107,32 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
-    return Guess(shape, degree, rows, snr, fwhm, extent)
+    n_bright = _bright_parts(*_straightened(data, weights, shape), profile)
+    if trace_degree is None and degree >= n_bright:
+        degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright)
+
+
+def _bright_parts(straight, weight, profile):
+    """Number of parts of the spectrum with significant light of the collapsed profile."""
+    noise = np.sqrt(np.maximum((profile**2) @ weight, 1e-300))
+    power = ((profile @ (weight * straight)) / noise) ** 2
+    parts = np.array_split(power, min(N_BLOCKS, len(power)))
+    excess = np.array([np.sum(part) - len(part) for part in parts])
+    errors = np.sqrt([2.0 * len(part) for part in parts])
+    bright = (excess > BLOCK_SIGMA * errors) & (excess > LEAST_BLOCK * np.max(excess))
+    bright = np.flatnonzero(bright)
+    if not bright.size:  # a faint continuum tells as much everywhere, though no part by itself
+        return N_BLOCKS
+    # One line may lie in two parts.
+    return int(min(bright.size, 1 + np.ptp(bright) // 2))
+
+
+def _of_degree(shape, degree):
+    """Polynomial of a lower degree through a trace, its mean zero."""
+    t = np.linspace(-1, 1, len(shape))
+    values = legendre.legval(t, legendre.legfit(t, shape, degree)) if degree > 0 else 0 * t
+    return values - values.mean()
 
 
 def _without_sky_and_hits(image):
