@@ -14,6 +14,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..fitters import SigmaClipFitter, VarProFitter
+from ..io.whole_frames import many_spectra
 from ..models import Source
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
@@ -53,7 +54,7 @@ class OptimalExtraction(ImageEvaluator):
     ------
     ValueError
         If `model` is given together with a setting of the automatic one, or, in a call, the image
-        has no usable pixel.
+        has no usable pixel, or is a whole frame of many spectra.
 
     Examples
     --------
@@ -120,6 +121,15 @@ class OptimalExtraction(ImageEvaluator):
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _one(self, image, exposure):
+        frame = many_spectra(image)
+        if frame is not None:
+            raise ValueError(
+                f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
+                f"{image.shape}: {frame[1]}"
+            )
+        return super()._one(image, exposure)
 
     def evaluate(self, fit, image):
         """Make the result of a fit."""

@@ -23,7 +23,7 @@ from .options import inverse
 from .planes import MAPS, Planes, changed_images, exposure_of, parsed_unit, unique_names
 from .ramps import read_ramp, read_ramp_model
 from .registry import find_reader, reader
-from .wavelengths import header_axis, wavelengths_from_header
+from .wavelengths import header_axis, wavelengths_from_header, wavelengths_from_table
 
 __all__ = ["read_hdus", "read_path"]
 
@@ -179,13 +179,19 @@ def _planes(hdu, companions, instrument, name):
         components=components,
         unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
         name=name,
-        meta={"header": header.copy()},
+        meta={"header": header.copy()} | _exposure_type(companions.hdus[0].header, header),
         maps={
             key: plane.data
             for key, plane in ((k, companions.named(n)) for k, n in MAPS.items())
             if plane is not None
         },
     )
+
+
+def _exposure_type(*headers):
+    """The kind of exposure that one of the headers names, to be kept; nothing where none does."""
+    found = [header["EXP_TYPE"] for header in headers if header.get("EXP_TYPE")]
+    return {"exposure_type": found[0]} if found else {}
 
 
 def _variance(companions):
@@ -200,9 +206,12 @@ def _variance(companions):
 
 
 def _wavelength(companions, header, instrument, shape):
-    """Wavelengths and their unit: from a plane, else from keywords of the dispersion axis."""
+    """Wavelengths and their unit: from a plane, a table, or keywords of the dispersion axis."""
     plane = companions.hdu("wavelength")
     if plane is None:
+        table = wavelengths_from_table(companions.hdus, shape[instrument.dispersion_axis])
+        if table is not None:
+            return table
         return wavelengths_from_header(header, instrument.dispersion_axis, shape), None
     text = plane.header.get("BUNIT") or plane.header.get("CUNIT1")
     return _without_zeros(plane.data), parsed_unit(text, "unit of the wavelengths")
