@@ -19,6 +19,8 @@ __all__ = ["CoherentLight", "coherent_light", "line_pixels", "summed_flux"]
 # must have: there are some 1e5 boxes in an image.
 BOXES = ((3, 3), (3, 9), (7, 5), (5, 33))
 THRESHOLD = 6.0
+# A pixel counts by no more than this, so that a hit that was missed is no light.
+LARGEST_PIXEL = 4.0
 # Pixels of a line: so far from the model, so many that touch, over so many rows and columns.
 LINE_SIGMA, LEAST_PIXELS, LEAST_COLUMNS, LEAST_ROWS = 3.0, 7, 3, 2
 # Correlation of neighbours in a line along the dispersion and along the slit: a Gaussian of 0.6
@@ -68,7 +70,7 @@ def coherent_light(fit, model):
     student = residual / np.sqrt(np.where(usable, variance, 1.0))
     lines = line_pixels(student, fit.rejected & usable)
     available = usable & (~fit.rejected | lines)
-    found = _significant(np.where(available, student, 0.0), available)
+    found = _significant(np.where(available, student, 0.0))
     return CoherentLight(lines, found & available, np.where(available, residual, 0.0))
 
 
@@ -115,16 +117,13 @@ def _correlation(values, axis, labels, index):
     return ndimage.sum_labels(values * near, labels, index) / square
 
 
-def _significant(student, available):
-    """Pixels in a box whose sum is far from zero."""
-    student = student.astype("f4")
-    counted = available.astype("f4")
+def _significant(student):
+    """Pixels in a box whose sum is far from zero; no pixel makes one by itself."""
+    student = np.clip(student, -LARGEST_PIXEL, LARGEST_PIXEL).astype("f4")
     out = np.zeros(student.shape, dtype=bool)
     for box in BOXES:
-        area = box[0] * box[1]
-        total = ndimage.uniform_filter(student, box, mode="constant") * area
-        n = np.maximum(ndimage.uniform_filter(counted, box, mode="constant") * area, 1.0)
-        beyond = np.abs(total) > THRESHOLD * np.sqrt(n)
+        mean = ndimage.uniform_filter(student, box, mode="constant")
+        beyond = np.abs(mean) * np.sqrt(box[0] * box[1]) > THRESHOLD
         if beyond.any():
             out |= ndimage.binary_dilation(beyond, np.ones(box))
     return out

@@ -158,25 +158,19 @@ def _sharp(student, good):
     A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
     """
     out = np.zeros(student.shape, dtype=bool)
-    student = np.where(good, student, np.nan)
+    padded = np.pad(np.where(good, student, np.nan), 1, constant_values=np.nan)
     for _ in range(PEELED):
-        height = np.abs(student)
-        sharp = height > HIT_SIGMA
+        rows, columns = np.nonzero(np.abs(padded) > HIT_SIGMA)
+        height, sharp = padded[rows, columns], np.ones(len(rows), dtype=bool)
+        for i, j in ((0, 1), (1, 0)):
+            lower = np.fmin(*(padded[rows + s * i, columns + s * j] / height for s in (1, -1)))
+            sharp &= lower < LEAST_NEIGHBOUR
         if not sharp.any():
             break
-        for axis in (0, 1):
-            sharp &= _lower_neighbour(student, axis) < LEAST_NEIGHBOUR * height
-        out |= sharp
-        student[sharp] = 0.0
+        rows, columns = rows[sharp], columns[sharp]
+        out[rows - 1, columns - 1] = True
+        padded[rows, columns] = 0.0
     return out
-
-
-def _lower_neighbour(student, axis):
-    """The lower of the two neighbours along an axis, in the sign of the pixel."""
-    around = [(1, 1) if a == axis else (0, 0) for a in (0, 1)]
-    padded, n = np.pad(student, around, constant_values=np.nan), student.shape[axis]
-    beside = [np.take(padded, range(k, k + n), axis) for k in (0, 2)]
-    return np.fmin(*beside * np.where(student < 0, -1.0, 1.0))
 
 
 def _isolated(excess):
