@@ -16,6 +16,8 @@ SIGMA, LEAST_ERROR = 3.0, 0.02
 N_PARTS, LEAST_COLUMNS = 4, 4
 # A source must be told from noise before it is missed.
 DETECTABLE = 15.0
+# Scenes of each feature.
+FEW, MANY = 4, 80
 FAILURES = (ValueError, TypeError, np.linalg.LinAlgError, ArithmeticError, IndexError)
 # One of each hundred right answers lies beyond three standard errors in one of four quarters.
 OUTCOMES = ("ok, right", "ok, wrong", "check, right", "check, wrong", "no answer")
@@ -25,7 +27,7 @@ def run(*, quick=False):
     """One row for each feature, and one for all."""
     counts = {feature: dict.fromkeys(OUTCOMES, 0) for feature in FEATURES}
     seconds = dict.fromkeys(FEATURES, 0.0)
-    for seed in range(4 * len(FEATURES) if quick else 80 * len(FEATURES)):
+    for seed in range((FEW if quick else MANY) * len(FEATURES)):
         feature = FEATURES[seed % len(FEATURES)]
         start = time.process_time()
         for outcome, _ in judged(draw(seed, feature)):

@@ -123,8 +123,8 @@ class SlitModelBuilder:
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
         coarse = _every_nth_column(image)
-        for profile in self._parametric_profiles(snr):
-            model = self._parametric(image, guess, snr, profile)
+        for profile, width_degree in self._shapes(snr, guess):
+            model = self._parametric(image, guess, snr, profile, width_degree)
             fit = SigmaClipFitter(VarProFitter())(model, coarse)
             sensible = _is_sensible(fit, guess, coarse)
             if sensible:
@@ -150,7 +150,7 @@ class SlitModelBuilder:
         worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
         return richer.template if worth else fit.template
 
-    def _parametric(self, image, guess, snr, profile):
+    def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
@@ -161,7 +161,7 @@ class SlitModelBuilder:
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
             own = trace.copy()
             own.c0 = trace.c0.value + center
-            width_model = PolynomialTrace(self._width_degree(snr, guess), limits=limits, c0=width)
+            width_model = PolynomialTrace(width_degree, limits=limits, c0=width)
             if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
                 width_model = None
             sources.append(Source(profile, own, width=width_model, name=name))
@@ -174,15 +174,17 @@ class SlitModelBuilder:
             model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
         return with_shared_shape(model)
 
-    def _parametric_profiles(self, snr):
-        """Profiles to try, the richest first."""
+    def _shapes(self, snr, guess):
+        """Profiles to try with the degree of their width, the richest first."""
+        degree = self._width_degree(snr, guess)
         if self.profile is not None:
-            return [self.profile]
+            return [(self.profile, degree)]
+        simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
         if snr <= SNR_MOFFAT:
-            return [GaussianProfile()]
+            return simple if degree else simple[:1]
         moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
         moffat.alpha.prior = MOFFAT_ALPHA
-        return [moffat, GaussianProfile()]
+        return [(moffat, degree), *simple]
 
     def _width_degree(self, snr, guess):
         if self.width_degree is not None:

@@ -10,6 +10,7 @@ __all__ = ["judge_source"]
 # and faint below this median of its columns.
 LEAST_SNR, FAINT_SNR = 8.0, 3.0
 CHI2_RANGE = (0.5, 1.6)
+LARGEST_CHI2 = 3.0
 LARGEST_LOSS = 0.2
 TESTS = (
     criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
@@ -88,6 +89,11 @@ def _reasons(result, name, figures):
         yield (
             f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
             "most pixels"
+        )
+    elif figures["chi2_dof"] > LARGEST_CHI2:
+        yield (
+            f"chi2/dof {figures['chi2_dof']:.3g}, in some pixels: the model lacks light, or hits "
+            "are left; look at the residual"
         )
     offset = abs(figures["optimal_over_aperture"] - 1)
     if offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
