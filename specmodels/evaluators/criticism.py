@@ -223,9 +223,15 @@ def light_beside(result, name):
 
 
 def tilt_of_lines(result):
-    """Lines of the sky that are tilted against the columns."""
+    """Lines of the sky that are tilted against the columns.
+
+    A slope of the sky in each column follows them in part, and is counted with what is left.
+    """
     image, light = result.fit.image, result.coherent_light
-    slope = np.gradient(np.asarray(result.sky, dtype=float), axis=1)
+    sky = np.asarray(result.sky, dtype=float)
+    level = np.mean(sky, axis=0)
+    left = light.residual + np.nan_to_num(sky - level)
+    slope = np.broadcast_to(np.gradient(level), sky.shape)
     zones = np.any([own.zone for own in result.source_fluxes.values()], axis=0)
     use = ~image.mask & ~zones & np.isfinite(slope)
     if np.count_nonzero(use) < LEAST_PIXELS:
@@ -236,7 +242,7 @@ def tilt_of_lines(result):
     information = np.sum(weights * term**2)
     if not np.sqrt(information) * LARGEST_TILT > TILT_SIGMA * np.ptp(image.y):
         return
-    tilt = np.sum(weights * term * light.residual) / information
+    tilt = np.sum(weights * term * left) / information
     shift = abs(tilt) * np.ptp(image.y)
     if shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA:
         yield (
