@@ -13,6 +13,7 @@ from . import tables
 
 NAMES = (
     "extraction_truth",
+    "honesty",
     "subpixel",
     "extraction_speed",
     "profile_fits",

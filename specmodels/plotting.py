@@ -79,7 +79,7 @@ def _title(result):
 
 
 def _draw_images(result, axes):
-    """Data with the traces, model, and residual; masked pixels are grey, rejected ones ringed."""
+    """Data with the traces, model, and residual; masked pixels are grey, rejected ones dotted."""
     image = result.image
     mask = result.fit.image.mask & ~result.fit.rejected
     data, model = (np.where(mask, np.nan, a) for a in (image.data, result.model))
@@ -91,7 +91,7 @@ def _draw_images(result, axes):
     for number, name in enumerate(result.sources):
         axes[0].plot(image.x, result.trace(name), color=_color(number), lw=1.1, ls="--")
     rows, columns = np.nonzero(result.fit.rejected)
-    axes[2].plot(image.x[columns], image.y[rows], "o", ms=3, mfc="none", mec="k", mew=0.5)
+    axes[2].plot(image.x[columns], image.y[rows], "k.", ms=1.2)
     for ax, label in zip(axes, ("data", "model", "residual / sigma"), strict=True):
         ax.set_title(label, fontsize="small", loc="left", pad=2)
         ax.set_ylabel("row")

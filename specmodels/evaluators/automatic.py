@@ -9,6 +9,7 @@ from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
+from numpy.polynomial import legendre
 
 from ..fitters import LinearFitter, SigmaClipFitter, VarProFitter
 from ..models import (
@@ -32,6 +33,8 @@ __all__ = ["SlitModelBuilder"]
 
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
+# Steepness of the wings of stars, which data without a view of wings cannot tell from any other.
+MOFFAT_ALPHA = GaussianPrior(3.5, 2.0)
 COARSE_COLUMNS = 256
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
@@ -39,11 +42,21 @@ FAINT_SKY = 3.0
 LARGEST_SKY_DEGREE = 2
 # A sloping sky takes so many rows on either side, so many full widths from the sources.
 LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
+# It does where what all columns have in common lowers chi-square by so much.
+SHARED_GAIN = 30.0
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
-# Range in which its coefficients are expected: relative to themselves and to the highest.
-RELATIVE_PRIOR, ABSOLUTE_PRIOR = 0.5, 2e-3
+# It ends at the next source, which it could take light from, but for blends: these tell its shape
+# only together.
+BLENDED = 7.0
+# A profile of which one side lies outside of the slit keeps its symmetric, parametric shape.
+LEAST_SIDE = 3.0
+# So does one of which less than this part of the pixels at some distance from the trace are good.
+LEAST_SEEN = 0.3
+# Range in which its coefficients are expected: relative to themselves, and the part of all light
+# that each may bring.
+RELATIVE_PRIOR, LIGHT_PRIOR = 0.5, 3e-3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
 # Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
@@ -109,10 +122,14 @@ class SlitModelBuilder:
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
-        model = self._parametric(image, guess, snr)
         coarse = _every_nth_column(image)
-        fit = SigmaClipFitter(VarProFitter())(model, coarse)
-        model = fit.template if _is_sensible(fit, guess, coarse) else with_held_shape(model)
+        for profile, width_degree in self._shapes(snr, guess):
+            model = self._parametric(image, guess, snr, profile, width_degree)
+            fit = SigmaClipFitter(VarProFitter())(model, coarse)
+            sensible = _is_sensible(fit, guess, coarse)
+            if sensible:
+                break
+        model = fit.template if sensible else with_held_shape(model)
         model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
@@ -133,11 +150,10 @@ class SlitModelBuilder:
         worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
         return richer.template if worth else fit.template
 
-    def _parametric(self, image, guess, snr):
+    def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
-        profile = self._parametric_profile(snr)
         width = width_guess(profile, guess.fwhm)
         trace = project(PolynomialTrace(degree, limits=limits), image.x, guess.shape)
         sources = []
@@ -145,7 +161,7 @@ class SlitModelBuilder:
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
             own = trace.copy()
             own.c0 = trace.c0.value + center
-            width_model = PolynomialTrace(self._width_degree(snr), limits=limits, c0=width)
+            width_model = PolynomialTrace(width_degree, limits=limits, c0=width)
             if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
                 width_model = None
             sources.append(Source(profile, own, width=width_model, name=name))
@@ -158,22 +174,31 @@ class SlitModelBuilder:
             model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
         return with_shared_shape(model)
 
-    def _parametric_profile(self, snr):
+    def _shapes(self, snr, guess):
+        """Profiles to try with the degree of their width, the richest first."""
+        degree = self._width_degree(snr, guess)
         if self.profile is not None:
-            return self.profile
-        return MoffatProfile(alpha=3.0) if snr > SNR_MOFFAT else GaussianProfile()
+            return [(self.profile, degree)]
+        simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
+        if snr <= SNR_MOFFAT:
+            return simple if degree else simple[:1]
+        moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+        moffat.alpha.prior = MOFFAT_ALPHA
+        return [(moffat, degree), *simple]
 
-    def _width_degree(self, snr):
+    def _width_degree(self, snr, guess):
         if self.width_degree is not None:
             return self.width_degree
-        return 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
+        by_light = 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
+        # What only one line or two constrain is held.
+        return min(by_light, guess.n_bright - 1)
 
     def _with_sky(self, model, fit, coarse, guess):
         """Model with the sky that the data ask for: one level for all columns, or terms for each.
 
         One level for all serves where a level per column fits no better than it would to noise, so
         that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
-        than twice the number of columns (Akaike's criterion).
+        than twice the number of columns (Akaike's criterion), or all columns together show it.
         """
         if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
             return model
@@ -190,7 +215,7 @@ class SlitModelBuilder:
             sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
             trial = replace_leaf(model, "sky", sky)
             fitted = LinearFitter()(trial, cleaned)
-            if _gain(flat, fitted) < 2 * n_columns:
+            if _gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
                 break
             model, flat = trial, fitted
         return model
@@ -207,11 +232,18 @@ class SlitModelBuilder:
         width = float(np.mean(ends))
         setattr(parametric, parametric.width_parameter, width)
         unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
+        if min(_sides(sources, image)) < LEAST_SIDE * unit or not _core_is_seen(sources, image):
+            return model
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
+        nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
+        if nearest > BLENDED:
+            reach = min(reach, nearest)
         if reach < LEAST_REACH:
             return model
-        profile = with_wing_priors(BSplineProfile.like(parametric, graded_knots(reach)))
+        profile = with_wing_priors(
+            BSplineProfile.like(parametric, graded_knots(reach), falling=True)
+        )
         for source in sources:
             scale = source.part("width")
             for n in scale.param_names:
@@ -225,7 +257,8 @@ def with_drifting_shape(model, image):
     """Model whose empirical profiles may change along the dispersion; None where there are none."""
     sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
     empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
-    if not empirical or len(image.x) < 2:
+    # Neighbours would exchange light by a drift, which no column by itself forbids.
+    if not empirical or len(image.x) < 2 or len(sources) > 1:
         return None
     limits = (image.x[0], image.x[-1])
     for source in sources:
@@ -242,22 +275,42 @@ def with_wing_priors(profile):
     """Spline whose coefficients are expected within a wide range of their values.
 
     Where the data say something the prior does not matter; where they do not, in wings that the sky
-    absorbs, the parametric shape is kept.
+    absorbs, the parametric shape is kept but for a small part of the light.
     """
     names = [n for n in profile.param_names if n not in ("center", "scale")]
-    highest = max(abs(getattr(profile, n).value) for n in names)
-    for n in names:
-        value = float(getattr(profile, n).value)
-        sigma = RELATIVE_PRIOR * abs(value) + ABSOLUTE_PRIOR * highest
+    values = np.array([float(getattr(profile, n).value) for n in names])
+    light = values @ profile.areas
+    for n, value, area in zip(names, values, profile.areas, strict=True):
+        sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
         getattr(profile, n).prior = GaussianPrior(value, sigma)
     return profile
 
 
+def _core_is_seen(sources, image):
+    """Whether good pixels lie at all distances from the trace within the full width.
+
+    Where a row is bad along the trace, a free shape would be whatever fits beside it.
+    """
+    for source in sources:
+        offset = np.round(image.y[:, None] - source.trace_position(image.x))
+        for distance in range(-int(width := np.median(source.fwhm(image.x))), int(width) + 1):
+            there = offset == distance
+            if np.mean(~image.mask[there]) < LEAST_SEEN:
+                return False
+    return True
+
+
 def _room(sources, image):
     """Rows between the traces and the farther edge of the usable part of the image."""
+    below, above = _sides(sources, image, outer=max)
+    return max(below, above)
+
+
+def _sides(sources, image, outer=min):
+    """Rows between the traces and either edge of the usable part of the image."""
     rows = image.y[(~image.mask).any(axis=1)]
     centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
-    return max(max(centers) - rows[0], rows[-1] - min(centers))
+    return outer(c - rows[0] for c in centers), outer(rows[-1] - c for c in centers)
 
 
 def width_guess(profile, fwhm):
@@ -341,6 +394,27 @@ def _has_sky_on_both_sides(image, guess):
     below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
     above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
     return min(below, above) >= LEAST_SKY_ROWS
+
+
+def _slopes_in_common(fit, guess, degree):
+    """Whether the rows away from the sources have a slope or parabola that all columns share."""
+    image, limits = fit.image, _row_limits(fit.image)
+    t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
+    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
+    away = distance > 1.5 * SKY_FWHM * guess.fwhm
+    if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
+        return False
+    weights = image.weights[away]
+    residual = np.where(weights > 0, fit.residual()[away], 0.0)
+    total = np.maximum(np.sum(weights, axis=0), 1e-300)
+    terms = [np.broadcast_to(v[:, None], weights.shape)
+             for v in legendre.legvander(t[away], degree)[:, 1:].T]  # fmt: skip
+    # Each column has a level of its own, which takes its part of the terms.
+    terms = [term - np.sum(weights * term, axis=0) / total for term in terms]
+    matrix = np.array([[np.sum(weights * a * b) for a in terms] for b in terms])
+    vector = np.array([np.sum(weights * term * residual) for term in terms])
+    gain = vector @ np.linalg.lstsq(matrix, vector)[0]
+    return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
 
 
 def _faint_sky(fit):

@@ -14,13 +14,16 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..fitters import SigmaClipFitter, VarProFitter
+from ..io.whole_frames import many_spectra
 from ..models import Source
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
+from .coherent_light import coherent_light
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
 from .region import rows_near, slit_region
+from .source_flux import source_fluxes
 from .tables import readable
 from .tilted import SeenSpectra, TiltedSlitBuilder, line_tilt, spectrum_name
 
@@ -54,7 +57,7 @@ class OptimalExtraction(ImageEvaluator):
     ------
     ValueError
         If `model` is given together with a setting of the automatic one, or, in a call, the image
-        has no usable pixel.
+        has no usable pixel, or is a whole frame of many spectra.
 
     Examples
     --------
@@ -123,6 +126,15 @@ class OptimalExtraction(ImageEvaluator):
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _one(self, image, exposure):
+        frame = many_spectra(image)
+        if frame is not None:
+            raise ValueError(
+                f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
+                f"{image.shape}: {frame[1]}"
+            )
+        return super()._one(image, exposure)
 
     def evaluate(self, fit, image):
         """Make the result of a fit."""
@@ -205,7 +217,26 @@ class ExtractionResult:
     def _sums(self):
         traces = {name: self.trace(name) for name in self.sources}
         radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
-        return source_sums(self.fit, self.sources, traces, radii, carriers=self.carriers)
+        image = self.fit.image
+        whole = self.fit.replace(image=image.replace(mask=image.mask & ~self.coherent_light.lines))
+        return source_sums(whole, self.sources, traces, radii, carriers=self.carriers)
+
+    @cached_property
+    def coherent_light(self):
+        """Light that the model does not describe, over neighbouring pixels."""
+        return coherent_light(self.fit, self.model)
+
+    @cached_property
+    def source_fluxes(self):
+        """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
+        traces = {name: self.trace(name) for name in self.sources}
+        widths = {name: self.fwhm(name) for name in self.sources}
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
+        if self.seen_spectra is None:
+            return found
+        fluxes = self.seen_spectra.fluxes
+        return {name: replace(own, flux=fluxes[name][0], error=fluxes[name][1],
+                              fitted=fluxes[name][0]) for name, own in found.items()}  # fmt: skip
 
     @cached_property
     def model(self):
@@ -284,12 +315,8 @@ class ExtractionResult:
         return table
 
     def _flux(self, name):
-        if self.seen_spectra is not None:
-            return self.seen_spectra.fluxes[name]
-        parameter = self.fit.names[self.sources[name][1][0]]
-        shape = self.image.shape[1]
-        return tuple(np.broadcast_to(a, shape) for a in (self.fit[parameter],
-                                                         self.fit.error(parameter)))  # fmt: skip
+        own = self.source_fluxes[name]
+        return own.flux, own.error
 
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
@@ -300,8 +327,8 @@ class ExtractionResult:
             or not self.fit.image.components
         ):
             return {}
-        row = self.fit.form.linear.index(position)
-        return {key: self.fit.propagate(np.nan_to_num(value))[row]
+        row, own = self.fit.form.linear.index(position), self.source_fluxes[name]
+        return {key: own.propagate(value, self.fit.propagate(np.nan_to_num(value))[row])
                 for key, value in self.fit.image.components.items()}  # fmt: skip
 
     def mask(self, name):
@@ -332,6 +359,9 @@ class ExtractionResult:
         sums = self._sums[name]
         flux, error, enclosed = sums.flux, sums.error, sums.enclosed
         use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
+        summed = self.source_fluxes[name].columns
+        if summed.size < 0.5 * use.size:  # whose flux is not that of the profile
+            use[summed] = False
         if not use.any():
             return np.nan, np.nan
         weight = enclosed[use] / error[use] ** 2

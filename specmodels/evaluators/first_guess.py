@@ -11,7 +11,8 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
-from ..numerics.robust import MAD_TO_SIGMA, column_median, column_scatter
+from ..numerics.robust import column_median, column_scatter
+from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
 
 __all__ = ["Guess", "find_sources"]
 
@@ -19,14 +20,18 @@ MAX_BINS = 64
 MIN_BIN = 8
 SHIFT_STEPS = 5
 HIT_SIGMA = 8.0
-LEAST_SIGNIFICANCE = 8.0
-LEAST_FWHM = 1.5
-KERNELS = (0.6, 1.5)
+# The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
+# off so many pixels deep.
+LEAST_NEIGHBOUR, PEELED = 0.1, 3
 LINE_WINDOW = 31
 STRAIGHTENED_AT_ONCE = 256
-# Standard deviation of normal numbers over that found from the lower half of them.
-HALF_NORMAL = 1.69
 LARGEST_TRACE_DEGREE = 4
+# A trace that was followed is forgotten if a straight one has a peak so many times as high.
+STRAIGHT_GAIN = 1.1
+
+
+# Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
+N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,8 @@ class Guess:
         Full width at half maximum, in pixels.
     extent : float
         Distance from the first source, in pixels, to which its light can be seen.
+    n_bright : int
+        Number of parts of the spectrum, of twelve, that tell of trace and width.
     """
 
     shape: np.ndarray
@@ -55,6 +62,7 @@ class Guess:
     snr: np.ndarray
     fwhm: float
     extent: float = 0.0
+    n_bright: int = N_BLOCKS
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -85,16 +93,46 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     bins = _binned(data, weights)
     shape, degree = _trace_shape(bins, image.shape[1], trace_degree)
     profile, error = _collapsed(data, weights, shape)
-    if not _stands_out(profile, error):
+    if trace_degree is None and degree > 0:
+        straight = _collapsed(data, weights, np.zeros_like(shape))
+        if _contrast(*straight) > STRAIGHT_GAIN * _contrast(profile, error):
+            shape, degree, (profile, error) = np.zeros_like(shape), 0, straight
+    if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
         line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
-        if _stands_out(line_profile, line_error):
+        if stands_out(line_profile, line_error):
             shape, degree = np.zeros_like(shape), 0
             profile, error = line_profile, line_error
-    centers, snr, fwhm = _peaks(profile, error, n_sources)
-    extent = _extent(profile, error, centers)
+    profile = without_trend(profile, error)
+    centers, snr, fwhm = find_peaks(profile, error, n_sources)
+    extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
-    return Guess(shape, degree, rows, snr, fwhm, extent)
+    n_bright = _bright_parts(*_straightened(data, weights, shape), profile)
+    if trace_degree is None and degree >= n_bright:
+        degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright)
+
+
+def _bright_parts(straight, weight, profile):
+    """Number of parts of the spectrum with significant light of the collapsed profile."""
+    noise = np.sqrt(np.maximum((profile**2) @ weight, 1e-300))
+    power = ((profile @ (weight * straight)) / noise) ** 2
+    parts = np.array_split(power, min(N_BLOCKS, len(power)))
+    excess = np.array([np.sum(part) - len(part) for part in parts])
+    errors = np.sqrt([2.0 * len(part) for part in parts])
+    bright = (excess > BLOCK_SIGMA * errors) & (excess > LEAST_BLOCK * np.max(excess))
+    bright = np.flatnonzero(bright)
+    if not bright.size:  # a faint continuum tells as much everywhere, though no part by itself
+        return N_BLOCKS
+    # One line may lie in two parts.
+    return int(min(bright.size, 1 + np.ptp(bright) // 2))
+
+
+def _of_degree(shape, degree):
+    """Polynomial of a lower degree through a trace, its mean zero."""
+    t = np.linspace(-1, 1, len(shape))
+    values = legendre.legval(t, legendre.legfit(t, shape, degree)) if degree > 0 else 0 * t
+    return values - values.mean()
 
 
 def _without_sky_and_hits(image):
@@ -108,9 +146,31 @@ def _without_sky_and_hits(image):
         noise = sigma_clipped_stats(data[good], sigma=3)[2]
         weights /= max(noise, 1e-300) ** 2
     smooth = ndimage.median_filter(data, size=(1, 7))
-    excess = np.abs(data - smooth) * np.sqrt(weights)
-    weights[_isolated(excess)] = 0.0
+    root = np.sqrt(weights)
+    weights[_isolated(np.abs(data - smooth) * root)] = 0.0
+    weights[_sharp(data * root, good)] = 0.0
     return data, weights
+
+
+def _sharp(student, good):
+    """Pixels far above the noise that fall off in both directions as no line does, peeled off.
+
+    A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
+    """
+    out = np.zeros(student.shape, dtype=bool)
+    padded = np.pad(np.where(good, student, np.nan), 1, constant_values=np.nan)
+    for _ in range(PEELED):
+        rows, columns = np.nonzero(np.abs(padded) > HIT_SIGMA)
+        height, sharp = padded[rows, columns], np.ones(len(rows), dtype=bool)
+        for i, j in ((0, 1), (1, 0)):
+            lower = np.fmin(*(padded[rows + s * i, columns + s * j] / height for s in (1, -1)))
+            sharp &= lower < LEAST_NEIGHBOUR
+        if not sharp.any():
+            break
+        rows, columns = rows[sharp], columns[sharp]
+        out[rows - 1, columns - 1] = True
+        padded[rows, columns] = 0.0
+    return out
 
 
 def _isolated(excess):
@@ -181,30 +241,13 @@ def _shifts(mean, total):
                 [m @ m + 1e-300 for m in moved]
             )
             best = int(np.argmax(match))
-            known += trial[best] + _vertex(match, best) / SHIFT_STEPS
+            known += trial[best] + vertex(match, best) / SHIFT_STEPS
             shift[b] = known
             weight[b] = min(strength[b], 100.0) ** 2
             aligned = np.interp(rows + known, rows, smooth[:, b])
             fraction = 0.3 * min(strength[b] / max(strength[start], 1e-300), 1.0)
             template = (1 - fraction) * template + fraction * aligned
     return shift, weight
-
-
-def _vertex(values, k):
-    """Offset of the vertex of the parabola through a maximum and its neighbours."""
-    if not 0 < k < len(values) - 1:
-        return 0.0
-    left, middle, right = values[k - 1 : k + 2]
-    curvature = left - 2 * middle + right
-    return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -1, 1))
-
-
-def _centroid(values, k):
-    """Offset of the centre of all that lies above half of a maximum and adjoins it."""
-    above = values > 0.5 * values[k]
-    label, _ = ndimage.label(above)
-    rows = np.flatnonzero(label == label[k])
-    return float(np.average(rows, weights=values[rows])) - k
 
 
 def _best_polynomial(t, shift, weight, degree):
@@ -250,6 +293,13 @@ def _collapsed(data, weights, shape):
     return profile, error
 
 
+def _contrast(profile, error):
+    """Height of the collapsed profile over the standard error of its rows, but for the ends."""
+    usable = np.flatnonzero(np.isfinite(error))
+    inner = usable[EDGE_ROWS:-EDGE_ROWS]
+    return np.max(np.abs(profile[inner]) / error[inner], initial=0.0)
+
+
 def _structure(straight, weight):
     """Light of each column which noise does not explain, smoothed over neighbours."""
     n_good = np.maximum(np.count_nonzero(weight, axis=0), 1)
@@ -288,149 +338,3 @@ def _straightened_part(data, weights, shape):
     total = sum(f * weights[r, columns] * data[r, columns] for f, r in parts)
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     return mean, np.where(inside, weight, 0.0)
-
-
-def _peaks(profile, error, n_sources):
-    """Rows, significance and width of the sources in a collapsed profile, brightest first."""
-    if len(profile) < 3:
-        return np.array([float(np.argmax(profile))]), np.array([profile.max() / error.min()]), 2.0
-    residual, taken = profile.copy(), []
-    fwhm = None
-    limit = n_sources or max(1, len(profile) // 6)
-    usable = np.isfinite(error)
-    noise = error
-    profile, error, kernel = _smoothed(profile, error, usable)
-    while len(taken) < limit:
-        candidate = np.where(usable, np.abs(residual), 0.0)
-        for row, _ in taken:
-            candidate[np.abs(np.arange(len(profile)) - row) < 1.2 * fwhm] = 0.0
-        k = _next_peak(residual, candidate, usable, first=fwhm is None)
-        if k is None:
-            break
-        if fwhm is None:
-            fwhm = _width(profile, k, kernel)
-        elif n_sources is None and not _is_source(residual, error, k, taken):
-            break
-        place = _vertex if kernel == KERNELS[0] else _centroid
-        taken.append((k + place(np.abs(residual), k), residual[k]))
-        residual = _subtract_peaks(profile, taken, fwhm)
-    if not taken:
-        raise ValueError("image: no source found, its rows do not differ")
-    rows = np.array([row for row, _ in taken])
-    nearest = np.clip(np.round(rows).astype(int), 0, len(profile) - 1)
-    snr = np.array([height for _, height in taken]) / noise[nearest] * np.sqrt(fwhm)
-    order = np.argsort(-np.abs(snr), kind="stable")
-    order = sorted(order, key=lambda j: snr[j] < 0)
-    return rows[order], snr[order], fwhm
-
-
-def _stands_out(profile, error):
-    """Whether there is a peak above the scatter of the rows, without much smoothing."""
-    if len(profile) < 3:
-        return True
-    return _smoothed(profile, error, np.isfinite(error))[2] == KERNELS[0]
-
-
-def _extent(profile, error, centers):
-    """Distance from a lone source to the first row without significant light."""
-    if len(centers) > 1 or len(profile) < 3:
-        return 0.0
-    usable = np.isfinite(error)
-    noise = np.hypot(error, _row_noise(profile, usable))
-    dark = ~(usable & (np.abs(profile) > 3 * noise))
-    k = int(np.clip(np.round(centers[0]), 0, len(profile) - 1))
-    distances = np.abs(np.flatnonzero(dark) - k)
-    return float(distances[distances > 0].min(initial=len(profile)))
-
-
-def _row_noise(profile, usable):
-    """Scatter of neighbouring rows about each other, the light itself being smooth."""
-    steps = np.diff(profile[usable], n=2)
-    return 1.4826 * np.median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
-
-
-def _smoothed(profile, error, usable):
-    """Profile smoothed a little, or more where its rows scatter; with its error and the kernel."""
-    filled = np.where(usable, profile, 0.0)
-    for kernel in KERNELS:
-        smooth = ndimage.gaussian_filter1d(filled, kernel, mode="nearest")
-        scatter = np.hypot(error, _row_scatter(smooth, usable))
-        if np.max(np.where(usable, np.abs(smooth) / scatter, 0)) > LEAST_SIGNIFICANCE:
-            break
-    return smooth, scatter, kernel
-
-
-def _row_scatter(profile, usable):
-    """Scatter from row to row which noise does not explain: flat-field errors, bars.
-
-    From the darker half of the rows, where sources that fill much of the slit have no part.
-    """
-    values = np.sort(profile[usable])
-    if values.size <= 8:
-        return 0.0
-    dark = values[: (values.size + 1) // 2]
-    return HALF_NORMAL * MAD_TO_SIGMA * np.median(np.abs(dark - np.median(dark)))
-
-
-def _next_peak(residual, candidate, usable, *, first):
-    """Row of the highest candidate that falls off on both sides within the usable rows.
-
-    A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
-    a first source has to be named.
-    """
-    order = np.argsort(-candidate, kind="stable")
-    order = order[candidate[order] > 0]
-    for k in order:
-        if _falls_off(residual, usable, k):
-            return int(k)
-    return int(order[0]) if first and order.size else None
-
-
-def _falls_off(residual, usable, k):
-    height = residual * np.sign(residual[k] or 1.0)
-    for direction in (1, -1):
-        j = k + direction
-        while 0 <= j < len(height) and usable[j] and height[j] > 0.5 * height[k]:
-            j += direction
-        if not (0 <= j < len(height) and usable[j]):
-            return False
-    return True
-
-
-def _is_source(residual, error, k, taken):
-    """Whether a further peak is one by itself: significant, not tiny, and a local extreme."""
-    height = max(abs(value) for _, value in taken)
-    local = abs(residual[k]) >= max(abs(residual[k - 1]), abs(residual[k + 1]))
-    return (
-        local
-        and abs(residual[k]) > LEAST_SIGNIFICANCE * error[k]
-        and abs(residual[k]) > 0.05 * height
-    )
-
-
-def _width(profile, k, kernel):
-    """Full width at half maximum of the peak at row `k`, without that of the smoothing kernel."""
-    height = profile * np.sign(profile[k] or 1.0)
-    half = 0.5 * height[k]
-    width = 0.0
-    for direction in (1, -1):
-        j = k
-        while 0 <= j + direction < len(height) and height[j + direction] > half:
-            j += direction
-        beyond = j + direction
-        if not 0 <= beyond < len(height):
-            width += abs(j - k) + 0.5
-            continue
-        drop = height[j] - height[beyond]
-        width += abs(j - k) + ((height[j] - half) / drop if drop > 0 else 0.5)
-    width = np.sqrt(max(width**2 - (2.355 * kernel) ** 2, LEAST_FWHM**2))
-    return float(np.clip(width, LEAST_FWHM, max(0.4 * len(profile), LEAST_FWHM)))
-
-
-def _subtract_peaks(profile, taken, fwhm):
-    """Profile less Gaussians at all peaks, fitted together with a constant."""
-    rows = np.arange(len(profile))
-    columns = [np.exp(-4 * np.log(2) * ((rows - row) / fwhm) ** 2) for row, _ in taken]
-    basis = np.stack([*columns, np.ones(len(profile))], axis=1)
-    heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
-    return profile - basis @ heights

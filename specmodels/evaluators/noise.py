@@ -58,15 +58,39 @@ def with_estimated_variance(image, fit):
     brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)
     floor = max(RANGE * float(brightest), SMALLEST_NOISE)
     noise = np.maximum(_column_noise(residual, light, good), floor)
-    level = (light / noise**2)[good]
-    square = (residual / noise)[good] ** 2
-    order = np.argsort(level, kind="stable")
-    parts = np.array_split(order, min(N_LEVELS, max(1, level.size // 50)))
-    levels = np.array([np.mean(level[part]) for part in parts])
-    excess = np.array([np.mean(square[part]) for part in parts]) - 1.0
+    noise /= np.sqrt(max(1.0 - len(fit.form.linear) / image.shape[0], 0.2))
+    own, seen = _left_by_fit(fit, light)
+    level = (seen / noise**2)[good]
+    excess = ((residual / noise) ** 2 - own)[good]
+    parts = np.array_split(np.argsort(level, kind="stable"),
+                           min(N_LEVELS, max(1, level.size // 50)))  # fmt: skip
+    levels, excess = (np.array([np.mean(a[part]) for part in parts]) for a in (level, excess))
     slope = _slope(levels, excess)
-    freedom = max(1.0 - len(fit.form.linear) / image.shape[0], 0.2)
-    return image.replace(variance=(noise**2 + slope * light) / freedom)
+    return image.replace(variance=noise**2 + slope * light)
+
+
+def _left_by_fit(fit, light):
+    """What a fit of equal weights leaves in each pixel of a noise of variance one, and of `light`.
+
+    With the hat matrix H of a column, the mean square residual is that of the noise of all pixels:
+    the sum over j of (1 - H)_ij^2 times the variance of pixel j.
+    """
+    problem, values = fit.problem(), [np.nan_to_num(v) for v in fit.values]
+    held = np.nan_to_num(fit.held_covariance)
+    own, seen = np.empty(light.shape), np.empty(light.shape)
+    for chunk in problem.chunks(len(fit.form.linear) + 5):
+        inputs, _, weights = problem.pixels(chunk)
+        _, columns = fit.form.columns(problem.local(values, chunk), inputs)
+        basis = np.array([np.broadcast_to(columns[k], weights.shape) for k in fit.form.linear])
+        inner = held if held.shape[-1] == 1 else held[..., chunk]
+        pulled = np.einsum("klx,lyx->kyx", inner, basis)
+        hat = weights * np.sum(basis * pulled, axis=0)
+        mixed = np.einsum("kyx,yx,lyx->klx", basis, weights**2 * light[:, chunk], basis,
+                          optimize=True)  # fmt: skip
+        spread = np.einsum("kyx,klx,lyx->yx", pulled, mixed, pulled, optimize=True)
+        own[:, chunk] = 1 - hat
+        seen[:, chunk] = (1 - 2 * hat) * light[:, chunk] + spread
+    return own, seen
 
 
 def source_light(fit):
@@ -100,30 +124,39 @@ def _slope(level, excess):
 def with_smooth_poisson(image, fit):
     """Image with Poisson variances fitted by the model, or None where they need it not.
 
+    A variance of which no part is told apart is taken as a whole: read noise is part of the sky.
+
     Parameters
     ----------
     image : `~specmodels.exposure.SpectralImage`
-        With a ``poisson`` component of the variance.
+        With a variance; of its components only ``poisson`` is looked at, if there is one.
     fit : `~specmodels.fitters.FitResult`
         Fit of that image.
     """
-    if image.components.get("poisson") is None or fit.batch is None:
+    if fit.batch is None:
         return None
     good = ~image.mask & ~fit.rejected
     every = slice(None, None, max(1, image.shape[1] // PROBED_COLUMNS))
     part, part_good = image.cutout(columns=every), good[:, every]
     if not _follows_the_noise(fit.template, part, part_good):
         return None
-    usable, poisson = ~image.mask, image.components["poisson"]
+    usable, poisson = ~image.mask, _noisy_part(image)
     smooth = _smooth_poisson(fit.template, image, good)
     variance = np.where(usable, image.variance - poisson + smooth, image.variance)
-    components = {**image.components, "poisson": np.where(usable, smooth, poisson)}
+    components = dict(image.components)
+    if components:
+        components["poisson"] = np.where(usable, smooth, poisson)
     return image.replace(variance=variance, components=components)
+
+
+def _noisy_part(image):
+    """The part of the variance that may follow the noise: Poisson's, or all where none is apart."""
+    return image.components.get("poisson", image.variance)
 
 
 def _smooth_poisson(template, image, good):
     """Poisson variances fitted by the model, weights equal; not below a fiftieth of the median."""
-    poisson = np.where(good, image.components["poisson"], 0.0)
+    poisson = np.where(good, _noisy_part(image), 0.0)
     fit = LinearFitter()(template, image.replace(
         data=poisson, variance=np.ones(image.shape), components={}, mask=~good))  # fmt: skip
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
@@ -135,7 +168,7 @@ def _follows_the_noise(template, image, good):
         return False
     fit = LinearFitter()(template, image.replace(mask=~good))
     residual = (image.data - np.nan_to_num(fit.predict()))[good]
-    excess = (image.components["poisson"] - _smooth_poisson(template, image, good))[good]
+    excess = (_noisy_part(image) - _smooth_poisson(template, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):
         return False

@@ -2,11 +2,22 @@
 
 import numpy as np
 
+from . import criticism
+
 __all__ = ["judge_source"]
 
-LEAST_SNR = 3.0
-CHI2_RANGE = (0.5, 2.0)
+# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error;
+# and faint below this median of its columns.
+LEAST_SNR, FAINT_SNR = 8.0, 3.0
+CHI2_RANGE = (0.5, 1.6)
+LARGEST_CHI2 = 3.0
 LARGEST_LOSS = 0.2
+TESTS = (
+    criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
+    criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
+)  # fmt: skip
+# Those that hold where the light of a column is not that of one wavelength.
+OF_WAVELENGTHS = (criticism.blends, criticism.light_outside, criticism.light_beside)
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
 
@@ -23,9 +34,11 @@ def judge_source(result, name):
     Returns
     -------
     dict
-        ``status`` (``"ok"`` or ``"check"``), ``reason``, ``snr`` (median per column), ``flux``
+        ``status`` (``"ok"`` or ``"check"``), ``reason`` (why it is to be checked, or what is to be
+        known of a good one), ``snr`` (median per column), ``flux``
         (median), ``row`` and ``fwhm`` (mean), ``chi2_dof``, ``n_rejected``, ``lost`` (fraction of
-        columns), ``optimal_over_aperture`` and its error.
+        columns), ``summed`` (fraction of columns whose flux is a sum of pixels),
+        ``optimal_over_aperture`` and its error.
     """
     flux, error = result._flux(name)
     mask = result.mask(name)
@@ -41,12 +54,14 @@ def judge_source(result, name):
         "chi2_dof": float(result.fit.reduced_chi2),
         "n_rejected": int(result.fit.rejected.sum()),
         "lost": _lost(result, mask),
+        "summed": len(result.source_fluxes[name].columns) / len(flux),
         "optimal_over_aperture": ratio,
         "optimal_over_aperture_error": ratio_error,
     }
-    reasons = list(_reasons(result, figures))
+    reasons = list(_reasons(result, name, figures))
     status = "check" if reasons else "ok"
-    return {"status": status, "reason": "; ".join(reasons), **figures}
+    reason = "; ".join([*reasons, *_remarks(result, figures)])
+    return {"status": status, "reason": reason, **figures}
 
 
 def _lost(result, mask):
@@ -55,7 +70,7 @@ def _lost(result, mask):
     return float(np.mean(mask[seen])) if seen.any() else 1.0
 
 
-def _reasons(result, figures):
+def _reasons(result, name, figures):
     """Yield why a person should look at a source."""
     fit = result.fit
     if not fit.success:
@@ -65,14 +80,49 @@ def _reasons(result, figures):
         return
     if figures["lost"] > LARGEST_LOSS:
         yield f"{figures['lost']:.0%} of the columns lost"
-    if not abs(figures["snr"]) >= LEAST_SNR:
-        yield f"faint: S/N {figures['snr']:.2g} per column"
+    total = _total_snr(*result._flux(name), result.mask(name))
+    if not total >= LEAST_SNR:
+        yield f"uncertain: S/N {total:.2g} of all columns"
     if figures["fwhm"] < LEAST_FWHM:
         yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
-    if result.image.variance is None:
-        yield "variance estimated from the data"
-    elif not CHI2_RANGE[0] <= figures["chi2_dof"] <= CHI2_RANGE[1]:
-        yield f"chi2/dof {figures['chi2_dof']:.3g}: variances or model are off"
+    scale = criticism.noise_scale(result) ** 2
+    off = scale < CHI2_RANGE[0] or scale > CHI2_RANGE[1]
+    if result.image.variance is not None and off:
+        yield (
+            f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
+            "most pixels"
+        )
+    elif figures["chi2_dof"] > LARGEST_CHI2:
+        yield (
+            f"chi2/dof {figures['chi2_dof']:.3g}, in some pixels: the model lacks light, or hits "
+            "are left; look at the residual"
+        )
     offset = abs(figures["optimal_over_aperture"] - 1)
     if offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
+    for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
+        yield from test(result, name)
+    yield from criticism.tilt_of_lines(result)
+
+
+def _remarks(result, figures):
+    """Yield what is to be known of a source that need not be checked."""
+    if not abs(figures["snr"]) >= FAINT_SNR:
+        yield f"faint: S/N {figures['snr']:.2g} per column"
+    if result.image.variance is None:
+        yield "variance estimated from the data"
+    if figures["summed"] > 0:
+        yield (
+            f"light beyond the profile (chi2/dof {figures['chi2_dof']:.3g}) counted in "
+            f"{figures['summed']:.1%} of the columns"
+        )
+
+
+def _total_snr(flux, error, mask):
+    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = (flux / error)[~mask]
+    if not snr.size:
+        return 0.0
+    mean = abs(np.sum(snr)) / np.sqrt(snr.size)
+    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))

@@ -22,7 +22,7 @@ from .reading import is_asdf, reading
 from .registry import find_reader, reader
 from .text import decoded
 from .units import parsed_unit, unit_factor
-from .wavelengths import header_axis, wavelengths_from_header
+from .wavelengths import header_axis, wavelengths_from_header, wavelengths_from_table
 
 __all__ = ["read_hdus", "read_path"]
 
@@ -176,7 +176,7 @@ def _planes(hdu, companions, instrument, name):
         components=components,
         unit=parsed_unit(data_unit, "BUNIT"),
         name=name,
-        meta={"header": header.copy()},
+        meta={"header": header.copy()} | _exposure_type(companions.hdus[0].header, header),
         maps={
             key: plane.data
             for key, plane in ((k, companions.named(n)) for k, n in MAPS.items())
@@ -184,6 +184,12 @@ def _planes(hdu, companions, instrument, name):
         },
         **{key: companions.numbers(name) for key, name in NUMBERS.items()},
     )
+
+
+def _exposure_type(*headers):
+    """The kind of exposure that one of the headers names, to be kept; nothing where none does."""
+    found = [header["EXP_TYPE"] for header in headers if header.get("EXP_TYPE")]
+    return {"exposure_type": found[0]} if found else {}
 
 
 def _variance(companions, data_unit):
@@ -210,9 +216,12 @@ def _in_unit(hdu, data_unit, power):
 
 
 def _wavelength(companions, header, instrument, shape):
-    """Wavelengths and their unit: from a plane, else from keywords of the dispersion axis."""
+    """Wavelengths and their unit: from a plane, a table, or keywords of the dispersion axis."""
     plane = companions.hdu("wavelength")
     if plane is None:
+        table = wavelengths_from_table(companions.hdus, shape[instrument.dispersion_axis])
+        if table is not None:
+            return table
         return wavelengths_from_header(header, instrument.dispersion_axis, shape), None
     text = plane.header.get("BUNIT") or plane.header.get("CUNIT1")
     return _without_zeros(plane.data), parsed_unit(text, "unit of the wavelengths")

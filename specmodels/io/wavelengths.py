@@ -10,9 +10,12 @@ from .units import known_unit
 
 __all__ = [
     "header_axis", "steepest_axis", "wavelengths_from_gwcs", "wavelengths_from_header",
+    "wavelengths_from_table",
 ]  # fmt: skip
 
 SPECTRAL = ("WAVE", "AWAV", "LAMBDA", "FREQ", "ENER", "WAVN")
+# Columns of tables that hold wavelengths.
+TABLE_NAMES = ("wavelength", "wave", "lambda", "lam")
 DEFAULT_UNITS = {"WAVE": u.m, "AWAV": u.m, "FREQ": u.Hz, "ENER": u.J, "WAVN": u.m**-1}
 
 
@@ -121,6 +124,36 @@ def wavelengths_from_header(header, axis, shape):
         )
         return None
     return _with_unit(start + offset, header, n)
+
+
+def wavelengths_from_table(hdus, n_dispersion):
+    """Return the wavelengths of the columns of an image from a table in the same file.
+
+    A table of as many wavelengths as there are columns knows more than a linear axis of the header.
+
+    Parameters
+    ----------
+    hdus : sequence of `~astropy.io.fits` extensions
+    n_dispersion : int
+        Length of the dispersion axis.
+
+    Returns
+    -------
+    wavelength : ndarray, shape (n_dispersion,)
+    unit : `~astropy.units.Unit`, or None
+        Both in a tuple; None where there is no such table.
+    """
+    for hdu in hdus:
+        for column in getattr(hdu, "columns", None) or ():
+            if column.name.lower() not in TABLE_NAMES:
+                continue
+            values = np.ravel(np.asarray(hdu.data[column.name], dtype=float))
+            rising = np.diff(values[np.isfinite(values)])
+            if values.size == n_dispersion and (np.all(rising > 0) or np.all(rising < 0)):
+                unit = u.Unit(column.unit, parse_strict="silent") if column.unit else None
+                known = unit is not None and unit.is_equivalent(u.m, u.spectral())
+                return values, unit if known else None
+    return None
 
 
 def _step(header, n):

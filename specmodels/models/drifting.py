@@ -29,6 +29,8 @@ class DriftingBSplineProfile(BSplineProfile):
         First and last column.
     drift_degree : int
         Degree of the polynomials.
+    falling : bool
+        As in `BSplineProfile`; kept at the middle of the limits, and by the priors elsewhere.
     name : str, optional
         Name of the model.
     **parameters : float
@@ -45,15 +47,16 @@ class DriftingBSplineProfile(BSplineProfile):
     uses_dispersion = True
 
     def __init__(
-        self, knots=None, *, limits=(0.0, 2047.0), drift_degree=1, name=None, **parameters
-    ):
+        self, knots=None, *, limits=(0.0, 2047.0), drift_degree=1, falling=False, name=None,
+        **parameters,
+    ):  # fmt: skip
         low, high = (float(value) for value in limits)
         if not low != high:
             raise ValueError(f"limits: expected two different columns, got {limits!r}")
         if int(drift_degree) != drift_degree or drift_degree < 1:
             raise ValueError(f"drift_degree: expected 1 or more, got {drift_degree!r}")
         self.limits, self.drift_degree = (low, high), int(drift_degree)
-        super().__init__(knots, name=name, **parameters)
+        super().__init__(knots, falling=falling, name=name, **parameters)
 
     def _declare_parameters(self, settings):
         super()._declare_parameters(settings)
@@ -64,7 +67,7 @@ class DriftingBSplineProfile(BSplineProfile):
     @classmethod
     def from_profile(cls, profile, limits, *, drift_degree=1):
         """Drifting spline that is the same everywhere as a `BSplineProfile`, to start a fit."""
-        new = cls(profile.knots, limits=limits, drift_degree=drift_degree)
+        new = cls(profile.knots, limits=limits, drift_degree=drift_degree, falling=profile.falling)
         for name in profile.param_names:
             setattr(new, name, getattr(profile, name).value)
             getattr(new, name).prior = getattr(profile, name).prior

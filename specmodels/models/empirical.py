@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from astropy.modeling import Parameter
 from scipy.interpolate import BSpline
+from scipy.optimize import nnls
 
 from .parameters import declare, repeated
 from .profiles import Profile, _steps
@@ -19,6 +20,8 @@ DEGREE = 3
 # Coefficients at each end that are zero, so that density and slope vanish there.
 END_TERMS = 2
 GRID = 8192
+# Half the width of the core, in units of the scale, within which a falling profile is free.
+CORE = 2.0
 FWHM_OF_GAUSSIAN = np.sqrt(8 * np.log(2))
 
 
@@ -33,6 +36,11 @@ class BSplineProfile(Profile):
     ----------
     knots : array_like, shape (n_knots,), optional
         Increasing breakpoints in units of the scale, at least six. Default: `graded_knots`.
+    falling : bool
+        Whether the density falls outwards beyond two units from the centre, and is nowhere
+        negative, so that a profile has one lobe and its wings take no light of neighbours. The
+        parameters are then not the coefficients but, from either end inwards, their increments,
+        and in the core what they exceed the line between the wings by; none is negative.
     name : str, optional
         Name of the model.
     **parameters : float
@@ -48,26 +56,28 @@ class BSplineProfile(Profile):
     _param_names = ()
     width_parameter = "scale"
 
-    def __init__(self, knots=None, *, name=None, **parameters):
+    def __init__(self, knots=None, *, falling=False, name=None, **parameters):
         knots = graded_knots() if knots is None else np.array(knots, dtype=float)
         if knots.ndim != 1 or knots.size < 6 or not np.all(np.diff(knots) > 0):
             raise ValueError(f"knots: expected six or more increasing numbers, got {knots}")
-        self.knots = knots
-        self._table = _tables(tuple(knots))
+        self.knots, self.falling = knots, bool(falling)
+        self._table = _tables(tuple(knots), self.falling)
         self._declare_parameters(parameters)
         super().__init__(name=name, **parameters)
 
     def _declare_parameters(self, settings):
         gaussian = self._table.project(lambda t: np.exp(-0.5 * t**2))
+        least = 0.0 if self.falling else None
         declare(self, [
             Parameter("center", default=repeated(0.0, settings), description="centre, in pixels"),
             Parameter("scale", default=repeated(1.0, settings), bounds=(1e-3, None),
                       description="pixels per unit of the knots"),
-            *(Parameter(f"c{j}", default=repeated(c, settings)) for j, c in enumerate(gaussian)),
+            *(Parameter(f"c{j}", default=repeated(c, settings), bounds=(least, None))
+              for j, c in enumerate(gaussian)),
         ])  # fmt: skip
 
     @classmethod
-    def like(cls, profile, knots=None):
+    def like(cls, profile, knots=None, *, falling=False):
         """Spline of the same shape as another profile.
 
         The unit of the knots is the standard deviation of a Gaussian of the same full width at half
@@ -78,9 +88,10 @@ class BSplineProfile(Profile):
         profile : Profile
             A profile that has a width parameter.
         knots : array_like, optional
+        falling : bool
             As in the constructor.
         """
-        new = cls(knots)
+        new = cls(knots, falling=falling)
         shape = {n: getattr(profile, n).value for n in profile.param_names if n != "center"}
         ordered = list(shape.values())
         unit = float(np.squeeze(profile.fwhm(*ordered))) / FWHM_OF_GAUSSIAN
@@ -101,6 +112,11 @@ class BSplineProfile(Profile):
     def param_names(self):
         """Names of centre, scale and coefficients."""
         return self._param_names
+
+    @property
+    def areas(self):
+        """Light that each coefficient brings, before it is normalised; shape (n_coefficient,)."""
+        return self._table.areas
 
     def cumulative(self, y, center, scale, *coefficients):
         """Fraction of the light below `y`."""
@@ -181,8 +197,8 @@ def graded_knots(half_width=14.0, *, core=1.0, growth=1.3):
 class _Tables:
     """Integrals and values of the B-splines of one knot vector on a fine, even grid."""
 
-    def __init__(self, knots):
-        self.knots = tuple(knots)
+    def __init__(self, knots, falling):
+        self.knots, self.falling = tuple(knots), falling
         knots = np.asarray(knots)
         padded = np.pad(knots, DEGREE, mode="edge")
         self.low, self.high = knots[0], knots[-1]
@@ -192,16 +208,20 @@ class _Tables:
         kept = slice(END_TERMS, n_all - END_TERMS)
         basis = BSpline(padded, np.eye(n_all)[:, kept], DEGREE)
         self.grid = grid
-        self.values = np.ascontiguousarray(basis(grid))
-        integral = basis.antiderivative()
-        self.integrals = np.ascontiguousarray(integral(grid) - integral(self.low))
+        values, integral = basis(grid), basis.antiderivative()
+        integrals = integral(grid) - integral(self.low)
+        if falling:
+            places = np.array([padded[j + 1 : j + 1 + DEGREE].mean() for j in range(n_all)[kept]])
+            increments = _increments(places)
+            values, integrals = values @ increments, integrals @ increments
+        self.values, self.integrals = map(np.ascontiguousarray, (values, integrals))
         self.areas = self.integrals[-1]
         rows = np.ascontiguousarray(self.integrals.T)
         self.terms = rows, np.diff(rows, axis=1, append=rows[:, -1:])
 
     def __reduce__(self):
         """Copies share the tables; files and other processes make them again."""
-        return _tables, (self.knots,)
+        return _tables, (self.knots, self.falling)
 
     def position(self, t):
         """Index of the grid point below `t`, and the fraction of a step beyond it."""
@@ -222,12 +242,31 @@ class _Tables:
 
     def project(self, density):
         """Coefficients of the spline nearest to `density` in the least-squares sense."""
-        return np.linalg.lstsq(self.values[::16], density(self.grid[::16]), rcond=None)[0]
+        values, wanted = self.values[::16], density(self.grid[::16])
+        return nnls(values, wanted)[0] if self.falling else np.linalg.lstsq(values, wanted)[0]
+
+
+def _increments(places):
+    """Coefficients of a falling spline by its parameters: shape (n_term, n_term).
+
+    In the wings a coefficient is the sum of the parameters from the end to its place; in the core
+    it is its parameter and the line between the innermost coefficients of the wings.
+    """
+    left, right = np.flatnonzero(places < -CORE), np.flatnonzero(places > CORE)
+    matrix = np.eye(len(places))
+    matrix[np.ix_(left, left)] = np.tri(len(left))
+    matrix[np.ix_(right, right)] = np.tri(len(right)).T
+    if left.size and right.size:
+        ends = left[-1], right[0]
+        core = np.arange(ends[0] + 1, ends[1])
+        share = (places[core] - places[ends[0]]) / (places[ends[1]] - places[ends[0]])
+        matrix[core] += np.outer(1 - share, matrix[ends[0]]) + np.outer(share, matrix[ends[1]])
+    return matrix
 
 
 @lru_cache(maxsize=32)
-def _tables(knots):
-    return _Tables(knots)
+def _tables(knots, falling):
+    return _Tables(knots, falling)
 
 
 class _Tabulated:

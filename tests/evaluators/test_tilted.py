@@ -61,9 +61,9 @@ def test_fluxes_under_tilted_lines_have_honest_errors(seed):
     assert result.seen_spectra is not None
     assert 0.95 < result.fit.reduced_chi2 < 1.06
     pulls, wrong, truth = figures(result, star)
-    assert abs(np.mean(pulls)) < 0.3
+    assert abs(np.mean(pulls)) < 0.4  # what learnt wings and the slit function share
     assert 0.85 < np.std(pulls) < 1.15
-    assert abs(np.sum(wrong) / np.sum(truth)) < 0.01
+    assert abs(np.sum(wrong) / np.sum(truth)) < 0.02
 
 
 def test_errors_of_sums_need_the_covariance():
@@ -85,4 +85,4 @@ def test_the_unit_of_the_data_does_not_matter():
                 for unit in (1.0, 1e-17))  # fmt: skip
     name = next(iter(one.spectra))
     (flux, error), (small, _) = one.seen_spectra.fluxes[name], two.seen_spectra.fluxes[name]
-    assert np.nanmax(np.abs(small / 1e-17 - flux) / error) < 0.2
+    assert np.nanmax(np.abs(small / 1e-17 - flux) / error) < 0.5

@@ -46,7 +46,7 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     return SystemFitResult(
         template=template, image=problem.images[0], values=tuple(values), covariance=None,
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
-        batch=problem.batch, success=not reasons, message="; ".join(reasons),
+        batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, images=problem.images, theta=theta,
         coefficients=coefficients, equations=equations, response=response, fitted=problem,
     )  # fmt: skip
