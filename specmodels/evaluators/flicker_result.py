@@ -84,7 +84,7 @@ class FlickerResult:
         It holds what the noise model cannot describe, as far as the spectra tell that are estimated
         from the data; where none can be, the error of the model's parameters only.
         """
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return self._per_scene(lambda scene: scene.variance)
 
     def cleaned_variance(self, variance):
@@ -105,7 +105,7 @@ class FlickerResult:
         variance = np.broadcast_to(np.asarray(variance, dtype=float), self.cleaned.shape)
         squared = 1.0 if self.flat is None else np.square(self.flat, dtype=float)
         parts = variance[np.newaxis] if len(self.scenes) == 1 else variance
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             parts = [scene.cleaned_variance(own / squared) * squared
                      for scene, own in zip(self.scenes, parts, strict=True)]  # fmt: skip
         return parts[0] if len(self.scenes) == 1 else np.stack(parts)
