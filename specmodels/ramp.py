@@ -155,7 +155,8 @@ class Ramp:
             if marks is not None:
                 marks = marks[0] if self.data.ndim == 4 else marks
                 bad.append(np.asarray(marks[:last]).any(axis=0))
-        frame = np.diff(np.asarray(frames[:last], dtype=float), n=last - 1, axis=0)[0]
+        with np.errstate(invalid="ignore"):  # infinite values
+            frame = np.diff(np.asarray(frames[:last], dtype=float), n=last - 1, axis=0)[0]
         return frame, np.any(bad, axis=0)
 
     def __repr__(self):
@@ -191,7 +192,9 @@ class Ramp:
 
     def integration(self, i):
         """Frames of one integration, shape (n_y, n_x), or (n_group, n_y, n_x) for a ramp."""
-        return np.asarray(self.data if self.data.ndim == 2 else self.data[i])
+        frames = np.asarray(self.data if self.data.ndim == 2 else self.data[i])
+        # Half precision, and the byte order of others, are not what numerics take.
+        return frames if frames.dtype.kind != "f" else frames.astype(_precision(frames), copy=False)
 
     def differences_bad(self, i):
         """Where the difference of two groups of integration `i` cannot be used, or None.
@@ -260,3 +263,8 @@ class Ramp:
     def replace(self, **changes):
         """Return a copy with fields replaced."""
         return replace(self, **changes)
+
+
+def _precision(frames):
+    """Single or double precision in the byte order of the machine."""
+    return "f8" if frames.dtype.itemsize > 4 else "f4"

@@ -110,6 +110,8 @@ class MedianBackground(Background):
 class MeshBackground(Background):
     """A coarse mesh of medians, interpolated: `photutils.background.Background2D`.
 
+    Where no cell has a tenth of its pixels, it is the median of all.
+
     Parameters
     ----------
     box : int or tuple of int
@@ -131,11 +133,16 @@ class MeshBackground(Background):
         from astropy.stats import SigmaClip
         from photutils.background import Background2D, MedianBackground
 
+        if not use.any():
+            return np.float32(0)
         box = tuple(min(b, n) for b, n in zip(self.box, frame.shape, strict=True))
-        mesh = Background2D(
-            np.where(use, frame, 0), box, mask=~use, filter_size=5, exclude_percentile=90,
-            sigma_clip=SigmaClip(sigma=self.sigma), bkg_estimator=MedianBackground(),
-        )  # fmt: skip
+        try:
+            mesh = Background2D(
+                np.where(use, frame, 0), box, mask=~use, filter_size=5, exclude_percentile=90,
+                sigma_clip=SigmaClip(sigma=self.sigma), bkg_estimator=MedianBackground(),
+            )  # fmt: skip
+        except ValueError:  # no cell has a tenth of its pixels
+            return np.float32(masked_median(frame, use))
         return mesh.background.astype("f4")
 
 

@@ -110,6 +110,10 @@ class FlickerNoiseSubtraction(Evaluator):
 
     def evaluate(self, fit, exposure):
         """Clean a `~specmodels.ramp.Ramp`."""
+        with np.errstate(invalid="ignore", over="ignore"):  # of infinite values, which stay
+            return self._evaluate(exposure)
+
+    def _evaluate(self, exposure):
         ramp, ready = exposure, self._ready(exposure)
         out = np.empty(ramp.data.shape, _float_type(ramp.data))
         scenes, levels = [], []

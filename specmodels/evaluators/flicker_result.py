@@ -61,7 +61,8 @@ class FlickerResult:
     @property
     def noise(self):
         """The noise that was subtracted, shape as `cleaned`."""
-        return self.data - self.cleaned
+        with np.errstate(invalid="ignore"):  # infinite values stay
+            return self.data - self.cleaned
 
     @property
     def background(self):
@@ -83,7 +84,8 @@ class FlickerResult:
         It holds what the noise model cannot describe, as far as the spectra tell that are estimated
         from the data; where none can be, the error of the model's parameters only.
         """
-        return self._per_scene(lambda scene: scene.variance)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._per_scene(lambda scene: scene.variance)
 
     def cleaned_variance(self, variance):
         """Variance of cleaned images or integrations, of which that before is known.
@@ -102,11 +104,11 @@ class FlickerResult:
         """
         variance = np.broadcast_to(np.asarray(variance, dtype=float), self.cleaned.shape)
         squared = 1.0 if self.flat is None else np.square(self.flat, dtype=float)
-        if len(self.scenes) == 1:
-            return self.scenes[0].cleaned_variance(variance / squared) * squared
-        parts = [scene.cleaned_variance(own / squared) * squared
-                 for scene, own in zip(self.scenes, variance, strict=True)]  # fmt: skip
-        return np.stack(parts)
+        parts = variance[np.newaxis] if len(self.scenes) == 1 else variance
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [scene.cleaned_variance(own / squared) * squared
+                     for scene, own in zip(self.scenes, parts, strict=True)]  # fmt: skip
+        return parts[0] if len(self.scenes) == 1 else np.stack(parts)
 
     def covariance(self, line, *, scene=0):
         """Covariance of what is left of the noise, between the pixels of one line.
@@ -214,7 +216,9 @@ class FlickerResult:
         `~astropy.table.QTable`
             One row for each scene mask.
         """
-        return QTable(rows=[self._row(number, scene) for number, scene in enumerate(self.scenes)])
+        with np.errstate(invalid="ignore", over="ignore"):
+            rows = [self._row(number, scene) for number, scene in enumerate(self.scenes)]
+        return QTable(rows=rows)
 
     def _row(self, number, scene):
         use, left = self._left(number)

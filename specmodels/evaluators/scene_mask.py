@@ -194,6 +194,8 @@ class ClippedMask(MaskStrategy):
 def _gaussian_histogram(values, center, sigma):
     """Centre and width of a Gaussian fitted to the histogram of 4-sigma clipped values."""
     values = values[np.abs(values - center) <= 4 * sigma]
+    if not sigma > 0:
+        return center, sigma
     counts, edges = np.histogram(values, bins=min(2000, max(20, values.size // 50)))
     middle = 0.5 * (edges[1:] + edges[:-1])
 
@@ -201,9 +203,13 @@ def _gaussian_histogram(values, center, sigma):
         return height * np.exp(-0.5 * ((x - mean) / width) ** 2)
 
     try:
-        (_, mean, width), _ = optimize.curve_fit(
-            gaussian, middle, counts, p0=(counts.max(), center, sigma)
-        )
-    except RuntimeError:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error", optimize.OptimizeWarning)
+            (_, mean, width), _ = optimize.curve_fit(
+                gaussian, middle, counts, p0=(counts.max(), center, sigma)
+            )
+    except (RuntimeError, optimize.OptimizeWarning):
         return center, sigma
+    if not (abs(mean - center) < sigma and sigma / 5 < abs(width) < 5 * sigma):
+        return center, sigma  # of other things than the noise
     return float(mean), float(abs(width))

@@ -142,7 +142,7 @@ class ExponentialSections:
         number = total[sections.sum(axis=1)] - total[sections[:, 0]]
         self.dense = number > least * sections[:, 1] * use.shape[1]
         self.sections = sections
-        self.groups = [self._group(height) for height in np.unique(sections[:, 1])]
+        self.groups = [self._group(height) for height in np.unique(sections[self.dense, 1])]
 
     def _group(self, height):
         """What all sections of one height need: rows, gain, exponentials and inverse matrices."""
