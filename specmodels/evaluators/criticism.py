@@ -228,6 +228,8 @@ def tilt_of_lines(result):
     A slope of the sky in each column follows them in part, and is counted with what is left.
     """
     image, light = result.fit.image, result.coherent_light
+    if min(image.shape) < 2:
+        return
     sky = np.asarray(result.sky, dtype=float)
     level = np.mean(sky, axis=0)
     left = light.residual + np.nan_to_num(sky - level)
