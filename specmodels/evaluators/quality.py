@@ -32,7 +32,7 @@ def judge_source(result, name):
     Returns
     -------
     dict
-        ``status`` (``"ok"`` or ``"check"``), ``reason`` (why it is to be checked), ``snr`` (median per column), ``flux``
+        ``status`` (``"ok"`` or ``"check"``), ``reason``, ``snr`` (median per column), ``flux``
         (median), ``row`` and ``fwhm`` (mean), ``chi2_dof``, ``n_rejected``, ``lost`` (fraction of
         columns), ``summed`` (fraction of columns whose flux is a sum of pixels),
         ``optimal_over_aperture`` and its error.
