@@ -230,6 +230,8 @@ def tilt_of_lines(result):
     if result.seen_spectra is not None:  # the model knows of the tilt
         return
     image, light = result.fit.image, result.coherent_light
+    if min(image.shape) < 2:
+        return
     sky = np.asarray(result.sky, dtype=float)
     level = np.mean(sky, axis=0)
     left = light.residual + np.nan_to_num(sky - level)

@@ -170,8 +170,10 @@ class ExtractionResult:
 
     @property
     def notes(self):
-        """What was masked or left out before the fit."""
-        return self.fit.image.notes
+        """What was masked before the fit, and where light beyond the profile was counted."""
+        summed = [f"light beyond the profile of {name!r} counted in {len(own.columns)} columns"
+                  for name, own in self.source_fluxes.items() if len(own.columns)]  # fmt: skip
+        return (*self.fit.image.notes, *summed)
 
     def __getstate__(self):
         """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""

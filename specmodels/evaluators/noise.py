@@ -82,7 +82,11 @@ def _left_by_fit(fit, light):
         inputs, _, weights = problem.pixels(chunk)
         _, columns = fit.form.columns(problem.local(values, chunk), inputs)
         basis = np.array([np.broadcast_to(columns[k], weights.shape) for k in fit.form.linear])
-        inner = held if held.shape[-1] == 1 else held[..., chunk]
+        scale = np.max(weights, initial=0.0) or 1.0  # so that squares of any units are numbers
+        weights, inner = (
+            weights / scale,
+            scale * (held if held.shape[-1] == 1 else held[..., chunk]),
+        )
         pulled = np.einsum("klx,lyx->kyx", inner, basis)
         hat = weights * np.sum(basis * pulled, axis=0)
         mixed = np.einsum("kyx,yx,lyx->klx", basis, weights**2 * light[:, chunk], basis,

@@ -8,7 +8,7 @@ __all__ = ["judge_source"]
 
 # A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error;
 # and faint below this median of its columns.
-LEAST_SNR, FAINT_SNR = 8.0, 3.0
+LEAST_SNR, FAINT_SNR, LINE_SNR = 8.0, 1.0, 20.0
 CHI2_RANGE = (0.5, 1.6)
 LARGEST_CHI2 = 3.0
 LARGEST_LOSS = 0.2
@@ -34,8 +34,7 @@ def judge_source(result, name):
     Returns
     -------
     dict
-        ``status`` (``"ok"`` or ``"check"``), ``reason`` (why it is to be checked, or what is to be
-        known of a good one), ``snr`` (median per column), ``flux``
+        ``status`` (``"ok"`` or ``"check"``), ``reason``, ``snr`` (median per column), ``flux``
         (median), ``row`` and ``fwhm`` (mean), ``chi2_dof``, ``n_rejected``, ``lost`` (fraction of
         columns), ``summed`` (fraction of columns whose flux is a sum of pixels),
         ``optimal_over_aperture`` and its error.
@@ -60,8 +59,7 @@ def judge_source(result, name):
     }
     reasons = list(_reasons(result, name, figures))
     status = "check" if reasons else "ok"
-    reason = "; ".join([*reasons, *_remarks(result, figures)])
-    return {"status": status, "reason": reason, **figures}
+    return {"status": status, "reason": "; ".join(reasons), **figures}
 
 
 def _lost(result, mask):
@@ -83,6 +81,10 @@ def _reasons(result, name, figures):
     total = _total_snr(*result._flux(name), result.mask(name))
     if not total >= LEAST_SNR:
         yield f"uncertain: S/N {total:.2g} of all columns"
+    elif not abs(figures["snr"]) >= FAINT_SNR and figures["summed"] == 0 and total < LINE_SNR:
+        yield f"faint: S/N {figures['snr']:.2g} per column"
+    if result.image.variance is None:
+        yield "variance estimated from the data"
     if figures["fwhm"] < LEAST_FWHM:
         yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
     scale = criticism.noise_scale(result) ** 2
@@ -103,19 +105,6 @@ def _reasons(result, name, figures):
     for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
         yield from test(result, name)
     yield from criticism.tilt_of_lines(result)
-
-
-def _remarks(result, figures):
-    """Yield what is to be known of a source that need not be checked."""
-    if not abs(figures["snr"]) >= FAINT_SNR:
-        yield f"faint: S/N {figures['snr']:.2g} per column"
-    if result.image.variance is None:
-        yield "variance estimated from the data"
-    if figures["summed"] > 0:
-        yield (
-            f"light beyond the profile (chi2/dof {figures['chi2_dof']:.3g}) counted in "
-            f"{figures['summed']:.1%} of the columns"
-        )
 
 
 def _total_snr(flux, error, mask):
