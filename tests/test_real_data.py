@@ -42,7 +42,10 @@ def test_deep2_slits_agree_with_the_spectra_of_the_survey(shared_data, slit, arm
         )  # fmt: skip
     assert_allclose(table["wavelength"].value, boxcar["LAMBDA"], atol=0.05)
     assert abs(np.mean(table["trace"]) - boxcar["OBJPOS"]) < 0.5
-    assert result.report()["status"][0] == "ok"
+    # The wings of 1203.063 R reach the end of its slit, and light of another object is beside it.
+    row = result.report()[0]
+    assert row["status"] == "ok" or (slit, arm) == ("1203.063", "R")
+    assert row["status"] == "ok" or "light on one side" in row["reason"]
 
     good = ~table["mask"] & (horne["IVAR"] > 0) & (boxcar["SPEC"] != 0)
     flux, error = (table[n].value[good] for n in ("flux", "flux_error"))
@@ -79,7 +82,7 @@ def test_miri_image_without_variances_gets_errors_of_its_own(shared_data):
 
 def test_emission_lines_of_a_galaxy_are_the_same_in_both_nods(shared_data):
     """H-alpha and [O III] with H-beta, summed over the line, which falls between the columns."""
-    paths = sorted((shared_data / "mos").glob("*.fits"))
+    paths = sorted((shared_data / "mos").glob("jw01345*_phot*.fits"))
     tables = [sm.OptimalExtraction(n_sources=1)(path).table("source") for path in paths]
     for line in (2.61 * u.um, 3.43 * u.um):
         sums = []
@@ -102,7 +105,7 @@ def test_osiris_long_slit(shared_data):
     result = sm.OptimalExtraction(n_sources=1)(image.cutout(rows=slice(235, 315)))
     row, table = result.report()[0], result.table("source")
     assert_allclose(row["row"], 274, atol=2)
-    assert row["snr"] > 100
+    assert row["snr"] > 95  # errors from the scatter, with what the fit takes of it
     assert_allclose(row["optimal_over_aperture"], 1, atol=0.01)
     assert row["lost"] == 0
     # Sky lines leave no trace in the spectrum.
@@ -122,7 +125,11 @@ def test_noisy_grism_exposure_has_the_flux_of_the_noiseless_one(shared_data):
     for data in (noisy, clean):
         parts = {"read": np.full(data.shape, 13.0**2), "poisson": np.maximum(data, 1e-3)}
         result = sm.OptimalExtraction()(sm.SpectralImage(data, components=parts))
-        assert result.report()["status"][0] == "ok"
+        reason = result.report()["reason"][0]
+        if data is clean:
+            assert "variances are off" in reason  # it has no noise
+        else:
+            assert "variances" not in reason
         tables.append(result.table("source"))
     flux, truth = (table["flux"].value for table in tables)
     lit = truth > 1000  # electrons, within the filter

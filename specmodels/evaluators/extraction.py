@@ -25,7 +25,7 @@ from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
 from .tables import readable
-from .tilted import SeenSpectra, TiltedSlitBuilder, line_tilt, spectrum_name
+from .tilted import SeenSpectra, TiltedSlitBuilder, line_tilt, lines_move, spectrum_name
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -121,7 +121,7 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
-        if line_tilt(image) > MOST_TILT:
+        if line_tilt(image) > MOST_TILT and lines_move(image):
             return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)

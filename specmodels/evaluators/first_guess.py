@@ -282,7 +282,7 @@ def _collapsed(data, weights, shape):
         used = total > 0
         profile = np.zeros(len(data))
         profile[used] = ((weight * straight) @ light)[used] / total[used]
-        profile[used] -= np.median(profile[used])
+        profile[used] -= np.median(profile[used]) if used.any() else 0.0
         norm = np.maximum((profile**2) @ weight, 1e-300)
         raw = (profile @ (weight * straight)) / norm
         raw = ndimage.uniform_filter1d(raw, 3)

@@ -146,7 +146,8 @@ def with_smooth_poisson(image, fit):
         return None
     usable, poisson = ~image.mask, _noisy_part(image)
     smooth = _smooth_poisson(fit.template, image, good)
-    variance = np.where(usable, image.variance - poisson + smooth, image.variance)
+    variance = np.array(image.variance, dtype=float)
+    variance[usable] += (smooth - poisson)[usable]
     components = dict(image.components)
     if components:
         components["poisson"] = np.where(usable, smooth, poisson)

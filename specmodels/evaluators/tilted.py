@@ -25,6 +25,9 @@ ROWS_PER_DEGREE, LARGEST_DEGREE = 8, 8
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
 COLUMNS_AT_ONCE = 512
+# Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
+# of the expected change must be seen, and how well.
+LINEAR_SHIFT, LEAST_ROWS, LEAST_FOLLOWED, FOLLOWED_SIGMA = 1.5, 3, 0.3, 10.0
 
 
 def line_tilt(image):
@@ -49,6 +52,46 @@ def line_tilt(image):
     step = np.nanmedian(np.abs(np.diff(wavelength, axis=1)))
     span = np.nanmax(seen[:, known], axis=0) - np.nanmin(seen[:, known], axis=0)
     return float(np.median(span) / step) if step > 0 else 0.0
+
+
+def lines_move(image):
+    """Whether the lines of the sky are seen to be tilted as the wavelengths of the pixels are.
+
+    Data less their median over rows follow the slope of that median, times the shift of the
+    wavelength. They do not where the sky has no lines, or was subtracted.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        With the wavelength of each pixel.
+
+    Returns
+    -------
+    bool
+    """
+    middle = image.wavelength[image.shape[0] // 2]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shift = (image.wavelength - middle) / np.gradient(middle)
+    near = np.isfinite(shift) & (np.abs(shift) < LINEAR_SHIFT) & ~image.mask
+    use = near & (np.count_nonzero(near, axis=0) >= LEAST_ROWS)
+    if not use.any():
+        return False
+    columns = use.any(axis=0)
+    level = np.zeros(image.shape[1])
+    level[columns] = np.nanmedian(np.where(use, image.data, np.nan)[:, columns], axis=0)
+    term = np.where(use, shift * np.gradient(level), 0.0)
+    left = np.where(use, image.data - level, 0.0)
+    # Rows with light of sources have a level of their own.
+    left -= np.sum(left, axis=1, keepdims=True) / np.maximum(use.sum(axis=1, keepdims=True), 1)
+    # Hits count for nothing, lines that move do.
+    limit = 5 * MAD_TO_SIGMA * np.median(np.abs(left[use])) + 3 * np.abs(term)
+    left, weight = np.where(np.abs(left) < limit, left, 0.0), (np.abs(left) < limit) & use
+    information = np.sum(weight * term**2)
+    if not information > 0:
+        return False
+    follows = np.sum(weight * term * left) / information
+    error = np.sqrt(np.sum(weight * term**2 * left**2)) / information
+    return bool(follows > LEAST_FOLLOWED and follows > FOLLOWED_SIGMA * error)
 
 
 @dataclass(frozen=True)
@@ -94,8 +137,8 @@ class TiltedSlitBuilder:
         model = sky_of_wavelength(spectrum, limits=limits)
         for _ in range(3):
             sky = np.nan_to_num(fitter(model, current).predict())
-            excess = np.where(image.mask, np.nan, (image.data - sky) * np.sqrt(image.weights))
-            rows = np.nanmedian(excess, axis=1) * np.sqrt(image.shape[1])
+            excess = (image.data - sky) * np.sqrt(image.weights)
+            rows = _medians(np.where(image.mask, np.nan, excess)) * np.sqrt(image.shape[1])
             center = np.nanmedian(rows)
             scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
             bright = np.nan_to_num(rows - center) > LIGHT * scale
@@ -170,6 +213,13 @@ class SeenSpectra:
         known = rows.any(axis=1) & np.isfinite(variance)
         flux = np.where(known, rows @ self.fit.coefficients, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
+
+
+def _medians(values):
+    """Median of each row; NaN where it has no value."""
+    out, known = np.full(len(values), np.nan), np.isfinite(values).any(axis=1)
+    out[known] = np.nanmedian(values[known], axis=1)
+    return out
 
 
 def spectrum_name(name):

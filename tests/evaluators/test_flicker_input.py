@@ -312,7 +312,7 @@ class TestFiles:
         (tmp_path / "cut.fits").write_bytes(whole[:100_000])
         (tmp_path / "none.fits").write_bytes(b"nothing")
         for name in ("cut.fits", "none.fits"):
-            with pytest.raises(ValueError, match=f"obj: .*{name} cannot be read"):
+            with pytest.raises(ValueError, match=f"obj: .*{name}"):
                 clean(tmp_path / name)
 
     def test_all_reads_of_a_file_are_cleaned_in_the_order_of_time(self, tmp_path):

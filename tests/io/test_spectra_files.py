@@ -14,8 +14,8 @@ import specmodels as sm
 specutils = pytest.importorskip("specutils")
 
 ORDERS = {
-    "before": "import specmodels; from specutils import Spectrum, SpectrumList",
-    "after": "from specutils import Spectrum, SpectrumList; import specmodels",
+    "before": "import specmodels.io; from specutils import Spectrum, SpectrumList",
+    "after": "from specutils import Spectrum, SpectrumList; import specmodels.io",
     "without": "from specutils import Spectrum, SpectrumList",
 }
 READ = """
