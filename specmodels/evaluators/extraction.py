@@ -15,7 +15,7 @@ from astropy.table import QTable
 
 from ..fitters import SigmaClipFitter, VarProFitter
 from ..io.whole_frames import many_spectra
-from ..models import Source
+from ..models import MoffatProfile, Source
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
@@ -25,7 +25,14 @@ from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
 from .tables import readable
-from .tilted import SeenSpectra, TiltedSlitBuilder, line_tilt, lines_move, spectrum_name
+from .tilted import (
+    SeenSpectra,
+    TiltedSlitBuilder,
+    is_doubtful,
+    line_tilt,
+    lines_move,
+    spectrum_name,
+)
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -102,6 +109,11 @@ class OptimalExtraction(ImageEvaluator):
         image = image if known else with_constant_variance(image)
         model, image = self._prepared(image)
         fit = self._fitted(model, image)
+        automatic = self.model is None and self.builder.profile is None
+        if automatic and known and is_doubtful(fit):
+            plain = replace(self.builder, profile=MoffatProfile())
+            other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
+            fit = min(fit, other, key=lambda one: one.reduced_chi2)
         better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
         if better is None:
             return fit

@@ -58,7 +58,7 @@ def with_estimated_variance(image, fit):
     brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)
     floor = max(RANGE * float(brightest), SMALLEST_NOISE)
     noise = np.maximum(_column_noise(residual, light, good), floor)
-    noise /= np.sqrt(max(1.0 - len(fit.form.linear) / image.shape[0], 0.2))
+    noise /= np.sqrt(max(_freedom(fit, image), 0.2))
     own, seen = _left_by_fit(fit, light)
     level = (seen / noise**2)[good]
     excess = ((residual / noise) ** 2 - own)[good]
@@ -69,12 +69,22 @@ def with_estimated_variance(image, fit):
     return image.replace(variance=noise**2 + slope * light)
 
 
+def _freedom(fit, image):
+    """Part of the noise that a fit leaves in the data."""
+    if fit.batch == "system":
+        return float(np.sum(fit.dof) / max(np.count_nonzero(fit.image.weights), 1))
+    return 1.0 - len(fit.form.linear) / image.shape[0]
+
+
 def _left_by_fit(fit, light):
     """What a fit of equal weights leaves in each pixel of a noise of variance one, and of `light`.
 
     With the hat matrix H of a column, the mean square residual is that of the noise of all pixels:
     the sum over j of (1 - H)_ij^2 times the variance of pixel j.
     """
+    if fit.batch == "system":  # in which a pixel has a small part in its own model
+        own = 1 - fit.equations.leverages().reshape(light.shape)
+        return own, own * light
     problem, values = fit.problem(), [np.nan_to_num(v) for v in fit.values]
     held = np.nan_to_num(fit.held_covariance)
     own, seen = np.empty(light.shape), np.empty(light.shape)

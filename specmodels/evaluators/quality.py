@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import criticism
+from .tilted import is_doubtful
 
 __all__ = ["judge_source"]
 
@@ -94,7 +95,9 @@ def _reasons(result, name, figures):
             f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
             "most pixels"
         )
-    elif figures["chi2_dof"] > LARGEST_CHI2:
+    elif figures["chi2_dof"] > LARGEST_CHI2 or (
+        result.image.variance is not None and is_doubtful(fit)
+    ):
         yield (
             f"chi2/dof {figures['chi2_dof']:.3g}, in some pixels: the model lacks light, or hits "
             "are left; look at the residual"

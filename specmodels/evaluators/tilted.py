@@ -16,7 +16,14 @@ from ..models import MasterBackgroundSpectrum, Source, breakpoints, sky_of_wavel
 from ..numerics.robust import MAD_TO_SIGMA
 from .automatic import leaves_of
 
-__all__ = ["SeenSpectra", "TiltedSlitBuilder", "line_tilt", "spectrum_name"]
+__all__ = [
+    "SeenSpectra",
+    "TiltedSlitBuilder",
+    "is_doubtful",
+    "line_tilt",
+    "lines_move",
+    "spectrum_name",
+]
 
 # Distance of breakpoints in pixels, of sources and of the sky, whose lines are much brighter.
 SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
@@ -25,6 +32,8 @@ ROWS_PER_DEGREE, LARGEST_DEGREE = 8, 8
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
 COLUMNS_AT_ONCE = 512
+# Chi-square per degree of freedom beyond one by so much, and by so many standard deviations.
+LEAST_EXCESS, EXCESS_SIGMA = 0.05, 6.0
 # Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
 # of the expected change must be seen, and how well.
 LINEAR_SHIFT, LEAST_ROWS, LEAST_FOLLOWED, FOLLOWED_SIGMA = 1.5, 3, 0.3, 10.0
@@ -92,6 +101,14 @@ def lines_move(image):
     follows = np.sum(weight * term * left) / information
     error = np.sqrt(np.sum(weight * term**2 * left**2)) / information
     return bool(follows > LEAST_FOLLOWED and follows > FOLLOWED_SIGMA * error)
+
+
+def is_doubtful(fit):
+    """Whether a fit of wavelengths misses more than noise lets it: a profile went astray."""
+    if fit.batch != "system" or fit.image.variance is None:
+        return False
+    freedom = max(float(np.sum(fit.dof)), 1.0)
+    return fit.reduced_chi2 > 1 + max(LEAST_EXCESS, EXCESS_SIGMA * np.sqrt(2 / freedom))
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def test_tilt_is_measured_in_columns():
     assert line_tilt(tilted_slit(0, tilt=0.0)[0]) < 1e-6
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 15])
 def test_fluxes_under_tilted_lines_have_honest_errors(seed):
     image, star = tilted_slit(seed)
     result = sm.OptimalExtraction(n_sources=1)(image)
@@ -86,3 +86,25 @@ def test_the_unit_of_the_data_does_not_matter():
     name = next(iter(one.spectra))
     (flux, error), (small, _) = one.seen_spectra.fluxes[name], two.seen_spectra.fluxes[name]
     assert np.nanmax(np.abs(small / 1e-17 - flux) / error) < 0.5
+
+
+@pytest.mark.parametrize("spoil", ["columns", "wavelengths", "rows", "variance", "reversed"])
+def test_spoilt_tilted_slits_are_extracted(spoil):
+    image, star = tilted_slit(14)
+    data, variance, wave = (np.array(a) for a in (image.data, image.variance, image.wavelength))
+    if spoil == "columns":
+        data[:, 100:120] = np.nan
+    elif spoil == "wavelengths":
+        wave[:4], wave[:, :30] = np.nan, np.nan
+    elif spoil == "rows":
+        data[10:14] = np.nan
+    elif spoil == "variance":
+        variance = None
+    else:
+        data, variance, wave = (a[:, ::-1] for a in (data, variance, wave))
+    given = sm.SpectralImage(data, variance=variance, wavelength=wave, wavelength_unit="um")
+    result = sm.OptimalExtraction(n_sources=1)(given)
+    pulls, *_ = figures(result, star)
+    assert np.isfinite(pulls).mean() > 0.9
+    assert abs(np.nanmean(pulls)) < 0.5
+    assert 0.8 < np.nanstd(pulls) < 1.25

@@ -46,7 +46,8 @@ def system_outliers(result, images, sigma, profile_error):
         root = np.sqrt(image.weights)
         student = np.where(use, image.data - np.nan_to_num(model), 0.0) * root
         student /= np.sqrt(1 - np.where(use, own, 0.0))
-        signal = np.abs(np.nan_to_num(model) - np.nanmedian(model, axis=0)) * root
+        light = np.nan_to_num(model)
+        signal = np.abs(light - np.median(light, axis=0)) * root
         error = max(profile_error, relative_misfit(student, signal, use & ~fitted.mask))
         scale = np.maximum(local_scale(student, use & ~fitted.mask), 1.0)
         excess = np.abs(student) / np.hypot(scale, error * signal)
