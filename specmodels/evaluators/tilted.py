@@ -137,7 +137,7 @@ class TiltedSlitBuilder:
         """
         degree = min(image.shape[0] // ROWS_PER_DEGREE, LARGEST_DEGREE)
         limits = (image.y[0], image.y[-1])
-        sky = self._sky(image, degree, limits)
+        sky = self._sky(image, limits)
         found = self._sources(image, sky)
         parts = [self._seen(source, image) for source in found]
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
@@ -147,7 +147,7 @@ class TiltedSlitBuilder:
         return model
 
     @staticmethod
-    def _sky(image, degree, limits):
+    def _sky(image, limits):
         """First sky, from the rows without much light of sources: an image."""
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
         fitter, current = SigmaClipFitter(LinearFitter(), sigma=5), image

@@ -231,8 +231,7 @@ class FitResult:
         ValueError
             If the shape differs from that of the image.
         """
-        if np.shape(variance) != self.image.shape:
-            raise ValueError(f"variance: expected {self.image.shape}, got {np.shape(variance)}")
+        self._check_shape(variance)
         problem, values, parts = self.problem(), self._finite_values(), []
         for chunk in problem.chunks(len(self.form.linear) + 3):
             inputs, _, weights = problem.pixels(chunk)
@@ -247,6 +246,10 @@ class FitResult:
             middle = middle.sum(axis=-1, keepdims=True)
         inner = self.held_covariance
         return np.einsum("kib,ijb,kjb->kb", inner, middle, inner, optimize=True)
+
+    def _check_shape(self, variance):
+        if np.shape(variance) != self.image.shape:
+            raise ValueError(f"variance: expected {self.image.shape}, got {np.shape(variance)}")
 
     @cached_property
     def held_covariance(self):

@@ -12,7 +12,7 @@ from .parameters import FreeParameters, consistent_values
 from .paths import by_columns, checked_model, images_of
 from .problem import Problem
 from .system import SystemProblem
-from .system.fit import not_determined, system_result
+from .system.fit import not_determined, system_result, with_infinite_variances
 
 __all__ = ["VarProFitter"]
 
@@ -233,8 +233,7 @@ def _result(problem, parameters, state, success, count):
     shared_covariance, lost = covariance_of(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
-    index = np.arange(len(lost))
-    shared_covariance[index, index] = np.where(lost, np.inf, shared_covariance[index, index])
+    shared_covariance = with_infinite_variances(shared_covariance, lost)
     message = "" if success else f"not converged after {count} passes"
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]

@@ -5,7 +5,7 @@ from astropy.modeling import CompoundModel
 
 from .result import SystemFitResult
 
-__all__ = ["not_determined", "system_result"]
+__all__ = ["not_determined", "system_result", "with_infinite_variances"]
 
 MOST_NAMED = 6
 
@@ -25,14 +25,13 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
         What the search has to complain of.
     n_iterations : int
     """
-    equations, coefficients, _, residual = problem.solve(theta)
+    equations, coefficients, offset, residual = problem.solve(theta)
     layout = problem.layout
     if information is None:
         covariance, response = np.zeros((0, 0, 1)), np.zeros((equations.n, 0))
     else:
         (covariance, lost), response = information
-        index = np.arange(len(lost))
-        covariance[index, index] = np.where(lost, np.inf, covariance[index, index])
+        covariance = with_infinite_variances(covariance, lost)
     base = list(problem.form.values)
     for k, value in problem.parameters.collected(theta).items():
         base[k] = value
@@ -48,7 +47,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
         batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, images=problem.images, theta=theta,
-        coefficients=coefficients, equations=equations, response=response, fitted=problem,
+        coefficients=coefficients, offset=offset, equations=equations, response=response,
+        fitted=problem,
     )  # fmt: skip
 
 
@@ -104,6 +104,13 @@ def _undetermined(problem, equations, covariance):
         return []
     more = f" and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
     return [not_determined(names, more)]
+
+
+def with_infinite_variances(covariance, lost):
+    """Covariance (n, n, n_system) in which parameters that are lost, (n, n_system), say so."""
+    out, index = np.array(covariance), np.arange(len(lost))
+    out[index, index] = np.where(lost, np.inf, out[index, index])
+    return out
 
 
 def not_determined(names, more=""):

@@ -35,6 +35,8 @@ class SystemFitResult(FitResult):
         Values of the free non-linear parameters.
     coefficients : ndarray, shape (n_coefficient,)
         All linear coefficients, finite also where the data do not determine them.
+    offset : ndarray, shape (n_pixel,)
+        What does not depend on the coefficients, of the pixels of all images.
     equations : `~specmodels.fitters.system.equations.Equations`
         Their factorised normal equations.
     response : ndarray, shape (n_coefficient, n_free)
@@ -44,6 +46,7 @@ class SystemFitResult(FitResult):
     images: list = field(default_factory=list)
     theta: np.ndarray = None
     coefficients: np.ndarray = None
+    offset: np.ndarray = None
     equations: object = None
     response: np.ndarray = None
     fitted: SystemProblem = None
@@ -258,14 +261,8 @@ class SystemFitResult(FitResult):
         unseen = equations.factor.scale[equations.structure.rank] == 0
         value = equations.value[part]
         unknown = ((value != 0) & unseen[equations.index[part]]).any(axis=1)
-        total = self._offset[part] + equations.image(self.coefficients)[part]
+        total = self.offset[part] + equations.image(self.coefficients)[part]
         return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
-
-    @cached_property
-    def _offset(self):
-        values = [self.fitted.parameters.of(number, self.theta)[0]
-                  for number in range(len(self.images))]  # fmt: skip
-        return self.fitted._entries(values)[0]
 
     def residual(self, image=None):
         """Data minus model, of the image or of each image."""
@@ -327,8 +324,7 @@ class SystemFitResult(FitResult):
         list of ndarray
             One for each linear parameter, in the shape of its value.
         """
-        if np.shape(variance) != self.image.shape:
-            raise ValueError(f"variance: expected {self.image.shape}, got {np.shape(variance)}")
+        self._check_shape(variance)
         equations = self.equations
         root = equations.weights * np.sqrt(np.nan_to_num(np.ravel(variance)))
         out = []
