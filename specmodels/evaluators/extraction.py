@@ -312,7 +312,6 @@ class ExtractionResult:
         unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
         flux, error, trace = *self._flux(name), self.trace(name)
         aperture_flux, aperture_error = self.aperture_flux(name)
-        columns = np.arange(self.image.shape[1])
         table = QTable()
         table["column"] = self.image.x
         table["wavelength"] = self.image.wavelength_along(trace)
@@ -321,7 +320,7 @@ class ExtractionResult:
         table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
-        table["trace"], table["chi2"] = trace, self.fit.chi2 * np.ones(len(columns))
+        table["trace"], table["chi2"] = trace, self.fit.column_chi2()
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
             table[f"var_{key}"] = variance * unit**2

@@ -189,6 +189,11 @@ class Layout:
                 out[k] = own
         return out
 
+    def at(self, coefficients, base, number, row, column):
+        """As `local`, at pixels of an image by their place."""
+        keys = [_at(group.keys[number], row, column) for group in self.groups]
+        return self.local(coefficients, base, number, keys=keys)
+
     def name(self, coefficient):
         """Name of a coefficient: that of its parameter, and what it repeats over."""
         for group in self.groups:
@@ -242,3 +247,8 @@ def _keys(codes, labels):
     for code, label in zip(codes, labels, strict=True):
         key = key * len(label) + np.searchsorted(label, code)
     return key
+
+
+def _at(key, row, column):
+    """Repetition of pixels, from an array that may have one row or column only."""
+    return key[np.where(key.shape[0] == 1, 0, row), np.where(key.shape[1] == 1, 0, column)]

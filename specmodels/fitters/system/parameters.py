@@ -33,7 +33,7 @@ class SharedParameters:
     """
 
     def __init__(self, forms, share=True, *, hold=False):
-        self.forms = forms
+        self.forms, self.share = forms, share
         self.of_images = [FreeParameters(form, 1) for form in forms]
         first = self.of_images[0]
         own = self._own(forms[0], share) if len(forms) > 1 else np.zeros(len(first.free), bool)
