@@ -30,8 +30,9 @@ class Fitter(ABC):
 
         Parameters
         ----------
-        model : `~astropy.modeling.Model`
-            A template: its values are the initial ones, its constraints are kept.
+        model : `~astropy.modeling.Model`, or list of them
+            A template: its values are the initial ones, its constraints are kept. Or one for each
+            of several images: the same composition with other values, or other ones fixed.
         image : `~specmodels.exposure.SpectralImage`, sequence of them, or `~specmodels.Exposure`
             The data; their inverse variances are the weights, in absolute units.
         batch : {"columns", None}
@@ -107,9 +108,15 @@ class FitResult:
         state = "converged" if self.success else f"failed: {self.message}"
         return (
             f"<FitResult of {len(self.form.linear)} linear and {len(self.form.nonlinear)} other "
-            f"parameters, chi2/dof {self.reduced_chi2:.4g}, {int(self.rejected.sum())} pixels "
+            f"parameters, chi2/dof {self.reduced_chi2:.4g}, {self.n_rejected} pixels "
             f"rejected, {state}>"
         )
+
+    @property
+    def n_rejected(self):
+        """Number of pixels that a robust fitter left out, of all images."""
+        each = self.rejected if isinstance(self.rejected, list) else [self.rejected]
+        return sum(int(np.count_nonzero(one)) for one in each)
 
     @property
     def names(self):
