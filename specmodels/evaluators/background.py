@@ -15,14 +15,13 @@ from ..fitters import LinearFitter, SigmaClipFitter
 from ..fitters.sky import SkyPixels
 from ..fitters.sky_polynomial import LogPolynomialSkyFitter
 from ..fitters.sky_spline import SkyFitter
-from ..io import read
 from ..io.slit_models import sky_throughputs
 from ..models.background import LogPolynomialSpectrum
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.shrinkage import shrunk
 from ..numerics.sky_levels import sky_levels
 from .background_result import MasterBackgroundResult, SlitSky, wavelengths_in
-from .base import Evaluator
+from .base import Evaluator, read_alone
 from .region import slit_region
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 
@@ -109,7 +108,7 @@ class MasterBackgroundSubtraction(Evaluator):
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands, with one slit or several."""
-        exposure = read(data)
+        exposure = read_alone(data, type(self).__name__)
         setup = _Setup(self, exposure)
         return self._evaluated(self._fitted(setup), setup)
 

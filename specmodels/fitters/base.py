@@ -20,8 +20,9 @@ class Fitter(ABC):
 
         Parameters
         ----------
-        model : `~astropy.modeling.Model`
-            A template: its values are the initial ones, its constraints are kept.
+        model : `~astropy.modeling.Model`, or list of them
+            A template: its values are the initial ones, its constraints are kept. Or one for each
+            of several images: the same composition with other values, or other ones fixed.
         image : `~specmodels.exposure.SpectralImage`, sequence of them, or `~specmodels.Exposure`
             The data; their inverse variances are the weights, in absolute units.
         batch : {"columns", None}

@@ -38,7 +38,8 @@ def images_of(data):
 def checked_model(model, images):
     """The model as one of the row, or of column and row, in which the fitters can find their way.
 
-    Its parameters are plain numbers in the units of the images.
+    Its parameters are plain numbers in the units of the images. Of a list with a model for each
+    image, a list.
 
     Raises
     ------
@@ -46,8 +47,11 @@ def checked_model(model, images):
         If it is no model.
     ValueError
         If a unit cannot be converted, the model has other inputs or outputs, two of its parts share
-        a name, or a parameter that repeats has become non-linear.
+        a name, or a parameter that repeats has become non-linear. If models and images of a list
+        differ in number, or models in their parameters.
     """
+    if isinstance(model, list):
+        return _each_checked(model, images)
     if not isinstance(model, Model):
         raise TypeError(f"model: expected an astropy model, got {type(model).__name__}")
     if len(model) != 1:
@@ -77,6 +81,20 @@ def checked_model(model, images):
                 f"linear in it: two factors that repeat cannot be fitted together"
             )
     return model
+
+
+def _each_checked(models, images):
+    """The models of several images, which must be alike."""
+    if len(models) != len(images):
+        raise ValueError(f"model: expected one for each of {len(images)} images, got {len(models)}")
+    checked = [checked_model(model, images) for model in models]
+    for own in checked[1:]:
+        if own.param_names != checked[0].param_names:
+            raise ValueError(
+                "model: expected the same parameters for all images, got "
+                f"{list(checked[0].param_names)} and {list(own.param_names)}"
+            )
+    return checked[0] if len(checked) == 1 else checked
 
 
 def _is_bare(leaf):

@@ -106,7 +106,8 @@ class FitResult:
     @property
     def n_rejected(self):
         """Number of pixels left out by a robust fitter, of all images."""
-        return int(np.sum(self.goodness()["n_rejected"]))
+        each = self.rejected if isinstance(self.rejected, list) else [self.rejected]
+        return sum(int(np.count_nonzero(one)) for one in each)
 
     @property
     def reasons(self):

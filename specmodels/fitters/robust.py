@@ -81,7 +81,7 @@ class SigmaClipFitter(Fitter):
             cleaned = [image.replace(mask=image.mask | bad)
                        for image, bad in zip(images, rejected, strict=True)]  # fmt: skip
             result = self.fitter(model, cleaned, batch=batch, share=share)
-            model, before = result.template, rejected
+            model, before = result.templates, rejected
             if number == self.max_rounds - 1:
                 break
             rejected = system_outliers(result, images, self.sigma, self.profile_error)

@@ -56,6 +56,13 @@ class Equations:
         """The same with these coefficients held."""
         return replace(self, held=held, known={"matrix": self.data_matrix})
 
+    def of_pixels(self, part):
+        """The same coefficients and factors, with the entries of some of the pixels (a slice)."""
+        one = replace(self, index=self.index[part], value=self.value[part],
+                      weights=self.weights[part], known={"matrix": self.data_matrix})  # fmt: skip
+        one.__dict__["factor"] = self.factor
+        return one
+
     @property
     def data_matrix(self):
         """Band, coupling and border of the data alone."""

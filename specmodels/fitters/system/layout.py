@@ -1,6 +1,7 @@
 """The coefficients of a model on its images: their numbers, and what they repeat over."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -159,6 +160,14 @@ class Layout:
                 offset = offset + np.sum(own.value * group.offset[own.index], axis=-1)
             start = stop
         return offset, index.reshape(-1, width), value.reshape(-1, width)
+
+    def of_image(self, number):
+        """The same coefficients as the pixels of one image see them."""
+        one = copy(self)
+        one.groups = [replace(group, keys=[group.keys[number]]) for group in self.groups]
+        one.place = {int(k): (group, term) for group in one.groups
+                     for term, k in enumerate(group.positions)}  # fmt: skip
+        return one
 
     def values(self, coefficients, base):
         """Values of all parameters: those of `base`, and the linear ones in their own shapes."""

@@ -37,6 +37,8 @@ class SystemFitResult(FitResult):
         Their factorised normal equations.
     response : ndarray, shape (n_coefficient, n_free)
         Derivative of the coefficients by the non-linear parameters, with the sign turned.
+    templates : sequence of `~astropy.modeling.Model`
+        The template for each image.
     """
 
     theta: np.ndarray = None
@@ -45,6 +47,7 @@ class SystemFitResult(FitResult):
     equations: object = None
     response: np.ndarray = None
     fitted: SystemProblem = None
+    templates: tuple = ()
 
     independent_columns = False
 
@@ -79,6 +82,32 @@ class SystemFitResult(FitResult):
         """Chi-square over degrees of freedom, of all images together."""
         dof = np.sum(self.dof) - len(self.theta)
         return float(np.sum(self.chi2) / dof) if dof > 0 else np.nan
+
+    def of_image(self, number):
+        """The fit as it is seen in one of its images: with the covariance of all.
+
+        Parameters
+        ----------
+        number : int
+            Of the image, from zero.
+
+        Returns
+        -------
+        SystemFitResult
+        """
+        part, fitted = self.fitted.slices[number], self.fitted.of_image(number)
+        base = fitted.parameters.of(0, self.theta)[0]
+        seen = self.equations.factor.scale[self.equations.structure.rank] > 0
+        values = fitted.layout.values(np.where(seen, self.coefficients, np.nan), base)
+        several = len(self.images) > 1
+        return self.replace(
+            image=self.images[number], values=tuple(values),
+            template=self.templates[number], templates=[self.templates[number]],
+            chi2=self.chi2[number : number + 1], dof=self.dof[number : number + 1],
+            rejected=self.rejected[number] if several else self.rejected,
+            form=fitted.form, offset=self.offset[part], fitted=fitted,
+            equations=self.equations.of_pixels(part),
+        )  # fmt: skip
 
     def repeats_over(self, name):
         """What a parameter repeats over: a mapping of names to the values of each axis."""
@@ -118,8 +147,14 @@ class SystemFitResult(FitResult):
             return error.reshape(group.shape) if group.over else float(error[0])
         entries = [n for n, (position, _) in enumerate(self.fitted.parameters.entries)
                    if position == k]  # fmt: skip
+        if not entries:
+            return 0.0
         errors = np.sqrt([self.shared_covariance[n, n, 0] for n in entries])
-        return (float(errors[0]) if len(entries) == 1 else errors) if entries else 0.0
+        images = [self.fitted.parameters.entries[n][1] for n in entries]
+        if images[0] is None:
+            return float(errors[0])
+        each = dict(zip(images, errors, strict=True))
+        return np.array([each.get(number, 0.0) for number in range(len(self.templates))])
 
     def functional(self, weights):
         """Row of the coefficients for a weighted sum of linear parameters.
@@ -210,7 +245,7 @@ class SystemFitResult(FitResult):
         if any(group.over for group in self.layout.groups):
             values = partial(self.layout.at, self._repeated_where_seen, base, number)
             return FittedModel(self.fitted.forms[number], values, self.images[number])
-        model = bound(self.template.copy(), self.images[number])
+        model = bound(self.templates[number].copy(), self.images[number])
         for name, value in zip(self.names, self.layout.local(self.coefficients, base, number),
                                strict=True):  # fmt: skip
             setattr(model, name, value)
