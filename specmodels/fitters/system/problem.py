@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...models.composition import bound
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import transposed
@@ -52,7 +51,7 @@ class SystemProblem:
         if batch not in ("columns", None):
             raise ValueError(f"batch: expected 'columns' or None, got {batch!r}")
         self.model, self.images, self.batch = model, list(images), batch
-        self.forms = [LinearForm(bound(model, image), follow_ties=True) for image in self.images]
+        self.forms = [LinearForm(model, follow_ties=True, image=image) for image in self.images]
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
         filled = [image.columns(slice(None)) for image in self.images]
