@@ -7,6 +7,7 @@ derivatives and expansion, and says which parameters are linear.
 import numpy as np
 from astropy.modeling import CompoundModel, models
 
+from .composition import bound
 from .linear_leaf import DERIVATIVE_STEP, Leaf
 
 __all__ = ["node"]
@@ -15,17 +16,16 @@ __all__ = ["node"]
 STOCK_AFFINE = (models.Identity, models.Multiply, models.Scale, models.Shift)
 
 
-def node(model, first):
-    """The tree of a model whose first parameter has the position `first`."""
-    if not isinstance(model, CompoundModel):
-        return Leaf(model, first)
-    if model.op == "fix_inputs":
-        return _FixedInputs(node(model.left, first), model)
-    kinds = {"+": _Sum, "-": _Difference, "*": _Product, "/": _Quotient, "|": _Pipe}
-    if model.op not in kinds:
-        return Leaf(model, first)
-    left = node(model.left, first)
-    return kinds[model.op](left, node(model.right, left.stop))
+def node(model, first, image=None):
+    """The tree of a model whose first parameter has the position `first`, bound to an image."""
+    if isinstance(model, CompoundModel):
+        if model.op == "fix_inputs":
+            return _FixedInputs(node(model.left, first, image), model)
+        kinds = {"+": _Sum, "-": _Difference, "*": _Product, "/": _Quotient, "|": _Pipe}
+        if model.op in kinds:
+            left = node(model.left, first, image)
+            return kinds[model.op](left, node(model.right, left.stop, image))
+    return Leaf(model if image is None else bound(model, image), first)
 
 
 class _Branch:

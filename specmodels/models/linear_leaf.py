@@ -79,7 +79,10 @@ class Leaf:
         yield self.model, range(self.first, self.stop)
 
     def linear_positions(self, fixed):
-        return {self.first + j for j, name in enumerate(self.model.param_names)
+        model = self.model
+        if not isinstance(model, CompoundModel) and model.linear and model.fittable:
+            return set(range(self.first, self.stop))
+        return {self.first + j for j, name in enumerate(model.param_names)
                 if self._declared_linear(name)}  # fmt: skip
 
     @property
@@ -93,9 +96,7 @@ class Leaf:
             return False
         if isinstance(getattr(model, name), LinearParameter):
             return True
-        if type(model) in STOCK_LINEAR:
-            return name == STOCK_LINEAR[type(model)]
-        return bool(model.linear) and model.fittable
+        return STOCK_LINEAR.get(type(model)) == name
 
     def select(self, linear):
         self.selected = tuple(k - self.first for k in range(self.first, self.stop) if k in linear)

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...models.composition import bound
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import transposed
@@ -55,7 +54,7 @@ class SystemProblem:
             raise ValueError(f"batch: expected 'columns' or None, got {batch!r}")
         self.images, self.batch = list(images), batch
         self.models = model if isinstance(model, list) else [model] * len(self.images)
-        self.forms = [LinearForm(bound(own, image), follow_ties=True)
+        self.forms = [LinearForm(own, follow_ties=True, image=image)
                       for own, image in zip(self.models, self.images, strict=True)]  # fmt: skip
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
