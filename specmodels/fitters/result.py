@@ -22,8 +22,9 @@ class FitResult:
     """A fitted model with its uncertainties.
 
     What fits of independent columns and of whole systems are asked, both answer: values and errors
-    by name (``fit["flux_0"]``, `error`), `components`, `predict` and `residual` for each image,
-    `goodness`, `reasons`, `covariance_of`, `correlations`, `bound_model`, `plot`.
+    by name (``fit["flux_0"]``, or ``fit["star.flux"]``, and `error`), `components`, `predict` and
+    `residual` for each image, `goodness`, `reasons`, `covariance_of`, `correlations`,
+    `bound_model`, `plot`.
 
     Attributes
     ----------
@@ -150,14 +151,20 @@ class FitResult:
     def position(self, name):
         """Position of the parameter `name` among `names`.
 
+        ``"sky.c0"`` is the parameter ``c0`` of the term named ``sky``, whatever its number is.
+
         Raises
         ------
         KeyError
             If there is none.
         """
-        if name not in self.names:
-            raise KeyError(f"no parameter {name!r}; there are {list(self.names)}")
-        return self.names.index(name)
+        if name in self.names:
+            return self.names.index(name)
+        term, _, own = str(name).rpartition(".")
+        for leaf, positions in self.form.leaves():
+            if term and leaf.name == term and own in leaf.param_names:
+                return positions[leaf.param_names.index(own)]
+        raise KeyError(f"no parameter {name!r}; there are {list(self.names)}")
 
     @cached_property
     def model(self):

@@ -185,6 +185,15 @@ def test_a_name_that_is_not_linear_is_named(pair):
         with pytest.raises(KeyError, match="flux_0"):
             fit.covariance_of("flux")
         assert fit.position("stddev_0") == fit.names.index("stddev_0")
+        with pytest.raises(KeyError, match=r"star\.c0"):
+            fit["star.c0"]
+
+
+def test_parameters_are_found_by_the_name_of_their_term(pair):
+    for fit in pair:
+        assert_array_equal(fit["star.flux"], fit["flux_0"])
+        assert_array_equal(fit.error("sky.c0"), fit.error("c0_1"))
+        assert fit.covariance_of({"star.flux": 1.0}).shape == (1, 1)
 
 
 def test_figures_show_each_image():

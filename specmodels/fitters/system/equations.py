@@ -128,8 +128,7 @@ class Equations:
         """Right-hand side for data, shape (n_pixel,), the means of priors included."""
         vector = self.transposed(self.weights * data)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
-            if penalty.mean:
-                vector += strength * penalty.product(np.full(self.n, penalty.mean))
+            vector += strength * penalty.pull(self.n)
         return vector
 
     def solved(self, data, at=None):

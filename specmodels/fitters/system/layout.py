@@ -54,7 +54,7 @@ class Group:
 
     def put(self, values, coefficients):
         """Set values of parameters that do not repeat, in a list of all parameters."""
-        own = (coefficients[self.first] * self.factor + self.offset).tolist()
+        own = coefficients[self.first] * self.factor + self.offset  # stock models need numpy's
         for k, value in zip(self.positions.tolist(), own, strict=True):
             values[k] = value
 
