@@ -114,7 +114,7 @@ def image_of(extra, factor, seed):
 
 
 def scene_and_lines(seed):
-    """A field of a grism with the readout's lines and a level, its fit, and pulls of its spectra."""
+    """A field of a grism with the lines of readout and a level: its fit, and pulls of spectra."""
     exposure, truth = sm.datasets.make_slitless(seed=seed, n_sources=8)
     offsets = np.random.default_rng(seed).normal(0, 0.4, (exposure.shape[0], 1))
     image = exposure.to_image(readout=sm.Readout(fast_axis=-1))

@@ -54,7 +54,7 @@ class OptimalExtraction(ImageEvaluator):
         with their default values) is guessed from the data. Default: made from the data alone.
     fitter : `~specmodels.fitters.Fitter`, optional
         Default: variable projection with rejection of cosmic rays.
-    n_sources, profile, sky, trace_degree, width_degree : optional
+    n_sources, profile, sky, trace, trace_degree, width_degree : optional
         Settings of the automatic model, see `SlitModelBuilder`; what is not set is chosen by the
         data. Not to be given together with `model`.
     aperture : float
@@ -79,10 +79,10 @@ class OptimalExtraction(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace_degree=None, width_degree=None, aperture=1.5,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5,
     ):  # fmt: skip
         super().__init__(model, fitter)
-        settings = dict(n_sources=n_sources, profile=profile, sky=sky,
+        settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
                         trace_degree=trace_degree, width_degree=width_degree)  # fmt: skip
         given = [key for key, value in settings.items() if value is not None]
         if model is not None and given:
