@@ -85,7 +85,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "reader",
         "write",
+        "writer",
     ),
     "models": (
         "BSplineProfile",
@@ -120,6 +122,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "MoffatProfile",
         "NSCleanNoise",
         "NSCleanSubarrayNoise",
+        "NoisePlan",
         "PolynomialTrace",
         "Profile",
         "RidgePrior",

@@ -12,6 +12,7 @@ import numpy as np
 from ..io.ramps import read_ramp
 from ..models.coarse_noise import CoarseNoise
 from ..models.correlated import CorrelatedNoise
+from ..models.line_models import as_noise_model
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
 from .detected_mask import DetectedMask
@@ -33,8 +34,9 @@ class FlickerNoiseSubtraction(Evaluator):
     ----------
     noise_model : object, optional
         `~specmodels.models.CorrelatedNoise` (default), `~specmodels.models.FourierNoise`,
-        `~specmodels.models.LineMedian` or `~specmodels.models.LineOffset`, or whatever has a method
-        ``plan`` as they do.
+        `~specmodels.models.LineMedian` or `~specmodels.models.LineOffset`; a
+        `~specmodels.BasisModel` of the time, which is fitted to each line; or whatever has a method
+        ``plan``, which returns a `~specmodels.NoisePlan`.
     background : `~specmodels.evaluators.backgrounds.Background`, optional
         Fitted first and restored afterwards; default: `SmoothBackground`.
     mask : MaskStrategy or array_like of bool, optional
@@ -65,15 +67,13 @@ class FlickerNoiseSubtraction(Evaluator):
         self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False
     ):
         super().__init__()
-        self.noise_model = CorrelatedNoise() if noise_model is None else noise_model
+        self.noise_model = as_noise_model(CorrelatedNoise() if noise_model is None else noise_model)
         self.background = SmoothBackground() if background is None else background
         if mask is None:
             mask = DetectedMask(background=self.background)
         self.mask = mask if isinstance(mask, MaskStrategy) else GivenMask(_mask_array(mask))
         self.flat = None if flat is None else _filled(flat)
         self.per_integration = bool(per_integration)
-        if isinstance(self.noise_model, type) or not hasattr(self.noise_model, "plan"):
-            raise TypeError(f"noise_model: expected a noise model with a plan, got {noise_model!r}")
         if not isinstance(self.background, Background):
             raise TypeError(f"background: expected a Background, got {self.background!r}")
 

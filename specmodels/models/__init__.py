@@ -7,7 +7,7 @@ from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset
+from .flicker import FourierNoise, LineMedian, LineOffset, NoisePlan
 from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
@@ -66,6 +66,7 @@ __all__ = [
     "MoffatProfile",
     "NSCleanNoise",
     "NSCleanSubarrayNoise",
+    "NoisePlan",
     "PolynomialTrace",
     "Profile",
     "SlitThroughput",
