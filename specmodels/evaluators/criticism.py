@@ -181,9 +181,9 @@ def sky_that_follows(result, name):
     fit, own = result.fit, result.source_fluxes[name]
     position = result.sources[name][1][0]
     levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    if position not in fit.form.linear or len(levels) != 1 or np.ndim(fit.values[levels[0]]) != 1:
+    names = [fit.names[k] for k in (position, *levels)]
+    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
         return
-    names = fit.names[position], fit.names[levels[0]]
     flux, sky = own.fitted, np.asarray(fit.values[levels[0]])
     use = np.isfinite(flux) & np.isfinite(sky) & ~result.mask(name)
     if np.count_nonzero(use) < LEAST_PIXELS:

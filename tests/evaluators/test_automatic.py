@@ -193,7 +193,7 @@ def test_leaf_is_replaced_wherever_it_stands():
 
 
 class Arc(Fittable1DModel):
-    """A trace that is a parabola about a column which is not known: no polynomial of the package."""
+    """A trace that is a parabola about a column which is not known."""
 
     row, middle, curvature = Parameter(default=0.0), Parameter(default=80.0), Parameter(default=0.0)
 
