@@ -47,7 +47,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SkyPixelSelection",
         "SmoothBackground",
         "TraceOversampling",
-        "extract_many",
     ),
     "exposure": (
         "Exposure",
@@ -82,6 +81,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "io": (
         "read",
         "write",
+    ),
+    "many": (
+        "MapResult",
+        "extract_many",
+        "map",
     ),
     "models": (
         "BSplineProfile",

@@ -22,6 +22,8 @@ LAYERS = (
     "instruments",
     "io",
     "evaluators",
+    "many",
+    "command_line",
     "plotting",
     "datasets_flicker",
     "datasets_slitless",

@@ -77,6 +77,8 @@ class OptimalExtraction(ImageEvaluator):
 
     default_fitter = SigmaClipFitter(VarProFitter())
 
+    product = "spectrum"
+
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace_degree=None, width_degree=None, aperture=1.5,
