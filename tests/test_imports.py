@@ -23,13 +23,14 @@ LAYERS = (
     "io",
     "evaluators",
     "many",
-    "command_line",
     "plotting",
     "datasets_flicker",
     "datasets_slitless",
     "datasets_slitlets",
     "datasets_undersampled",
     "datasets",
+    "command_line",
+    "__main__",
     "__init__",
 )
 # `result.plot()` may fetch its figures from above, at the time of the call. The test of cycles

@@ -6,7 +6,7 @@ are imported when one of their objects is met.
 
 # Imported for the readers and writers that they register.
 from . import asdf_files, fits, jwst, jwst_spectra, nddata, tables  # noqa: F401
-from .grisms import jwst_grism
+from .grisms import jwst_grism, jwst_scene
 from .options import ReadOptions
 from .planes import Planes
 from .registry import read, reader, write, writer
@@ -21,6 +21,7 @@ __all__ = [
     "Planes",
     "ReadOptions",
     "jwst_grism",
+    "jwst_scene",
     "read_direct_image",
     "read_slitless",
 ]

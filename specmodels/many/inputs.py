@@ -19,7 +19,8 @@ def named_inputs(inputs):
     if hasattr(inputs, "items"):
         named = dict(inputs.items())
     else:
-        listed = _files(inputs) if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+        listed = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+        listed = [item for one in listed for item in _items(one)]
         names = [_stem(item) if isinstance(item, (str, os.PathLike)) else f"input {number + 1}"
                  for number, item in enumerate(listed)]  # fmt: skip
         repeated = sorted({name for name in names if names.count(name) > 1})
@@ -50,8 +51,8 @@ def _stem(path):
     return Path(path).name.split(".fits")[0].removesuffix(".asdf")
 
 
-def _files(folder):
-    folder = Path(folder)
-    if not folder.is_dir():
-        return [folder]
-    return sorted(p for p in folder.iterdir() if ".fits" in p.name or p.suffix == ".asdf")
+def _items(one):
+    """The files in a folder; anything else as it is."""
+    if not isinstance(one, (str, os.PathLike)) or not Path(one).is_dir():
+        return [one]
+    return sorted(p for p in Path(one).iterdir() if ".fits" in p.name or p.suffix == ".asdf")

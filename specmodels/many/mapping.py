@@ -122,7 +122,8 @@ def map(
                 bar.update()
         finally:  # interrupted, too
             bar.close()
-            summary.write()
+            if left or skip_existing:  # else nothing was done, and an earlier summary stays
+                summary.write()
     return _result(summary)
 
 

@@ -10,7 +10,7 @@ from astropy.table import QTable, vstack
 from ..io.replacing import replacing
 from .task import Outcome, unfinished
 
-__all__ = ["Summary"]
+__all__ = ["Summary", "plain", "skipped"]
 
 SECONDS = 10.0  # between two times that the summary is written
 FORMAT = "specmodels.summary-1"
@@ -91,7 +91,7 @@ def _without_gaps(report):
 
 def _as_json(outcome):
     report = outcome.report
-    rows = [{key: _plain(row[key]) for key in report.colnames} for row in report]
+    rows = [{key: plain(row[key]) for key in report.colnames} for row in report]
     return {
         "name": outcome.name,
         "seconds": round(outcome.seconds, 3),
@@ -102,7 +102,7 @@ def _as_json(outcome):
     }
 
 
-def _plain(value):
+def plain(value):
     """Value as JSON has it; what is masked or not finite is null."""
     value = getattr(value, "value", value)
     value = value.tolist() if hasattr(value, "tolist") else value

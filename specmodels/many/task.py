@@ -107,9 +107,10 @@ def unfinished(name, status, reason):
 
 def _report(result):
     """Rows of a result; one that does not judge itself says no more than that it is there."""
-    if hasattr(result, "report"):
-        return Table(result.report())
-    return Table({"status": ["done"], "reason": [""]})
+    report = Table(result.report()) if hasattr(result, "report") else Table({"reason": [""]})
+    if "status" not in report.colnames:
+        report.add_column(["done"] * len(report), name="status", index=0)
+    return report
 
 
 def _named(name, report):
