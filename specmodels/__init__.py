@@ -73,6 +73,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "WindowedFit",
         "WindowedFitter",
     ),
+    "injection": (
+        "InjectionResult",
+        "injection_recovery",
+    ),
     "instruments": (
         "Instrument",
         "Readout",

@@ -23,6 +23,7 @@ LAYERS = (
     "io",
     "evaluators",
     "many",
+    "injection",
     "plotting",
     "datasets_flicker",
     "datasets_slitless",
