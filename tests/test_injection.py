@@ -63,6 +63,14 @@ def test_data_are_not_changed(slit):
     np.testing.assert_array_equal(slit.data, before)
 
 
+def test_none_found_is_said(slit):
+    blind = sm.OptimalExtraction(profile=sm.MoffatProfile())
+    found = sm.injection_recovery(blind, slit, 2, snr=(0.01, 0.02), progress_bar=False)
+    assert repr(found) == "<InjectionResult: 0 of 2 sources found>"
+    assert np.isnan(found.report(bins=1)["bias"][0])
+    assert len(found.plot().axes) == 3
+
+
 def test_figure_has_three_panels(recovered):
     figure = recovered.plot()
     assert [axis.get_ylabel() for axis in figure.axes] == [

@@ -27,11 +27,12 @@ class InjectionResult:
     original: object
 
     def __repr__(self):
-        found, pulls = self.table["found"], self.pulls
-        return (
-            f"<InjectionResult: {found.sum()} of {len(found)} sources found, "
-            f"bias {np.nanmedian(self.ratios) - 1:+.3f}, pulls of width {_scatter(pulls):.2f}>"
-        )
+        found = np.asarray(self.table["found"])
+        said = f"{found.sum()} of {len(found)} sources found"
+        if found.any():
+            bias, width = np.nanmedian(self.ratios) - 1, _scatter(self.pulls)
+            said += f", bias {bias:+.3f}, pulls of width {width:.2f}"
+        return f"<InjectionResult: {said}>"
 
     @property
     def ratios(self):
