@@ -89,14 +89,15 @@ def by_columns(model, images, batch, share):
     if len(images) > 1 or share is not True:
         return False
     form = LinearForm(model, follow_ties=True)
+    free = frozenset(form.linear)
     if form.followers or any(hasattr(leaf, "bound_to") and leaf.coordinate not in ("x", "y")
                              for leaf, _ in form.leaves()):  # fmt: skip
         return False
     for leaf, positions in form.leaves():
-        linear = [k for k in positions if k in form.linear]
+        linear = [k for k in positions if k in free]
         if getattr(leaf, "coefficient_prior", None) is not None:
             return False
-        if any(_is_limited(getattr(model, form.names[k])) for k in linear):
+        if any(_is_limited(form.parameters[k]) for k in linear):
             return False
         if batch is None or not linear:
             continue

@@ -58,8 +58,9 @@ def _template(problem, theta):
     Its parts are copies where a value is new, and else those of the model: thousands of
     coefficients take longer to copy than to fit.
     """
-    found = problem.parameters.collected(theta)
-    values = {k: value for k, value in found.items() if np.ndim(value) == 0}
+    found, before = problem.parameters.collected(theta), problem.form.values
+    values = {k: value for k, value in found.items()
+              if np.ndim(value) == 0 and value != before[k]}  # fmt: skip
     return _with_values(problem.model, values, 0)[0]
 
 
@@ -70,6 +71,8 @@ def _with_values(model, values, first):
         right = model.right
         if model.op != "fix_inputs":
             right, first = _with_values(model.right, values, first)
+        if left is model.left and right is model.right:
+            return model, first
         return type(model)(model.op, left, right, name=model.name), first
     names = model.param_names
     own = {n: values[first + j] for j, n in enumerate(names) if first + j in values}

@@ -259,8 +259,7 @@ class SystemFitResult(FitResult):
         part = self.fitted.slices[number]
         equations = self.equations
         unseen = equations.factor.scale[equations.structure.rank] == 0
-        value = equations.value[part]
-        unknown = ((value != 0) & unseen[equations.index[part]]).any(axis=1)
+        unknown = equations.entries.see(unseen)[part]
         total = self.offset[part] + equations.image(self.coefficients)[part]
         return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
 
