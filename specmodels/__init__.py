@@ -14,6 +14,7 @@ except ImportError:  # a source tree that was never built
     __version__ = "0+unknown"
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "dithers": ("Dithers",),
     "evaluators": (
         "Background",
         "ClippedMask",
@@ -60,13 +61,16 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "LinearFitter",
         "LogPolynomialSkyFitter",
         "PoissonStatistic",
+        "Projection",
         "ReweightedFitter",
         "SceneFit",
         "SceneFitter",
         "SigmaClipFitter",
         "SkyFit",
         "SkyFitter",
+        "SkyModelFitter",
         "SkyPixels",
+        "SlitSkyFitter",
         "Statistic",
         "StudentStatistic",
         "VarProFitter",

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "specmodels"
 LAYERS = (
     "numerics",
     "exposure",
+    "dithers",
     "ramp",
     "slitless",
     "models",
