@@ -46,6 +46,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SignificantResidual",
         "SkyPixelSelection",
         "SmoothBackground",
+        "TimeSeriesExtraction",
+        "TimeSeriesResult",
         "TraceOversampling",
         "extract_many",
     ),
@@ -81,6 +83,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_series",
         "write",
     ),
     "models": (
@@ -146,6 +149,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

@@ -26,6 +26,8 @@ from .pixel_replacement import PixelReplacement, ReplacementResult
 from .residuals import FullResidual, NoResidual, SignificantResidual
 from .scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
 from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
+from .time_series import TimeSeriesExtraction
+from .time_series_result import TimeSeriesResult
 
 __all__ = [
     "Background",
@@ -60,6 +62,8 @@ __all__ = [
     "SlitModelBuilder",
     "SlitSky",
     "SmoothBackground",
+    "TimeSeriesExtraction",
+    "TimeSeriesResult",
     "TraceOversampling",
     "extract_many",
     "ContaminationResult",

@@ -12,6 +12,7 @@ from .planes import Planes
 from .registry import read, reader, write, writer
 from .slitless import read_direct_image, read_slitless
 from .spectra_files import register_when_imported
+from .time_series import is_series, read_series
 
 __all__ = [
     "read",
@@ -20,8 +21,10 @@ __all__ = [
     "writer",
     "Planes",
     "ReadOptions",
+    "is_series",
     "jwst_grism",
     "read_direct_image",
+    "read_series",
     "read_slitless",
 ]
 
