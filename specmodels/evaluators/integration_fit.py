@@ -29,15 +29,23 @@ class Integration:
     Attributes
     ----------
     fit : `~specmodels.numerics.moving_profiles.MovingFit`
-    used : ndarray of bool, shape (n_row, n_column)
+    data : ndarray, shape (n_row, n_column)
+        What was fitted: the pixels less what does not change.
+    used : ndarray of bool, same shape
         The pixels fitted.
     hits : ndarray of bool, same shape
         Pixels left out because they disagree with all other integrations.
     """
 
     fit: object
+    data: np.ndarray
     used: np.ndarray
     hits: np.ndarray
+
+    @property
+    def residual(self):
+        """Data less model."""
+        return self.data - self.fit.model
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +97,7 @@ class IntegrationFitter:
             error = np.sqrt(np.diagonal(fit.theta_covariance))
             if (np.abs(fit.theta - before.theta) <= SMALL_CHANGE * error).all():
                 break
-        return Integration(fit, (weights > 0) & ~hits, hits)
+        return Integration(fit, data, (weights > 0) & ~hits, hits)
 
     def _pixels(self, image):
         """Data less the offset, weights, and their factor over those typical of the series."""

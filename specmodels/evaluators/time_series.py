@@ -8,6 +8,7 @@ Integrations are read one at a time.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from .integration_fit import IntegrationFitter
 from .moving_sources import Geometry
@@ -20,6 +21,9 @@ FEW = 9
 # Of a longer series so many integrations, evenly spread, tell trace, profile and width.
 MANY = 200
 MEDIAN_VARIANCE = np.pi / 2
+# The scatter of a pixel in so many integrations, and of its neighbours along the dispersion, is its
+# variance where none is known.
+LEAST_SCATTER, NEIGHBOURS = 5, 31
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,9 @@ class TimeSeriesExtraction:
         fit = self.extraction.fit(image)
         if fit.batch != "columns":
             raise ValueError(
-                f"image {image.name!r}: the lines are tilted; time series are extracted where "
-                "columns have one wavelength: rectify the integrations, or extract each by itself"
+                f"image {image.name!r}: expected columns that are independent of one another in a "
+                "time series, got tilted lines, or terms that columns share: rectify the "
+                "integrations, or extract each by itself"
             )
         result = self.extraction.evaluate(fit, image)
         rows = slice(*np.searchsorted(image.y, (fit.image.y[0], fit.image.y[-1] + 0.5)))
@@ -91,10 +96,13 @@ class TimeSeriesExtraction:
             part = geometry.cut(image)
             data[good] += (image.data[part] - moved)[good]
             number[good] += 1
-            if known:
-                variance[good] += image.variance[part][good]
+            spread = image.variance[part] if known else one.residual**2
+            variance[good] += spread[good]
         seen = number > 0
         safe = np.maximum(number, 1)
+        known |= len(numbers) >= LEAST_SCATTER
+        if series.first.variance is None:
+            variance = number * _smooth(variance, number)
         mean = geometry.result.image.replace(
             data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
             variance=np.where(seen, variance / safe**2, 1.0) if known else None,
@@ -119,6 +127,13 @@ def _median(series):
         variance = np.where(seen, total / np.maximum(count, 1) / worth, 1.0)
     image = images[0].replace(data=median, variance=variance, mask=~seen, components={})
     return image, worth
+
+
+def _smooth(total, number):
+    """Mean of what was summed over integrations, along the dispersion, shape of the image."""
+    totals, numbers = (ndimage.uniform_filter1d(a, NEIGHBOURS, mode="nearest", axis=1)
+                       for a in (total, number))  # fmt: skip
+    return totals / np.maximum(numbers, 1 / NEIGHBOURS)
 
 
 def _summary(one, geometry):

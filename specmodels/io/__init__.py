@@ -5,7 +5,7 @@ are imported when one of their objects is met.
 """
 
 # Imported for the readers and writers that they register.
-from . import asdf_files, fits, jwst, jwst_spectra, nddata, tables  # noqa: F401
+from . import asdf_files, fits, jwst, jwst_files, nddata, tables  # noqa: F401
 from .grisms import jwst_grism
 from .options import ReadOptions
 from .planes import Planes
