@@ -47,6 +47,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SignificantResidual",
         "SkyPixelSelection",
         "SmoothBackground",
+        "TimeSeriesExtraction",
+        "TimeSeriesResult",
         "TraceOversampling",
     ),
     "exposure": (
@@ -88,6 +90,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_series",
         "write",
     ),
     "many": (
@@ -161,6 +164,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

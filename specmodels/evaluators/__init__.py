@@ -25,6 +25,8 @@ from .pixel_replacement import PixelReplacement, ReplacementResult
 from .residuals import FullResidual, NoResidual, SignificantResidual
 from .scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
 from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
+from .time_series import TimeSeriesExtraction
+from .time_series_result import TimeSeriesResult
 
 __all__ = [
     "Background",
@@ -59,6 +61,8 @@ __all__ = [
     "SlitModelBuilder",
     "SlitSky",
     "SmoothBackground",
+    "TimeSeriesExtraction",
+    "TimeSeriesResult",
     "TraceOversampling",
     "ContaminationResult",
     "ContaminationSubtraction",
