@@ -47,8 +47,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SignificantResidual",
         "SkyPixelSelection",
         "SmoothBackground",
+        "TimeSeriesExtraction",
+        "TimeSeriesResult",
         "TraceOversampling",
-        "extract_many",
     ),
     "exposure": (
         "Exposure",
@@ -78,6 +79,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "WindowedFit",
         "WindowedFitter",
     ),
+    "injection": (
+        "InjectionResult",
+        "injection_recovery",
+    ),
     "instruments": (
         "Instrument",
         "Readout",
@@ -85,9 +90,15 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_series",
         "reader",
         "write",
         "writer",
+    ),
+    "many": (
+        "MapResult",
+        "extract_many",
+        "map",
     ),
     "models": (
         "BSplineProfile",
@@ -128,6 +139,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "RidgePrior",
         "SegmentShapes",
         "Sensitivity",
+        "SlitFunction",
         "SlitThroughput",
         "SmoothnessPrior",
         "Source",
@@ -139,6 +151,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "TiedTo",
         "UniformSky",
         "VoigtProfile",
+        "WavelengthMap",
         "bound",
         "breakpoints",
         "design_matrix",
@@ -146,6 +159,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "on_pixels",
         "repeated_over",
         "sky_of_wavelength",
+        "with_wavelength_map",
     ),
     "numerics": ("NormalEquations",),
     "ramp": ("Ramp",),
@@ -153,6 +167,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

@@ -87,6 +87,8 @@ class MasterBackgroundSubtraction(Evaluator):
     Unit("MJy / sr")
     """
 
+    product = "background"
+
     def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
                  fit_levels=True, level_scatter=None):  # fmt: skip
         super().__init__(model, fitter)

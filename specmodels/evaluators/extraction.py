@@ -14,6 +14,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..fitters import SigmaClipFitter, VarProFitter
+from ..io import is_series, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
@@ -33,6 +34,7 @@ from .tilted import (
     lines_move,
     spectrum_name,
 )
+from .time_series import TimeSeriesExtraction
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -77,6 +79,8 @@ class OptimalExtraction(ImageEvaluator):
 
     default_fitter = SigmaClipFitter(VarProFitter())
 
+    product = "spectrum"
+
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace=None, trace_degree=None, width_degree=None, aperture=1.5,
@@ -91,6 +95,12 @@ class OptimalExtraction(ImageEvaluator):
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
         self.aperture = aperture
+
+    def __call__(self, data):
+        """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands."""
+        if is_series(data):
+            return TimeSeriesExtraction(self)(read_series(data))
+        return super().__call__(data)
 
     def build_model(self, image):
         """Model of the slit with initial values."""

@@ -106,7 +106,7 @@ class SystemFitResult(FitResult):
             chi2=self.chi2[number : number + 1], dof=self.dof[number : number + 1],
             rejected=self.rejected[number] if several else self.rejected,
             form=fitted.form, offset=self.offset[part], fitted=fitted,
-            equations=self.equations.of_pixels(part),
+            equations=self.equations.of_image(number, part),
         )  # fmt: skip
 
     def repeats_over(self, name):
@@ -278,8 +278,7 @@ class SystemFitResult(FitResult):
         part = self.fitted.slices[number]
         equations = self.equations
         unseen = equations.factor.scale[equations.structure.rank] == 0
-        value = equations.value[part]
-        unknown = ((value != 0) & unseen[equations.index[part]]).any(axis=1)
+        unknown = equations.entries.see(unseen)[part]
         total = self.offset[part] + equations.image(self.coefficients)[part]
         return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
 
