@@ -235,7 +235,10 @@ class ExtractionResult:
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
         if self.seen_spectra is not None:
             return self.seen_spectra.covariance(name)
-        return np.diag(self._flux(name)[1] ** 2)
+        position = self.sources[name][1][0]
+        if self.fit.independent_columns or position not in self.fit.form.linear:
+            return np.diag(self._flux(name)[1] ** 2)
+        return self.fit.covariance_of(self.fit.names[position])
 
     @cached_property
     def _sums(self):

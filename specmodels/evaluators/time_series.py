@@ -61,7 +61,7 @@ class TimeSeriesExtraction:
     def _geometry(self, image, number, reach=None):
         """What all integrations share, from their mean image and the number that it is worth."""
         fit = self.extraction.fit(image)
-        if fit.batch != "columns":
+        if not fit.independent_columns:
             raise ValueError(
                 f"image {image.name!r}: expected columns that are independent of one another in a "
                 "time series, got tilted lines, or terms that columns share: rectify the "

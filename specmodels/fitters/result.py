@@ -44,6 +44,9 @@ class FitResult:
         Chi-square and degrees of freedom (linear parameters subtracted).
     rejected : ndarray of bool, shape of the image
         Pixels left out by a robust fitter; a list where several images were fitted.
+    batch : {"columns", None, "system"}
+        What was solved at once: a column, all pixels with parameters they share, or terms that
+        repeat each in its own way; see `independent_columns` and `options`.
     success : bool
         Whether the fit converged; `message` says what happened.
     n_iterations : int

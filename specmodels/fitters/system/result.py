@@ -64,7 +64,7 @@ class SystemFitResult(FitResult):
     @property
     def options(self):
         """With which options a fitter fits other images the same way."""
-        return {"batch": self.batch, "share": self.fitted.parameters.share}
+        return {"batch": self.fitted.batch, "share": self.fitted.parameters.share}
 
     @property
     def layout(self):
