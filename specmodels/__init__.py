@@ -138,6 +138,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "linear_parameters",
         "on_pixels",
         "repeated_over",
+        "sum_of",
         "sky_of_wavelength",
     ),
     "numerics": ("NormalEquations",),
