@@ -5,6 +5,8 @@ being some rows of an image. The entries of a large frame take more memory than 
 less time to make than to keep.
 """
 
+from copy import copy
+
 import numpy as np
 
 from ...numerics.sparse_rows import image_of, transposed
@@ -40,6 +42,16 @@ class Entries:
         if self.n_pixel * value.shape[1] <= MOST_HELD:
             found = [make(number, slice(0, shape[0])) for number, shape in enumerate(self.shapes)]
             self._held = _side_by_side(found)
+
+    def of_image(self, number):
+        """The entries of the pixels of one image alone."""
+        one, start = copy(self), self.starts[number]
+        one.shapes, one.starts = [self.shapes[number]], [0]
+        one.n_pixel = int(np.prod(self.shapes[number]))
+        one.make = lambda _, rows: self.make(number, rows)
+        if self.held:
+            one._held = tuple(array[start : start + one.n_pixel] for array in self._held)
+        return one
 
     @property
     def held(self):

@@ -52,6 +52,13 @@ class Equations:
         """The same with these coefficients held."""
         return replace(self, held=held, known={"matrix": self.data_matrix})
 
+    def of_image(self, number, pixels):
+        """The same coefficients and factors, with the entries of one image alone."""
+        one = replace(self, entries=self.entries.of_image(number), weights=self.weights[pixels],
+                      known={"matrix": self.data_matrix})  # fmt: skip
+        one.__dict__["factor"] = self.factor
+        return one
+
     @property
     def n(self):
         """Number of coefficients."""
@@ -140,8 +147,7 @@ class Equations:
         else:
             vector = self.entries.gradient(self.weights, data, coefficients)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
-            if penalty.mean:
-                vector += strength * penalty.product(np.full(self.n, penalty.mean))
+            vector += strength * penalty.pull(self.n)
         return vector
 
     def solved(self, data, at=None):

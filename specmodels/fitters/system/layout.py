@@ -1,6 +1,7 @@
 """The coefficients of a model on its images: their numbers, and what they repeat over."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Group:
 
     def put(self, values, coefficients):
         """Set values of parameters that do not repeat, in a list of all parameters."""
-        own = (coefficients[self.first] * self.factor + self.offset).tolist()
+        own = coefficients[self.first] * self.factor + self.offset  # stock models need numpy's
         for k, value in zip(self.positions.tolist(), own, strict=True):
             values[k] = value
 
@@ -180,6 +181,14 @@ class Layout:
         width = int(filled.max(initial=0))
         return offset, *(array.reshape(filled.size, -1)[:, :width] for array in (index, value))
 
+    def of_image(self, number):
+        """The same coefficients as the pixels of one image see them."""
+        one = copy(self)
+        one.groups = [replace(group, keys=[group.keys[number]]) for group in self.groups]
+        one.place = {int(k): (group, term) for group in one.groups
+                     for term, k in enumerate(group.positions)}  # fmt: skip
+        return one
+
     def values(self, coefficients, base):
         """Values of all parameters: those of `base`, and the linear ones in their own shapes."""
         out = list(base)
@@ -208,6 +217,11 @@ class Layout:
                 own = own * group.factor[term] + group.offset[term]
                 out[k] = np.where(key < 0, 0.0, own)
         return out
+
+    def at(self, coefficients, base, number, row, column):
+        """As `local`, at pixels of an image by their place."""
+        keys = [_at(group.keys[number], row, column) for group in self.groups]
+        return self.local(coefficients, base, number, keys=keys)
 
     def name(self, coefficient):
         """Name of a coefficient: that of its parameter, and what it repeats over."""
@@ -271,3 +285,8 @@ def _keys(codes, labels):
         key = key * len(label) + np.searchsorted(label, code)
         known = known & np.isfinite(code)
     return varying(np.where(known, key, -1))
+
+
+def _at(key, row, column):
+    """Repetition of pixels, from an array that may have one row or column only."""
+    return key[np.where(key.shape[0] == 1, 0, row), np.where(key.shape[1] == 1, 0, column)]

@@ -1,5 +1,6 @@
 """One pass over the pixels of all images: linear coefficients solved, the others differentiated."""
 
+from copy import copy
 from itertools import pairwise
 
 import numpy as np
@@ -31,8 +32,9 @@ class SystemProblem:
 
     Parameters
     ----------
-    model : `~astropy.modeling.Model`
-        Of column and row.
+    model : `~astropy.modeling.Model`, or list of them
+        Of column and row; or one for each image, which differ in values, limits and in what is
+        fixed.
     images : sequence of `~specmodels.exposure.SpectralImage`
     batch : {"columns", None}
         None where no coefficient is to repeat over anything.
@@ -54,8 +56,10 @@ class SystemProblem:
     def __init__(self, model, images, *, batch="columns", share=True, hold=False, ridge=0.0):
         if batch not in ("columns", None):
             raise ValueError(f"batch: expected 'columns' or None, got {batch!r}")
-        self.model, self.images, self.batch = model, list(images), batch
-        self.forms = [LinearForm(model, follow_ties=True, image=image) for image in self.images]
+        self.images, self.batch = list(images), batch
+        self.models = model if isinstance(model, list) else [model] * len(self.images)
+        self.forms = [LinearForm(own, follow_ties=True, image=image)
+                      for own, image in zip(self.models, self.images, strict=True)]  # fmt: skip
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
         filled = [image.columns(slice(None)) for image in self.images]
@@ -65,6 +69,17 @@ class SystemProblem:
         self.slices = [slice(*pair) for pair in pairwise(ends)]
         self.inputs = [self._inputs(image) for image in self.images]
         self.layout = self.structure = self.penalties = self.strengths = None
+
+    def of_image(self, number):
+        """The same system as it is seen in one of its images, whose pixels alone it has."""
+        one, part = copy(self), self.slices[number]
+        for key in ("models", "images", "forms", "inputs"):
+            setattr(one, key, [getattr(self, key)[number]])
+        one.form, one.slices = one.forms[0], [slice(0, part.stop - part.start)]
+        one.data, one.weights = self.data[part], self.weights[part]
+        one.parameters = self.parameters.of_image(number)
+        one.layout = self.layout.of_image(number)
+        return one
 
     def _inputs(self, image):
         names = self.form.model.inputs
