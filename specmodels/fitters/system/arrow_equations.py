@@ -22,6 +22,14 @@ class ArrowEquations(Equations):
         """The same with these coefficients held."""
         return self._replaced(held=held)
 
+    def of_image(self, number, pixels):
+        """The same coefficients and factors, with the entries of one image alone."""
+        one = ArrowEquations(self.entries.of_image(number), self.weights[pixels], self.structure,
+                             self.penalties, self.strengths, self.ridge, self.held,
+                             {"all images": (self, pixels)})  # fmt: skip
+        one.__dict__["factor"], one.__dict__["_data_diagonal"] = self.factor, self.diagonal
+        return one
+
     def _replaced(self, **changes):
         settings = dict(ridge=self.ridge, held=self.held, strengths=self.strengths) | changes
         return ArrowEquations(self.entries, self.weights, self.structure, self.penalties,
@@ -107,6 +115,9 @@ class ArrowEquations(Equations):
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+        if "all images" in self.known:
+            whole, pixels = self.known["all images"]
+            return whole.leverages()[pixels]
         factor, rank, n = self.factor, self.structure.rank, self.structure.n_band
         out = np.zeros(len(self.weights))
         band = inverse_in_band(factor.factor)

@@ -66,6 +66,10 @@ def test_two_exposures_share_spectra():
     assert fit.solver.startswith("arrow")
     assert_is_dense(fit, np.concatenate([i.filled.ravel() for i in images]))
     taken = [fit.equations.leverages()[part].sum() for part in fit.fitted.slices]
+    second = fit.of_image(1)
+    assert_allclose(second.equations.leverages(),
+                    fit.equations.leverages()[fit.fitted.slices[1]])  # fmt: skip
+    assert_allclose(second.predict(), fit.predict()[1])
     assert_allclose(fit.dof, [np.sum(~one.mask) for one in images] - np.array(taken))
 
 
