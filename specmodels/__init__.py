@@ -158,6 +158,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "linear_parameters",
         "on_pixels",
         "repeated_over",
+        "sum_of",
         "sky_of_wavelength",
         "with_wavelength_map",
     ),

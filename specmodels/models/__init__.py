@@ -2,7 +2,7 @@
 
 from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
-from .composition import Coordinate, bound, on_pixels, repeated_over
+from .composition import Coordinate, bound, on_pixels, repeated_over, sum_of
 from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
@@ -48,6 +48,7 @@ __all__ = [
     "bound",
     "on_pixels",
     "repeated_over",
+    "sum_of",
     "BoxProfile",
     "ColumnPolynomial",
     "CorrelatedNoise",
