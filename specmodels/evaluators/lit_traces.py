@@ -25,7 +25,7 @@ __all__ = ["beside_traces", "lit_traces"]
 BESIDE, MOST_LINES, NEAR = 48, 240, 10
 # A trace hides so much of the line of an output, and is not wider than so many lines, on average;
 # with more traces than this, dark lines are left out instead.
-LEAST_LENGTH, LEAST_WIDTH, MOST_WIDTH, MOST_TRACES = 0.5, 3, 80, 8
+LEAST_LENGTH, LEAST_WIDTH, MOST_WIDTH, MOST_TRACES = 0.5, 3, 48, 8
 MOST_BLENDED, N_STEPS, BEND, LOOSE, TIGHT = 3, 8, 2, 1e3, 1e-9
 # Steps of a fit: centres by so many pixels, widths by a part of themselves.
 LONGEST_STEP, WIDEST_STEP = 1.0, 0.3
