@@ -154,7 +154,8 @@ class FlickerNoiseSubtraction(Evaluator):
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
             scene = replace(draft, model=self.noise_model, near=draft.noise)
-        return _with_wings(scene.prepared(), strategy.wings)
+        scene = _with_wings(scene.prepared(), strategy.wings)
+        return scene.with_lit_traces()
 
     def _flattened(self, frame):
         return frame if self.flat is None else frame / self.flat
@@ -196,7 +197,7 @@ class FlickerNoiseSubtraction(Evaluator):
         """Noise and white noise of a frame, zero where not used; what is bad in it; background."""
         frame = self._flattened(frame)
         missing = ~np.isfinite(frame)
-        missing &= scene.use
+        missing &= scene.seen
         if missing.any():
             bad = missing if bad is None else bad | missing
         use = scene.use if bad is None else scene.use & ~bad
@@ -207,11 +208,12 @@ class FlickerNoiseSubtraction(Evaluator):
             known = frame if bad is None else np.where(bad, np.nan, frame)
             background = self.background(known, use, scene.ramp)
         left = frame - background - scene.wings
-        unknown = use & ~np.isfinite(left)
+        seen = scene.seen if bad is None else scene.seen & ~bad
+        unknown = seen & ~np.isfinite(left)
         if unknown.any():  # to the background, in this frame
             bad = unknown if bad is None else bad | unknown
-            use = use & ~unknown
-        return np.where(use, left, 0), bad, background
+            seen = seen & ~unknown
+        return np.where(seen, left, 0), bad, background
 
     def _typical_frame(self, ramp, i, scene):
         """Signal of the frame whose spread is the median of some: the first may be an odd one."""
