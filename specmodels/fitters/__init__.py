@@ -9,6 +9,7 @@ from .scene_fit import SceneFit
 from .sky import SkyFit, SkyPixels, SlitFit
 from .sky_polynomial import LogPolynomialSkyFitter
 from .sky_spline import SkyFitter
+from .staged import StagedFitter
 from .statistics import (
     HuberStatistic,
     PoissonStatistic,
@@ -32,6 +33,7 @@ __all__ = [
     "LinearFitter",
     "LogPolynomialSkyFitter",
     "SigmaClipFitter",
+    "StagedFitter",
     "SkyFit",
     "SkyFitter",
     "SkyPixels",
