@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.modeling import Model
 
-from ..models import BSplineProfile, ColumnPolynomial, GaussianPrior, Profile, Source, TiedTo
+from ..models import BSplineProfile, ColumnPolynomial, Profile, Source, TiedTo
 from ..models.orders import Order, with_shared_spectrum
-from .automatic import leaves_of, with_shared_shape
+from .automatic import leaves_of, with_shared_shape, with_wing_priors
 
 __all__ = ["OrdersBuilder"]
 
@@ -20,8 +20,6 @@ BIN, CORE_LEVEL = 1.0, 0.02
 # Distance of knots in the core, in pixels; wings reach so many times as far, each knot so much
 # farther from the last.
 CORE_SPACING, WINGS, GROWTH = 1.0, 8.0, 1.35
-# Coefficients have priors this many times the largest: they settle nothing but the common factor.
-WIDE = 3.0
 # Part of the rows, those farthest from all orders, whose median is a first level of the sky.
 SKY_ROWS = 0.1
 
@@ -166,15 +164,11 @@ def first_profile(image, rows):
     core = max(float(np.max(np.abs(bright))) + 1.0, 3 * CORE_SPACING)
     profile = BSplineProfile(_knots(core, min(WINGS * core, float(np.ptp(image.y)))))
     for j, value in enumerate(
-        profile._table.project(lambda t: np.interp(t, places, np.maximum(density, 0.0)))
+        profile._table.project(lambda t: np.interp(t, places, density, left=0.0, right=0.0))
     ):
         setattr(profile, f"c{j}", value)
     profile.scale.fixed = True
-    names = [n for n in profile.param_names if n not in ("center", "scale")]
-    largest = max(abs(float(getattr(profile, n).value)) for n in names)
-    for n in names:
-        getattr(profile, n).prior = GaussianPrior(float(getattr(profile, n).value), WIDE * largest)
-    return profile
+    return with_wing_priors(profile)
 
 
 def _knots(core, reach):

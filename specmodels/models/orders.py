@@ -98,14 +98,12 @@ def with_shared_spectrum(sources, orders, spectrum, x):
             )
         own = spectrum.copy()
         own.name = f"{source.name} spectrum"
+        if model is not None:
+            for name in own.param_names:
+                own.tied[name] = getattr(own, name).tied = TiedTo(f"{name}_{first}")
         part = _seen(source, order, own, x)
         model = part if model is None else model + part
-        if first is None:
-            first = model.submodel_names.index(own.name)
-            continue
-        for name in own.param_names:
-            _leaf(model, own.name).tied[name] = TiedTo(f"{name}_{first}")
-            getattr(_leaf(model, own.name), name).tied = TiedTo(f"{name}_{first}")
+        first = model.submodel_names.index(f"{sources[0].name} spectrum")
     return model
 
 
@@ -115,16 +113,13 @@ def _seen(source, order, spectrum, x):
     source.flux = 1.0
     source.flux.fixed = True
     wavelength = np.asarray(getattr(order.wavelength, "value", order.wavelength), dtype=float)
-    part = source * (_of_column("wavelength", x, wavelength) | spectrum)
+    part = source * (_of_column(f"wavelength of {source.name}", x, wavelength) | spectrum)
     if order.throughput is None:
         return part
-    return part * _of_column("throughput", x, np.asarray(order.throughput, dtype=float))
+    throughput = np.asarray(order.throughput, dtype=float)
+    return part * _of_column(f"throughput of {source.name}", x, throughput)
 
 
 def _of_column(name, x, values):
     """A coordinate that is known per column."""
     return Coordinate(name, (x, np.array([0.0]), values[None]))
-
-
-def _leaf(model, name):
-    return model[name]
