@@ -53,6 +53,6 @@ class StagedFitter(Fitter):
         rejected = clipped.outliers(LinearFitter()(first.template, image, batch=batch), image)
         cleaned = image.replace(mask=image.mask | rejected)
         # However much the step promises, it is taken, and is the last.
-        last = VarProFitter(tolerance=np.finfo(float).max)(first.template, cleaned, batch=batch)
+        last = VarProFitter(tolerance=np.inf)(first.template, cleaned, batch=batch)
         message = "; ".join(filter(None, dict.fromkeys([first.message, last.message])))
         return last.replace(rejected=rejected, success=not message, message=message)
