@@ -14,6 +14,7 @@ except ImportError:  # a source tree that was never built
     __version__ = "0+unknown"
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "dithers": ("Dithers",),
     "evaluators": (
         "Background",
         "ClippedMask",
@@ -49,7 +50,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "TimeSeriesExtraction",
         "TimeSeriesResult",
         "TraceOversampling",
-        "extract_many",
     ),
     "exposure": (
         "Exposure",
@@ -63,19 +63,26 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "LinearFitter",
         "LogPolynomialSkyFitter",
         "PoissonStatistic",
+        "Projection",
         "ReweightedFitter",
         "SceneFit",
         "SceneFitter",
         "SigmaClipFitter",
         "SkyFit",
         "SkyFitter",
+        "SkyModelFitter",
         "SkyPixels",
+        "SlitSkyFitter",
         "StagedFitter",
         "Statistic",
         "StudentStatistic",
         "VarProFitter",
         "WindowedFit",
         "WindowedFitter",
+    ),
+    "injection": (
+        "InjectionResult",
+        "injection_recovery",
     ),
     "instruments": (
         "Instrument",
@@ -86,6 +93,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "read",
         "read_series",
         "write",
+    ),
+    "many": (
+        "MapResult",
+        "extract_many",
+        "map",
     ),
     "models": (
         "BSplineProfile",
@@ -127,6 +139,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "RidgePrior",
         "SegmentShapes",
         "Sensitivity",
+        "SlitFunction",
         "SlitThroughput",
         "SmoothnessPrior",
         "Source",
@@ -138,6 +151,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "TiedTo",
         "UniformSky",
         "VoigtProfile",
+        "WavelengthMap",
         "bound",
         "breakpoints",
         "design_matrix",
@@ -145,6 +159,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "on_pixels",
         "repeated_over",
         "sky_of_wavelength",
+        "with_wavelength_map",
     ),
     "numerics": ("NormalEquations",),
     "ramp": ("Ramp",),

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "specmodels"
 LAYERS = (
     "numerics",
     "exposure",
+    "dithers",
     "ramp",
     "slitless",
     "time_series",
@@ -23,6 +24,8 @@ LAYERS = (
     "instruments",
     "io",
     "evaluators",
+    "many",
+    "injection",
     "plotting",
     "plotting_time_series",
     "datasets_flicker",
@@ -31,6 +34,8 @@ LAYERS = (
     "datasets_time_series",
     "datasets_undersampled",
     "datasets",
+    "command_line",
+    "__main__",
     "__init__",
 )
 # `result.plot()` may fetch its figures from above, at the time of the call. The test of cycles

@@ -13,7 +13,6 @@ from .backgrounds import (
     SmoothBackground,
 )
 from .base import Evaluator, ImageEvaluator, ResultSet
-from .batch import extract_many
 from .contamination import ContaminationSubtraction
 from .contamination_result import ContaminationResult
 from .detected_mask import DetectedMask
@@ -65,7 +64,6 @@ __all__ = [
     "TimeSeriesExtraction",
     "TimeSeriesResult",
     "TraceOversampling",
-    "extract_many",
     "ContaminationResult",
     "ContaminationSubtraction",
 ]

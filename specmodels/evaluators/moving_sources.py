@@ -123,7 +123,7 @@ class Geometry:
         shape = self.image.shape
         usable = self.image.weights > 0
         return MovingProfiles(
-            sources=sources,
+            sources=sources.astype(np.float32),
             sky=np.array(sky).reshape(-1, *shape),
             levels=np.ones((self.levels, *shape)),
             weights=np.divide(1.0, self.variance, out=np.zeros(shape), where=usable),

@@ -5,8 +5,8 @@ are imported when one of their objects is met.
 """
 
 # Imported for the readers and writers that they register.
-from . import asdf_files, fits, jwst, jwst_files, nddata, tables  # noqa: F401
-from .grisms import jwst_grism
+from . import asdf_files, dithers, fits, jwst, jwst_files, nddata, tables  # noqa: F401
+from .grisms import jwst_grism, jwst_scene
 from .options import ReadOptions
 from .planes import Planes
 from .registry import read, reader, write, writer
@@ -23,6 +23,7 @@ __all__ = [
     "ReadOptions",
     "is_series",
     "jwst_grism",
+    "jwst_scene",
     "read_direct_image",
     "read_series",
     "read_slitless",
