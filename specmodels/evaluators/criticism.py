@@ -21,6 +21,8 @@ N_BANDS = 4
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile.
 LEAST_SEPARATION = 1.0
+# Unless sources are so many full widths apart in such a part of the columns.
+APART, LEAST_PART_APART = 1.5, 0.25
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
 OUTER_ROWS = 0.15
@@ -47,12 +49,16 @@ def noise_scale(result):
 
 
 def blends(result, name):
-    """Sources so near to one that errors of the profile exchange their light."""
+    """Sources so near to one that errors of the profile exchange their light.
+
+    Where they are apart in many columns, as orders that diverge, those tell the profile.
+    """
     trace, width = result.trace(name), float(np.median(result.fwhm(name)))
     for other in result.sources:
         if other != name:
-            distance = float(np.min(np.abs(result.trace(other) - trace)))
-            if distance < LEAST_SEPARATION * width:
+            distances = np.abs(result.trace(other) - trace)
+            distance, apart = float(np.min(distances)), np.mean(distances > APART * width)
+            if distance < LEAST_SEPARATION * width and apart < LEAST_PART_APART:
                 yield (
                     f"{other!r} is {distance:.2g} pixels away, the FWHM being {width:.2g}: the sum "
                     "is certain, the shares are not; give the profile"

@@ -5,7 +5,7 @@ Horne's (1986, PASP 98, 609) sum for one source on a known sky, and remains opti
 sources, an unknown sky and masked pixels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
-from ..fitters import SigmaClipFitter, VarProFitter
+from ..fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ..io import is_series, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
@@ -22,6 +22,7 @@ from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initia
 from .base import ImageEvaluator
 from .coherent_light import coherent_light
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .orders import OrdersBuilder
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
@@ -61,6 +62,16 @@ class OptimalExtraction(ImageEvaluator):
         data. Not to be given together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
+    orders : sequence of `~specmodels.Order`, optional
+        Spectral orders of one source, which may overlap: where they lie and what wavelengths they
+        have. They share a profile: `profile`, or one that is learnt. Not together with `model`.
+    distortion : int
+        Degree of the distortion of traces of orders that are given as rows.
+    common_distortion : bool
+        Whether all orders have the same.
+    spectrum : `~astropy.modeling.Model`, optional
+        A spectrum of wavelength, such as `~specmodels.MasterBackgroundSpectrum`, that all orders
+        show, times their throughputs. Default: each order has fluxes of its own in each column.
 
     Raises
     ------
@@ -83,7 +94,8 @@ class OptimalExtraction(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace=None, trace_degree=None, width_degree=None, aperture=1.5,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5, orders=None, distortion=2,
+        common_distortion=False, spectrum=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -91,6 +103,17 @@ class OptimalExtraction(ImageEvaluator):
         given = [key for key, value in settings.items() if value is not None]
         if model is not None and given:
             raise ValueError(f"model: cannot be given together with {given}, which would shape it")
+        if spectrum is not None and orders is None:
+            raise ValueError("spectrum: expected orders that share it, got none")
+        self.orders, self.spectrum = None, spectrum
+        if orders is not None:
+            given += ["model"] if model is not None else []
+            wrong = sorted(set(given) - {"profile", "sky"})
+            if wrong:
+                raise ValueError(f"orders: cannot be given together with {wrong}")
+            self.orders = OrdersBuilder(
+                orders, profile, sky, distortion=distortion, common=common_distortion
+            )
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
@@ -112,6 +135,8 @@ class OptimalExtraction(ImageEvaluator):
 
     def fit(self, image):
         """Fit the model to an image; variances that are missing or noisy are made first."""
+        if self.orders is not None:
+            return self._fit_orders(image)
         if image.mask.all():
             raise ValueError(f"image {image.name!r}: no usable pixel: {_reasons(image)}")
         image = slit_region(image)
@@ -129,6 +154,20 @@ class OptimalExtraction(ImageEvaluator):
             return fit
         final = self._fitted(fit.template, better)
         return final if fit.success else final.replace(success=False, message=fit.message)
+
+    def _fit_orders(self, image):
+        """Fit of orders: each with fluxes of its own, then, where they share one, of a spectrum."""
+        known = image.variance is not None
+        image = image if known else with_constant_variance(image)
+        fitter = StagedFitter() if self.fitter is self.default_fitter else self.fitter
+        fit = fitter(self.orders.build(image), image)
+        better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
+        if better is not None:
+            image, fit = better, fitter(fit.template, better)
+        if self.spectrum is None:
+            return fit
+        shared = self.orders.shared(fit.template, image, self.spectrum)
+        return self.default_fitter(shared, image)
 
     def _fitted(self, model, image):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
@@ -163,7 +202,8 @@ class OptimalExtraction(ImageEvaluator):
         if fit.image.shape != image.shape:
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
-        return ExtractionResult(fit, image, self.aperture)
+        wavelengths = {} if self.orders is None else self.orders.wavelengths
+        return ExtractionResult(fit, image, self.aperture, wavelengths=wavelengths)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -180,12 +220,15 @@ class ExtractionResult:
         Half the height of the comparison aperture, in full widths at half maximum.
     source_exposure : `~specmodels.exposure.Exposure`
         What the image came from.
+    wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
+        Wavelength of each column of the sources, by name, that do not have those of the image.
     """
 
     fit: object
     image: object
     aperture: float = 1.5
     source_exposure: object = None
+    wavelengths: dict = field(default_factory=dict)
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
@@ -227,7 +270,7 @@ class ExtractionResult:
         parts = {leaf.name for leaf, _ in self.fit.form.leaves()}
         if not all(spectrum_name(name) in parts for name in self.sources):
             return None
-        found = {name: self.image.wavelength_along(self.trace(name)) for name in self.sources}
+        found = {name: self.wavelength(name) for name in self.sources}
         return SeenSpectra(self.fit, {name: np.asarray(getattr(wave, "value", wave), dtype=float)
                                       for name, wave in found.items()})  # fmt: skip
 
@@ -296,6 +339,12 @@ class ExtractionResult:
         values = [self.fit.values[k] for k in positions]
         return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
 
+    def wavelength(self, name):
+        """Wavelength of a source in each column, a Quantity or plain numbers; columns in pixels."""
+        if name in self.wavelengths:
+            return self.wavelengths[name]
+        return self.image.wavelength_along(self.trace(name))
+
     def fwhm(self, name):
         """Full width at half maximum of a source in each column, in pixels."""
         leaf, positions = self.sources[name]
@@ -327,7 +376,7 @@ class ExtractionResult:
         aperture_flux, aperture_error = self.aperture_flux(name)
         table = QTable()
         table["column"] = self.image.x
-        table["wavelength"] = self.image.wavelength_along(trace)
+        table["wavelength"] = self.wavelength(name)
         table["flux"], table["flux_error"] = flux * unit, error * unit
         table["mask"] = self.mask(name)
         table["background"] = self._sums[name].background * unit
@@ -416,7 +465,7 @@ class ExtractionResult:
         """Spectrum of the columns that have a wavelength, by increasing wavelength."""
         from specutils import Spectrum  # here, because it takes a second to import
 
-        wavelength = u.Quantity(self.image.wavelength_along(self.trace(name)))
+        wavelength = u.Quantity(self.wavelength(name))
         order = np.argsort(wavelength.value, kind="stable")
         order = order[np.isfinite(wavelength.value[order])]
         if order.size == 0:

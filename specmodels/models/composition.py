@@ -58,10 +58,15 @@ class Coordinate(Model):
         return f"<Coordinate({self.coordinate!r}){'' if known else ', of the image'}>"
 
     def bound_to(self, image):
-        """Copy with the coordinates of the pixels of an image."""
+        """Copy with the coordinates of the pixels of an image; its own where that has none."""
         if self.coordinate in PIXELS:
             return self
-        values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        try:
+            values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        except ValueError:
+            if self.table is None:
+                raise
+            return self
         return Coordinate(self.coordinate, (image.x, image.y, values), name=self.name)
 
     def evaluate(self, x, y):

@@ -58,6 +58,7 @@ MODEL_TYPES = [
     "specmodels.models.spectra.TabulatedSpectrum",
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
+    "specmodels.models.traces.DistortedTrace",
     "specmodels.models.traces.TabulatedTrace",
     "specmodels.models.wavelength_map.WavelengthMap",
 ]
