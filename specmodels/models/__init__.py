@@ -31,6 +31,7 @@ from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
+from .wavelength_map import WavelengthMap, with_wavelength_map
 
 __all__ = [
     "BSplineProfile",
@@ -76,6 +77,8 @@ __all__ = [
     "TiedTo",
     "UniformSky",
     "VoigtProfile",
+    "WavelengthMap",
+    "with_wavelength_map",
     "design_matrix",
     "linear_parameters",
     "without_units",

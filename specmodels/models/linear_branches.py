@@ -233,11 +233,24 @@ class _Pipe(_Branch):
             out = {k: d * (one - zero) for k, d in left.items()}
             inside = [k for k in wanted if self.right.first <= k < self.right.stop]
             return out | {k: self._difference(values, inputs, k) for k in inside}
-        out = self.right.derivatives(values, self._between(values, inputs), wanted)
-        for k in wanted:
-            if self.first <= k < self.left.stop:
-                out[k] = self._difference(values, inputs, k)
-        return out
+        between = self._between(values, inputs)
+        out = self.right.derivatives(values, between, wanted)
+        inside = [k for k in wanted if self.first <= k < self.left.stop]
+        if not inside:
+            return out
+        if len(between) > 1:
+            return out | {k: self._difference(values, inputs, k) for k in inside}
+        slope = self._slope(values, between[0])
+        found = self.left.derivatives(values, inputs, wanted)
+        return out | {k: slope * np.asarray(found[k]) for k in inside}
+
+    def _slope(self, values, between):
+        """Derivative of the right side by its one input."""
+        known = np.asarray(between)[np.isfinite(between)]
+        spread = np.ptp(known) if known.size else 0.0
+        step = DERIVATIVE_STEP * (spread or np.max(np.abs(known), initial=0.0) or 1.0)
+        ends = [self.right.value(values, (between + s,)) for s in (step, -step)]
+        return (ends[0] - ends[1]) / (2 * step)
 
 
 class _FixedInputs:

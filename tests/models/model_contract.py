@@ -39,13 +39,16 @@ from specmodels.models.spectra import (
     TabulatedSpectrum,
 )
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from specmodels.models.wavelength_map import WavelengthMap
 
-BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow)
+BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow,
+         WavelengthMap)  # fmt: skip
 ABSTRACT = {Profile, BasisModel, SourceSpectrum}
 
 ROWS = np.arange(41.0)
 COLUMNS = np.linspace(0, 100, 31)
 PIXELS = tuple(grid.ravel() for grid in np.meshgrid(np.arange(12.0), ROWS))
+WAVELENGTH_TABLE = (np.arange(12.0), ROWS[:1], 500 + 2.5 * np.arange(12.0)[np.newaxis])
 TABLE_OFFSETS = np.linspace(-12, 12, 193)
 TABLE_COLUMNS = np.array([0.0, 5.0, 11.0])
 
@@ -156,6 +159,12 @@ def examples():
                 **{f"c{j}": value for j, value in enumerate(np.sin(np.arange(18.0)))},
             ),
             PIXELS, held=("c0", "c8", "c9", "c17"), rtol=1e-4,
+        ),
+        "wavelength map": Example(
+            lambda: WavelengthMap(
+                2, limits=(0, 40), table=WAVELENGTH_TABLE, shift=0.3, tilt=1.4, bow=-0.6
+            ),
+            PIXELS,
         ),
         "uniform sky": Example(lambda: UniformSky(2.5), PIXELS),
         "sky": Example(lambda: ColumnPolynomial(2, limits=(0, 40), c0=2.0, c1=0.5, c2=-1), PIXELS),

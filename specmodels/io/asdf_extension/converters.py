@@ -56,6 +56,7 @@ MODEL_TYPES = [
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
     "specmodels.models.traces.TabulatedTrace",
+    "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
     "specmodels.models.correlated.CorrelatedNoise",
