@@ -44,7 +44,7 @@ def test_slits_are_matched_by_name():
 
 def test_different_sources_are_not_combined():
     two = [image("A", meta={"source_id": 3}), image("B", meta={"source_id": 4})]
-    with pytest.raises(ValueError, match="obj: expected exposures of the same source.*'3', '4'"):
+    with pytest.raises(ValueError, match=r"obj: expected exposures of the same source.*'3', '4'"):
         sm.read(two)
     assert len(Dithers(two)) == 2  # the user's word
     headers = [image(name, meta={"header": {"OBJECT": name}}) for name in ("M31", "M33")]

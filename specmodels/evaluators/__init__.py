@@ -17,6 +17,7 @@ from .batch import extract_many
 from .contamination import ContaminationSubtraction
 from .contamination_result import ContaminationResult
 from .detected_mask import DetectedMask
+from .dithered_result import DitheredExtractionResult
 from .extraction import ExtractionResult, OptimalExtraction
 from .flicker import FlickerNoiseSubtraction
 from .flicker_result import FlickerResult
@@ -31,6 +32,7 @@ __all__ = [
     "Background",
     "ClippedMask",
     "DetectedMask",
+    "DitheredExtractionResult",
     "Evaluator",
     "ExtractionResult",
     "FlaggedSlits",

@@ -226,8 +226,8 @@ def reader_of(obj, name="obj"):
         function = _readers[PurePath]
     if function is None:
         raise TypeError(
-            f"{name}: expected a path, an array, NDData, a two-dimensional Spectrum, a datamodel or "
-            f"an Exposure, got {type(obj).__module__}.{type(obj).__qualname__}"
+            f"{name}: expected a path, an array, NDData, a two-dimensional Spectrum, a datamodel "
+            f"or an Exposure, got {type(obj).__module__}.{type(obj).__qualname__}"
         )
     return function
 

@@ -1,0 +1,202 @@
+"""Several exposures of the same sources as one extraction: one spectrum of each, from all of them.
+
+Each exposure is looked at by itself first: where its sources are, how wide, and how bright. Then
+one system is fitted to all of them, in which a source has one spectrum, while traces, widths and
+skies are those of each exposure. An exposure with less light than the others, by clouds or by the
+slit,
+has a throughput of its own where the data ask for it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..models import Source
+from .automatic import leaves_of, with_held_shape
+from .dithered_model import LEAST_SNR, ExposureModel, alike, brightest, by_weight, with_skies
+from .dithered_spectrum import joint_spectrum, plain_wavelengths
+from .dithered_view import (
+    View,
+    checked_sources,
+    free_names,
+    joint_model,
+    named,
+    shared_names,
+    slit_names,
+    source_names,
+)
+from .exposure_shifts import without_flexure
+from .throughputs import agreed, first_throughputs
+
+__all__ = ["JointExtraction", "JointFit", "checked_lobes"]
+
+# Exposures with less of a signal share all of a trace and a width but the mean.
+SNR_OWN_SHAPE = 40.0
+# Less of the light than this on good pixels tells nothing.
+LEAST_SEEN = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class JointFit:
+    """Fit of several exposures, with what was found on the way.
+
+    Attributes
+    ----------
+    fit : `~specmodels.fitters.system.SystemFitResult`
+    images : list of `~specmodels.exposure.SpectralImage`
+        What was extracted, with shifted wavelengths.
+    sources : dict of str to int
+        Number of the (first) elementary model of each source in the composition.
+    weights : list of float
+        Of the lobes of a source.
+    shifts : list of float
+        By which the wavelengths of each exposure were moved, in columns.
+    seen : ndarray of bool, shape (n_source, n_exposure)
+        Whether a source was found in an exposure.
+    """
+
+    fit: object
+    images: list
+    sources: dict
+    weights: list
+    shifts: list
+    seen: np.ndarray
+
+
+@dataclass(frozen=True)
+class JointExtraction:
+    """How exposures are fitted together.
+
+    Attributes
+    ----------
+    alone : callable
+        ``alone(image, n_sources)`` is the fit of one exposure by itself.
+    fitter : `~specmodels.fitters.Fitter`
+    model : `~astropy.modeling.Model`, optional
+        The user's; default: made from the data.
+    lobes : tuple of float, optional
+        Weights of the lobes of the one source, by increasing row.
+    """
+
+    alone: object
+    fitter: object
+    model: object = None
+    lobes: tuple | None = None
+
+    def __call__(self, images):
+        """Fit images of one slit; a `JointFit`."""
+        own = self._found(images)
+        own, shifts = without_flexure(own)
+        start = self._composed(own)
+        models = start.models
+        if len(images) > 1:
+            models = agreed(self._first(start, own), start.sources)
+        free = free_names(models)
+        share = {name: value for name, value in start.share.items() if name in free}
+        fit = self._fitted(models, start.images, share)
+        seen = np.array([one.snr > LEAST_SNR for one in own]).T
+        return JointFit(fit, start.images, start.sources, start.weights, shifts, seen)
+
+    def _first(self, start, own):
+        """Fit with a throughput for each exposure, of pixels that none of them rejected."""
+        cleaned = [image.replace(mask=image.mask | one.rejected)
+                   for image, one in zip(start.images, own, strict=True)]  # fmt: skip
+        fitter = getattr(self.fitter, "fitter", self.fitter)
+        return fitter(start.models, cleaned, share=start.share or True)
+
+    def _fitted(self, models, images, share):
+        """Fit, with all shapes held where it fails otherwise."""
+        fit = self.fitter(models, images, share=share or True)
+        if fit.success or self.model is not None:
+            return fit
+        held = self.fitter([with_held_shape(model.copy()) for model in models], images)
+        return held.replace(success=False, message=f"{fit.message}: traces and widths held")
+
+    def _found(self, images):
+        """Each exposure by itself, with the sources of the one that shows them best."""
+        n_sources = None if self.lobes is None else len(self.lobes)
+        own = [ExposureModel.of(self.alone(image, n_sources)) for image in images]
+        if self.model is not None:
+            checked_sources(own[0].sources)
+            return own
+        count = len(own[brightest(own)].sources)
+        own = [one if len(one.sources) == count else ExposureModel.of(self.alone(image, count))
+               for one, image in zip(own, images, strict=True)]  # fmt: skip
+        own = [one.by_row() for one in own]
+        best = own[brightest(own)]
+        return [one if one is best else alike(one, best) for one in own]
+
+    def _composed(self, own):
+        """Models of all exposures, what they share, and where their sources are."""
+        weights = [1.0]
+        if self.lobes is not None:
+            own, weights = by_weight(own, self.lobes)
+        images, best = [one.image for one in own], brightest(own)
+        groups = [[[source] for source in one.sources] if self.lobes is None else [one.sources]
+                  for one in own]  # fmt: skip
+        names = source_names([lobes[0] for lobes in groups[best]])
+        waves = [[plain_wavelengths(one.image, lobes[0].trace_position(one.image.x))
+                  for lobes in group] for one, group in zip(own, groups, strict=True)]  # fmt: skip
+        spectra = [joint_spectrum(name, images, [wave[k] for wave in waves])
+                   for k, name in enumerate(names)]  # fmt: skip
+        throughputs = first_throughputs(own, waves, best)
+        plain = with_skies(own) if self.model is None else [one.model for one in own]
+        models = []
+        for number, (one, group) in enumerate(zip(own, groups, strict=True)):
+            views = [View(spectra[k], named(lobes, names[k]), weights, throughputs[k, number],
+                          number == best or not _is_seen(lobes[0], one.image))
+                     for k, lobes in enumerate(group)]  # fmt: skip
+            models.append(joint_model(plain[number], views))
+        places = [n for n, leaf in enumerate(leaves_of(models[0])) if isinstance(leaf, Source)]
+        sources = dict(zip(names, places[:: len(weights)], strict=True))
+        return _Start(models, images, shared(models, own, images), sources, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """Where a joint fit starts."""
+
+    models: list
+    images: list
+    share: dict
+    sources: dict
+    weights: list
+
+
+def shared(models, own, images):
+    """What exposures share; the slit function only where they see the same rows."""
+    together = min(np.max(one.snr) for one in own) < SNR_OWN_SHAPE
+    free = free_names(models)
+    share = shared_names(models[0], free, together)
+    if len({(image.y[0], image.y[-1]) for image in images}) > 1:
+        share |= dict.fromkeys(slit_names(models[0], free), False)
+    return share
+
+
+def _is_seen(source, image):
+    """Whether most columns have light of a source on good pixels."""
+    values = [getattr(source, n).value for n in source.param_names]
+    light = source.fraction(image.x[None], image.y[:, None], values)
+    seen = np.sum(np.where(image.weights > 0, np.nan_to_num(light), 0.0), axis=0)
+    return bool(np.median(seen[(~image.mask).any(axis=0)]) > LEAST_SEEN)
+
+
+def checked_lobes(lobes, others):
+    """Weights of lobes as a tuple of numbers; `others` are settings that cannot go with them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no two or more numbers, or not to be given together with what else is given.
+    """
+    if lobes is None:
+        return None
+    values = np.asarray(lobes)
+    if values.ndim != 1 or values.dtype.kind not in "iuf":
+        raise TypeError(f"lobes: expected weights of lobes, such as (-0.5, 1, -0.5), got {lobes!r}")
+    if len(values) < 2 or not np.isfinite(values).all() or (values == 0).any():
+        raise ValueError(f"lobes: expected two or more weights that are not zero, got {lobes!r}")
+    clash = [one for one in others if one is not None and one != "profile"]
+    if set(clash) - {"sky", "trace_degree", "width_degree"}:
+        raise ValueError("lobes: cannot be given together with a model or a number of sources")
+    return tuple(float(value) for value in values)

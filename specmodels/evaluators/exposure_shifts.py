@@ -1,0 +1,96 @@
+"""Shifts of the wavelengths of an exposure against another (flexure), as lines show them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+__all__ = ["line_shift", "without_flexure"]
+
+# A shift counts where it is this many standard errors and this part of a pixel.
+SHIFT_SIGMA, LEAST_SHIFT, LARGEST_SHIFT = 5.0, 0.02, 3.0
+STEPS, SAMPLES = 8, 2
+# Relative error of a line's shape, which is no shift.
+LEAST_POINTS = 20
+
+
+def line_shift(first, second):
+    """Shift of the second spectrum against the first, in columns; zero where none is certain.
+
+    The second is the first times a factor and displaced, plus a constant (least squares, by
+    repeated linearisation).
+
+    Parameters
+    ----------
+    first, second : tuple of ndarray, each of shape (n_sample,)
+        Wavelengths, increasing and a column apart, and fluxes.
+
+    Returns
+    -------
+    float
+        Where positive, lines have larger wavelengths in the second spectrum.
+    """
+    (wave, flux), (other_wave, other) = first, second
+    known, other_known = np.isfinite(flux), np.isfinite(other)
+    if min(known.sum(), other_known.sum()) < LEAST_POINTS:
+        return 0.0
+    place = np.arange(len(wave), dtype=float)
+    grid = np.arange(0, len(wave) - 1, 1 / SAMPLES)
+    lines = np.interp(grid, place[known], flux[known])
+    seen = np.interp(other_wave, wave, place)  # in columns of the first
+    inside = other_known & (other_wave > wave[0]) & (other_wave < wave[-1])
+    if inside.sum() < LEAST_POINTS:
+        return 0.0
+    shift = 0.0
+    for _ in range(STEPS):
+        at = seen[inside] - shift
+        value = np.interp(at, grid, lines)
+        slope = np.interp(at, grid, np.gradient(lines, grid))
+        terms = np.stack([value, -slope, np.ones(len(at))], axis=1)
+        use = (at > 0) & (at < len(wave) - 1)
+        if use.sum() < LEAST_POINTS:
+            return 0.0
+        solution = np.linalg.lstsq(terms[use], other[inside][use], rcond=None)[0]
+        if not solution[0] > 0:
+            return 0.0
+        step = solution[1] / solution[0]
+        shift += np.clip(step, -1, 1)
+        if abs(shift) > LARGEST_SHIFT:
+            return 0.0
+        if abs(step) < 1e-4:
+            break
+    left = (other[inside] - terms @ solution)[use]
+    curvature = np.sum(_without(terms[use, 1], terms[use][:, [0, 2]]) ** 2)
+    error = np.sqrt(np.mean(left**2) / max(curvature, 1e-300)) / solution[0]
+    certain = abs(shift) > max(SHIFT_SIGMA * error, LEAST_SHIFT)
+    return float(shift) if certain else 0.0
+
+
+def _without(values, terms):
+    """What of values the terms do not describe."""
+    return values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+
+
+def without_flexure(own):
+    """Exposures whose wavelengths are those of the first, as the lines of their skies show them.
+
+    Parameters
+    ----------
+    own : list of `~specmodels.evaluators.dithered_model.ExposureModel`
+
+    Returns
+    -------
+    own : list of `~specmodels.evaluators.dithered_model.ExposureModel`
+    shifts : list of float
+        By which wavelengths were moved, in columns.
+    """
+    shifts = [0.0] * len(own)
+    if any(one.night is None for one in own):
+        return own, shifts
+    out = [own[0]]
+    for number, one in enumerate(own[1:], start=1):
+        shifts[number] = -line_shift(own[0].night, one.night)
+        step = np.gradient(np.asarray(one.image.wavelength, dtype=float), axis=-1)
+        moved = one.image.wavelength + shifts[number] * np.abs(step)
+        out.append(replace(one, image=one.image.replace(wavelength=moved))
+                   if shifts[number] else one)  # fmt: skip
+    return out, shifts
