@@ -123,6 +123,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "RidgePrior",
         "SegmentShapes",
         "Sensitivity",
+        "SlitFunction",
         "SlitThroughput",
         "SmoothnessPrior",
         "Source",

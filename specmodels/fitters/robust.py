@@ -76,6 +76,9 @@ class SigmaClipFitter(Fitter):
     def _fit_system(self, model, images, batch, share):
         """As for columns, where pixels of all images depend on one another."""
         rejected = [np.zeros(image.shape, dtype=bool) for image in images]
+        if LinearForm(model).nonlinear:  # hits would lead them astray
+            result = LinearFitter()(model, images, batch=batch, share=share)
+            rejected = system_outliers(result, images, self.sigma, self.profile_error)
         for number in range(self.max_rounds):
             cleaned = [image.replace(mask=image.mask | bad)
                        for image, bad in zip(images, rejected, strict=True)]  # fmt: skip

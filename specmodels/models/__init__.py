@@ -26,7 +26,7 @@ from .scene import GrismScene
 from .selection import SourceSelection
 from .shapes import GrownShapes, SegmentShapes, SourceShapes
 from .sky import breakpoints, sky_of_wavelength
-from .slits import BarShadow, SlitThroughput
+from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
@@ -69,6 +69,7 @@ __all__ = [
     "NSCleanSubarrayNoise",
     "PolynomialTrace",
     "Profile",
+    "SlitFunction",
     "SlitThroughput",
     "Source",
     "SplineTrace",

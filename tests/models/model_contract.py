@@ -30,7 +30,7 @@ from specmodels.models.profiles import (
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.settings import constructor_settings
-from specmodels.models.slits import BarShadow, SlitThroughput
+from specmodels.models.slits import BarShadow, SlitFunction, SlitThroughput
 from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
 from specmodels.models.spectra import (
     BSplineSpectrum,
@@ -135,6 +135,9 @@ def examples():
         ),
         "throughput": Example(
             lambda: SlitThroughput(1, limits=(0, 100), c0=0.9, c1=0.1), columns
+        ),
+        "slit function": Example(
+            lambda: SlitFunction([0, 10, 20, 30, 40], c0=1.1, c1=0.2, c4=-0.1), rows
         ),
         "polynomial": Example(
             lambda: PolynomialTrace(2, limits=(0, 100), c0=20.0, c1=3.0, c2=-1.0), columns

@@ -46,6 +46,7 @@ MODEL_TYPES = [
     "specmodels.models.psf.EffectivePSF",
     "specmodels.models.psf.TabulatedPSF",
     "specmodels.models.slits.BarShadow",
+    "specmodels.models.slits.SlitFunction",
     "specmodels.models.slits.SlitThroughput",
     "specmodels.models.sources.ColumnPolynomial",
     "specmodels.models.sources.Source",
