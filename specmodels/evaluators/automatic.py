@@ -133,7 +133,7 @@ class SlitModelBuilder:
         model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._refined(self._empirical(model, image, guess), coarse)
+            return self._refined(self.learnt(model, image, guess), coarse)
         return model
 
     def _refined(self, model, coarse):
@@ -220,7 +220,7 @@ class SlitModelBuilder:
             model, flat = trial, fitted
         return model
 
-    def _empirical(self, model, image, guess):
+    def learnt(self, model, image, guess):
         """Model with B-spline profiles that start from the parametric ones.
 
         The spline reaches no further than the slit; where the slit is too narrow for wings to be

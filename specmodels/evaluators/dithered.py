@@ -13,7 +13,16 @@ import numpy as np
 
 from ..models import Source
 from .automatic import leaves_of, with_held_shape
-from .dithered_model import LEAST_SNR, ExposureModel, alike, brightest, by_weight, with_skies
+from .dithered_model import (
+    LEAST_SNR,
+    ExposureModel,
+    alike,
+    brightest,
+    by_weight,
+    judged,
+    with_learnt_profile,
+    with_skies,
+)
 from .dithered_spectrum import joint_spectrum, plain_wavelengths
 from .dithered_view import (
     View,
@@ -72,14 +81,17 @@ class JointExtraction:
     alone : callable
         ``alone(image, n_sources)`` is the fit of one exposure by itself.
     fitter : `~specmodels.fitters.Fitter`
+    builder : `~specmodels.evaluators.automatic.SlitModelBuilder`
+        Makes models of the data.
     model : `~astropy.modeling.Model`, optional
-        The user's; default: made from the data.
+        The user's.
     lobes : tuple of float, optional
         Weights of the lobes of the one source, by increasing row.
     """
 
     alone: object
     fitter: object
+    builder: object
     model: object = None
     lobes: tuple | None = None
 
@@ -115,16 +127,19 @@ class JointExtraction:
     def _found(self, images):
         """Each exposure by itself, with the sources of the one that shows them best."""
         n_sources = None if self.lobes is None else len(self.lobes)
-        own = [ExposureModel.of(self.alone(image, n_sources)) for image in images]
+        own = judged([ExposureModel.of(self.alone(image, n_sources)) for image in images])
         if self.model is not None:
             checked_sources(own[0].sources)
             return own
         count = len(own[brightest(own)].sources)
         own = [one if len(one.sources) == count else ExposureModel.of(self.alone(image, count))
                for one, image in zip(own, images, strict=True)]  # fmt: skip
-        own = [one.by_row() for one in own]
-        best = own[brightest(own)]
-        return [one if one is best else alike(one, best) for one in own]
+        own = [one.by_row() if one.trusted else one.by_row().unfitted(image)
+               for one, image in zip(judged(own), images, strict=True)]  # fmt: skip
+        number, best = brightest(own), own[brightest(own)]
+        snr = float(np.linalg.norm([np.max(one.snr) for one in own if one.trusted]))
+        best = with_learnt_profile(best, snr, self.builder)
+        return [best if n == number else alike(one, best) for n, one in enumerate(own)]
 
     def _composed(self, own):
         """Models of all exposures, what they share, and where their sources are."""

@@ -10,23 +10,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..models import (
+    BSplineProfile,
     ColumnPolynomial,
     MasterBackgroundSpectrum,
+    SlitFunction,
     Source,
     UniformSky,
     breakpoints,
     repeated_over,
     sky_of_wavelength,
 )
-from .automatic import leaves_of, project, with_shared_shape
+from .automatic import SNR_EMPIRICAL, leaves_of, project, with_shared_shape
+from .first_guess import Guess
+from .noise import with_constant_variance
+from .region import slit_region
 from .tilted import SKY_SPACING, spectrum_name
 
-__all__ = ["LEAST_SNR", "ExposureModel", "alike", "brightest", "by_weight", "with_skies"]
+__all__ = [
+    "LEAST_SNR", "ExposureModel", "alike", "brightest", "by_weight", "judged",
+    "with_learnt_profile", "with_skies",
+]  # fmt: skip
 
 # Sources of two exposures are the same where they are as far apart, to so many full widths.
 SAME_FWHM = 1.0
 # A source below this signal-to-noise ratio is not found: its trace and width are held.
 LEAST_SNR = 6.0
+# Chi-square over the least of all exposures, beyond which the fit of one by itself went astray.
+MOST_EXCESS = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +57,10 @@ class ExposureModel:
         Hits.
     night : tuple of ndarray, each of shape (n_dispersion,), or None
         Wavelengths and fluxes of the sky.
+    chi2 : float
+        For each degree of freedom; infinite where the fit did not converge.
+    trusted : bool
+        Whether the fit is as good as those of other exposures.
     """
 
     image: object
@@ -56,6 +70,8 @@ class ExposureModel:
     light: list
     rejected: np.ndarray
     night: tuple | None = None
+    chi2: float = 1.0
+    trusted: bool = True
 
     @classmethod
     def of(cls, fit):
@@ -71,7 +87,8 @@ class ExposureModel:
                 snr.append(np.sqrt(max(power, 0.0)))
                 light.append(seen.sum(axis=0))
         return cls(image.replace(mask=image.mask & ~fit.rejected), fit.template, sources,
-                   np.array(snr), light, fit.rejected, _sky_spectrum(fit, components))  # fmt: skip
+                   np.array(snr), light, fit.rejected, _sky_spectrum(fit, components),
+                   float(fit.reduced_chi2) if fit.success else np.inf)  # fmt: skip
 
     def by_row(self):
         """The same with its sources by increasing row; all have the shape of the first."""
@@ -82,6 +99,12 @@ class ExposureModel:
                     setattr(source, n, getattr(first, n).value)
                     source.tied[n] = getattr(source, n).tied = False
         return self.ordered(np.argsort(self.rows))
+
+    def unfitted(self, image):
+        """The same with its image as it was before the fit, which went astray."""
+        image = slit_region(image)
+        image = image if image.variance is not None else with_constant_variance(image)
+        return replace(self, image=image, rejected=np.zeros(image.shape, dtype=bool))
 
     @property
     def rows(self):
@@ -130,6 +153,34 @@ def alike(own, reference):
     return replace(own, sources=sources, snr=np.array(snr), light=light)
 
 
+def with_learnt_profile(best, snr, builder):
+    """The best exposure with a profile learnt from the data, where all exposures together tell it.
+
+    Parameters
+    ----------
+    best : ExposureModel
+    snr : float
+        Signal-to-noise ratio of all exposures.
+    builder : `~specmodels.evaluators.automatic.SlitModelBuilder`
+
+    Returns
+    -------
+    ExposureModel
+    """
+    sources = best.sources
+    learnt = any(isinstance(source.profile, BSplineProfile) for source in sources)
+    if builder.profile is not None or learnt or snr < SNR_EMPIRICAL or best.image.shape[0] <= 8:
+        return best
+    model = sources[0]
+    for source in sources[1:]:
+        model = model + source
+    x = best.image.x
+    width = float(np.median(sources[0].fwhm(x)))
+    guess = Guess(np.zeros(len(x)), 0, best.rows, best.snr, width)
+    model = builder.learnt(with_shared_shape(model.copy()), best.image, guess)
+    return replace(best, sources=[leaf for leaf in leaves_of(model) if isinstance(leaf, Source)])
+
+
 def _matched(own, reference, tolerance):
     """Shift between two exposures, and the number of each source of the reference, or -1."""
     there, here = reference.rows, own.rows
@@ -154,7 +205,7 @@ def _moved(source, own, found, shift, reference):
         return _freed(new)
     other = own.sources[found]
     _set_curve(new, "trace", x, other.trace_position(x))
-    if new.width is not None:
+    if new.width is not None and own.trusted:
         before = new.part("width")(x)
         ratio = other.fwhm(x) / np.interp(x, reference.image.x, source.fwhm(reference.image.x))
         _set_curve(new, "width", x, before * np.median(ratio))
@@ -229,12 +280,8 @@ def _skies(own):
     degree = max((leaf.degree for leaf in polynomials), default=0)
     if any(leaf.name == "sky" and isinstance(leaf, MasterBackgroundSpectrum) for leaf in leaves):
         spectrum = repeated_over(MasterBackgroundSpectrum(_sky_breakpoints(images)), "exposure")
-        slits = [next((leaf for leaf in one.sky if isinstance(leaf, ColumnPolynomial)), None)
-                 for one in own]  # fmt: skip
-        return [_with_slit_function(
-                    sky_of_wavelength(spectrum, degree=degree, limits=_limits(image), name="sky"),
-                    slit)
-                for image, slit in zip(images, slits, strict=True)]  # fmt: skip
+        return [sky_of_wavelength(spectrum, slit_function=_slit_function(one, own), name="sky")
+                for one in own]  # fmt: skip
     if polynomials:
         return [ColumnPolynomial(degree, limits=_limits(image), name="sky") for image in images]
     if any(isinstance(leaf, UniformSky) for leaf in leaves):
@@ -242,13 +289,14 @@ def _skies(own):
     return [None for _ in images]
 
 
-def _with_slit_function(sky, slit):
-    """The sky with the slit function that was found."""
-    for leaf in leaves_of(sky):
-        if isinstance(leaf, ColumnPolynomial) and slit is not None:
-            for n in slit.param_names[1:]:
-                setattr(leaf, n, getattr(slit, n).value)
-    return sky
+def _slit_function(one, own):
+    """Slit function found in an exposure; of the best one where none is, or the fit went astray."""
+    best = own[brightest(own)]
+    for found in (one, best) if one.trusted else (best, one):
+        for leaf in found.sky:
+            if isinstance(leaf, SlitFunction) and found.image.shape[0] == one.image.shape[0]:
+                return leaf.copy()
+    return None
 
 
 def _sky_breakpoints(images):
@@ -277,8 +325,15 @@ def _limits(image):
 
 
 def brightest(own):
-    """Number of the exposure that shows its sources best."""
-    return int(np.argmax([np.sum(one.snr) for one in own]))
+    """Number of the exposure that shows its sources best, of those whose fits can be trusted."""
+    return int(np.argmax([np.sum(one.snr) if one.trusted else -1.0 for one in own]))
+
+
+def judged(own):
+    """Exposures, those marked whose fits went astray, as chi-square tells beside the others."""
+    least = min(one.chi2 for one in own)
+    trusted = [one.chi2 <= MOST_EXCESS * least if np.isfinite(least) else True for one in own]
+    return [replace(one, trusted=good) for one, good in zip(own, trusted, strict=True)]
 
 
 def by_weight(own, weights):

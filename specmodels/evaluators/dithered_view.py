@@ -3,7 +3,15 @@
 import re
 from dataclasses import dataclass
 
-from ..models import ColumnPolynomial, LinearForm, Source, TiedTo, on_pixels, repeated_over
+from ..models import (
+    ColumnPolynomial,
+    LinearForm,
+    SlitFunction,
+    Source,
+    TiedTo,
+    on_pixels,
+    repeated_over,
+)
 from ..models.composition import Composition
 from .automatic import leaves_of
 
@@ -144,7 +152,7 @@ def shared_names(model, free, together):
 def slit_names(model, free):
     """Names of the free coefficients of slit functions."""
     return [f"{n}_{number}" for number, leaf in enumerate(leaves_of(model))
-            if isinstance(leaf, ColumnPolynomial) for n in leaf.param_names
+            if isinstance(leaf, ColumnPolynomial | SlitFunction) for n in leaf.param_names
             if f"{n}_{number}" in free]  # fmt: skip
 
 

@@ -88,7 +88,8 @@ def without_flexure(own):
         return own, shifts
     out = [own[0]]
     for number, one in enumerate(own[1:], start=1):
-        shifts[number] = -line_shift(own[0].night, one.night)
+        if own[0].trusted and one.trusted:
+            shifts[number] = 0.0 - line_shift(own[0].night, one.night)
         step = np.gradient(np.asarray(one.image.wavelength, dtype=float), axis=-1)
         moved = one.image.wavelength + shifts[number] * np.abs(step)
         out.append(replace(one, image=one.image.replace(wavelength=moved))

@@ -141,7 +141,8 @@ class OptimalExtraction(ImageEvaluator):
             raise ValueError(f"exposures: no usable pixel in any of them: {left_out}")
         for image in images:
             _check_slit(image)
-        joint = JointExtraction(self._alone, self.fitter, self.model, self.lobes)(images)
+        joint = JointExtraction(self._alone, self.fitter, self.builder, self.model,
+                                self.lobes)(images)  # fmt: skip
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
                                           names=tuple(joint.sources))
                  for n, image in enumerate(joint.images)}  # fmt: skip

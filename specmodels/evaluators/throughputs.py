@@ -31,7 +31,8 @@ def first_throughputs(own, waves, best):
     out = np.ones((len(waves[best]), len(own)))
     for number, one in enumerate(own):
         for k in range(len(out)):
-            if number != best and min(one.snr[k], own[best].snr[k]) > LEAST_SNR:
+            bright = min(one.snr[k], own[best].snr[k]) > LEAST_SNR
+            if number != best and bright and one.trusted:
                 out[k, number] = _ratio(waves[number][k], one.light[k],
                                         waves[best][k], own[best].light[k])  # fmt: skip
     return np.clip(out, *LIMITS)
