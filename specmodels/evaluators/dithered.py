@@ -149,12 +149,14 @@ class JointExtraction:
         images, best = [one.image for one in own], brightest(own)
         groups = [[[source] for source in one.sources] if self.lobes is None else [one.sources]
                   for one in own]  # fmt: skip
-        names = source_names([lobes[0] for lobes in groups[best]])
+        names = source_names([lobes[0] for lobes in groups[best]]) if self.lobes is None else [
+            "source"]  # fmt: skip
         waves = [[plain_wavelengths(one.image, lobes[0].trace_position(one.image.x))
                   for lobes in group] for one, group in zip(own, groups, strict=True)]  # fmt: skip
         spectra = [joint_spectrum(name, images, [wave[k] for wave in waves])
                    for k, name in enumerate(names)]  # fmt: skip
         throughputs = first_throughputs(own, waves, best)
+        own = [one.ordered(range(len(names))) for one in own]  # of lobes the first alone
         plain = with_skies(own) if self.model is None else [one.model for one in own]
         models = []
         for number, (one, group) in enumerate(zip(own, groups, strict=True)):

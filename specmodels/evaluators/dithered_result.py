@@ -209,6 +209,11 @@ class DitheredExtractionResult:
         """How each source of each exposure differs from the joint spectrum, by their names."""
         return differences(self)
 
+    @cached_property
+    def shares(self):
+        """Part of the squared signal-to-noise ratio of each exposure, by source and exposure."""
+        return shares(self)
+
     def exposures(self):
         """One row for each source in each exposure: where it is, its share, and its agreement.
 
@@ -221,7 +226,7 @@ class DitheredExtractionResult:
             ``n_rejected``, ``difference`` (chi-square of the exposure against the spectrum of all,
             for each part of the spectrum), and ``reason`` where it disagrees.
         """
-        part, rows = shares(self), []
+        part, rows = self.shares, []
         for name in self.sources:
             throughputs = np.transpose(self.throughput(name))
             for n, (key, view) in enumerate(self.views.items()):

@@ -46,28 +46,44 @@ class View:
     throughput: float = 1.0
     held: bool = True
 
-    def model(self, first):
-        """The spectrum times the lobes.
+    @property
+    def seen(self):
+        """The spectrum as a model of column and row."""
+        return on_pixels(self.spectrum)
 
-        Parameters
-        ----------
-        first : int
-            Number of elementary models before it in the composition.
+    @property
+    def place(self):
+        """Number of elementary models before the first lobe."""
+        return len(leaves_of(self.seen))
 
-        Returns
-        -------
-        `~astropy.modeling.Model`
-        """
-        seen = None
-        for number, (lobe, weight) in enumerate(zip(self.lobes, self.weights, strict=True)):
+    @property
+    def model(self):
+        """The spectrum times the lobes."""
+        lobes = None
+        for lobe, weight in zip(self.lobes, self.weights, strict=True):
             source = repeated_over(lobe)
             source.flux = weight * self.throughput
             source.flux.fixed = self.held
-            if number:
-                source.flux.fixed = False
-                source.flux.tied = TiedTo(f"flux_{first + 1}", factor=weight / self.weights[0])
-            seen = source if seen is None else seen + source
-        return Composition("*", on_pixels(self.spectrum), seen)
+            lobes = source if lobes is None else lobes + source
+        return Composition("*", self.seen, lobes)
+
+    def tie(self, leaves, first):
+        """Let all lobes have the shape and the throughput of the first, but rows of their own.
+
+        Parameters
+        ----------
+        leaves : list of `~astropy.modeling.Model`
+            Elementary models of the composition.
+        first : int
+            Number of the first lobe among them.
+        """
+        for weight, source in zip(self.weights[1:], leaves[first + 1 :], strict=False):
+            for n in source.param_names:
+                parameter = getattr(source, n)
+                parameter.fixed = False
+                if n != "trace_c0":
+                    factor = weight / self.weights[0] if n == "flux" else 1.0
+                    parameter.tied = TiedTo(f"{n}_{first}", factor=factor)
 
 
 def joint_model(model, views):
@@ -84,43 +100,43 @@ def joint_model(model, views):
     -------
     `~astropy.modeling.Model`
     """
-    leaves, numbers, after = leaves_of(model), {}, 0
-    remaining = iter(views)
-    starts = []
-    for number, leaf in enumerate(leaves):
-        starts.append(after)
+    leaves, remaining = leaves_of(model), iter(views)
+    numbers, firsts, after = [], [], 0
+    for leaf in leaves:
         if isinstance(leaf, Source):
-            numbers[number] = after + 1  # behind its spectrum
-            after += 1 + len(next(remaining).lobes)
+            view = next(remaining)
+            firsts.append(after + view.place)
+            numbers.append(firsts[-1])
+            after += view.place + len(view.lobes)
         else:
-            numbers[number] = after
+            numbers.append(after)
             after += 1
-    new = _wrapped(model, iter(views), iter(starts))
-    _renumber(leaves_of(new), numbers, len(leaves) == 1)
+    new = _wrapped(model, iter(views))
+    _renumber(leaves_of(new), numbers)
+    for view, first in zip(views, firsts, strict=True):
+        view.tie(leaves_of(new), first)
     return new
 
 
-def _wrapped(model, views, starts):
+def _wrapped(model, views):
     if hasattr(model, "op"):
-        left = _wrapped(model.left, views, starts)
-        right = model.right if model.op == "fix_inputs" else _wrapped(model.right, views, starts)
+        left = _wrapped(model.left, views)
+        right = model.right if model.op == "fix_inputs" else _wrapped(model.right, views)
         return Composition(model.op, left, right, name=model.name)
-    start = next(starts)
-    return next(views).model(start) if isinstance(model, Source) else model
+    return next(views).model if isinstance(model, Source) else model
 
 
-def _renumber(leaves, numbers, alone):
-    """Let ties by name lead where the parameters are now; those of lobes do so already."""
+def _renumber(leaves, numbers):
+    """Let ties by name lead where the parameters are now."""
     for leaf in leaves:
         for n in leaf.param_names:
             tie = leaf.tied[n]
-            if not isinstance(tie, TiedTo) or (n == "flux" and isinstance(leaf, Source)):
-                continue
-            name, number = NUMBERED.fullmatch(tie.name).groups()
-            number = 0 if alone else int(number)
-            new = TiedTo(f"{name}_{numbers[number]}", factor=tie.factor, offset=tie.offset)
-            leaf.tied[n] = new
-            getattr(leaf, n).tied = new
+            if isinstance(tie, TiedTo):
+                name, number = NUMBERED.fullmatch(tie.name).groups()
+                number = numbers[0 if len(numbers) == 1 else int(number)]
+                getattr(leaf, n).tied = TiedTo(
+                    f"{name}_{number}", factor=tie.factor, offset=tie.offset
+                )
 
 
 def shared_names(model, free, together):
