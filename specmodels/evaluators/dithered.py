@@ -13,12 +13,12 @@ import numpy as np
 
 from ..models import Source
 from .automatic import leaves_of, with_held_shape
+from .dithered_lobes import with_lobes
 from .dithered_model import (
     LEAST_SNR,
     ExposureModel,
     alike,
     brightest,
-    by_weight,
     judged,
     with_learnt_profile,
     with_skies,
@@ -37,7 +37,7 @@ from .dithered_view import (
 from .exposure_shifts import without_flexure
 from .throughputs import agreed, first_throughputs
 
-__all__ = ["JointExtraction", "JointFit", "checked_lobes"]
+__all__ = ["JointExtraction", "JointFit"]
 
 # Exposures with less of a signal share all of a trace and a width but the mean.
 SNR_OWN_SHAPE = 40.0
@@ -114,19 +114,20 @@ class JointExtraction:
         cleaned = [image.replace(mask=image.mask | one.rejected)
                    for image, one in zip(start.images, own, strict=True)]  # fmt: skip
         fitter = getattr(self.fitter, "fitter", self.fitter)
-        return fitter(start.models, cleaned, share=start.share or True)
+        return fitter(start.models, cleaned, share=start.share)
 
     def _fitted(self, models, images, share):
         """Fit, with all shapes held where it fails otherwise."""
-        fit = self.fitter(models, images, share=share or True)
+        fit = self.fitter(models, images, share=share)
         if fit.success or self.model is not None:
             return fit
-        held = self.fitter([with_held_shape(model.copy()) for model in models], images)
+        held = [with_held_shape(model.copy()) for model in models]
+        held = self.fitter(held, images, share={})
         return held.replace(success=False, message=f"{fit.message}: traces and widths held")
 
     def _found(self, images):
         """Each exposure by itself, with the sources of the one that shows them best."""
-        n_sources = None if self.lobes is None else len(self.lobes)
+        n_sources = None if self.lobes is None else 1
         own = judged([ExposureModel.of(self.alone(image, n_sources)) for image in images])
         if self.model is not None:
             checked_sources(own[0].sources)
@@ -143,21 +144,18 @@ class JointExtraction:
 
     def _composed(self, own):
         """Models of all exposures, what they share, and where their sources are."""
-        weights = [1.0]
-        if self.lobes is not None:
-            own, weights = by_weight(own, self.lobes)
         images, best = [one.image for one in own], brightest(own)
-        groups = [[[source] for source in one.sources] if self.lobes is None else [one.sources]
-                  for one in own]  # fmt: skip
-        names = source_names([lobes[0] for lobes in groups[best]]) if self.lobes is None else [
-            "source"]  # fmt: skip
+        names = source_names(own[best].sources)
+        plain = with_skies(own) if self.model is None else [one.model for one in own]
+        weights, groups = [1.0], [[[source] for source in one.sources] for one in own]
+        if self.lobes is not None:
+            found = [with_lobes(one.sources[0], one.image, one.light[0], self.lobes) for one in own]
+            weights, groups = found[0][1], [[lobes] for lobes, _ in found]
         waves = [[plain_wavelengths(one.image, lobes[0].trace_position(one.image.x))
                   for lobes in group] for one, group in zip(own, groups, strict=True)]  # fmt: skip
         spectra = [joint_spectrum(name, images, [wave[k] for wave in waves])
                    for k, name in enumerate(names)]  # fmt: skip
         throughputs = first_throughputs(own, waves, best)
-        own = [one.ordered(range(len(names))) for one in own]  # of lobes the first alone
-        plain = with_skies(own) if self.model is None else [one.model for one in own]
         models = []
         for number, (one, group) in enumerate(zip(own, groups, strict=True)):
             views = [View(spectra[k], named(lobes, names[k]), weights, throughputs[k, number],
@@ -196,24 +194,3 @@ def _is_seen(source, image):
     light = source.fraction(image.x[None], image.y[:, None], values)
     seen = np.sum(np.where(image.weights > 0, np.nan_to_num(light), 0.0), axis=0)
     return bool(np.median(seen[(~image.mask).any(axis=0)]) > LEAST_SEEN)
-
-
-def checked_lobes(lobes, others):
-    """Weights of lobes as a tuple of numbers; `others` are settings that cannot go with them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are no two or more numbers, or not to be given together with what else is given.
-    """
-    if lobes is None:
-        return None
-    values = np.asarray(lobes)
-    if values.ndim != 1 or values.dtype.kind not in "iuf":
-        raise TypeError(f"lobes: expected weights of lobes, such as (-0.5, 1, -0.5), got {lobes!r}")
-    if len(values) < 2 or not np.isfinite(values).all() or (values == 0).any():
-        raise ValueError(f"lobes: expected two or more weights that are not zero, got {lobes!r}")
-    clash = [one for one in others if one is not None and one != "profile"]
-    if set(clash) - {"sky", "trace_degree", "width_degree"}:
-        raise ValueError("lobes: cannot be given together with a model or a number of sources")
-    return tuple(float(value) for value in values)

@@ -27,7 +27,7 @@ from .region import slit_region
 from .tilted import SKY_SPACING, spectrum_name
 
 __all__ = [
-    "LEAST_SNR", "ExposureModel", "alike", "brightest", "by_weight", "judged",
+    "LEAST_SNR", "ExposureModel", "alike", "brightest", "judged",
     "with_learnt_profile", "with_skies",
 ]  # fmt: skip
 
@@ -334,23 +334,3 @@ def judged(own):
     least = min(one.chi2 for one in own)
     trusted = [one.chi2 <= MOST_EXCESS * least if np.isfinite(least) else True for one in own]
     return [replace(one, trusted=good) for one, good in zip(own, trusted, strict=True)]
-
-
-def by_weight(own, weights):
-    """Exposures whose sources are the lobes of one, that of the largest weight first.
-
-    Parameters
-    ----------
-    own : list of ExposureModel
-        Sources by increasing row.
-    weights : sequence of float
-        Of the lobes by increasing row.
-
-    Returns
-    -------
-    own : list of ExposureModel
-    weights : list of float
-        In the new order.
-    """
-    order = sorted(range(len(weights)), key=lambda k: (-abs(weights[k]), -weights[k]))
-    return [one.ordered(order) for one in own], [float(weights[k]) for k in order]

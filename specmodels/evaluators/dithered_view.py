@@ -77,7 +77,8 @@ class View:
         first : int
             Number of the first lobe among them.
         """
-        for weight, source in zip(self.weights[1:], leaves[first + 1 :], strict=False):
+        lobes = leaves[first + 1 : first + len(self.lobes)]
+        for weight, source in zip(self.weights[1:], lobes, strict=True):
             for n in source.param_names:
                 parameter = getattr(source, n)
                 parameter.fixed = False

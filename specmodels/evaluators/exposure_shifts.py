@@ -3,21 +3,23 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 __all__ = ["line_shift", "without_flexure"]
 
 # A shift counts where it is this many standard errors and this part of a pixel.
 SHIFT_SIGMA, LEAST_SHIFT, LARGEST_SHIFT = 5.0, 0.02, 3.0
-STEPS, SAMPLES = 8, 2
-# Relative error of a line's shape, which is no shift.
-LEAST_POINTS = 20
+STEPS, LEAST_POINTS = 8, 20
+NONE = (0.0, np.inf)
+# Part of the variance beyond a smooth curve that is explained where both show the same lines, and
+# the number of parts of the spectrum that are moved alike.
+LEAST_EXPLAINED, SMOOTH_DEGREE, N_PARTS = 0.9, 3, 4
 
 
 def line_shift(first, second):
     """Shift of the second spectrum against the first, in columns; zero where none is certain.
 
-    The second is the first times a factor and displaced, plus a constant (least squares, by
-    repeated linearisation).
+    It is certain where both have the same lines, and those of all parts of the spectrum agree.
 
     Parameters
     ----------
@@ -29,40 +31,60 @@ def line_shift(first, second):
     float
         Where positive, lines have larger wavelengths in the second spectrum.
     """
+    shift, error = _shift(first, second)
+    if not abs(shift) > max(SHIFT_SIGMA * error, LEAST_SHIFT):
+        return 0.0
+    parts = np.array_split(np.arange(len(second[0])), N_PARTS)
+    each = np.array([_shift(first, tuple(values[part] for values in second)) for part in parts])
+    each = each[np.isfinite(each[:, 1])]
+    if len(each) < N_PARTS // 2:
+        return 0.0
+    scatter = np.ptp(each[:, 0])
+    return shift if scatter < max(0.5 * abs(shift), SHIFT_SIGMA * np.max(each[:, 1])) else 0.0
+
+
+def _shift(first, second):
+    """Shift and its standard error; infinite where there is none.
+
+    The second is the first times a factor and displaced, plus a constant (least squares, by
+    repeated linearisation).
+
+    Arguments are those of `line_shift`.
+    """
     (wave, flux), (other_wave, other) = first, second
     known, other_known = np.isfinite(flux), np.isfinite(other)
     if min(known.sum(), other_known.sum()) < LEAST_POINTS:
-        return 0.0
+        return NONE
     place = np.arange(len(wave), dtype=float)
-    grid = np.arange(0, len(wave) - 1, 1 / SAMPLES)
-    lines = np.interp(grid, place[known], flux[known])
+    lines = CubicSpline(place[known], flux[known])
+    slopes = lines.derivative()
     seen = np.interp(other_wave, wave, place)  # in columns of the first
     inside = other_known & (other_wave > wave[0]) & (other_wave < wave[-1])
     if inside.sum() < LEAST_POINTS:
-        return 0.0
+        return NONE
     shift = 0.0
     for _ in range(STEPS):
         at = seen[inside] - shift
-        value = np.interp(at, grid, lines)
-        slope = np.interp(at, grid, np.gradient(lines, grid))
-        terms = np.stack([value, -slope, np.ones(len(at))], axis=1)
+        terms = np.stack([lines(at), -slopes(at), np.ones(len(at))], axis=1)
         use = (at > 0) & (at < len(wave) - 1)
         if use.sum() < LEAST_POINTS:
-            return 0.0
+            return NONE
         solution = np.linalg.lstsq(terms[use], other[inside][use], rcond=None)[0]
         if not solution[0] > 0:
-            return 0.0
+            return NONE
         step = solution[1] / solution[0]
         shift += np.clip(step, -1, 1)
         if abs(shift) > LARGEST_SHIFT:
-            return 0.0
+            return NONE
         if abs(step) < 1e-4:
             break
     left = (other[inside] - terms @ solution)[use]
     curvature = np.sum(_without(terms[use, 1], terms[use][:, [0, 2]]) ** 2)
     error = np.sqrt(np.mean(left**2) / max(curvature, 1e-300)) / solution[0]
-    certain = abs(shift) > max(SHIFT_SIGMA * error, LEAST_SHIFT)
-    return float(shift) if certain else 0.0
+    seen = other[inside][use]
+    smooth = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(seen)), SMOOTH_DEGREE)
+    explained = 1 - np.sum(left**2) / max(np.sum(_without(seen, smooth) ** 2), 1e-300)
+    return (float(shift), float(error)) if explained > LEAST_EXPLAINED else NONE
 
 
 def _without(values, terms):

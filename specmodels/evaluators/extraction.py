@@ -23,7 +23,8 @@ from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator, ResultSet
 from .coherent_light import coherent_light
-from .dithered import JointExtraction, checked_lobes
+from .dithered import JointExtraction
+from .dithered_lobes import checked_lobes
 from .dithered_result import DitheredExtractionResult
 from .dithered_spectrum import JointSpectra, plain_wavelengths
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
@@ -99,7 +100,7 @@ class OptimalExtraction(ImageEvaluator):
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
-        self.aperture, self.lobes = aperture, checked_lobes(lobes, [*given, model])
+        self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands, but for ramps.
