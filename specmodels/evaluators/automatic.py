@@ -182,9 +182,7 @@ class SlitModelBuilder:
         simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
         if snr <= SNR_MOFFAT:
             return simple if degree else simple[:1]
-        moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
-        moffat.alpha.prior = MOFFAT_ALPHA
-        return [(moffat, degree), *simple]
+        return [(star_profile(), degree), *simple]
 
     def _width_degree(self, snr, guess):
         if self.width_degree is not None:
@@ -251,6 +249,13 @@ class SlitModelBuilder:
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
         return with_fixed_frame(with_shared_shape(model))
+
+
+def star_profile():
+    """A Moffat profile whose wings are expected to be those of stars."""
+    profile = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+    profile.alpha.prior = MOFFAT_ALPHA
+    return profile
 
 
 def with_drifting_shape(model, image):

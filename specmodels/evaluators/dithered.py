@@ -97,7 +97,7 @@ class JointExtraction:
 
     def __call__(self, images):
         """Fit images of one slit; a `JointFit`."""
-        own = self._found(images)
+        own = self._found(in_one_unit(images))
         own, shifts = without_flexure(own)
         start = self._composed(own)
         models = start.models
@@ -139,7 +139,8 @@ class JointExtraction:
                for one, image in zip(judged(own), images, strict=True)]  # fmt: skip
         number, best = brightest(own), own[brightest(own)]
         snr = float(np.linalg.norm([np.max(one.snr) for one in own if one.trusted]))
-        best = with_learnt_profile(best, snr, self.builder)
+        if self.lobes is None:
+            best = with_learnt_profile(best, snr, self.builder)
         return [best if n == number else alike(one, best) for n, one in enumerate(own)]
 
     def _composed(self, own):
@@ -176,6 +177,35 @@ class _Start:
     share: dict
     sources: dict
     weights: list
+
+
+def in_one_unit(images):
+    """Images with wavelengths in the unit of the first.
+
+    Raises
+    ------
+    ValueError
+        If units of the data differ, or wavelengths cannot be converted or are missing in some.
+    """
+    first = images[0]
+    if any(image.unit != first.unit for image in images):
+        raise ValueError(
+            f"exposures: expected data in one unit, got {[str(image.unit) for image in images]}"
+        )
+    if len({image.wavelength is None for image in images}) > 1:
+        raise ValueError(
+            "exposures: expected wavelengths in all or in none, got some in "
+            f"{[image.name for image in images if image.wavelength is not None]}"
+        )
+    out, unit = [first], first.wavelength_unit
+    for image in images[1:]:
+        if image.wavelength is not None and image.wavelength_unit != unit:
+            if None in (unit, image.wavelength_unit):
+                raise ValueError("exposures: expected wavelengths with a unit in all or in none")
+            wave = (image.wavelength * image.wavelength_unit).to_value(unit)
+            image = image.replace(wavelength=wave, wavelength_unit=unit)
+        out.append(image)
+    return out
 
 
 def shared(models, own, images):

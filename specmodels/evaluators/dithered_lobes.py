@@ -54,6 +54,10 @@ def with_lobes(source, image, light, weights):
     sources = []
     for k in (main, *other):
         lobe = source.copy()
+        for n in lobe.param_names:
+            # What could not be found beside lobes that are no part of the model is free again.
+            given = n in source.profile.param_names and source.profile.fixed[n]
+            getattr(lobe, n).fixed = given and n != "flux"
         row = lobe.trace_c0.value + (k - main) * best
         lobe.trace_c0 = row
         lobe.trace_c0.bounds = (row - MOST_MOVED * best, row + MOST_MOVED * best)

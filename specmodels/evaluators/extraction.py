@@ -20,7 +20,13 @@ from ..io import read
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
-from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
+from .automatic import (
+    SlitModelBuilder,
+    leaves_of,
+    star_profile,
+    with_held_shape,
+    with_initial_values,
+)
 from .base import ImageEvaluator, ResultSet
 from .coherent_light import coherent_light
 from .dithered import JointExtraction
@@ -159,10 +165,13 @@ class OptimalExtraction(ImageEvaluator):
 
     def _alone(self, image, n_sources):
         """Fit of one of several exposures, with so many sources if it is not said how many."""
-        if n_sources is None or self.model is not None or self.builder.n_sources is not None:
-            return self.fit(image)
-        one = copy(self)
-        one.builder = replace(self.builder, n_sources=n_sources)
+        one, builder = copy(self), self.builder
+        if builder.n_sources is None:
+            builder = replace(builder, n_sources=n_sources)
+        if self.lobes is not None and builder.profile is None:
+            # Learnt beside lobes of the other sign a profile would have wings of theirs.
+            builder = replace(builder, profile=star_profile())
+        one.builder = builder
         return one.fit(image)
 
     def fit(self, image):
