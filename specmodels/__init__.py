@@ -48,8 +48,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SignificantResidual",
         "SkyPixelSelection",
         "SmoothBackground",
+        "TimeSeriesExtraction",
+        "TimeSeriesResult",
         "TraceOversampling",
-        "extract_many",
     ),
     "exposure": (
         "Exposure",
@@ -63,18 +64,25 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "LinearFitter",
         "LogPolynomialSkyFitter",
         "PoissonStatistic",
+        "Projection",
         "ReweightedFitter",
         "SceneFit",
         "SceneFitter",
         "SigmaClipFitter",
         "SkyFit",
         "SkyFitter",
+        "SkyModelFitter",
         "SkyPixels",
+        "SlitSkyFitter",
         "Statistic",
         "StudentStatistic",
         "VarProFitter",
         "WindowedFit",
         "WindowedFitter",
+    ),
+    "injection": (
+        "InjectionResult",
+        "injection_recovery",
     ),
     "instruments": (
         "Instrument",
@@ -83,7 +91,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_series",
         "write",
+    ),
+    "many": (
+        "MapResult",
+        "extract_many",
+        "map",
     ),
     "models": (
         "BSplineProfile",
@@ -151,6 +165,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

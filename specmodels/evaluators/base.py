@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 class Evaluator(ABC):
     """Base of all evaluators.
 
-    A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attribute
-    ``default_fitter`` and the methods ``build_model(exposure)`` and ``fit(exposure)``.
+    A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attributes
+    ``default_fitter`` and ``product`` (how files of its results are called), and the methods
+    ``build_model(exposure)`` and ``fit(exposure)``.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ class Evaluator(ABC):
     """
 
     default_fitter = None
+    product = "result"
 
     def __init__(self, model=None, fitter=None):
         if model is not None and not isinstance(model, Model):

@@ -16,7 +16,7 @@ from astropy.table import QTable
 
 from ..dithers import Dithers
 from ..fitters import SigmaClipFitter, VarProFitter
-from ..io import read
+from ..io import is_series, read, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
@@ -46,6 +46,7 @@ from .tilted import (
     lines_move,
     spectrum_name,
 )
+from .time_series import TimeSeriesExtraction
 
 __all__ = ["ExtractionResult", "OptimalExtraction"]
 
@@ -67,7 +68,7 @@ class OptimalExtraction(ImageEvaluator):
         with their default values) is guessed from the data. Default: made from the data alone.
     fitter : `~specmodels.fitters.Fitter`, optional
         Default: variable projection with rejection of cosmic rays.
-    n_sources, profile, sky, trace_degree, width_degree : optional
+    n_sources, profile, sky, trace, trace_degree, width_degree : optional
         Settings of the automatic model, see `SlitModelBuilder`; what is not set is chosen by the
         data. Not to be given together with `model`.
     aperture : float
@@ -93,12 +94,14 @@ class OptimalExtraction(ImageEvaluator):
 
     default_fitter = SigmaClipFitter(VarProFitter())
 
+    product = "spectrum"
+
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace_degree=None, width_degree=None, aperture=1.5, lobes=None,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
-        settings = dict(n_sources=n_sources, profile=profile, sky=sky,
+        settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
                         trace_degree=trace_degree, width_degree=width_degree)  # fmt: skip
         given = [key for key, value in settings.items() if value is not None]
         if model is not None and given:
@@ -109,7 +112,7 @@ class OptimalExtraction(ImageEvaluator):
         self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
 
     def __call__(self, data):
-        """Apply to anything that `~specmodels.read` understands, but for ramps.
+        """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands.
 
         Parameters
         ----------
@@ -122,6 +125,8 @@ class OptimalExtraction(ImageEvaluator):
         `ExtractionResult`, `DitheredExtractionResult` of several exposures (or lobes), or a
         `ResultSet` of several slits.
         """
+        if is_series(data):
+            return TimeSeriesExtraction(self)(read_series(data))
         exposure = read(data)
         if not isinstance(exposure, Dithers):
             if self.lobes is None or not hasattr(exposure, "values"):
@@ -381,7 +386,6 @@ class ExtractionResult:
         unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
         flux, error, trace = *self._flux(name), self.trace(name)
         aperture_flux, aperture_error = self.aperture_flux(name)
-        columns = np.arange(self.image.shape[1])
         table = QTable()
         table["column"] = self.image.x
         table["wavelength"] = self.image.wavelength_along(trace)
@@ -390,7 +394,7 @@ class ExtractionResult:
         table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
-        table["trace"], table["chi2"] = trace, self.fit.chi2 * np.ones(len(columns))
+        table["trace"], table["chi2"] = trace, self.fit.column_chi2()
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
             table[f"var_{key}"] = variance * unit**2

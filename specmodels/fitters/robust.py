@@ -8,6 +8,7 @@ from .base import Fitter
 from .linear import LinearFitter
 from .paths import by_columns, checked_model, images_of
 from .problem import Problem
+from .system import SystemFitResult
 from .system.outliers import system_outliers
 
 __all__ = ["SigmaClipFitter"]
@@ -106,6 +107,8 @@ class SigmaClipFitter(Fitter):
         -------
         ndarray of bool, shape of the image
         """
+        if isinstance(result, SystemFitResult):
+            return system_outliers(result, [image], self.sigma, self.profile_error)[0]
         threshold = self._threshold(result)
         if result.batch is None:
             weights = image.weights

@@ -45,8 +45,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     return SystemFitResult(
         template=templates[0], image=problem.images[0], values=tuple(values), covariance=None,
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
-        batch="system", success=not reasons, message="; ".join(reasons),
-        n_iterations=n_iterations, form=problem.form, images=problem.images, theta=theta,
+        batch=problem.batch, success=not reasons, message="; ".join(reasons),
+        n_iterations=n_iterations, form=problem.form, theta=theta,
         coefficients=coefficients, offset=offset, equations=equations, response=response,
         fitted=problem, templates=templates,
     )  # fmt: skip
@@ -61,6 +61,8 @@ def _templates(problem, theta):
     found = problem.parameters.collected(theta)
     each = [{k: value if np.ndim(value) == 0 else value[number] for k, value in found.items()}
             for number in range(len(problem.images))]  # fmt: skip
+    each = [{k: value for k, value in own.items() if value != form.values[k]}
+            for own, form in zip(each, problem.forms, strict=True)]  # fmt: skip
     return [_with_values(model, values, 0)[0]
             for model, values in zip(problem.models, each, strict=True)]  # fmt: skip
 
@@ -72,6 +74,8 @@ def _with_values(model, values, first):
         right = model.right
         if model.op != "fix_inputs":
             right, first = _with_values(model.right, values, first)
+        if left is model.left and right is model.right:
+            return model, first
         return type(model)(model.op, left, right, name=model.name), first
     names = model.param_names
     own = {n: values[first + j] for j, n in enumerate(names) if first + j in values}

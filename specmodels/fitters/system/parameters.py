@@ -34,7 +34,7 @@ class SharedParameters:
     """
 
     def __init__(self, forms, share=True, *, hold=False):
-        self.forms = forms
+        self.forms, self.share = forms, share
         self.of_images = [FreeParameters(form, 1) for form in forms]
         self.free = sorted({k for parameters in self.of_images for k in parameters.free})
         own = self._own(share) if len(forms) > 1 else np.zeros(len(self.free), bool)
