@@ -21,6 +21,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ContaminationResult",
         "ContaminationSubtraction",
         "DetectedMask",
+        "DitheredExtractionResult",
         "Evaluator",
         "ExtractionResult",
         "FlaggedSlits",

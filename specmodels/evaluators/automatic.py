@@ -141,7 +141,7 @@ class SlitModelBuilder:
         model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._refined(self._empirical(model, image, guess), coarse)
+            return self._refined(self.learnt(model, image, guess), coarse)
         return model
 
     def _refined(self, model, coarse):
@@ -189,9 +189,7 @@ class SlitModelBuilder:
         simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
         if snr <= SNR_MOFFAT:
             return simple if degree else simple[:1]
-        moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
-        moffat.alpha.prior = MOFFAT_ALPHA
-        return [(moffat, degree), *simple]
+        return [(star_profile(), degree), *simple]
 
     def _width_degree(self, snr, guess):
         if self.width_degree is not None:
@@ -227,7 +225,7 @@ class SlitModelBuilder:
             model, flat = trial, fitted
         return model
 
-    def _empirical(self, model, image, guess):
+    def learnt(self, model, image, guess):
         """Model with B-spline profiles that start from the parametric ones.
 
         The spline reaches no further than the slit; where the slit is too narrow for wings to be
@@ -258,6 +256,13 @@ class SlitModelBuilder:
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
         return with_fixed_frame(with_shared_shape(model))
+
+
+def star_profile():
+    """A Moffat profile whose wings are expected to be those of stars."""
+    profile = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+    profile.alpha.prior = MOFFAT_ALPHA
+    return profile
 
 
 def with_drifting_shape(model, image):
