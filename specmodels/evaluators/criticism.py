@@ -7,8 +7,8 @@ be done. What they say is about all sources, or about one.
 import numpy as np
 from scipy import ndimage
 
-from ..numerics.robust import MAD_TO_SIGMA
-from .coherent_light import LEAST_DARK, summed_flux
+from .coherent_light import LEAST_DARK
+from .noise import scatter_of_dark_pixels
 
 __all__ = [
     "blends", "extrapolated", "light_beside", "light_outside", "no_dark_rows", "noise_scale",
@@ -19,8 +19,9 @@ __all__ = [
 N_BANDS = 4
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
-# Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile.
-LEAST_SEPARATION = 1.0
+# Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
+# the larger distance where the total signal-to-noise ratio is not so high that it is known well.
+LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.5, 1.0, 30.0
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
 OUTER_ROWS = 0.15
@@ -37,22 +38,23 @@ SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
 def noise_scale(result):
     """Scatter of the residuals over their errors, where no light is left; NaN of few pixels."""
-    light, image = result.coherent_light, result.fit.image
-    use = ~image.mask & ~light.found
-    if np.count_nonzero(use) < LEAST_PIXELS:
-        return np.nan
-    student = np.abs(light.residual[use]) * np.sqrt(image.weights[use])
-    freedom = np.sum(result.fit.dof) / max(np.count_nonzero(~image.mask), 1)
-    return float(MAD_TO_SIGMA * np.median(student) / np.sqrt(np.clip(freedom, 0.1, 1.0)))
+    return scatter_of_dark_pixels(result.fit, result.model, result.coherent_light.found)
 
 
 def blends(result, name):
-    """Sources so near to one that errors of the profile exchange their light."""
+    """Sources so near to one that errors of the profile exchange their light.
+
+    Where the profile itself is hardly known they do so from farther away.
+    """
     trace, width = result.trace(name), float(np.median(result.fwhm(name)))
+    own = result.source_fluxes[name]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = np.sqrt(np.nansum((own.flux / own.error)[~result.mask(name)] ** 2))
+    least = LEAST_SEPARATION if total > WELL_KNOWN else NEAR
     for other in result.sources:
         if other != name:
             distance = float(np.min(np.abs(result.trace(other) - trace)))
-            if distance < LEAST_SEPARATION * width:
+            if distance < least * width:
                 yield (
                     f"{other!r} is {distance:.2g} pixels away, the FWHM being {width:.2g}: the sum "
                     "is certain, the shares are not; give the profile"
@@ -85,26 +87,20 @@ def sums_in_bands(result, name):
     Of two estimates of which one is the best if the model holds, the difference has the difference
     of their variances (Hausman 1978, Econometrica 46, 1251).
     """
-    own, fit = result.source_fluxes[name], result.fit
-    position = result.sources[name][1][0]
-    if position not in fit.form.linear or fit.batch != "columns" or fit.image.variance is None:
-        return
-    usable = np.flatnonzero(~result.mask(name) & (own.error > 0))
+    own = result.source_fluxes[name]
+    usable = np.flatnonzero(~result.mask(name) & (own.difference_error > 0))
     usable = np.setdiff1d(usable, own.columns)
     if usable.size < N_BANDS:
         return
-    zones = {result.sources[n][1][0]: f.zone[:, usable] for n, f in result.source_fluxes.items()}
-    total, error, *_ = summed_flux(fit, position, usable, zones, result.coherent_light)
-    flux, own_error = own.flux[usable], own.error[usable]
-    variance = np.maximum(error**2 - own_error**2, 0.01 * error**2)
+    off = (own.difference - own.flux + own.fitted)[usable]
+    flux, variance = own.flux[usable], own.difference_error[usable] ** 2
     everywhere = np.arange(usable.size)
     for band in (everywhere, *np.array_split(everywhere, N_BANDS)):
-        off = np.sum(total[band] - flux[band])
-        level = abs(np.sum(flux[band]))
-        if abs(off) > max(BAND_SIGMA * np.sqrt(np.sum(variance[band])), BAND_PART * level):
-            low, high = fit.image.x[usable[band[[0, -1]]]]
+        total, level = np.sum(off[band]), abs(np.sum(flux[band]))
+        if abs(total) > max(BAND_SIGMA * np.sqrt(np.sum(variance[band])), BAND_PART * level):
+            low, high = result.image.x[usable[band[[0, -1]]]]
             yield (
-                f"the sum of the rows differs from the profile's flux by {off / level:+.0%} in "
+                f"the sum of the rows differs from the profile's flux by {total / level:+.0%} in "
                 f"columns {low:g} to {high:g}: another profile or sky is needed"
             )
             return

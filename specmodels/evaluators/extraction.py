@@ -20,7 +20,12 @@ from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
 from .coherent_light import coherent_light
-from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .noise import (
+    with_constant_variance,
+    with_estimated_variance,
+    with_scaled_variance,
+    with_smooth_poisson,
+)
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
@@ -114,11 +119,14 @@ class OptimalExtraction(ImageEvaluator):
             plain = replace(self.builder, profile=MoffatProfile())
             other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
             fit = min(fit, other, key=lambda one: one.reduced_chi2)
-        better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
-        if better is None:
-            return fit
-        final = self._fitted(fit.template, better)
-        return final if fit.success else final.replace(success=False, message=fit.message)
+        mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
+        for with_better_variance in mend:
+            better = with_better_variance(image, fit)
+            if better is not None:
+                final = self._fitted(fit.template, better)
+                success, message = fit.success and final.success, fit.message or final.message
+                image, fit = better, final.replace(success=success, message=message)
+        return fit
 
     def _fitted(self, model, image):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
@@ -225,7 +233,7 @@ class ExtractionResult:
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
         if self.seen_spectra is not None:
             return self.seen_spectra.covariance(name)
-        return np.diag(self._flux(name)[1] ** 2)
+        return self.source_fluxes[name].covariance
 
     @cached_property
     def _sums(self):

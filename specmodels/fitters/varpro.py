@@ -233,6 +233,7 @@ def _result(problem, parameters, state, success, count):
     shared_covariance, lost = covariance_of(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
+    common = common_errors(solved.response, shared_covariance) if problem.shared else None
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     message = "" if success else f"not converged after {count} passes"
     if problem.shared and lost.any():
@@ -243,7 +244,15 @@ def _result(problem, parameters, state, success, count):
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
         success=not message, n_iterations=count, message=message,
+        common=common,
     )  # fmt: skip
+
+
+def common_errors(response, covariance):
+    """Errors of the linear parameters by independent ones of the shared: see `FitResult.common`."""
+    eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
 
 
 def covariance_of(information):
