@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from .coherent_light import LEAST_DARK
+from .hidden_wings import outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
@@ -24,7 +25,6 @@ BAND_SIGMA, BAND_PART = 4.0, 0.02
 LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.5, 1.0, 30.0
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
-OUTER_ROWS = 0.15
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
 LEAST_PIXELS = 100
@@ -64,16 +64,8 @@ def blends(result, name):
 def light_outside(result, name):
     """Wings that reach the ends of the slit, where they cannot be told from sky."""
     leaf, positions = result.sources[name]
-    image = result.fit.image
-    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
-    own = [v[some] if np.ndim(v) else v for v in (result.fit.values[k] for k in positions)]
-    light = leaf.fraction(image.x[some][None], image.y[:, None], own)
-    rows = np.flatnonzero((~image.mask).any(axis=1))
-    light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))[rows]
-    distance = np.abs(image.y[rows] - np.median(result.trace(name)))
-    n_outer = max(int(OUTER_ROWS * len(rows)), 1)
-    outer = np.argsort(distance)[-n_outer:]
-    part = float(np.max(np.mean(light[outer], axis=0))) * len(rows)
+    values = [result.fit.values[k] for k in positions]
+    part = outer_light(leaf, values, result.fit.image, result.trace(name))
     if part > LARGEST_WINGS:
         yield (
             f"wings reach the end of the slit: {part:.0%} of the light cannot be told from sky; "

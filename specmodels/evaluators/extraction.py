@@ -17,9 +17,10 @@ from ..fitters import SigmaClipFitter, VarProFitter
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
-from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
+from .automatic import SlitModelBuilder, with_held_shape, with_initial_values
 from .base import ImageEvaluator
 from .coherent_light import coherent_light
+from .leaves import leaves_of
 from .noise import (
     with_constant_variance,
     with_estimated_variance,
@@ -253,7 +254,8 @@ class ExtractionResult:
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
         traces = {name: self.trace(name) for name in self.sources}
         widths = {name: self.fwhm(name) for name in self.sources}
-        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
+        sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
         if self.seen_spectra is None:
             return found
         fluxes = self.seen_spectra.fluxes
@@ -436,6 +438,13 @@ class ExtractionResult:
         from ..plotting import plot_extraction
 
         return plot_extraction(self, figure)
+
+
+def _has_sky(fit):
+    """Whether a part of the model that is no source was fitted."""
+    sources = [set(p) for leaf, p in fit.form.leaves() if isinstance(leaf, Source)]
+    free = {*fit.form.linear, *fit.form.nonlinear}
+    return bool(free - set().union(*sources))
 
 
 def _reasons(image):

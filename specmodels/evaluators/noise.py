@@ -8,7 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..fitters import LinearFitter
+from ..models import ColumnPolynomial, UniformSky
 from ..numerics.robust import MAD_TO_SIGMA, column_scatter
+from .leaves import leaves_of, replace_leaf
 
 __all__ = ["scatter_of_dark_pixels", "with_estimated_variance", "with_scaled_variance",
            "with_smooth_poisson"]  # fmt: skip
@@ -178,6 +180,9 @@ def _noisy_part(image):
 def _smooth_poisson(template, image, good):
     """Poisson variances fitted by the model, weights equal; not below a fiftieth of the median."""
     poisson = np.where(good, _noisy_part(image), 0.0)
+    # Of a level that columns share, the fit has the value of the data.
+    for sky in (leaf for leaf in leaves_of(template) if isinstance(leaf, UniformSky)):
+        template = replace_leaf(template, sky.name, ColumnPolynomial(0, name=sky.name))
     fit = LinearFitter()(template, image.replace(
         data=poisson, variance=np.ones(image.shape), components={}, mask=~good))  # fmt: skip
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))

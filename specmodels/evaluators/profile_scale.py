@@ -20,6 +20,8 @@ __all__ = ["ProfileScale", "profile_scale"]
 MISSED, MISSED_BY_LEARNT = 0.10, 0.03
 DEGREE = 2
 N_BLOCKS = 16
+# A block in which the sum is off by itself, at a line say, counts for less.
+ROBUST_SIGMA, N_ROUNDS = 3.0, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,11 @@ def profile_scale(flux, difference, variance, n_column, columns, expected):
     design = np.array([weight[b] @ terms[columns[b]] for b in blocks]) / total[:, None]
     design *= level[:, None]
     prior = np.diag((np.arange(DEGREE + 1) + 1.0) ** 2 / expected**2)
-    information = design.T @ (total[:, None] * design) + prior
-    delta = np.linalg.solve(information, design.T @ (total * off))
+    robust = np.ones(len(blocks))
+    for _ in range(N_ROUNDS):
+        kept = total * robust
+        information = design.T @ (kept[:, None] * design) + prior
+        delta = np.linalg.solve(information, design.T @ (kept * off))
+        robust = 1 / (1 + (off - design @ delta) ** 2 * total / ROBUST_SIGMA**2)
     root = np.linalg.inv(np.linalg.cholesky(information))
     return ProfileScale(1 + terms @ delta, root @ terms.T)

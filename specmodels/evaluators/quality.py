@@ -92,7 +92,9 @@ def _reasons(result, name, figures):
             "most pixels"
         )
     chi2 = _chi2_of_profile(result, name)
-    if not off and (chi2 > LARGEST_CHI2 or (result.image.variance is not None and is_doubtful(fit))):
+    if not off and (
+        chi2 > LARGEST_CHI2 or (result.image.variance is not None and is_doubtful(fit))
+    ):
         yield (
             f"chi2/dof {chi2:.3g}, in some pixels: the model lacks light, or hits "
             "are left; look at the residual"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .coherent_light import common_errors, summed_flux
+from .hidden_wings import expected_wings, wings_in_sky
 from .profile_scale import expected_miss, profile_scale
 
 __all__ = ["SourceFlux", "source_fluxes", "source_zones"]
@@ -69,6 +70,15 @@ class SourceFlux:
         own = np.sum(np.maximum(own, 0.0)) / np.size(columns) ** 2
         return float(np.sqrt(own + shared @ shared)), float(np.sqrt(shared @ shared))
 
+    def scaled(self, factor, error):
+        """Flux multiplied by a factor that has an error of its own, the same in all columns."""
+        common = np.concatenate([factor * self.common, [error * self.flux]])
+        return replace(
+            self, flux=factor * self.flux, common=common, scale=factor * self.scale,
+            response=factor * self.response,
+            error=np.hypot(factor * self.error, error * self.flux),
+        )  # fmt: skip
+
     def propagate(self, variance, fitted):
         """Variance of the flux from one of the pixels, given that of the fitted flux."""
         out = self.scale**2 * fitted
@@ -77,7 +87,7 @@ class SourceFlux:
         return out
 
 
-def source_fluxes(fit, sources, traces, fwhm, light):
+def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     """Flux of each source of a fit.
 
     Parameters
@@ -88,6 +98,8 @@ def source_fluxes(fit, sources, traces, fwhm, light):
     traces, fwhm : dict of str to ndarray, shape (n_column,)
     light : `~specmodels.evaluators.coherent_light.CoherentLight`
         What the fit leaves.
+    sky : ndarray, shape (n_row, n_column), optional
+        Image of all of the model that is no source; default: not to be looked at.
 
     Returns
     -------
@@ -100,6 +112,21 @@ def source_fluxes(fit, sources, traces, fwhm, light):
         if positions[0] in fit.form.linear and fit.batch == "columns":
             own = _with_sums(own, fit, leaf, positions[0], by_position, light)
         out[name] = own
+    if sky is None or fit.batch != "columns" or fit.image.variance is None:
+        return out
+    return _with_wings(out, fit, sources, traces, light, sky)
+
+
+def _with_wings(fluxes, fit, sources, traces, light, sky):
+    """Fluxes with the light that the sky has of them, and with what of it is not known."""
+    all_zones = np.any([own.zone for own in fluxes.values()], axis=0)
+    fitted, out = np.array([own.fitted for own in fluxes.values()]), {}
+    for name, own in fluxes.items():
+        leaf, positions = sources[name]
+        values = [fit.values[k] for k in positions]
+        expected = expected_wings(leaf, values, fit.image, traces[name])
+        part, error = wings_in_sky(fitted, sky, all_zones, light, fit.image, expected)
+        out[name] = own.scaled(1 + part, error)
     return out
 
 

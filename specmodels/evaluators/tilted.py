@@ -14,7 +14,7 @@ import numpy as np
 from ..fitters import LinearFitter, SigmaClipFitter
 from ..models import MasterBackgroundSpectrum, Source, breakpoints, sky_of_wavelength
 from ..numerics.robust import MAD_TO_SIGMA
-from .automatic import leaves_of
+from .leaves import leaves_of
 
 __all__ = [
     "SeenSpectra",
