@@ -23,6 +23,7 @@ THRESHOLD = 6.0
 LARGEST_PIXEL = 4.0
 # Pixels of a line: so far from the model, so many that touch, over so many rows and columns.
 LINE_SIGMA, LEAST_PIXELS, LEAST_COLUMNS, LEAST_ROWS = 3.0, 7, 3, 2
+LEAST_NEGATIVE = 3
 # Correlation of neighbours in a line along the dispersion and along the slit: a Gaussian of 0.6
 # pixels has one half. Cosmic rays are sharp in one direction at least.
 LEAST_CORRELATION = 0.4
@@ -130,6 +131,8 @@ def line_pixels(student, rejected):
         smooth = [_correlation(high, axis, labels, index) > LEAST_CORRELATION for axis in (0, 1)]
         is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
         is_line &= smooth[0] & smooth[1]
+        if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
+            is_line |= (size >= LEAST_NEGATIVE) & (columns >= 2)
         out |= np.append(False, is_line)[labels]
     return out & rejected
 

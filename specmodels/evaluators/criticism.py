@@ -12,12 +12,14 @@ from .hidden_wings import outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "blends", "extrapolated", "light_beside", "light_outside", "no_dark_rows", "noise_scale",
-    "one_sided",
-    "sky_that_follows", "sums_in_bands", "tilt_of_lines",
+    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "light_beside", "light_outside",
+    "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
+    "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
+# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error.
+LEAST_SNR = 5.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
@@ -27,6 +29,8 @@ LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.5, 1.0, 30.0
 LARGEST_WINGS = 0.02
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
+# Light of the sky that is moved by it in the pixels of a source, as a part of its flux.
+LEAST_HARM = 0.01
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.05
@@ -48,8 +52,7 @@ def blends(result, name):
     """
     trace, width = result.trace(name), float(np.median(result.fwhm(name)))
     own = result.source_fluxes[name]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        total = np.sqrt(np.nansum((own.flux / own.error)[~result.mask(name)] ** 2))
+    total = total_snr(own.flux, own.error, result.mask(name))
     least = LEAST_SEPARATION if total > WELL_KNOWN else NEAR
     for other in result.sources:
         if other != name:
@@ -59,6 +62,27 @@ def blends(result, name):
                     f"{other!r} is {distance:.2g} pixels away, the FWHM being {width:.2g}: the sum "
                     "is certain, the shares are not; give the profile"
                 )
+
+
+def hidden_neighbours(result, name):
+    """Sources that were asked for and are not seen: their light may be in one that is."""
+    for other, own in result.source_fluxes.items():
+        if other != name and total_snr(own.flux, own.error, result.mask(other)) < LEAST_SNR:
+            yield (
+                f"{other!r} was asked for and is not seen: its light may be in this one; set "
+                "n_sources, or give the profile"
+            )
+            return
+
+
+def total_snr(flux, error, mask):
+    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = (flux / error)[~mask]
+    if not snr.size:
+        return 0.0
+    mean = abs(np.sum(snr)) / np.sqrt(snr.size)
+    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
 
 
 def light_outside(result, name):
@@ -210,8 +234,8 @@ def light_beside(result, name):
         )
 
 
-def tilt_of_lines(result):
-    """Lines of the sky that are tilted against the columns.
+def tilt_of_lines(result, name):
+    """Lines of the sky that are tilted against the columns, and not much fainter than a source.
 
     A slope of the sky in each column follows them in part, and is counted with what is left.
     """
@@ -236,7 +260,11 @@ def tilt_of_lines(result):
         return
     tilt = np.sum(weights * term * left) / information
     shift = abs(tilt) * np.ptp(image.y)
-    if shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA:
+    own = result.source_fluxes[name]
+    moved = np.abs(np.sum(np.where(own.zone, y * slope, 0.0), axis=0)) * abs(tilt)
+    harm = np.mean(moved) / max(abs(np.nanmean(own.flux)), 1e-300)
+    seen = shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA
+    if seen and harm > LEAST_HARM:
         yield (
             f"lines are tilted by about {shift:.1f} pixels from end to end of the slit: rectify, "
             "or give the wavelength of each pixel to a model that uses it"

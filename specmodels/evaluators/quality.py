@@ -7,15 +7,15 @@ from .tilted import is_doubtful
 
 __all__ = ["judge_source"]
 
-# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error.
-LEAST_SNR = 5.0
 # Variances in this range, as the residuals have it, are mended, or err on the safe side.
 CHI2_RANGE = (0.2, 1.6)
 LARGEST_CHI2 = 3.0
 LARGEST_LOSS = 0.2
 TESTS = (
-    criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
+    criticism.blends, criticism.hidden_neighbours, criticism.light_outside,
+    criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
+    criticism.tilt_of_lines,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (criticism.blends, criticism.light_outside, criticism.light_beside)
@@ -79,8 +79,8 @@ def _reasons(result, name, figures):
         return
     if figures["lost"] > LARGEST_LOSS:
         yield f"{figures['lost']:.0%} of the columns lost"
-    total = _total_snr(*result._flux(name), result.mask(name))
-    if not total >= LEAST_SNR:
+    total = criticism.total_snr(*result._flux(name), result.mask(name))
+    if not total >= criticism.LEAST_SNR:
         yield f"uncertain: S/N {total:.2g} of all columns"
     if figures["fwhm"] < LEAST_FWHM:
         yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
@@ -104,7 +104,6 @@ def _reasons(result, name, figures):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
     for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
         yield from test(result, name)
-    yield from criticism.tilt_of_lines(result)
 
 
 def _chi2_of_profile(result, name):
@@ -116,13 +115,3 @@ def _chi2_of_profile(result, name):
     kept[result.source_fluxes[name].columns] = False
     dof = np.sum(fit.dof[kept])
     return float(np.sum(fit.chi2[kept]) / dof) if dof > 0 else 0.0
-
-
-def _total_snr(flux, error, mask):
-    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr = (flux / error)[~mask]
-    if not snr.size:
-        return 0.0
-    mean = abs(np.sum(snr)) / np.sqrt(snr.size)
-    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
