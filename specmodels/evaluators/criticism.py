@@ -24,7 +24,7 @@ LEAST_SNR = 5.0
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
 # the larger distance where the total signal-to-noise ratio is not so high that it is known well.
-LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.5, 1.0, 30.0
+LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.7, 1.0, 30.0
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
@@ -33,7 +33,7 @@ LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
 LEAST_HARM = 0.01
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
-LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.05
+LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
 # Change of the light on one side, as a part of the flux.
 LARGEST_SIDE = 0.02
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.

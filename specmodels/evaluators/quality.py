@@ -10,7 +10,7 @@ __all__ = ["judge_source"]
 # Variances in this range, as the residuals have it, are mended, or err on the safe side.
 CHI2_RANGE = (0.2, 1.6)
 LARGEST_CHI2 = 3.0
-LARGEST_LOSS = 0.2
+LARGEST_LOSS, MOSTLY = 0.2, 0.5
 TESTS = (
     criticism.blends, criticism.hidden_neighbours, criticism.light_outside,
     criticism.sky_that_follows, criticism.sums_in_bands,
@@ -100,7 +100,8 @@ def _reasons(result, name, figures):
             "are left; look at the residual"
         )
     offset = abs(figures["optimal_over_aperture"] - 1)
-    if offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
+    of_profile = figures["summed"] < MOSTLY  # or it is a sum of pixels itself
+    if of_profile and offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
     for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
         yield from test(result, name)

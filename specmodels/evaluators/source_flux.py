@@ -159,17 +159,18 @@ def _with_sums(own, fit, leaf, position, zones, light):
         own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
         telling, expected_miss(leaf),
     )  # fmt: skip
-    shared = scale.errors * own.fitted
+    missed = np.zeros(len(own.flux))
+    missed[known] = sums.filled * own.fitted[known]
+    shared = np.concatenate([scale.errors * own.fitted, [expected_miss(leaf) * missed]])
     common = np.concatenate([common * scale.factor, shared])
     error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
     flux, columns = own.fitted * scale.factor, known[bright]
-    misfit = _misfit(fit, own.zone[:, columns], light, columns)
-    filled = misfit * sums.filled[bright] * own.fitted[columns]
-    common[:, columns] = 0.0
+    # What the sum lacks is as the profile has it, which here does not hold.
+    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), expected_miss(leaf))
+    common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
     common[: len(sums.common), columns] = sums.common[:, bright]
-    common = np.concatenate([common, np.zeros((1, len(flux)))])
-    common[-1, columns] = filled
-    flux[columns], error[columns] = sums.flux[bright], np.hypot(sums.error[bright], filled)
+    flux[columns] = sums.flux[bright]
+    error[columns] = np.hypot(sums.error[bright], common[-1, columns])
     return replace(
         own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
         difference=difference, difference_error=difference_error,
