@@ -110,7 +110,7 @@ def _reasons(result, name, figures):
 def _chi2_of_profile(result, name):
     """Reduced chi-square of the columns whose flux is that of the profile."""
     fit = result.fit
-    if fit.batch != "columns":
+    if not fit.independent_columns:
         return float(fit.reduced_chi2)
     kept = np.ones(result.image.shape[1], dtype=bool)
     kept[result.source_fluxes[name].columns] = False

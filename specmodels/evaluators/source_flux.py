@@ -109,10 +109,10 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     by_position = {sources[n][1][0]: zone for n, zone in zones.items()}
     for name, (leaf, positions) in sources.items():
         own = _of_profile(fit, positions[0], zones[name])
-        if positions[0] in fit.form.linear and fit.batch == "columns":
+        if positions[0] in fit.form.linear and fit.independent_columns:
             own = _with_sums(own, fit, leaf, positions[0], by_position, light)
         out[name] = own
-    if sky is None or fit.batch != "columns" or fit.image.variance is None:
+    if sky is None or not fit.independent_columns or fit.image.variance is None:
         return out
     return _with_wings(out, fit, sources, traces, light, sky)
 

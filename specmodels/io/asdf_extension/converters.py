@@ -46,6 +46,7 @@ MODEL_TYPES = [
     "specmodels.models.psf.EffectivePSF",
     "specmodels.models.psf.TabulatedPSF",
     "specmodels.models.slits.BarShadow",
+    "specmodels.models.slits.SlitFunction",
     "specmodels.models.slits.SlitThroughput",
     "specmodels.models.sources.ColumnPolynomial",
     "specmodels.models.sources.Source",
@@ -56,6 +57,7 @@ MODEL_TYPES = [
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
     "specmodels.models.traces.TabulatedTrace",
+    "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
     "specmodels.models.correlated.CorrelatedNoise",
