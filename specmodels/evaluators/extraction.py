@@ -20,20 +20,20 @@ from ..io import is_series, read, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
-from .automatic import (
-    SlitModelBuilder,
-    leaves_of,
-    star_profile,
-    with_held_shape,
-    with_initial_values,
-)
+from .automatic import SlitModelBuilder, star_profile, with_held_shape, with_initial_values
 from .base import ImageEvaluator, ResultSet
 from .coherent_light import coherent_light
 from .dithered import JointExtraction
 from .dithered_lobes import checked_lobes
 from .dithered_result import DitheredExtractionResult
 from .dithered_spectrum import JointSpectra, plain_wavelengths
-from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .leaves import leaves_of
+from .noise import (
+    with_constant_variance,
+    with_estimated_variance,
+    with_scaled_variance,
+    with_smooth_poisson,
+)
 from .orders import OrdersBuilder
 from .quality import judge_source
 from .region import rows_near, slit_region
@@ -218,11 +218,14 @@ class OptimalExtraction(ImageEvaluator):
             plain = replace(self.builder, profile=MoffatProfile())
             other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
             fit = min(fit, other, key=lambda one: one.reduced_chi2)
-        better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
-        if better is None:
-            return fit
-        final = self._fitted(fit.template, better)
-        return final if fit.success else final.replace(success=False, message=fit.message)
+        mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
+        for with_better_variance in mend:
+            better = with_better_variance(image, fit)
+            if better is not None:
+                final = self._fitted(fit.template, better)
+                success, message = fit.success and final.success, fit.message or final.message
+                image, fit = better, final.replace(success=success, message=message)
+        return fit
 
     def _fit_orders(self, image):
         """Fit of orders: each with fluxes of its own, then, where they share one, of a spectrum."""
@@ -344,7 +347,7 @@ class ExtractionResult:
             return self.seen_spectra.covariance(name)
         position = self.sources[name][1][0]
         if self.fit.independent_columns or position not in self.fit.form.linear:
-            return np.diag(self._flux(name)[1] ** 2)
+            return self.source_fluxes[name].covariance
         return self.fit.covariance_of(self.fit.names[position])
 
     @cached_property
@@ -365,7 +368,8 @@ class ExtractionResult:
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
         traces = {name: self.trace(name) for name in self.sources}
         widths = {name: self.fwhm(name) for name in self.sources}
-        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
+        sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
         if self.seen_spectra is None:
             return found
         fluxes = self.seen_spectra.fluxes
@@ -597,6 +601,13 @@ def _check_slit(image):
             f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
             f"{image.shape}: {frame[1]}"
         )
+
+
+def _has_sky(fit):
+    """Whether a part of the model that is no source was fitted."""
+    sources = [set(p) for leaf, p in fit.form.leaves() if isinstance(leaf, Source)]
+    free = {*fit.form.linear, *fit.form.nonlinear}
+    return bool(free - set().union(*sources))
 
 
 def _reasons(image):
