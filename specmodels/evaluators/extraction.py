@@ -16,6 +16,7 @@ from astropy.table import QTable
 from ..fitters import SigmaClipFitter, VarProFitter
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
+from ..numerics.spectrum_covariance import SpectrumCovariance
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
@@ -24,6 +25,7 @@ from .noise import with_constant_variance, with_estimated_variance, with_smooth_
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
+from .spectrum_sums import SpectrumSums
 from .tables import readable
 from .tilted import (
     SeenSpectra,
@@ -157,7 +159,7 @@ class OptimalExtraction(ImageEvaluator):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ExtractionResult:
+class ExtractionResult(SpectrumSums):
     """Spectra of the sources of one image, with all that led to them.
 
     Attributes
@@ -223,9 +225,24 @@ class ExtractionResult:
 
     def covariance(self, name):
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.sample_covariance(name).dense()
+
+    def sample_covariance(self, name):
+        """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
         if self.seen_spectra is not None:
-            return self.seen_spectra.covariance(name)
-        return np.diag(self._flux(name)[1] ** 2)
+            return self.seen_spectra.covariances[name]
+        return SpectrumCovariance.independent(self._flux(name)[1])
+
+    def covariances(self):
+        """Covariances of spectra whose samples are not independent, by source, for files."""
+        return {} if self.seen_spectra is None else dict(self.seen_spectra.covariances)
+
+    def samples(self, name):
+        """Wavelength, flux, error and mask of a source in each column."""
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error = self._flux(name)
+        wavelength = u.Quantity(self.image.wavelength_along(self.trace(name)))
+        return wavelength, flux * unit, error * unit, self.mask(name)
 
     @cached_property
     def _sums(self):
@@ -296,7 +313,8 @@ class ExtractionResult:
         `~astropy.table.QTable`
             ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
             pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
-            ``n_rejected``, and ``var_read``, … for the components of the variance.
+            ``n_rejected``, ``resolution`` where fluxes are samples of a function of wavelength
+            (full width at half maximum of what they average over), and ``var_read``, … for the components of the variance.
         """
         return self.tables()[name]
 
@@ -321,6 +339,10 @@ class ExtractionResult:
         table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
+        if self.seen_spectra is not None:
+            width = self.seen_spectra.resolution(name)
+            unit = self.image.wavelength_unit
+            table["resolution"] = width if unit is None else width * unit
         table["trace"], table["chi2"] = trace, self.fit.chi2 * np.ones(len(columns))
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
@@ -415,7 +437,8 @@ class ExtractionResult:
             flux=flux[order] * flux_unit, spectral_axis=wavelength.value[order] * unit,
             uncertainty=StdDevUncertainty(error[order], unit=flux_unit),
             mask=self.mask(name)[order],
-            meta={"specmodels": {"source": name, "image": self.image.name}},
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": self.sample_covariance(name).selected(order)}},
         )  # fmt: skip
 
     def report(self):

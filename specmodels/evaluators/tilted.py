@@ -21,6 +21,7 @@ from ..models import (
     sky_of_wavelength,
 )
 from ..numerics.robust import MAD_TO_SIGMA
+from ..numerics.spectrum_covariance import SpectrumCovariance
 from .automatic import leaves_of
 
 __all__ = [
@@ -38,7 +39,10 @@ SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
-COLUMNS_AT_ONCE = 512
+# Columns beyond which fluxes have nothing in common but shapes; a spline forgets a knot by a
+# factor of four. The width of the blur by knots a pixel apart, in pixels.
+NEIGHBOURS, COLUMNS_AT_ONCE = 16, 240
+BLUR = 1.2
 # Chi-square per degree of freedom beyond one by so much, and by so many standard deviations.
 LEAST_EXCESS, EXCESS_SIGMA = 0.05, 6.0
 # Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
@@ -218,9 +222,28 @@ class SeenSpectra:
             np.add.at(rows, (np.arange(len(rows)), group.first[number]), part)
         return rows
 
-    def covariance(self, name):
-        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
-        return self.fit.covariance_of_rows(self.rows(name))
+    @cached_property
+    def covariances(self):
+        """Covariance of the fluxes of each source, a `SpectrumCovariance`."""
+        return {name: self._covariance(name) for name in self.wavelengths}
+
+    def _covariance(self, name):
+        rows = self.rows(name)
+        n = len(rows)
+        band = np.zeros((n, NEIGHBOURS))
+        for start in range(0, n, COLUMNS_AT_ONCE):
+            own = self.fit.covariance_of_linear_rows(
+                rows[start : start + COLUMNS_AT_ONCE + NEIGHBOURS]
+            )
+            for k in range(NEIGHBOURS):
+                entries = np.diagonal(own, k)[:COLUMNS_AT_ONCE]
+                band[start : start + len(entries), k] = entries
+        band[~rows.any(axis=1), 0] = np.inf
+        return SpectrumCovariance(band, self.fit.shared_part(rows))
+
+    def resolution(self, name):
+        """Full width at half maximum of what each flux averages over, in the wavelength's unit."""
+        return BLUR * SOURCE_SPACING * np.abs(np.gradient(self.wavelengths[name]))
 
     @cached_property
     def fluxes(self):
@@ -228,12 +251,9 @@ class SeenSpectra:
         return {name: self._flux(name) for name in self.wavelengths}
 
     def _flux(self, name):
-        rows = self.rows(name)
-        parts = [rows[start : start + COLUMNS_AT_ONCE]
-                 for start in range(0, len(rows), COLUMNS_AT_ONCE)]  # fmt: skip
-        variance = np.concatenate([np.diagonal(self.fit.covariance_of_rows(p)) for p in parts])
-        known = rows.any(axis=1) & np.isfinite(variance)
-        flux = np.where(known, rows @ self.fit.coefficients, np.nan)
+        variance = self.covariances[name].variances
+        known = np.isfinite(variance)
+        flux = np.where(known, self.rows(name) @ self.fit.coefficients, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
 
 
