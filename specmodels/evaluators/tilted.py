@@ -116,7 +116,7 @@ def lines_move(image):
 
 def is_doubtful(fit):
     """Whether a fit of wavelengths misses more than noise lets it: a profile went astray."""
-    if fit.batch != "system" or fit.image.variance is None:
+    if fit.independent_columns or fit.image.variance is None:
         return False
     freedom = max(float(np.sum(fit.dof)), 1.0)
     return fit.reduced_chi2 > 1 + max(LEAST_EXCESS, EXCESS_SIGMA * np.sqrt(2 / freedom))
