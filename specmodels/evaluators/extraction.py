@@ -324,7 +324,8 @@ class ExtractionResult(SpectrumSums):
             ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
             pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
             ``n_rejected``, ``resolution`` where fluxes are samples of a function of wavelength
-            (full width at half maximum of what they average over), and ``var_read``, … for the components of the variance.
+            (full width at half maximum of what they average over), and ``var_read``, … for the
+            components of the variance.
         """
         return self.tables()[name]
 

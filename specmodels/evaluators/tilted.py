@@ -13,6 +13,7 @@ import numpy as np
 
 from ..fitters import LinearFitter, SigmaClipFitter
 from ..models import (
+    BSplineProfile,
     GaussianPrior,
     MasterBackgroundSpectrum,
     SlitFunction,
@@ -174,14 +175,19 @@ class TiltedSlitBuilder:
         return sky
 
     def _sources(self, image, sky):
-        """Sources found in the image less the first sky, with their traces and profiles."""
-        less = image.replace(data=image.data - sky, wavelength=None)
+        """Sources found in the image less the first sky, with their traces and profiles.
+
+        In units of the noise: steps of fits are scaled by the largest of all parameters.
+        """
+        noise = 1 / np.sqrt(np.median(image.weights[~image.mask]))
+        less = image.replace(data=(image.data - sky) / noise, variance=image.variance / noise**2,
+                             components={}, wavelength=None)  # fmt: skip
         return [leaf for leaf in leaves_of(self.builder.build(less)) if isinstance(leaf, Source)]
 
     @staticmethod
     def _seen(source, image):
         """A source of flux one, times its spectrum of wavelength."""
-        source = source.copy()
+        source = _with_scale_held(source.copy())
         source.flux = 1.0
         source.flux.fixed = True
         spectrum = MasterBackgroundSpectrum(
@@ -255,6 +261,20 @@ class SeenSpectra:
         known = np.isfinite(variance)
         flux = np.where(known, self.rows(name) @ self.fit.coefficients, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
+
+
+def _with_scale_held(source):
+    """Source whose learnt profile has its largest coefficient held.
+
+    A profile has the sum one whatever the scale of its coefficients: together they could go to
+    zero, and their errors beyond all bounds.
+    """
+    if isinstance(source.profile, BSplineProfile):
+        names = [n for n in source.profile.param_names if n in source.param_names and n[0] == "c"]
+        largest = max(names, key=lambda n: getattr(source, n).value)
+        if not source.tied[largest]:
+            getattr(source, largest).fixed = True
+    return source
 
 
 def _slit_function(rows):
