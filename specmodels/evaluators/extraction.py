@@ -17,7 +17,7 @@ from ..fitters import SigmaClipFitter, VarProFitter
 from ..io import is_series, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
-from ..numerics.spectrum_covariance import SpectrumCovariance
+from ..numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
@@ -26,9 +26,10 @@ from .noise import with_constant_variance, with_estimated_variance, with_smooth_
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
-from .spectrum_sums import SpectrumSums
+from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 from .tables import readable
 from .tilted import (
+    NEIGHBOURS,
     SeenSpectra,
     TiltedSlitBuilder,
     is_doubtful,
@@ -42,7 +43,7 @@ __all__ = ["ExtractionResult", "OptimalExtraction"]
 
 LEAST_LIGHT = 0.05
 # Lines that span more columns than this over the rows of a slit are no columns any more.
-MOST_TILT = 0.5
+MOST_TILT = 0.1
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -63,6 +64,13 @@ class OptimalExtraction(ImageEvaluator):
         data. Not to be given together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
+    wavelength_terms : bool, optional
+        Whether spectra and sky are functions of the wavelength in each pixel, or a flux and a sky
+        per column. Default: of wavelength where lines of constant wavelength span more than a tenth
+        of a column over the slit and those of the sky are seen to move with them.
+    wavelengths : array_like or `~astropy.units.Quantity`, optional
+        Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
+        wavelengths. Default: the wavelength at the trace in each column.
 
     Raises
     ------
@@ -85,7 +93,8 @@ class OptimalExtraction(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace=None, trace_degree=None, width_degree=None, aperture=1.5,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5, wavelength_terms=None,
+        wavelengths=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -96,7 +105,13 @@ class OptimalExtraction(ImageEvaluator):
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
-        self.aperture = aperture
+        if wavelength_terms not in (None, True, False):
+            raise ValueError(f"wavelength_terms: expected True, False or None, got "
+                             f"{wavelength_terms!r}")  # fmt: skip
+        if wavelength_terms is not None and model is not None:
+            raise ValueError("model: cannot be given together with wavelength_terms")
+        self.aperture, self.wavelength_terms = aperture, wavelength_terms
+        self.wavelengths = None if wavelengths is None else checked_grid(wavelengths)
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands."""
@@ -145,11 +160,21 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
-        if line_tilt(image) > MOST_TILT and lines_move(image):
+        if self._of_wavelength(image):
             return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _of_wavelength(self, image):
+        """Whether spectra are functions of wavelength: as the user says, or as the lines show."""
+        if self.wavelength_terms is None:
+            return line_tilt(image) > MOST_TILT and lines_move(image)
+        if self.wavelength_terms and np.ndim(image.wavelength) != 2:
+            raise ValueError(
+                f"wavelength_terms: image {image.name!r} has no wavelength for each pixel"
+            )
+        return self.wavelength_terms
 
     def _one(self, image, exposure):
         frame = many_spectra(image)
@@ -165,7 +190,7 @@ class OptimalExtraction(ImageEvaluator):
         if fit.image.shape != image.shape:
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
-        return ExtractionResult(fit, image, self.aperture)
+        return ExtractionResult(fit, image, self.aperture, grid=self.wavelengths)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,12 +207,15 @@ class ExtractionResult(SpectrumSums):
         Half the height of the comparison aperture, in full widths at half maximum.
     source_exposure : `~specmodels.exposure.Exposure`
         What the image came from.
+    grid : ndarray or `~astropy.units.Quantity`, optional
+        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
     """
 
     fit: object
     image: object
     aperture: float = 1.5
     source_exposure: object = None
+    grid: object = None
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
@@ -425,12 +453,54 @@ class ExtractionResult(SpectrumSums):
     @cached_property
     def spectra(self):
         """Spectra of all sources, by name."""
+        if self.grid is not None:
+            return {name: self.spectrum_at(self.grid, name) for name in self.sources}
         return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
 
     @cached_property
     def aperture_spectra(self):
         """Spectra of the comparison aperture of all sources, by name."""
         return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+
+    def spectrum_at(self, wavelengths, name=None):
+        """Spectrum of a source at any wavelengths, as light per pixel of the detector.
+
+        Parameters
+        ----------
+        wavelengths : array_like or `~astropy.units.Quantity`, shape (n,)
+            Increasing; bare numbers are in the unit of the wavelengths of the image.
+        name : str, optional
+            The source; may be left out where there is only one.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Of functions of wavelength their values there; fluxes per column are interpolated. Its
+            covariance is in ``meta["specmodels"]["covariance"]``. Masked beyond the columns, and
+            where a masked one has a part.
+        """
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        name = self._source(name)
+        axis = u.Quantity(self.samples(name)[0])
+        grid = numbers_in(checked_grid(wavelengths), axis.unit, "wavelengths")
+        weights, inside = interpolation_weights(axis.value, grid)
+        if self.seen_spectra is not None:
+            fluxes, covariance = self.seen_spectra.at(name, grid)
+            bad = (weights[:, self.mask(name)] != 0).any(axis=1)
+        else:
+            fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
+            covariance, bad = SpectrumCovariance.of_matrix(whole, NEIGHBOURS), ~np.isfinite(fluxes)
+        mask = bad | ~inside | ~np.isfinite(covariance.variances)
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix
+        error = np.sqrt(np.where(mask, np.nan, covariance.variances))
+        return Spectrum(
+            flux=np.where(mask, np.nan, fluxes) * unit, spectral_axis=grid * axis_unit, mask=mask,
+            uncertainty=StdDevUncertainty(error, unit=unit),
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": covariance}},
+        )  # fmt: skip
 
     def _spectrum(self, name, flux, error):
         """Spectrum of the columns that have a wavelength, by increasing wavelength."""

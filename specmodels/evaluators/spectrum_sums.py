@@ -6,7 +6,7 @@ from astropy.table import QTable
 
 from ..numerics.spectrum_covariance import bin_weights
 
-__all__ = ["SpectrumSums"]
+__all__ = ["SpectrumSums", "checked_grid", "numbers_in"]
 
 
 class SpectrumSums:
@@ -85,7 +85,7 @@ class SpectrumSums:
         """
         name = self._source(name)
         wavelength = self._wavelength(name)
-        edges = _numbers(edges, wavelength.unit, "edges")
+        edges = numbers_in(edges, wavelength.unit, "edges")
         if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
             raise ValueError(f"edges: expected two or more increasing numbers, got {edges}")
         weights, inside = self._bins(wavelength.value, edges)
@@ -125,7 +125,7 @@ class SpectrumSums:
         """
         name = self._source(name)
         wavelength = self._wavelength(name)
-        middle, width = (float(_numbers(v, wavelength.unit, key))
+        middle, width = (float(numbers_in(v, wavelength.unit, key))
                          for v, key in ((center, "center"), (width, "width")))  # fmt: skip
         if not width > 0:
             raise ValueError(f"width: expected a positive number, got {width!r}")
@@ -133,7 +133,7 @@ class SpectrumSums:
         weights, inside = self._bins(wavelength.value, edges)
         weights = weights[0]
         if continuum is not None:
-            windows = [_numbers(window, wavelength.unit, "continuum") for window in continuum]
+            windows = [numbers_in(window, wavelength.unit, "continuum") for window in continuum]
             weights = weights - self._continuum(wavelength.value, weights, windows, middle, name)
         flux, covariance = self.weighted_sums(weights, name)
         error = np.sqrt(covariance[0, 0])
@@ -170,7 +170,23 @@ class SpectrumSums:
         return weights, (edges[:-1] >= low) & (edges[1:] <= high)
 
 
-def _numbers(values, unit, name):
+def checked_grid(wavelengths):
+    """Wavelengths that a user gives for the samples of a spectrum, as they are.
+
+    Raises
+    ------
+    ValueError
+        If they are not two or more increasing numbers.
+    """
+    values = np.asarray(getattr(wavelengths, "value", wavelengths), dtype=float)
+    if values.ndim != 1 or values.size < 2 or not np.all(np.diff(values) > 0):
+        raise ValueError(
+            f"wavelengths: expected two or more increasing numbers, got shape {values.shape}"
+        )
+    return wavelengths if isinstance(wavelengths, u.Quantity) else values
+
+
+def numbers_in(values, unit, name):
     """Bare numbers in a unit."""
     if not isinstance(values, u.Quantity):
         return np.asarray(values, dtype=float)

@@ -26,6 +26,7 @@ from ..numerics.spectrum_covariance import SpectrumCovariance
 from .automatic import leaves_of
 
 __all__ = [
+    "NEIGHBOURS",
     "SeenSpectra",
     "TiltedSlitBuilder",
     "is_doubtful",
@@ -213,6 +214,11 @@ class SeenSpectra:
     def group(self, name):
         """Coefficients of the spectrum of a source."""
         return next(g for g in self.fit.layout.groups if g.leaf.name == spectrum_name(name))
+
+    def at(self, name, wavelengths):
+        """Fluxes of a source at other wavelengths, and their covariance."""
+        other = SeenSpectra(self.fit, {name: wavelengths})
+        return other.fluxes[name][0], other.covariances[name]
 
     def rows(self, name):
         """The flux in each column as weighted sums of all coefficients.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["SpectrumCovariance", "bin_weights"]
+__all__ = ["SpectrumCovariance", "bin_weights", "interpolation_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,18 @@ class SpectrumCovariance:
         error = np.asarray(error, dtype=float)
         variance = np.where(np.isfinite(error), error**2, np.inf)
         return cls(variance[:, None], np.zeros((len(error), 0)))
+
+    @classmethod
+    def of_matrix(cls, matrix, width):
+        """Of a matrix, shape (n, n), whose entries beyond some diagonals vanish."""
+        n = len(matrix)
+        band = np.zeros((n, min(width, n)))
+        for k in range(band.shape[1]):
+            band[: n - k, k] = np.diagonal(matrix, k)
+        unknown = ~np.isfinite(np.diagonal(matrix))
+        band = np.nan_to_num(band, nan=0.0, posinf=0.0)
+        band[unknown, 0] = np.inf
+        return cls(band, np.zeros((n, 0)))
 
     @property
     def _rank(self):
@@ -134,3 +146,16 @@ def bin_weights(centers, edges):
     low, high = np.minimum(ends[1:], ends[:-1]), np.maximum(ends[1:], ends[:-1])
     inside = np.minimum(edges[1:, None], high) - np.maximum(edges[:-1, None], low)
     return np.maximum(inside, 0.0) / (high - low)
+
+
+def interpolation_weights(centers, wanted):
+    """Weights of samples for linear interpolation, shape (n_wanted, n), and what is inside."""
+    centers, wanted = np.asarray(centers, dtype=float), np.asarray(wanted, dtype=float)
+    known = np.flatnonzero(np.isfinite(centers))
+    known = known[np.argsort(centers[known], kind="stable")]
+    place = np.interp(wanted, centers[known], np.arange(len(known)))
+    left = np.minimum(place.astype(int), max(len(known) - 2, 0))
+    weights, row = np.zeros((len(wanted), len(centers))), np.arange(len(wanted))
+    weights[row, known[left]] = 1 - (place - left)
+    weights[row, known[np.minimum(left + 1, len(known) - 1)]] += place - left
+    return weights, (wanted >= centers[known[0]]) & (wanted <= centers[known[-1]])

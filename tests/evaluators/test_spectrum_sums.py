@@ -93,7 +93,7 @@ class TestBins:
 
 class TestLines:
     def test_a_line_is_measured_less_its_continuum(self, tilted):
-        result, star = tilted
+        result, _ = tilted
         center, width = 1.180, 0.016
         flux, error = result.line_flux(center, width, continuum=[(1.16, 1.171), (1.189, 1.2)])
         truth = 1500 * 1.3 * np.sqrt(2 * np.pi)
@@ -145,3 +145,53 @@ class TestCovariance:
     def test_resolution_is_about_a_pixel(self, tilted):
         width = tilted[0].table("source")["resolution"]
         assert_allclose(width.to_value("um"), 0.0012, rtol=0.05)
+
+
+class TestGrids:
+    def test_a_spectrum_is_given_where_the_user_wants_it(self, tilted):
+        result, star = tilted
+        grid = np.linspace(1.03, 1.37, 200)
+        spectrum = result.spectrum_at(grid)
+        wrong = spectrum.flux.value - star(pixels(grid))
+        assert np.std(wrong / spectrum.uncertainty.array) < 1.2
+        assert not spectrum.mask.any()
+        assert result.spectrum_at([0.5, 1.2] * u.um).mask.tolist() == [True, False]
+        own = result.table("source")["wavelength"].value[50:60]
+        assert_allclose(
+            result.spectrum_at(own).flux.value, result.table("source")["flux"][50:60].value
+        )
+
+    def test_the_grid_is_that_of_the_spectra(self, straight):
+        result, _ = straight
+        axis = result.table("source")["wavelength"]
+        grid = 0.5 * (axis.value[20:40] + axis.value[21:41])
+        image = result.image
+        again = sm.OptimalExtraction(n_sources=1, wavelengths=grid)(image).spectrum
+        flux = result.table("source")["flux"].value
+        assert_allclose(again.spectral_axis.value, grid)
+        assert_allclose(again.flux.value, 0.5 * (flux[20:40] + flux[21:41]), rtol=1e-6)
+        error = result.table("source")["flux_error"].value
+        assert_allclose(
+            again.uncertainty.array, 0.5 * np.hypot(error[20:40], error[21:41]), rtol=1e-6
+        )
+
+    def test_wrong_settings_are_named(self, straight):
+        with pytest.raises(ValueError, match="wavelengths"):
+            sm.OptimalExtraction(wavelengths=[2, 1])
+        with pytest.raises(ValueError, match="wavelength_terms"):
+            sm.OptimalExtraction(wavelength_terms="yes")
+        image = straight[0].image.replace(wavelength=None)
+        with pytest.raises(ValueError, match="wavelength for each pixel"):
+            sm.OptimalExtraction(wavelength_terms=True)(image)
+
+
+def test_the_word_of_the_user_wins():
+    image, _ = tilted_slit(2)
+    assert sm.OptimalExtraction(n_sources=1, wavelength_terms=False)(image).seen_spectra is None
+    slightly, star = tilted_slit(2, tilt=0.05)
+    assert sm.OptimalExtraction(n_sources=1)(slightly).seen_spectra is None
+    forced = sm.OptimalExtraction(n_sources=1, wavelength_terms=True)(slightly)
+    assert forced.seen_spectra is not None
+    axis = forced.table("source")["wavelength"].value
+    wrong = forced.table("source")["flux"].value - star(pixels(axis))
+    assert np.std((wrong / forced.table("source")["flux_error"].value)[15:-15]) < 1.2
