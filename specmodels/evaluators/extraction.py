@@ -22,6 +22,7 @@ from .aperture import source_sums
 from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
 from .base import ImageEvaluator
 from .coherent_light import coherent_light
+from .line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
 from .quality import judge_source
 from .region import rows_near, slit_region
@@ -160,11 +161,24 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
+        image = self._with_lines_found(image)
         if self._of_wavelength(image):
             return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _with_lines_found(self, image):
+        """Image with the wavelength of each pixel, where lines are seen to be tilted."""
+        given = image.wavelength is not None and np.ndim(image.wavelength) == 1
+        if not given or self.wavelength_terms is False:
+            return image
+        start = correlated_map(image)
+        if start is None:
+            return image
+        trial = image.replace(wavelength=pixel_wavelengths(image, start))
+        tilted = line_tilt(trial) > MOST_TILT and lines_move(trial)
+        return with_fitted_tilt(image, start) if tilted or self.wavelength_terms else image
 
     def _of_wavelength(self, image):
         """Whether spectra are functions of wavelength: as the user says, or as the lines show."""
@@ -190,6 +204,8 @@ class OptimalExtraction(ImageEvaluator):
         if fit.image.shape != image.shape:
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
+        if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
+            image = image.replace(wavelength=fit.image.wavelength)
         return ExtractionResult(fit, image, self.aperture, grid=self.wavelengths)
 
 
