@@ -29,6 +29,7 @@ NAMES = (
     "contamination_speed",
     "time_series",
     "overlapping_orders",
+    "tilted_slits",
 )
 
 

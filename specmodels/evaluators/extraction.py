@@ -19,6 +19,7 @@ from ..fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ..io import is_series, read, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
+from ..numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
 from .aperture import source_sums
 from .automatic import SlitModelBuilder, star_profile, with_held_shape, with_initial_values
 from .base import ImageEvaluator, ResultSet
@@ -28,6 +29,7 @@ from .dithered_lobes import checked_lobes
 from .dithered_result import DitheredExtractionResult
 from .dithered_spectrum import JointSpectra, plain_wavelengths
 from .leaves import leaves_of
+from .line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .noise import (
     with_constant_variance,
     with_estimated_variance,
@@ -38,8 +40,10 @@ from .orders import OrdersBuilder
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
+from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 from .tables import readable
 from .tilted import (
+    NEIGHBOURS,
     SeenSpectra,
     TiltedSlitBuilder,
     is_doubtful,
@@ -53,7 +57,7 @@ __all__ = ["ExtractionResult", "OptimalExtraction"]
 
 LEAST_LIGHT = 0.05
 # Lines that span more columns than this over the rows of a slit are no columns any more.
-MOST_TILT = 0.5
+MOST_TILT = 0.1
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -87,6 +91,13 @@ class OptimalExtraction(ImageEvaluator):
     lobes : sequence of float, optional
         Weights of the lobes of the one source of images that were combined of nods, by increasing
         row, such as ``(-0.5, 1, -0.5)``: they give one spectrum.
+    wavelength_terms : bool, optional
+        Whether spectra and sky are functions of the wavelength in each pixel, or a flux and a sky
+        per column. Default: of wavelength where lines of constant wavelength span more than a tenth
+        of a column over the slit and those of the sky are seen to move with them.
+    wavelengths : array_like or `~astropy.units.Quantity`, optional
+        Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
+        wavelengths. Default: the wavelength at the trace in each column.
 
     Raises
     ------
@@ -110,7 +121,8 @@ class OptimalExtraction(ImageEvaluator):
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
-        distortion=2, common_distortion=False, spectrum=None,
+        distortion=2, common_distortion=False, spectrum=None, wavelength_terms=None,
+        wavelengths=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -132,7 +144,14 @@ class OptimalExtraction(ImageEvaluator):
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
+        if wavelength_terms not in (None, True, False):
+            raise ValueError(f"wavelength_terms: expected True, False or None, got "
+                             f"{wavelength_terms!r}")  # fmt: skip
+        if wavelength_terms is not None and model is not None:
+            raise ValueError("model: cannot be given together with wavelength_terms")
         self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
+        self.wavelength_terms = wavelength_terms
+        self.wavelengths = None if wavelengths is None else checked_grid(wavelengths)
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands.
@@ -254,11 +273,34 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
-        if line_tilt(image) > MOST_TILT and lines_move(image):
+        image = self._with_lines_found(image)
+        if self._of_wavelength(image):
             return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _with_lines_found(self, image):
+        """Image with the wavelength of each pixel, where lines are seen to be tilted."""
+        given = image.wavelength is not None and np.ndim(image.wavelength) == 1
+        if not given or self.wavelength_terms is False:
+            return image
+        start = correlated_map(image)
+        if start is None:
+            return image
+        trial = image.replace(wavelength=pixel_wavelengths(image, start))
+        tilted = line_tilt(trial) > MOST_TILT and lines_move(trial)
+        return with_fitted_tilt(image, start) if tilted or self.wavelength_terms else image
+
+    def _of_wavelength(self, image):
+        """Whether spectra are functions of wavelength: as the user says, or as the lines show."""
+        if self.wavelength_terms is None:
+            return line_tilt(image) > MOST_TILT and lines_move(image)
+        if self.wavelength_terms and np.ndim(image.wavelength) != 2:
+            raise ValueError(
+                f"wavelength_terms: image {image.name!r} has no wavelength for each pixel"
+            )
+        return self.wavelength_terms
 
     def _one(self, image, exposure):
         _check_slit(image)
@@ -269,12 +311,16 @@ class OptimalExtraction(ImageEvaluator):
         if fit.image.shape != image.shape:
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
+        if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
+            image = image.replace(wavelength=fit.image.wavelength)
         wavelengths = {} if self.orders is None else self.orders.wavelengths
-        return ExtractionResult(fit, image, self.aperture, wavelengths=wavelengths)
+        return ExtractionResult(
+            fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ExtractionResult:
+class ExtractionResult(SpectrumSums):
     """Spectra of the sources of one image, with all that led to them.
 
     Attributes
@@ -289,6 +335,8 @@ class ExtractionResult:
         What the image came from.
     wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
         Wavelength of each column of the sources, by name, that do not have those of the image.
+    grid : ndarray or `~astropy.units.Quantity`, optional
+        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
     """
 
     fit: object
@@ -296,6 +344,7 @@ class ExtractionResult:
     aperture: float = 1.5
     source_exposure: object = None
     wavelengths: dict = field(default_factory=dict)
+    grid: object = None
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
@@ -343,12 +392,28 @@ class ExtractionResult:
 
     def covariance(self, name):
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.sample_covariance(name).dense()
+
+    def sample_covariance(self, name):
+        """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
         if self.seen_spectra is not None:
-            return self.seen_spectra.covariance(name)
+            return self.seen_spectra.covariances[name]
         position = self.sources[name][1][0]
         if self.fit.independent_columns or position not in self.fit.form.linear:
-            return self.source_fluxes[name].covariance
-        return self.fit.covariance_of(self.fit.names[position])
+            own = self.source_fluxes[name]
+            return SpectrumCovariance.with_common(own.error, own.common)
+        return SpectrumCovariance.of_dense(self.fit.covariance_of(self.fit.names[position]))
+
+    def covariances(self):
+        """Covariances of spectra whose samples are not independent, by source, for files."""
+        found = {name: self.sample_covariance(name) for name in self.sources}
+        return {name: own for name, own in found.items() if not own.is_diagonal}
+
+    def samples(self, name):
+        """Wavelength, flux, error and mask of a source in each column."""
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error = self._flux(name)
+        return u.Quantity(self.wavelength(name)), flux * unit, error * unit, self.mask(name)
 
     @cached_property
     def _sums(self):
@@ -426,7 +491,9 @@ class ExtractionResult:
         `~astropy.table.QTable`
             ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
             pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
-            ``n_rejected``, and ``var_read``, … for the components of the variance.
+            ``n_rejected``, ``resolution`` where fluxes are samples of a function of wavelength
+            (full width at half maximum of what they average over), and ``var_read``, … for the
+            components of the variance.
         """
         return self.tables()[name]
 
@@ -450,6 +517,10 @@ class ExtractionResult:
         table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
+        if self.seen_spectra is not None:
+            width = self.seen_spectra.resolution(name)
+            unit = self.image.wavelength_unit
+            table["resolution"] = width if unit is None else width * unit
         table["trace"], table["chi2"] = trace, self.fit.column_chi2()
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
@@ -522,12 +593,54 @@ class ExtractionResult:
     @cached_property
     def spectra(self):
         """Spectra of all sources, by name."""
+        if self.grid is not None:
+            return {name: self.spectrum_at(self.grid, name) for name in self.sources}
         return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
 
     @cached_property
     def aperture_spectra(self):
         """Spectra of the comparison aperture of all sources, by name."""
         return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+
+    def spectrum_at(self, wavelengths, name=None):
+        """Spectrum of a source at any wavelengths, as light per pixel of the detector.
+
+        Parameters
+        ----------
+        wavelengths : array_like or `~astropy.units.Quantity`, shape (n,)
+            Increasing; bare numbers are in the unit of the wavelengths of the image.
+        name : str, optional
+            The source; may be left out where there is only one.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Of functions of wavelength their values there; fluxes per column are interpolated. Its
+            covariance is in ``meta["specmodels"]["covariance"]``. Masked beyond the columns, and
+            where a masked one has a part.
+        """
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        name = self._source(name)
+        axis = u.Quantity(self.samples(name)[0])
+        grid = numbers_in(checked_grid(wavelengths), axis.unit, "wavelengths")
+        weights, inside = interpolation_weights(axis.value, grid)
+        if self.seen_spectra is not None:
+            fluxes, covariance = self.seen_spectra.at(name, grid)
+            bad = (weights[:, self.mask(name)] != 0).any(axis=1)
+        else:
+            fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
+            covariance, bad = SpectrumCovariance.of_matrix(whole, NEIGHBOURS), ~np.isfinite(fluxes)
+        mask = bad | ~inside | ~np.isfinite(covariance.variances)
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix
+        error = np.sqrt(np.where(mask, np.nan, covariance.variances))
+        return Spectrum(
+            flux=np.where(mask, np.nan, fluxes) * unit, spectral_axis=grid * axis_unit, mask=mask,
+            uncertainty=StdDevUncertainty(error, unit=unit),
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": covariance}},
+        )  # fmt: skip
 
     def _spectrum(self, name, flux, error):
         """Spectrum of the columns that have a wavelength, by increasing wavelength."""
@@ -544,7 +657,8 @@ class ExtractionResult:
             flux=flux[order] * flux_unit, spectral_axis=wavelength.value[order] * unit,
             uncertainty=StdDevUncertainty(error[order], unit=flux_unit),
             mask=self.mask(name)[order],
-            meta={"specmodels": {"source": name, "image": self.image.name}},
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": self.sample_covariance(name).selected(order)}},
         )  # fmt: skip
 
     def report(self):

@@ -107,8 +107,10 @@ def read(
         of the same sources, `Dithers`; options hold for each of them.
     dispersion_axis : int, optional
         Axis along which the input is dispersed: -1 (horizontal, along rows) or -2 (vertical).
-    wavelength : array_like or `~astropy.units.Quantity`, optional
-        Per pixel, or one per step along the dispersion.
+    wavelength : array_like, `~astropy.units.Quantity`, `~gwcs.WCS`, callable, optional
+        Per pixel, or one per step along the dispersion. A function of columns and rows will do, a
+        gwcs, or the tilt solution that `specreduce` makes of arc lines (the dispersion coordinate,
+        in pixels).
     variance : array_like or `~astropy.units.Quantity`, optional
         Variance per pixel.
     uncertainty : `~astropy.nddata.NDUncertainty` or array_like, optional

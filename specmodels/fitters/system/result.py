@@ -175,6 +175,25 @@ class SystemFitResult(FitResult):
 
     def covariance_of_rows(self, rows):
         """As `covariance_of`, for weights of all coefficients, shape (n_sum, n_coefficient)."""
+        shared = self.shared_part(rows)
+        covariance = self.covariance_of_linear_rows(rows) + shared @ shared.T
+        bad = ~np.isfinite(np.diagonal(covariance))
+        covariance[bad] = covariance[:, bad] = np.nan
+        covariance[bad, bad] = np.inf
+        return covariance
+
+    def shared_part(self, rows):
+        """What non-linear parameters do to sums of coefficients, shape (n_sum, n_free).
+
+        Products of its rows are their part of the covariance.
+        """
+        if not len(self.theta):
+            return np.zeros((len(rows), 0))
+        values, vectors = np.linalg.eigh(self.known_covariance)
+        return rows @ (self.response @ (vectors * np.sqrt(np.maximum(values, 0.0))))
+
+    def covariance_of_linear_rows(self, rows):
+        """As `covariance_of_rows`, with the non-linear parameters held."""
         solved = self.equations.solve(np.ascontiguousarray(rows.T))
         if self.equations.held is not None:
             solved[self.equations.held] = 0.0
@@ -182,9 +201,6 @@ class SystemFitResult(FitResult):
         ranked = np.empty(rows.shape)
         ranked[:, self.equations.structure.rank] = rows
         bad = ~self.equations.factor.determines(ranked)
-        if len(self.theta):
-            moved = rows @ self.response
-            covariance = covariance + moved @ self.known_covariance @ moved.T
         covariance[bad] = covariance[:, bad] = np.nan
         covariance[bad, bad] = np.inf
         return covariance
