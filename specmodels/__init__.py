@@ -21,6 +21,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ContaminationResult",
         "ContaminationSubtraction",
         "DetectedMask",
+        "DitheredExtractionResult",
         "Evaluator",
         "ExtractionResult",
         "FlaggedSlits",
@@ -92,7 +93,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "io": (
         "read",
         "read_series",
+        "reader",
         "write",
+        "writer",
     ),
     "many": (
         "MapResult",
@@ -133,6 +136,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "MoffatProfile",
         "NSCleanNoise",
         "NSCleanSubarrayNoise",
+        "NoisePlan",
         "Order",
         "PolynomialTrace",
         "Profile",
@@ -158,6 +162,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "linear_parameters",
         "on_pixels",
         "repeated_over",
+        "sum_of",
         "sky_of_wavelength",
         "with_wavelength_map",
     ),

@@ -5,6 +5,7 @@ Horne's (1986, PASP 98, 609) sum for one source on a known sky, and remains opti
 sources, an unknown sky and masked pixels.
 """
 
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -13,15 +14,26 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
+from ..dithers import Dithers
 from ..fitters import SigmaClipFitter, StagedFitter, VarProFitter
-from ..io import is_series, read_series
+from ..io import is_series, read, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
 from .aperture import source_sums
-from .automatic import SlitModelBuilder, leaves_of, with_held_shape, with_initial_values
-from .base import ImageEvaluator
+from .automatic import SlitModelBuilder, star_profile, with_held_shape, with_initial_values
+from .base import ImageEvaluator, ResultSet
 from .coherent_light import coherent_light
-from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .dithered import JointExtraction
+from .dithered_lobes import checked_lobes
+from .dithered_result import DitheredExtractionResult
+from .dithered_spectrum import JointSpectra, plain_wavelengths
+from .leaves import leaves_of
+from .noise import (
+    with_constant_variance,
+    with_estimated_variance,
+    with_scaled_variance,
+    with_smooth_poisson,
+)
 from .orders import OrdersBuilder
 from .quality import judge_source
 from .region import rows_near, slit_region
@@ -72,6 +84,9 @@ class OptimalExtraction(ImageEvaluator):
     spectrum : `~astropy.modeling.Model`, optional
         A spectrum of wavelength, such as `~specmodels.MasterBackgroundSpectrum`, that all orders
         show, times their throughputs. Default: each order has fluxes of its own in each column.
+    lobes : sequence of float, optional
+        Weights of the lobes of the one source of images that were combined of nods, by increasing
+        row, such as ``(-0.5, 1, -0.5)``: they give one spectrum.
 
     Raises
     ------
@@ -94,8 +109,8 @@ class OptimalExtraction(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace=None, trace_degree=None, width_degree=None, aperture=1.5, orders=None, distortion=2,
-        common_distortion=False, spectrum=None,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
+        distortion=2, common_distortion=False, spectrum=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -117,13 +132,56 @@ class OptimalExtraction(ImageEvaluator):
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
-        self.aperture = aperture
+        self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
 
     def __call__(self, data):
-        """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands."""
+        """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands.
+
+        Parameters
+        ----------
+        data : object
+            One exposure, of one slit or several, whose sources are different ones; or a list of
+            exposures, or `~specmodels.Dithers`, in which they are the same.
+
+        Returns
+        -------
+        `ExtractionResult`, `DitheredExtractionResult` of several exposures (or lobes), or a
+        `ResultSet` of several slits.
+        """
         if is_series(data):
             return TimeSeriesExtraction(self)(read_series(data))
-        return super().__call__(data)
+        exposure = read(data)
+        if not isinstance(exposure, Dithers):
+            if self.lobes is None or not hasattr(exposure, "values"):
+                return super().__call__(exposure)
+            exposure = Dithers([exposure])
+        results, failures = {}, {}
+        for slit, images in exposure.slits.items():
+            try:
+                results[slit] = self._together(images).with_exposure(exposure)
+            except ValueError as error:
+                if len(exposure.slits) == 1:
+                    raise
+                failures[slit] = str(error)
+        if len(exposure.slits) == 1:
+            return next(iter(results.values()))
+        return ResultSet(results, failures, source_exposure=exposure)
+
+    def _together(self, images):
+        """Result of exposures of the same sources."""
+        left_out = {image.name: f"no usable pixel: {_reasons(image)}"
+                    for image in images if image.mask.all()}  # fmt: skip
+        images = [image for image in images if image.name not in left_out]
+        if not images:
+            raise ValueError(f"exposures: no usable pixel in any of them: {left_out}")
+        for image in images:
+            _check_slit(image)
+        joint = JointExtraction(self._alone, self.fitter, self.builder, self.model,
+                                self.lobes)(images)  # fmt: skip
+        views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
+                                          names=tuple(joint.sources))
+                 for n, image in enumerate(joint.images)}  # fmt: skip
+        return DitheredExtractionResult(joint, views, left_out)
 
     def build_model(self, image):
         """Model of the slit with initial values."""
@@ -132,6 +190,17 @@ class OptimalExtraction(ImageEvaluator):
         if not any(isinstance(leaf, Source) for leaf in leaves_of(self.model)):
             raise ValueError(f"model: expected at least one Source, got {self.model!r}")
         return with_initial_values(self.model, image)
+
+    def _alone(self, image, n_sources):
+        """Fit of one of several exposures, with so many sources if it is not said how many."""
+        one, builder = copy(self), self.builder
+        if builder.n_sources is None:
+            builder = replace(builder, n_sources=n_sources)
+        if self.lobes is not None and builder.profile is None:
+            # Learnt beside lobes of the other sign a profile would have wings of theirs.
+            builder = replace(builder, profile=star_profile())
+        one.builder = builder
+        return one.fit(image)
 
     def fit(self, image):
         """Fit the model to an image; variances that are missing or noisy are made first."""
@@ -149,11 +218,14 @@ class OptimalExtraction(ImageEvaluator):
             plain = replace(self.builder, profile=MoffatProfile())
             other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
             fit = min(fit, other, key=lambda one: one.reduced_chi2)
-        better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
-        if better is None:
-            return fit
-        final = self._fitted(fit.template, better)
-        return final if fit.success else final.replace(success=False, message=fit.message)
+        mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
+        for with_better_variance in mend:
+            better = with_better_variance(image, fit)
+            if better is not None:
+                final = self._fitted(fit.template, better)
+                success, message = fit.success and final.success, fit.message or final.message
+                image, fit = better, final.replace(success=success, message=message)
+        return fit
 
     def _fit_orders(self, image):
         """Fit of orders: each with fluxes of its own, then, where they share one, of a spectrum."""
@@ -189,12 +261,7 @@ class OptimalExtraction(ImageEvaluator):
         return self.builder.build(image, guess), image
 
     def _one(self, image, exposure):
-        frame = many_spectra(image)
-        if frame is not None:
-            raise ValueError(
-                f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
-                f"{image.shape}: {frame[1]}"
-            )
+        _check_slit(image)
         return super()._one(image, exposure)
 
     def evaluate(self, fit, image):
@@ -278,7 +345,10 @@ class ExtractionResult:
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
         if self.seen_spectra is not None:
             return self.seen_spectra.covariance(name)
-        return np.diag(self._flux(name)[1] ** 2)
+        position = self.sources[name][1][0]
+        if self.fit.independent_columns or position not in self.fit.form.linear:
+            return self.source_fluxes[name].covariance
+        return self.fit.covariance_of(self.fit.names[position])
 
     @cached_property
     def _sums(self):
@@ -298,7 +368,8 @@ class ExtractionResult:
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
         traces = {name: self.trace(name) for name in self.sources}
         widths = {name: self.fwhm(name) for name in self.sources}
-        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
+        sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
         if self.seen_spectra is None:
             return found
         fluxes = self.seen_spectra.fluxes
@@ -486,6 +557,57 @@ class ExtractionResult:
         from ..plotting import plot_extraction
 
         return plot_extraction(self, figure)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExposureView(ExtractionResult):
+    """One of several exposures that were extracted together: its pixels, the spectra of all.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The sources.
+    """
+
+    names: tuple = ()
+
+    @cached_property
+    def sources(self):
+        """Sources of the fitted model, by name; further lobes of one are no sources."""
+        return {leaf.name: (leaf, positions) for leaf, positions in self.fit.form.leaves()
+                if isinstance(leaf, Source) and leaf.name in self.names}  # fmt: skip
+
+    @cached_property
+    def seen_spectra(self):
+        """The spectra of all exposures, read off in the columns of this one."""
+        waves = {name: plain_wavelengths(self.image, self.trace(name)) for name in self.sources}
+        return JointSpectra(self.fit, waves, self.image.x)
+
+    def mask(self, name):
+        """Columns of which no exposure tells the flux."""
+        flux, error = self._flux(name)
+        return ~np.isfinite(flux) | ~np.isfinite(error)
+
+    def sees(self, name):
+        """Whether each column has light of a source on good pixels."""
+        return self._sums[name].seen >= LEAST_LIGHT
+
+
+def _check_slit(image):
+    """Refuse whole frames."""
+    frame = many_spectra(image)
+    if frame is not None:
+        raise ValueError(
+            f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
+            f"{image.shape}: {frame[1]}"
+        )
+
+
+def _has_sky(fit):
+    """Whether a part of the model that is no source was fitted."""
+    sources = [set(p) for leaf, p in fit.form.leaves() if isinstance(leaf, Source)]
+    free = {*fit.form.linear, *fit.form.nonlinear}
+    return bool(free - set().union(*sources))
 
 
 def _reasons(image):

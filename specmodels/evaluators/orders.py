@@ -11,7 +11,8 @@ from astropy.modeling import Model
 
 from ..models import BSplineProfile, ColumnPolynomial, Profile, Source, TiedTo
 from ..models.orders import Order, with_shared_spectrum
-from .automatic import leaves_of, with_shared_shape, with_wing_priors
+from .automatic import with_shared_shape, with_wing_priors
+from .leaves import leaves_of
 
 __all__ = ["OrdersBuilder"]
 

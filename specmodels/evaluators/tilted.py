@@ -21,7 +21,7 @@ from ..models import (
     sky_of_wavelength,
 )
 from ..numerics.robust import MAD_TO_SIGMA
-from .automatic import leaves_of
+from .leaves import leaves_of
 
 __all__ = [
     "SeenSpectra",

@@ -2,12 +2,12 @@
 
 from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
-from .composition import Coordinate, bound, on_pixels, repeated_over
+from .composition import Coordinate, bound, on_pixels, repeated_over, sum_of
 from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset
+from .flicker import FourierNoise, LineMedian, LineOffset, NoisePlan
 from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
@@ -49,6 +49,7 @@ __all__ = [
     "bound",
     "on_pixels",
     "repeated_over",
+    "sum_of",
     "BoxProfile",
     "ColumnPolynomial",
     "CorrelatedNoise",
@@ -68,6 +69,7 @@ __all__ = [
     "MoffatProfile",
     "NSCleanNoise",
     "NSCleanSubarrayNoise",
+    "NoisePlan",
     "PolynomialTrace",
     "Profile",
     "SlitFunction",
