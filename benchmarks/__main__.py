@@ -30,6 +30,7 @@ NAMES = (
     "time_series",
     "overlapping_orders",
     "tilted_slits",
+    "dithers",
 )
 
 
