@@ -28,6 +28,7 @@ NAMES = (
     "contamination_truth",
     "contamination_speed",
     "time_series",
+    "composing_speed",
 )
 
 
