@@ -31,6 +31,7 @@ NAMES = (
     "overlapping_orders",
     "tilted_slits",
     "dithers",
+    "composing_speed",
 )
 
 

@@ -152,7 +152,9 @@ class SystemProblem:
         equations = self._equations(entries, weights)
         data = np.where(equations.weights > 0, self.data - offset, 0.0)
         if self.strengths is None:
-            self.strengths = self.penalties.first_strengths(equations.diagonal)
+            self.strengths = self.penalties.first_strengths(
+                equations.diagonal if self.penalties.learnt else None
+            )
             equations = equations.with_strengths(self.strengths)
         if self.penalties.learnt:
             equations = self._learn(equations, data)
