@@ -29,6 +29,7 @@ NAMES = (
     "contamination_speed",
     "time_series",
     "tilted_slits",
+    "overlapping_orders",
 )
 
 

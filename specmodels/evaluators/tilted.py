@@ -23,7 +23,7 @@ from ..models import (
 )
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.spectrum_covariance import SpectrumCovariance
-from .automatic import leaves_of
+from .leaves import leaves_of
 
 __all__ = [
     "NEIGHBOURS",
@@ -233,6 +233,10 @@ class SeenSpectra:
         for number, part in zip(index.T, value.T, strict=True):
             np.add.at(rows, (np.arange(len(rows)), group.first[number]), part)
         return rows
+
+    def covariance(self, name):
+        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.fit.covariance_of_rows(self.rows(name))
 
     @cached_property
     def covariances(self):

@@ -245,6 +245,7 @@ def column_result(problem, parameters, state, message="", count=1):
     shared_covariance, lost = covariance_of(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
+    common = common_errors(solved.response, shared_covariance) if problem.shared else None
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
@@ -254,7 +255,15 @@ def column_result(problem, parameters, state, message="", count=1):
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
         success=not message, n_iterations=count, message=message,
+        common=common,
     )  # fmt: skip
+
+
+def common_errors(response, covariance):
+    """Errors of the linear parameters by independent ones of the shared: see `FitResult.common`."""
+    eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
 
 
 def covariance_of(information):

@@ -5,8 +5,10 @@ second of everyone.
 """
 
 import sys
+from contextlib import nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
+from pathlib import PurePath
 
 import numpy as np
 from astropy import units as u
@@ -17,6 +19,7 @@ from astropy.nddata import StdDevUncertainty
 from ..numerics.spectrum_covariance import SpectrumCovariance
 from .fits_checks import CREATOR
 from .planes import native_copy
+from .reading import reading
 from .text import decoded
 from .units import known_unit
 
@@ -48,12 +51,17 @@ def read_spectra(file, **options):
     """
     from specutils import SpectrumList
 
-    with fits.open(file, memmap=False) as hdus:
+    with _checked(file) as file, fits.open(file, memmap=False) as hdus:
         primary = hdus[0].header
         tables = [hdu for hdu in hdus if _is_spectrum(hdu)]
         found = dict(_covariance(hdu) for hdu in hdus if hdu.name == COVARIANCE)
         return SpectrumList([_spectrum(hdu, primary, found.get(decoded(hdu.name)))
                              for hdu in tables])  # fmt: skip
+
+
+def _checked(file):
+    """Context of a file: errors name it, and it is whole."""
+    return reading(file, "file") if isinstance(file, str | PurePath) else nullcontext(file)
 
 
 def read_spectrum_of(file, source=None, **options):

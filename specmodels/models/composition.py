@@ -10,7 +10,8 @@ from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
 from scipy.ndimage import map_coordinates
 
-__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over"]
+__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over",
+           "sum_of"]  # fmt: skip
 
 PIXELS = ("x", "y")
 
@@ -57,10 +58,15 @@ class Coordinate(Model):
         return f"<Coordinate({self.coordinate!r}){'' if known else ', of the image'}>"
 
     def bound_to(self, image):
-        """Copy with the coordinates of the pixels of an image."""
+        """Copy with the coordinates of the pixels of an image; its own where that has none."""
         if self.coordinate in PIXELS:
             return self
-        values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        try:
+            values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        except ValueError:
+            if self.table is None:
+                raise
+            return self
         return Coordinate(self.coordinate, (image.x, image.y, values), name=self.name)
 
     def evaluate(self, x, y):
@@ -263,3 +269,38 @@ def repeated_over(model, *names):
     new = model.copy()
     new.over = tuple(str(name) for name in names)
     return new
+
+
+def sum_of(models):
+    """Sum of any number of models: sources of a hundred slits, say.
+
+    As ``a + b + c + …``, but the tree of the sum is balanced, and not as deep as there are models.
+
+    Parameters
+    ----------
+    models : sequence of `~astropy.modeling.Model`
+        One or more.
+
+    Returns
+    -------
+    `~astropy.modeling.Model`
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> from astropy.modeling.models import Const1D
+    >>> from specmodels import sum_of
+    >>> float(sum_of([Const1D(n) for n in range(500)])(0.0))
+    124750.0
+    """
+    models = list(models)
+    if not models:
+        raise ValueError("models: expected at least one, got none")
+    while len(models) > 1:
+        pairs = zip(models[::2], models[1::2], strict=False)
+        models = [left + right for left, right in pairs] + models[len(models) - len(models) % 2 :]
+    return models[0]

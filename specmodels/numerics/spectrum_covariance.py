@@ -47,9 +47,14 @@ class SpectrumCovariance:
     @classmethod
     def independent(cls, error):
         """Of samples that have nothing in common, from their standard errors, shape (n,)."""
-        error = np.asarray(error, dtype=float)
-        variance = np.where(np.isfinite(error), error**2, np.inf)
-        return cls(variance[:, None], np.zeros((len(error), 0)))
+        return cls.sharing(error, np.zeros((0, len(error))))
+
+    @classmethod
+    def sharing(cls, error, common):
+        """Of samples that share parts of their errors, (n,), and nothing else: (n_part, n)."""
+        error, common = np.asarray(error, dtype=float), np.asarray(common, dtype=float)
+        variance = np.maximum(error**2 - np.sum(common**2, axis=0), 0.0)
+        return cls(np.where(np.isfinite(error), variance, np.inf)[:, None], common.T)
 
     @classmethod
     def of_matrix(cls, matrix, width):

@@ -21,6 +21,8 @@ def correlations(result, least):
         for term, k in enumerate(group.positions):
             if k not in result.form.followers:
                 numbers.extend(group.numbers(term))
+    # Of what the data do not determine there is no correlation.
+    numbers = [number for number in numbers if result.equations.determined[number]]
     names = [result.layout.name(number) for number in numbers]
     covariance = joint_covariance(result, np.array(numbers, dtype=int))
     names += result.fitted.parameters.names

@@ -5,8 +5,6 @@ being some rows of an image. The entries of a large frame take more memory than 
 less time to make than to keep.
 """
 
-from copy import copy
-
 import numpy as np
 
 from ...numerics.sparse_rows import image_of, transposed
@@ -43,9 +41,14 @@ class Entries:
             found = [make(number, slice(0, shape[0])) for number, shape in enumerate(self.shapes)]
             self._held = _side_by_side(found)
 
+    def __getstate__(self):
+        """State to pickle: the entries themselves, for what makes them cannot be pickled."""
+        return {**vars(self), "make": None, "_held": self._all()}
+
     def of_image(self, number):
         """The entries of the pixels of one image alone."""
-        one, start = copy(self), self.starts[number]
+        one, start = Entries.__new__(Entries), self.starts[number]
+        vars(one).update(vars(self))  # a copy would make all that is not held
         one.shapes, one.starts = [self.shapes[number]], [0]
         one.n_pixel = int(np.prod(self.shapes[number]))
         one.make = lambda _, rows: self.make(number, rows)
@@ -119,6 +122,22 @@ class Entries:
         out = np.zeros(self.n)
         for part, index, value in self:
             out += transposed(index, value, pixels[part], self.n)
+        return out
+
+    def gradient(self, weights, data, coefficients):
+        """Transpose of the weighted data less their model: as the two before, in one pass."""
+        out = np.zeros(self.n)
+        for part, index, value in self:
+            left = weights[part] * (data[part] - image_of(index, value, coefficients))
+            out += transposed(index, value, left, self.n)
+        return out
+
+    def product(self, weights, coefficients):
+        """Weighted normal matrix times coefficients, shape (n_coefficient,)."""
+        out = np.zeros(self.n)
+        for part, index, value in self:
+            own = weights[part] * image_of(index, value, coefficients)
+            out += transposed(index, value, own, self.n)
         return out
 
     def see(self, coefficients):

@@ -137,9 +137,15 @@ class Equations:
         out[:] = self.factor.solve(ranked)[order]
         return out
 
-    def vector(self, data):
-        """Right-hand side for data, shape (n_pixel,), the means of priors included."""
-        vector = self.transposed(self.weights * data)
+    def vector(self, data, coefficients=None):
+        """Right-hand side for data, shape (n_pixel,), the means of priors included.
+
+        Where coefficients are given, their model is taken from the data.
+        """
+        if coefficients is None or not coefficients.any():
+            vector = self.transposed(self.weights * data)
+        else:
+            vector = self.entries.gradient(self.weights, data, coefficients)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             vector += strength * penalty.pull(self.n)
         return vector
@@ -152,7 +158,7 @@ class Equations:
         fixed = np.zeros(self.n) if self.held is None else np.where(self.held, at, 0.0)
         coefficients = fixed
         for _ in range(1 + REFINEMENTS):
-            left = self.vector(data - self.image(coefficients))
+            left = self.vector(data, coefficients)
             for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
                 left -= strength * penalty.product(coefficients)
             left -= self.ridge * self.diagonal * coefficients if self.ridge else 0.0
@@ -162,7 +168,7 @@ class Equations:
 
     def product(self, coefficients):
         """Matrix, priors included, times coefficients."""
-        out = self.transposed(self.weights * self.image(coefficients))
+        out = self.entries.product(self.weights, coefficients)
         out += self.ridge * self.diagonal * coefficients
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             out += strength * penalty.product(coefficients)

@@ -45,7 +45,7 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     return SystemFitResult(
         template=templates[0], image=problem.images[0], values=tuple(values), covariance=None,
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
-        batch=problem.batch, success=not reasons, message="; ".join(reasons),
+        batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
         coefficients=coefficients, offset=offset, equations=equations, response=response,
         fitted=problem, templates=templates,

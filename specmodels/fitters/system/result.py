@@ -64,7 +64,7 @@ class SystemFitResult(FitResult):
     @property
     def options(self):
         """With which options a fitter fits other images the same way."""
-        return {"batch": self.batch, "share": self.fitted.parameters.share}
+        return {"batch": self.fitted.batch, "share": self.fitted.parameters.share}
 
     @property
     def layout(self):
@@ -145,16 +145,10 @@ class SystemFitResult(FitResult):
             group, term = self.layout.place[k]
             error = np.sqrt(self._variances[group.numbers(term)]) * abs(group.factor[term])
             return error.reshape(group.shape) if group.over else float(error[0])
-        entries = [n for n, (position, _) in enumerate(self.fitted.parameters.entries)
-                   if position == k]  # fmt: skip
-        if not entries:
-            return 0.0
-        errors = np.sqrt([self.shared_covariance[n, n, 0] for n in entries])
-        images = [self.fitted.parameters.entries[n][1] for n in entries]
-        if images[0] is None:
-            return float(errors[0])
-        each = dict(zip(images, errors, strict=True))
-        return np.array([each.get(number, 0.0) for number in range(len(self.templates))])
+        entries = [self.fitted.parameters.entry(k, number) for number in range(len(self.images))]
+        errors = [0.0 if n is None else float(np.sqrt(self.shared_covariance[n, n, 0]))
+                  for n in entries]  # fmt: skip
+        return errors[0] if len(set(entries)) == 1 else np.array(errors)
 
     def functional(self, weights):
         """Row of the coefficients for a weighted sum of linear parameters.
