@@ -234,6 +234,10 @@ class SeenSpectra:
             np.add.at(rows, (np.arange(len(rows)), group.first[number]), part)
         return rows
 
+    def covariance(self, name):
+        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.fit.covariance_of_rows(self.rows(name))
+
     @cached_property
     def covariances(self):
         """Covariance of the fluxes of each source, a `SpectrumCovariance`."""

@@ -6,6 +6,7 @@ Arrays only. A band alone would miss what trace, profile and slit function do to
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 __all__ = ["SpectrumCovariance", "bin_weights", "interpolation_weights"]
 
@@ -46,9 +47,7 @@ class SpectrumCovariance:
     @classmethod
     def independent(cls, error):
         """Of samples that have nothing in common, from their standard errors, shape (n,)."""
-        error = np.asarray(error, dtype=float)
-        variance = np.where(np.isfinite(error), error**2, np.inf)
-        return cls(variance[:, None], np.zeros((len(error), 0)))
+        return cls.with_common(error, np.zeros((0, len(error))))
 
     @classmethod
     def with_common(cls, error, common):
@@ -102,6 +101,16 @@ class SpectrumCovariance:
         return ~(np.isfinite(self.band).all(axis=1) & np.isfinite(self.low_rank).all(axis=1))
 
     @property
+    def _banded(self):
+        """The band as a sparse matrix, zero for samples that are not determined."""
+        unknown, n = self.unknown, len(self)
+        lines = {}
+        for k in range(min(self.band.shape[1], n)):
+            lost = unknown[: n - k] | unknown[k:]
+            lines[k] = lines[-k] = np.where(lost, 0.0, self.band[: n - k, k])
+        return sparse.diags_array(list(lines.values()), offsets=list(lines), format="csr")
+
+    @property
     def variances(self):
         """Variance of each sample, shape (n,)."""
         total = self.band[:, 0] + np.sum(self.low_rank**2, axis=1)
@@ -125,12 +134,8 @@ class SpectrumCovariance:
                 f"weights: expected {len(self)} for each sum, got shape {weights.shape}"
             )
         unknown = self.unknown
-        own = np.where(unknown, 0.0, weights)
-        out = (own * np.where(unknown, 0.0, self.band[:, 0])) @ own.T
-        for k in range(1, min(self.band.shape[1], len(self))):
-            entry = np.where(unknown[:-k] | unknown[k:], 0.0, self.band[:-k, k])
-            part = (own[:, :-k] * entry) @ own[:, k:].T
-            out += part + part.T
+        own = sparse.csr_array(np.where(unknown, 0.0, weights))
+        out = (own @ self._banded @ own.T).toarray()
         shared = own @ np.where(unknown[:, None], 0.0, self.low_rank)
         out += shared @ shared.T
         lost = (weights[:, unknown] != 0).any(axis=1)
@@ -140,7 +145,12 @@ class SpectrumCovariance:
 
     def dense(self):
         """The whole matrix, shape (n, n)."""
-        return self.of_sums(np.eye(len(self)))
+        unknown = self.unknown
+        shared = np.where(unknown[:, None], 0.0, self.low_rank)
+        out = self._banded.toarray() + shared @ shared.T
+        out[unknown] = out[:, unknown] = np.nan
+        out[unknown, unknown] = np.inf
+        return out
 
     def selected(self, order):
         """The covariance of some samples in this order: indices, shape (m,)."""
