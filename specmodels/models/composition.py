@@ -10,7 +10,15 @@ from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
 from scipy.ndimage import map_coordinates
 
-__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over"]
+__all__ = [
+    "Composable",
+    "Composition",
+    "Coordinate",
+    "bound",
+    "of_table",
+    "on_pixels",
+    "repeated_over",
+]
 
 PIXELS = ("x", "y")
 
@@ -72,11 +80,29 @@ class Coordinate(Model):
                 f"coordinate {self.coordinate!r}: not known; fit the model to an image that has it,"
                 f" or bind it by bound(model, image)"
             )
-        columns, rows, values = self.table
-        on_grid = np.shape(x) == (1, len(columns)) and np.shape(y) == (len(rows), 1)
-        if on_grid and np.array_equal(x[0], columns) and np.array_equal(y[:, 0], rows):
-            return values
-        return _interpolated(values, _places(y, rows), _places(x, columns))
+        return of_table(x, y, self.table)
+
+
+def of_table(x, y, table):
+    """Value of a table of pixels at columns and rows.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Column and row numbers.
+    table : tuple of ndarray
+        Column numbers (n_x,), row numbers (n_y,), and values, (n_y, n_x), (1, n_x) or (n_y, 1).
+
+    Returns
+    -------
+    ndarray
+        Linear between pixels, NaN outside of the table.
+    """
+    columns, rows, values = table
+    on_grid = np.shape(x) == (1, len(columns)) and np.shape(y) == (len(rows), 1)
+    if on_grid and np.array_equal(x[0], columns) and np.array_equal(y[:, 0], rows):
+        return values
+    return _interpolated(values, _places(y, rows), _places(x, columns))
 
 
 def _places(numbers, known):

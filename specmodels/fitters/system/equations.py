@@ -50,11 +50,25 @@ class Equations:
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""
-        return replace(self, strengths=strengths, known={"matrix": self.data_matrix})
+        return replace(self, strengths=strengths, known=self._kept)
 
     def holding(self, held):
         """The same with these coefficients held."""
-        return replace(self, held=held, known={"matrix": self.data_matrix})
+        return replace(self, held=held, known=self._kept)
+
+    @property
+    def _kept(self):
+        """What neither strengths nor bounds change."""
+        return {"matrix": self.data_matrix}
+
+    @property
+    def kind(self):
+        """How they are solved, in words."""
+        return self.structure.kind
+
+    def weighted(self, values, part=slice(None)):
+        """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
+        return values * self.weights[part]
 
     @property
     def data_matrix(self):
@@ -119,7 +133,7 @@ class Equations:
 
     def vector(self, data):
         """Right-hand side for data, shape (n_pixel,), the means of priors included."""
-        vector = self.transposed(self.weights * data)
+        vector = self.transposed(self.weighted(data))
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             if penalty.mean:
                 vector += strength * penalty.product(np.full(self.n, penalty.mean))
@@ -143,7 +157,7 @@ class Equations:
 
     def product(self, coefficients):
         """Matrix, priors included, times coefficients."""
-        out = self.transposed(self.weights * self.image(coefficients))
+        out = self.transposed(self.weighted(self.image(coefficients)))
         out += self.ridge * self.diagonal * coefficients
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             out += strength * penalty.product(coefficients)
@@ -182,6 +196,19 @@ class Equations:
         unit = np.zeros((self.n, len(which)))
         unit[which, np.arange(len(which))] = 1.0
         return self.solve(unit)[first, place]
+
+    def taken(self, parts):
+        """Degrees of freedom that the coefficients take of each image's part of the pixels."""
+        leverages = self.leverages()
+        return [leverages[part].sum() for part in parts]
+
+    def followed(self, change, part):
+        """What changes of a model, (n, n_pixel), leave when the correlated noise follows them."""
+        return change
+
+    def noise_image(self, residual):
+        """Correlated noise of each pixel given what the coefficients leave of the data."""
+        return np.zeros(residual.shape)
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""

@@ -57,7 +57,7 @@ class SystemFitResult(FitResult):
     @property
     def solver(self):
         """How the linear system was solved, in words."""
-        return self.equations.structure.kind
+        return self.equations.kind
 
     @property
     def layout(self):
@@ -66,9 +66,13 @@ class SystemFitResult(FitResult):
 
     @property
     def strengths(self):
-        """Strengths of the priors, given or learnt, by the names of their models."""
-        all_ = self.fitted.penalties.all
-        return {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        """Strengths of the priors, given or learnt, by the names of their models.
+
+        Those of correlated noise are the amplitudes and exponents of its spectra.
+        """
+        all_, noise = self.fitted.penalties.all, self.fitted.noise
+        own = {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        return own if noise is None else own | noise.strengths
 
     @property
     def reduced_chi2(self):
@@ -223,7 +227,7 @@ class SystemFitResult(FitResult):
     def model_of(self, number):
         """The fitted model, bound to one of the images."""
         base = self.fitted.parameters.of(number, self.theta)[0]
-        if any(group.over for group in self.layout.groups):
+        if self.fitted.noise is not None or any(group.over for group in self.layout.groups):
             return FittedModel(self.fitted.forms[number], self.layout, self.coefficients, base,
                                number, self.images[number])  # fmt: skip
         model = bound(self.template.copy(), self.images[number])
@@ -283,7 +287,7 @@ class SystemFitResult(FitResult):
                 place = self.fitted.parameters.places[number]
                 slopes = self.fitted._slopes(number, self.theta, self.coefficients)
                 pulled = np.stack([equations.image(r)[part] for r in self.response[:, place].T])
-                net = slopes - pulled
+                net = equations.followed(slopes - pulled, part)
                 outer = self._known_covariance[np.ix_(place, place)]
                 own = own + np.einsum("pn,pq,qn->n", net, outer, net)
             own = np.where(equations.weights[part] > 0, own, np.nan)
@@ -326,7 +330,7 @@ class SystemFitResult(FitResult):
         """
         self._check_shape(variance)
         equations = self.equations
-        root = equations.weights * np.sqrt(np.nan_to_num(np.ravel(variance)))
+        root = np.sqrt(np.nan_to_num(np.ravel(variance)))
         out = []
         for k in self.form.linear:
             group, term = self.layout.place[k]
@@ -336,8 +340,8 @@ class SystemFitResult(FitResult):
                 unit = np.zeros((equations.n, len(numbers)))
                 unit[numbers, np.arange(len(numbers))] = 1.0
                 solved = equations.solve(unit)
-                own[start : start + len(numbers)] = [np.sum((root * equations.image(c)) ** 2)
-                                                     for c in solved.T]  # fmt: skip
+                images = (equations.weighted(equations.image(c)) for c in solved.T)
+                own[start : start + len(numbers)] = [np.sum((root * one) ** 2) for one in images]
             out.append(own.reshape(group.shape) if group.over else own)
         return out
 

@@ -93,12 +93,21 @@ class Structure:
             for limit in _cuts(span):
                 rank, n_band = _ranks(middle, span > limit)
                 found.append(cls(rank, n_band, 0).fitting(entries, weights, pairs))
-        best = min(found, key=lambda one: one.work)
-        if best.work > MOST_WORK or best.numbers > MOST_NUMBERS:
+        return min(found, key=lambda one: one.work).checked()
+
+    @classmethod
+    def dense(cls, n):
+        """All coefficients in the border."""
+        return cls(np.arange(n), 0, 0).checked()
+
+    def checked(self):
+        """Itself, if it is small enough to be factorised; else `TooLargeError`."""
+        if self.work > MOST_WORK or self.numbers > MOST_NUMBERS:
             raise TooLargeError(
-                f"model: {n} coefficients without a structure that can be factorised ({best.kind})"
+                f"model: {len(self.rank)} coefficients without a structure that can be factorised "
+                f"({self.kind})"
             )
-        return best
+        return self
 
     def fitting(self, entries, weights, pairs):
         """The same order with as many diagonals as these entries and pairs need."""
