@@ -137,8 +137,9 @@ class SpectralImage:
 
     def _all_coordinates(self, shape):
         """The coordinates given, and those of the readout that are not."""
-        known = {} if self.readout is None else self.readout.coordinates(shape)
-        known |= dict(self.coordinates)
+        known = dict(self.coordinates)
+        if self.readout is not None and not {"line", "output", "time", "clock"} <= known.keys():
+            known = self.readout.coordinates(shape) | known
         return {key: _checked_shape(value, f"coordinates[{key!r}]", shape)
                 for key, value in known.items()}  # fmt: skip
 

@@ -53,7 +53,8 @@ class Group:
 
     def put(self, values, coefficients):
         """Set values of parameters that do not repeat, in a list of all parameters."""
-        own = (coefficients[self.first] * self.factor + self.offset).tolist()
+        # Numbers of NumPy: stock models ask for their size.
+        own = coefficients[self.first] * self.factor + self.offset
         for k, value in zip(self.positions.tolist(), own, strict=True):
             values[k] = value
 
