@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..fitters import LinearFitter
+from ..models.correlated import without_noise
 from ..numerics.robust import MAD_TO_SIGMA, column_scatter
 
 __all__ = ["with_estimated_variance", "with_smooth_poisson"]
@@ -152,10 +153,11 @@ def with_smooth_poisson(image, fit):
     good = ~image.mask & ~fit.rejected
     every = slice(None, None, max(1, image.shape[1] // PROBED_COLUMNS))
     part, part_good = image.cutout(columns=every), good[:, every]
-    if not _follows_the_noise(fit.template, part, part_good):
+    light = without_noise(fit.template)
+    if not _follows_the_noise(light, part, part_good):
         return None
     usable, poisson = ~image.mask, _noisy_part(image)
-    smooth = _smooth_poisson(fit.template, image, good)
+    smooth = _smooth_poisson(light, image, good)
     variance = np.array(image.variance, dtype=float)
     variance[usable] += (smooth - poisson)[usable]
     components = dict(image.components)

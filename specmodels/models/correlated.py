@@ -7,7 +7,7 @@ computed in ``correlated_plan.py``, what is left of their noise in ``correlated_
 
 import numpy as np
 from astropy import units as u
-from astropy.modeling import Fittable1DModel, Model, Parameter
+from astropy.modeling import CompoundModel, Fittable1DModel, Model, Parameter
 
 from ..numerics.noise_spectrum import PowerLaws, fit_power_laws, lag_variogram, power_law
 from ..numerics.positions import finite
@@ -31,6 +31,7 @@ __all__ = [
     "line_covariance",
     "simulated_error",
     "variance_left",
+    "without_noise",
 ]
 
 LINES_OF_LAGS = 8
@@ -171,3 +172,17 @@ class CorrelatedNoise(Composable, Model):
                 pairs[grid.line :: grid.line] = 0
         found = fit_power_laws(*variograms, grid.frequency)
         return PowerLaws(**(vars(found) | given))
+
+
+def without_noise(model):
+    """A sum without its terms of correlated noise; the model itself where it has none."""
+    if not isinstance(model, CompoundModel) or model.op not in ("+", "-"):
+        return model
+    if isinstance(model.right, CorrelatedNoise):
+        return without_noise(model.left)
+    if isinstance(model.left, CorrelatedNoise) and model.op == "+":
+        return without_noise(model.right)
+    left, right = without_noise(model.left), without_noise(model.right)
+    if left is model.left and right is model.right:
+        return model
+    return type(model)(model.op, left, right, name=model.name)

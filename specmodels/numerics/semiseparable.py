@@ -38,6 +38,8 @@ class Semiseparable:
         Of the components of each block.
     variance : ndarray, shape (n_pixel,)
         Of white noise; infinite for pixels without data.
+    order : ndarray of int, shape (n_pixel,), optional
+        Place of each of these pixels in vectors. Default: they are in the order of time.
 
     Raises
     ------
@@ -45,9 +47,9 @@ class Semiseparable:
         If the matrix is not positive definite.
     """
 
-    def __init__(self, time, block, gain, phi, amplitudes, variance):
-        self.block, self.gain, self.phi, self.amplitudes = block, gain, phi, amplitudes
-        self.variance, self.time = variance, time
+    def __init__(self, time, block, gain, phi, amplitudes, variance, order=None):
+        self.block, self.gain, self.amplitudes = block, gain, amplitudes
+        self.order = np.arange(len(time)) if order is None else order
         self.step, self.power = _steps(time, phi)
         self.pivot, self.reach = kernels.factorise(
             block, gain, self.step, self.power, amplitudes, variance
@@ -65,33 +67,47 @@ class Semiseparable:
         return float(np.sum(np.log(self.pivot[np.isfinite(self.pivot)])))
 
     def solve(self, values):
-        """Inverse times vectors, shape (n_vector, n_pixel); zero where there are no data."""
-        rows = np.ascontiguousarray(np.atleast_2d(values).T)
-        out = kernels.solve(*self._generators, self.pivot, self.reach, rows)
-        return out.T.reshape(np.shape(values))
+        """Inverse times vectors, shape (..., n_pixel); zero where there are no data."""
+        rows = self._in_time(values)
+        return self._back(kernels.solve(*self._generators, self.pivot, self.reach, rows), values)
 
     def coloured(self, values):
-        """Factor times vectors: independent unit normal numbers become noise; shape as of solve."""
-        rows = np.ascontiguousarray(np.atleast_2d(values).T)
-        out = kernels.coloured(*self._generators, self.pivot, self.reach, rows)
-        return out.T.reshape(np.shape(values))
+        """Factor times vectors, (..., n_pixel): independent unit normal numbers become noise."""
+        rows = self._in_time(values)
+        return self._back(kernels.coloured(*self._generators, self.pivot, self.reach, rows), values)
 
     def correlated(self, values, amplitudes=None):
-        """Covariance without the white noise times vectors, shape (n_vector, n_pixel).
+        """Covariance without the white noise times vectors, shape (..., n_pixel).
 
         `amplitudes`, (n_block, n_decay), may be others than those of the matrix.
         """
         amplitudes = self.amplitudes if amplitudes is None else amplitudes
-        rows = np.ascontiguousarray(np.atleast_2d(values).T)
-        out = kernels.correlated(self.block, self.gain, self.step, self.power, amplitudes, rows)
-        return out.T.reshape(np.shape(values))
+        rows = self._in_time(values)
+        return self._back(kernels.correlated(*self._generators[:-1], amplitudes, rows), values)
+
+    def _in_time(self, values):
+        """Vectors as columns in the order of time, shape (n_pixel, n_vector)."""
+        return np.ascontiguousarray(np.atleast_2d(values).T[self.order])
+
+    def _back(self, rows, values):
+        """Columns in the order of time as vectors in the shape of those that were given."""
+        out = np.empty(rows.shape)
+        out[self.order] = rows
+        return np.ascontiguousarray(out.T).reshape(np.shape(values))
+
+    @cached_property
+    def inverse_diagonal(self):
+        """Diagonal of the inverse, shape (n_pixel,); zero where there are no data."""
+        out = np.empty(len(self.order))
+        out[self.order] = self.inverse_generators[0]
+        return out
 
     @cached_property
     def inverse_generators(self):
         """Diagonal of the inverse, (n_pixel,), and what makes the rest of it, (n_pixel, n_state).
 
-        Entry :math:`p > q` is the product of the row of `p`, of the transitions of the pixels
-        between, and of the input of `q`.
+        In the order of time. Entry :math:`p > q` is the product of the row of `p`, of the
+        transitions between, and of the input of `q`.
         """
         return kernels.inverse_generators(*self._generators, self.pivot, self.reach)
 

@@ -23,7 +23,7 @@ def gram(noise, index, value, n):
     ----------
     noise : `~specmodels.numerics.semiseparable.Semiseparable`
     index, value : ndarray, shape (n_pixel, n_entry)
-        Coefficient numbers and values of each pixel, in the order of the pixels of `noise`.
+        Coefficient numbers and values of each pixel.
     n : int
         Number of coefficients.
 
@@ -31,6 +31,7 @@ def gram(noise, index, value, n):
     -------
     ndarray, shape (n, n)
     """
+    index, value = index[noise.order], value[noise.order]
     diagonal, rows = noise.inverse_generators
     n_state = rows.shape[1]
     out, state = np.zeros((n, n)), np.zeros((n_state, n))

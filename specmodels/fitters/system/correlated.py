@@ -47,7 +47,7 @@ class CorrelatedEquations(Equations):
 
     @property
     def covariance_of_data(self):
-        """Factorised covariance of the data, in the order of time."""
+        """Factorised covariance of the data."""
         if "metric" not in self.known:
             self.known["metric"] = self.noise.covariance(self.weights)
         return self.known["metric"]
@@ -57,22 +57,15 @@ class CorrelatedEquations(Equations):
         """What neither strengths nor bounds change."""
         return {"matrix": self.data_matrix, "metric": self.covariance_of_data}
 
-    def _in_order(self, operator, values):
-        """An operator in the order of time applied to values, shape (..., n_pixel)."""
-        order = self.noise.order
-        out = np.empty(values.shape)
-        out[..., order] = operator(np.ascontiguousarray(values[..., order]))
-        return out
-
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         full = np.zeros((*values.shape[:-1], len(self.weights)))
         full[..., part] = values
-        return self._in_order(self.covariance_of_data.solve, full)[..., part]
+        return self.covariance_of_data.solve(full)[..., part]
 
     def noise_image(self, residual):
         """Correlated noise of each pixel given what the coefficients leave of the data."""
-        return self._in_order(self.covariance_of_data.correlated, self.weighted(residual))
+        return self.covariance_of_data.correlated(self.weighted(residual))
 
     def followed(self, change, part):
         """What changes of a model, (n, n_pixel), leave when the correlated noise follows them."""
@@ -91,8 +84,7 @@ class CorrelatedEquations(Equations):
         """Normal matrix of one image's part of the pixels."""
         value = np.zeros(self.value.shape)
         value[part] = self.value[part]
-        order = self.noise.order
-        return gram(self.covariance_of_data, self.index[order], value[order], self.n)
+        return gram(self.covariance_of_data, self.index, value, self.n)
 
     def taken(self, parts):
         """Degrees of freedom that the coefficients take of each image's part of the pixels."""
@@ -104,8 +96,7 @@ class CorrelatedEquations(Equations):
 
         That is one less the variance of the residual over that of the white noise.
         """
-        own = np.empty(len(self.weights))
-        own[self.noise.order] = self.covariance_of_data.inverse_generators[0]
+        own = self.covariance_of_data.inverse_diagonal.copy()
         root = self.factor.border_root.T
         for start in range(0, len(root), VECTORS_AT_ONCE):
             images = np.stack([self.image(c) for c in root[start : start + VECTORS_AT_ONCE]])

@@ -241,7 +241,7 @@ class Noise:
                                for part in self.laws])  # fmt: skip
 
     def covariance(self, weights):
-        """Factorised covariance of the data with these inverse variances, in the order of time."""
+        """Factorised covariance of the data with these inverse variances."""
         block, gain, start = [], [], 0
         for part in self.laws:
             own = 0 if part == "common" else self.output
@@ -251,7 +251,9 @@ class Noise:
         weights = weights[self.order]
         variance = np.divide(1.0, weights, where=weights > 0, out=np.full(weights.shape, np.inf))
         block, gain = np.stack(block, axis=1).astype(np.int32), np.stack(gain, axis=1)
-        return Semiseparable(self.time, block, gain, self.phi, self.amplitudes(), variance)
+        return Semiseparable(
+            self.time, block, gain, self.phi, self.amplitudes(), variance, self.order
+        )
 
 
 def _whole(image, name):

@@ -14,7 +14,7 @@ import numpy as np
 
 __all__ = ["learnt_noise"]
 
-N_SIMULATED = 64
+N_SIMULATED = 32
 # Steps end where the next one would raise the logarithm of the likelihood by no more than this: a
 # tenth of a standard error.
 LEAST_PROMISE, MOST_STEPS, MOST_HALVINGS = 0.005, 20, 4
@@ -87,28 +87,23 @@ def _score(equations, data):
     """Gradient of the logarithm of the likelihood by what is learnt, and its information."""
     noise, metric = equations.noise, equations.covariance_of_data
     rng = np.random.default_rng(noise.leaves[0].seed)
-    draws = metric.coloured(rng.standard_normal((N_SIMULATED, len(noise.order))))
-    simulated = np.empty(draws.shape)
-    simulated[:, noise.order] = draws
+    simulated = metric.coloured(rng.standard_normal((N_SIMULATED, len(noise.order))))
     coefficients = equations.solved(data)
     left = equations.weighted(np.where(equations.weights > 0,
                                        data - equations.image(coefficients), 0.0))  # fmt: skip
     outer, inner = equations.weighted(simulated), equations.without_model(simulated)
     slopes, score, moved = noise.slopes(), [], []
     for slope in slopes:
-
-        def product(vectors, slope=slope):
-            return metric.correlated(vectors, slope)
-
-        moved.append(equations._in_order(product, left))
-        taken = np.mean(np.sum(outer * equations._in_order(product, outer - inner), axis=1))
+        moved.append(metric.correlated(left, slope))
+        taken = np.mean(np.sum(outer * metric.correlated(outer - inner, slope), axis=1))
         score.append(0.5 * (left @ moved[-1] + taken))
     moved = np.where(equations.weights > 0, np.stack(moved), 0.0)
     information = 0.5 * moved @ equations.without_model(moved).T
     steep = _exponents(noise)
     score = np.array(score) - 0.5 * _determinant_slopes(equations)
     score[steep] -= (noise.numbers[steep] - EXPONENT) / EXPONENT_SPREAD**2
-    information[np.diag_indices(len(score))] += np.where(steep, EXPONENT_SPREAD**-2, 0.0)
+    # A little for amplitudes too: of data that have no noise at all nothing is to be learnt.
+    information[np.diag_indices(len(score))] += np.where(steep, EXPONENT_SPREAD**-2, 1e-3)
     return score, information
 
 
