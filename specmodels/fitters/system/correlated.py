@@ -3,7 +3,8 @@ r"""Normal equations of data whose noise is correlated in the order of readout.
 With the covariance :math:`N = V + K` of the data, white noise and that which is correlated, they
 are :math:`A^T N^{-1} A`, dense, as every pixel has to do with every other. The noise itself is no
 unknown but its conditional mean, :math:`K N^{-1} (d - A c)`. All is as in a fit in which each pixel
-had a number of its own with the prior :math:`K`.
+had a number of its own with the prior :math:`K`. They are factorised here; where they are too many
+they are solved by conjugate gradients, see `iterated`.
 """
 
 from dataclasses import dataclass, fields
@@ -16,7 +17,7 @@ from ...numerics.sparse_rows import transposed
 from .equations import Equations
 from .structure import Structure
 
-__all__ = ["CorrelatedEquations"]
+__all__ = ["CorrelatedEquations", "FactorisedEquations"]
 
 VECTORS_AT_ONCE = 64
 
@@ -36,14 +37,16 @@ class CorrelatedEquations(Equations):
     def of(cls, equations, noise):
         """Those of other equations with the noise added to the white noise of the data."""
         own = {each.name: getattr(equations, each.name) for each in fields(Equations)}
-        own |= {"structure": Structure.dense(equations.n), "known": {}}
-        return cls(**own, noise=noise)
+        return cls(**own | cls._changed(equations), noise=noise)
 
-    @property
-    def kind(self):
-        """How they are solved, in words."""
+    @staticmethod
+    def _changed(equations):
+        """Fields that differ from those of the equations without the noise, or with another."""
+        return {"known": {}}
+
+    def _words(self, solver):
         size = self.covariance_of_data.amplitudes.size
-        return f"{self.structure.kind}, noise of {size} exponentials in the order of readout"
+        return f"{solver}, noise of {size} exponentials in the order of readout"
 
     @property
     def covariance_of_data(self):
@@ -71,6 +74,29 @@ class CorrelatedEquations(Equations):
         """What changes of a model, (n, n_pixel), leave when the correlated noise follows them."""
         weights = self.weights[part]
         return np.where(weights > 0, self.weighted(change, part) / np.maximum(weights, 1e-300), 0)
+
+    def projected(self, vectors):
+        """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
+        return np.stack([transposed(self.index, self.value, one, self.n) for one in vectors])
+
+    def without_model(self, vectors):
+        """Precision of the data with the coefficients free, times vectors (n_vector, n_pixel)."""
+        weighted = self.weighted(vectors)
+        moved = self.solve(self.projected(weighted).T)
+        return weighted - self.weighted(np.stack([self.image(c) for c in moved.T]))
+
+
+class FactorisedEquations(CorrelatedEquations):
+    """Those whose normal matrix is factorised."""
+
+    @staticmethod
+    def _changed(equations):
+        return {"structure": Structure.dense(equations.n), "known": {}}
+
+    @property
+    def kind(self):
+        """How they are solved, in words."""
+        return self._words(self.structure.kind)
 
     @property
     def data_matrix(self):
@@ -102,16 +128,6 @@ class CorrelatedEquations(Equations):
             images = np.stack([self.image(c) for c in root[start : start + VECTORS_AT_ONCE]])
             own -= np.sum(self.weighted(images) ** 2, axis=0)
         return np.clip(1 - own / np.maximum(self.weights, 1e-300), 0.0, 1.0) * (self.weights > 0)
-
-    def projected(self, vectors):
-        """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
-        return np.stack([transposed(self.index, self.value, one, self.n) for one in vectors])
-
-    def without_model(self, vectors):
-        """Precision of the data with the coefficients free, times vectors (n_vector, n_pixel)."""
-        weighted = self.weighted(vectors)
-        moved = self.solve(self.projected(weighted).T)
-        return weighted - self.weighted(np.stack([self.image(c) for c in moved.T]))
 
     @cached_property
     def log_determinant(self):

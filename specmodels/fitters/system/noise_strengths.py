@@ -58,17 +58,22 @@ def learnt_noise(equations, data):
             trial = np.clip(numbers + step, least, most)
             other = equations.of(equations, equations.noise.with_laws(trial))
             found = _badness(other, data)
-            if found < value:
+            if not found >= value:  # nor where it is not known
                 break
             step *= 0.3
-        if not found < value:
+        if found >= value:
             break
         equations, value = other, found
     return equations
 
 
 def _badness(equations, data):
-    """Twice the negative logarithm of the restricted likelihood, but for a constant."""
+    """Twice the negative logarithm of the restricted likelihood, but for a constant.
+
+    NaN where its determinant is not known.
+    """
+    if np.isnan(equations.log_determinant):
+        return np.nan
     coefficients = equations.solved(data)
     left = np.where(equations.weights > 0, data - equations.image(coefficients), 0.0)
     out = equations.covariance_of_data.log_determinant + equations.log_determinant

@@ -11,8 +11,8 @@ from ...numerics.sparse_rows import transposed
 from ..elimination import Slopes
 from ..problem import Pass
 from .bounds import limits, within_bounds
-from .correlated import CorrelatedEquations
 from .equations import Equations
+from .iterated import with_noise
 from .layout import Layout
 from .noise import noise_of
 from .noise_strengths import learnt_noise
@@ -108,7 +108,7 @@ class SystemProblem:
         if not self.noise.is_started:
             left = data - equations.image(equations.solved(data))
             self.noise = self.noise.started(left, equations.weights)
-        return CorrelatedEquations.of(equations, self.noise)
+        return with_noise(equations, self.noise)
 
     def _positions(self):
         """Ways to order the pixels: by column or row, of all images or one image after another."""

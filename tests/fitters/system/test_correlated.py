@@ -10,7 +10,7 @@ from astropy.modeling.models import Const2D
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.fitters.system import SystemProblem
+from specmodels.fitters.system import SystemProblem, iterated
 from specmodels.fitters.system.noise_strengths import _badness, _score
 from specmodels.models import FlickerSpectrum, RidgePrior, SmoothnessPrior
 from specmodels.numerics.exponentials import decays, power_law_amplitudes
@@ -288,6 +288,53 @@ def test_likelihood_is_that_of_dense_algebra():
         expected = sum(np.linalg.slogdet(m)[1] for m in (covariance, matrix)) + fit.chi2.sum()
         values.append((_badness(fit.equations, given.filled.ravel()), expected))
     assert_allclose(values[1][0] - values[0][0], values[1][1] - values[0][1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("fast_axis", [-1, -2], ids=["lines are rows", "lines are columns"])
+def test_conjugate_gradients_give_what_factors_give(fast_axis, monkeypatch):
+    given, _ = frame({"separate": (0.6, 1.1)}, 7, fast_axis=fast_axis, shape=(24, 96))
+    model = star() + sm.ColumnPolynomial(1, limits=(0, 39)) + sm.CorrelatedNoise(name="noise")
+    exact = sm.LinearFitter()(model, given)
+    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    fit = sm.LinearFitter()(model, given)
+    assert fit.solver.startswith("conjugate gradients, preconditioned: banded")
+    assert exact.solver.startswith("dense")
+    for name in ("noise separate amplitude", "noise separate exponent"):
+        assert_allclose(fit.strengths[name], exact.strengths[name], rtol=0.02)
+    laws = {"separate": FlickerSpectrum(*exact.strengths.values())}
+    known = star() + sm.ColumnPolynomial(1, limits=(0, 39)) + sm.CorrelatedNoise(**laws)
+    fit = sm.LinearFitter()(known, given)
+    error = exact.error("flux_0")
+    assert_allclose(fit["flux_0"], exact["flux_0"], atol=1e-4 * error.min())
+    assert_allclose(fit.error("flux_0"), error, rtol=1e-6)
+    assert_allclose(fit.covariance_of("flux_0"), exact.covariance_of("flux_0"), atol=1e-5)
+    assert_allclose(fit.chi2, exact.chi2, rtol=1e-6)
+    assert_allclose(fit.dof, exact.dof)
+    leverages = fit.equations.leverages(), exact.equations.leverages()
+    assert_allclose(*leverages, atol=0.35)
+    assert_allclose(*(one.sum() for one in leverages), rtol=0.02)
+
+
+def test_directions_without_information_are_named_by_conjugate_gradients_too(monkeypatch):
+    given = read()
+    twice = TERMS["source"]() + Const2D(1.0, name="one") + Const2D(1.0, name="two")
+    model = twice + given_noise()
+    exact = sm.LinearFitter()(model, given)
+    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    fit = sm.LinearFitter()(model, given)
+    assert not fit.success
+    assert fit.message == exact.message
+    assert_allclose(fit["flux_0"], exact["flux_0"], atol=1e-6)
+    assert np.isinf(fit.error("amplitude_1"))
+
+
+def test_simulated_leverages_are_refused_with_priors(monkeypatch):
+    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    source = TERMS["source"]()
+    source.flux.prior = sm.GaussianPrior(0.0, 10.0)
+    fit = sm.LinearFitter()(source + given_noise(), read())
+    with pytest.raises(ValueError, match="expected no priors and no ridge for leverages"):
+        fit.prediction_error()
 
 
 def test_white_noise_is_not_taken_for_correlated_noise():
