@@ -28,6 +28,7 @@ NAMES = (
     "contamination_truth",
     "contamination_speed",
     "composing_truth",
+    "time_series",
 )
 
 

@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import specmodels as sm
+from specmodels.io import jwst_scene
 
 
 def simulated():
@@ -18,26 +19,10 @@ def simulated():
     return exposure, sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
 
 
-def observed(cutouts, direct, segmentation, photom, ranges):
-    """Cutouts and scene of a JWST exposure; spectra are splines, which can follow lines."""
-    from stdatamodels.jwst import datamodels
-
-    from specmodels.io import jwst_grism, read_direct_image
-
-    cutouts = datamodels.open(cutouts)
-    with datamodels.open(direct) as image, datamodels.open(photom) as table:
-        with datamodels.open(ranges) as limits:
-            grism = jwst_grism(cutouts, image.meta.wcs, table, limits)
-        field = read_direct_image(image, segmentation)
-    return cutouts, sm.GrismScene.from_direct_image(
-        field, grism=grism, spectrum=sm.BSplineSpectrum(40)
-    )
-
-
 def main(*files, folder="."):
     """Clean the cutouts, and write them, a table and a figure."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    data, scene = observed(*files) if files else simulated()
+    data, scene = (files[0], jwst_scene(*files)) if files else simulated()
     print(scene)
     result = sm.ContaminationSubtraction(scene, sm.SceneFitter(joint=not files))(data)
     print(result)

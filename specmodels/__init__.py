@@ -14,6 +14,7 @@ except ImportError:  # a source tree that was never built
     __version__ = "0+unknown"
 
 _NAMES: dict[str, tuple[str, ...]] = {
+    "dithers": ("Dithers",),
     "evaluators": (
         "Background",
         "ClippedMask",
@@ -46,8 +47,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "SignificantResidual",
         "SkyPixelSelection",
         "SmoothBackground",
+        "TimeSeriesExtraction",
+        "TimeSeriesResult",
         "TraceOversampling",
-        "extract_many",
     ),
     "exposure": (
         "Exposure",
@@ -61,18 +63,25 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "LinearFitter",
         "LogPolynomialSkyFitter",
         "PoissonStatistic",
+        "Projection",
         "ReweightedFitter",
         "SceneFit",
         "SceneFitter",
         "SigmaClipFitter",
         "SkyFit",
         "SkyFitter",
+        "SkyModelFitter",
         "SkyPixels",
+        "SlitSkyFitter",
         "Statistic",
         "StudentStatistic",
         "VarProFitter",
         "WindowedFit",
         "WindowedFitter",
+    ),
+    "injection": (
+        "InjectionResult",
+        "injection_recovery",
     ),
     "instruments": (
         "Instrument",
@@ -81,7 +90,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_series",
         "write",
+    ),
+    "many": (
+        "MapResult",
+        "extract_many",
+        "map",
     ),
     "models": (
         "BSplineProfile",
@@ -121,6 +136,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "RidgePrior",
         "SegmentShapes",
         "Sensitivity",
+        "SlitFunction",
         "SlitThroughput",
         "SmoothnessPrior",
         "Source",
@@ -132,6 +148,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "TiedTo",
         "UniformSky",
         "VoigtProfile",
+        "WavelengthMap",
         "bound",
         "breakpoints",
         "design_matrix",
@@ -139,6 +156,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "on_pixels",
         "repeated_over",
         "sky_of_wavelength",
+        "with_wavelength_map",
     ),
     "numerics": ("NormalEquations",),
     "ramp": ("Ramp",),
@@ -146,6 +164,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}
 _MODULES: frozenset[str] = frozenset({*_NAMES, "datasets", "numerics", "plotting"})

@@ -11,6 +11,7 @@ from astropy import units as u
 from .datasets_flicker import FlickerTruth, make_flicker
 from .datasets_slitless import SlitlessTruth, make_slitless
 from .datasets_slitlets import SlitletTruth, make_slitlets
+from .datasets_time_series import TimeSeriesTruth, make_time_series
 from .datasets_undersampled import UndersampledTruth, make_undersampled_slit
 from .exposure import SpectralImage
 from .models import GaussianProfile
@@ -26,6 +27,8 @@ __all__ = [
     "make_undersampled_slit",
     "SlitlessTruth",
     "make_slitless",
+    "TimeSeriesTruth",
+    "make_time_series",
 ]
 
 

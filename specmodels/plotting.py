@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["plot_extraction", "plot_results"]
+__all__ = ["plot_extraction", "plot_fit", "plot_results"]
 
 TRACE_COLORS = ("tab:red", "tab:orange", "tab:purple", "tab:green", "tab:brown")
 MASKED = "0.85"
@@ -36,6 +36,41 @@ def plot_extraction(result, figure=None):
     _draw_profile(result, figure.add_subplot(grid[:3, 1]))
     _draw_spectra(result, figure.add_subplot(grid[3, :]))
     figure.suptitle(_title(result))
+    return figure
+
+
+def plot_fit(fit, figure=None, *, n_most=4):
+    """Draw data, model and residual of each image of a fit.
+
+    Parameters
+    ----------
+    fit : `~specmodels.FitResult`
+        The fit to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+    n_most : int
+        No more than this number of images are drawn.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    several = len(fit.images) > 1
+    models, rejected = ((a if several else [a]) for a in (fit.predict(), fit.rejected))
+    shown = list(zip(fit.images, models, rejected, fit.goodness(), strict=True))[:n_most]
+    size = (11, 0.6 + 4.2 * len(shown))
+    figure = plt.figure(figsize=size, layout="constrained") if figure is None else figure
+    parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
+    for part, (image, model, bad, row) in zip(parts, shown, strict=True):
+        panels = part.subplots(3, 1, sharex=True, sharey=True)
+        _draw_fitted(image, model, bad, panels)
+        panels[0].set_title(f"{row['image']}: chi2/dof {row['reduced_chi2']:.3g}, data",
+                            fontsize="small", loc="left", pad=2)  # fmt: skip
+    left_out = f", first {len(shown)} of {len(fit.images)} images"
+    title = fit.message or f"converged, {fit.solver}"
+    figure.suptitle(title + (left_out if len(fit.images) > len(shown) else ""), fontsize="medium")
     return figure
 
 
@@ -81,16 +116,23 @@ def _title(result):
 def _draw_images(result, axes):
     """Data with the traces, model, and residual; masked pixels are grey, rejected ones dotted."""
     image = result.image
-    mask = result.fit.image.mask & ~result.fit.rejected
-    data, model = (np.where(mask, np.nan, a) for a in (image.data, result.model))
-    sigma = np.sqrt(np.where(mask, np.nan, result.variance))
-    norm = _light_norm(data)
-    _show(axes[0], image, data, norm=norm)
-    _show(axes[1], image, result.model, norm=norm)
-    _show(axes[2], image, (data - model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
+    fitted = image.replace(mask=result.fit.image.mask, variance=result.variance)
+    _draw_fitted(fitted, result.model, result.fit.rejected, axes)
     for number, name in enumerate(result.sources):
         axes[0].plot(image.x, result.trace(name), color=_color(number), lw=1.1, ls="--")
-    rows, columns = np.nonzero(result.fit.rejected)
+
+
+def _draw_fitted(image, model, rejected, axes):
+    """An image as it was fitted, its model, and the residual."""
+    mask = image.mask & ~rejected
+    data = np.where(mask, np.nan, image.data)
+    variance = 1.0 if image.variance is None else image.variance
+    sigma = np.sqrt(np.where(mask, np.nan, variance))
+    norm = _light_norm(data)
+    _show(axes[0], image, data, norm=norm)
+    _show(axes[1], image, model, norm=norm)
+    _show(axes[2], image, (data - model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
+    rows, columns = np.nonzero(rejected)
     axes[2].plot(image.x[columns], image.y[rows], "k.", ms=1.2)
     for ax, label in zip(axes, ("data", "model", "residual / sigma"), strict=True):
         ax.set_title(label, fontsize="small", loc="left", pad=2)

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .exposure import SpectralImage
+
 __all__ = ["Cutout", "SlitlessExposure"]
 
 
@@ -133,3 +135,24 @@ class SlitlessExposure:
         if self.variance is None:
             return use.astype(float)
         return np.divide(1.0, self.variance, out=np.zeros(self.shape), where=use)
+
+    def to_image(self, *, name="grism", readout=None, coordinates=None):
+        """The exposure as an image that fitters take, less the light that is known.
+
+        Parameters
+        ----------
+        name : str
+        readout : `~specmodels.Readout`, optional
+            Order of readout, for models of its lines.
+        coordinates : mapping of str to array_like, optional
+            Further coordinates of the pixels.
+
+        Returns
+        -------
+        `~specmodels.exposure.SpectralImage`
+            Rows and columns as on the detector.
+        """
+        return SpectralImage(
+            self.data - self.known_light, variance=self.variance, mask=self.mask, unit=self.unit,
+            name=name, readout=readout, coordinates=coordinates or {},
+        )  # fmt: skip

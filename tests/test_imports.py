@@ -15,24 +15,32 @@ PACKAGE = Path(__file__).resolve().parents[1] / "specmodels"
 LAYERS = (
     "numerics",
     "exposure",
+    "dithers",
     "ramp",
     "slitless",
+    "time_series",
     "models",
     "fitters",
     "instruments",
     "io",
     "evaluators",
+    "many",
+    "injection",
     "plotting",
+    "plotting_time_series",
     "datasets_flicker",
     "datasets_slitless",
     "datasets_slitlets",
+    "datasets_time_series",
     "datasets_undersampled",
     "datasets",
+    "command_line",
+    "__main__",
     "__init__",
 )
 # `result.plot()` may fetch its figures from above, at the time of the call. The test of cycles
 # makes sure that the figures in turn know nothing of what calls them.
-DEFERRED = {"plotting"}
+DEFERRED = {"plotting", "plotting_time_series"}
 WITHOUT_LAYER = {"version"}  # written by the build, imports nothing
 
 PEERS = {"crds", "grizli", "jwst", "msaexp", "pypeit", "slitlessutils", "specreduce", "stcal"}

@@ -13,7 +13,6 @@ from .backgrounds import (
     SmoothBackground,
 )
 from .base import Evaluator, ImageEvaluator, ResultSet
-from .batch import extract_many
 from .contamination import ContaminationSubtraction
 from .contamination_result import ContaminationResult
 from .detected_mask import DetectedMask
@@ -26,6 +25,8 @@ from .pixel_replacement import PixelReplacement, ReplacementResult
 from .residuals import FullResidual, NoResidual, SignificantResidual
 from .scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
 from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
+from .time_series import TimeSeriesExtraction
+from .time_series_result import TimeSeriesResult
 
 __all__ = [
     "Background",
@@ -60,8 +61,9 @@ __all__ = [
     "SlitModelBuilder",
     "SlitSky",
     "SmoothBackground",
+    "TimeSeriesExtraction",
+    "TimeSeriesResult",
     "TraceOversampling",
-    "extract_many",
     "ContaminationResult",
     "ContaminationSubtraction",
 ]

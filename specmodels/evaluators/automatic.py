@@ -4,11 +4,14 @@ What the user set is never changed: a parameter counts as left open where it sti
 that its class gives it and is not fixed.
 """
 
+import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
+from astropy.modeling.fitting import TRFLSQFitter
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.polynomial import legendre
 
 from ..fitters import LinearFitter, SigmaClipFitter, VarProFitter
@@ -77,6 +80,8 @@ class SlitModelBuilder:
         or a B-spline.
     sky : `~astropy.modeling.Model`, optional
         Sky of a column; default: a constant or a slope.
+    trace : `~astropy.modeling.Model`, optional
+        Row as a function of the column, as a template for all sources; default: a polynomial.
     trace_degree, width_degree : int, optional
         Degrees of the polynomials of the trace and of the width; default: chosen by the data.
 
@@ -89,6 +94,7 @@ class SlitModelBuilder:
     n_sources: int | None = None
     profile: object = None
     sky: object = None
+    trace: object = None
     trace_degree: int | None = None
     width_degree: int | None = None
 
@@ -97,10 +103,12 @@ class SlitModelBuilder:
             value = getattr(self, key)
             if value is not None and not (isinstance(value, Integral) and value >= least):
                 raise ValueError(f"{key}: expected a whole number from {least}, got {value!r}")
-        for key, kind in (("profile", Profile), ("sky", Model)):
+        for key, kind in (("profile", Profile), ("sky", Model), ("trace", Model)):
             value = getattr(self, key)
             if value is not None and not isinstance(value, kind):
                 raise TypeError(f"{key}: expected a {kind.__name__}, got {value!r}")
+        if self.trace is not None and self.trace_degree is not None:
+            raise ValueError("trace_degree: cannot be given together with a trace")
 
     def guess(self, image):
         """Where the sources are; see `find_sources`."""
@@ -155,12 +163,11 @@ class SlitModelBuilder:
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
         width = width_guess(profile, guess.fwhm)
-        trace = project(PolynomialTrace(degree, limits=limits), image.x, guess.shape)
+        trace = PolynomialTrace(degree, limits=limits) if self.trace is None else self.trace
         sources = []
         for number, center in enumerate(guess.centers):
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
-            own = trace.copy()
-            own.c0 = trace.c0.value + center
+            own = project(trace, image.x, guess.shape + center)
             width_model = PolynomialTrace(width_degree, limits=limits, c0=width)
             if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
                 width_model = None
@@ -327,6 +334,12 @@ def width_guess(profile, fwhm):
 def project(model, x, values):
     """Copy of a one-dimensional model that is nearest to `values` in the least-squares sense."""
     form = LinearForm(model)
+    if form.nonlinear:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # of a start is asked no more
+            return TRFLSQFitter()(model, np.asarray(x, dtype=float), values)
+    if not form.linear:
+        return model.copy()
     inputs = (np.asarray(x, dtype=float),)
     offset, columns = form.columns(form.values, inputs)
     basis = np.stack([np.broadcast_to(columns[k], np.shape(x)) for k in form.linear], axis=-1)
@@ -358,15 +371,27 @@ def with_shared_shape(model):
     numbers = [j for j, leaf in enumerate(leaves) if isinstance(leaf, Source)]
     for j in numbers[1:]:
         for n in leaves[j].param_names:
-            if n not in ("flux", "trace_c0"):
+            own = n == "flux" or (n.startswith("trace_") and not _is_polynomial(leaves[j]))
+            if not own and n != "trace_c0":
                 leaves[j].tied[n] = TiedTo(f"{n}_{numbers[0]}")
                 getattr(leaves[j], n).tied = TiedTo(f"{n}_{numbers[0]}")
     return model
 
 
+def _is_polynomial(source):
+    """Whether it is known which parameters of the trace are its position and slope."""
+    return isinstance(source.trace, PolynomialTrace)
+
+
 def with_fixed_frame(model, *, degree=0):
-    """Fix position and width of the first source, to a degree that a free profile has in itself."""
+    """Fix position and width of the first source, to a degree that a free profile has in itself.
+
+    A trace that is no polynomial is fixed as a whole, where the parametric profile had it.
+    """
     first = next(leaf for leaf in leaves_of(model) if isinstance(leaf, Source))
+    for n in () if _is_polynomial(first) else first.param_names:
+        if n.startswith("trace_"):
+            getattr(first, n).fixed = True
     for k in range(degree + 1):
         for n in (f"trace_c{k}", f"width_c{k}"):
             if n in first.param_names:

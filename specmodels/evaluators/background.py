@@ -12,17 +12,17 @@ from astropy import units as u
 from astropy.modeling import Model
 
 from ..fitters import LinearFitter, SigmaClipFitter
-from ..fitters.sky import SkyPixels
+from ..fitters.sky import SkyFit, SkyPixels, SlitSkyFitter
+from ..fitters.sky_model import SkyModelFitter
 from ..fitters.sky_polynomial import LogPolynomialSkyFitter
 from ..fitters.sky_spline import SkyFitter
-from ..io import read
 from ..io.slit_models import sky_throughputs
-from ..models.background import LogPolynomialSpectrum
+from ..models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from ..numerics.robust import MAD_TO_SIGMA
 from ..numerics.shrinkage import shrunk
 from ..numerics.sky_levels import sky_levels
 from .background_result import MasterBackgroundResult, SlitSky, wavelengths_in
-from .base import Evaluator
+from .base import Evaluator, read_alone
 from .region import slit_region
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 
@@ -45,11 +45,14 @@ class MasterBackgroundSubtraction(Evaluator):
 
     Parameters
     ----------
-    model : `MasterBackgroundSpectrum` or `LogPolynomialSpectrum`, optional
-        The spectrum. Default: a B-spline whose breakpoints the data choose.
-    fitter : `SkyFitter` or `LogPolynomialSkyFitter`, optional
-        Default: the one that fits the model. A `SigmaClipFitter` of a `LinearFitter` stands for a
-        `SkyFitter` with its threshold.
+    model : `~astropy.modeling.Model`, optional
+        The spectrum: a `MasterBackgroundSpectrum`, a `LogPolynomialSpectrum`, or any model of the
+        wavelength that is linear in parameters. Default: a B-spline whose breakpoints the data
+        choose.
+    fitter : `~specmodels.SlitSkyFitter`, optional
+        Default: the one that fits the model, a `SkyFitter`, `LogPolynomialSkyFitter` or
+        `SkyModelFitter`. A `SigmaClipFitter` of a `LinearFitter` stands for a `SkyFitter` with its
+        threshold.
     slits : sequence of str, function or SlitSelection, optional
         The background slits: names (of slits or sources, with wildcards), or a function of an
         image. Default: `FlaggedSlits`, and those for which `pixels` have a source mask.
@@ -84,18 +87,17 @@ class MasterBackgroundSubtraction(Evaluator):
     Unit("MJy / sr")
     """
 
+    product = "background"
+
     def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
                  fit_levels=True, level_scatter=None):  # fmt: skip
         super().__init__(model, fitter)
         if fitter is None:
-            log_flux = isinstance(model, LogPolynomialSpectrum)
-            self.fitter = LogPolynomialSkyFitter() if log_flux else SkyFitter()
+            self.fitter = _fitter_of(model)
         elif isinstance(fitter, SigmaClipFitter) and isinstance(fitter.fitter, LinearFitter):
             self.fitter = SkyFitter(sigma=fitter.sigma)
-        elif not isinstance(fitter, SkyFitter | LogPolynomialSkyFitter):
-            raise TypeError(
-                f"fitter: expected a SkyFitter or LogPolynomialSkyFitter, got {fitter!r}"
-            )
+        elif not isinstance(fitter, SlitSkyFitter):
+            raise TypeError(f"fitter: expected a SkyFitter or SlitSkyFitter, got {fitter!r}")
         self.slits = None if slits is None else as_slit_selection(slits)
         self.pixels = SkyPixelSelection() if pixels is None else pixels
         if not isinstance(self.pixels, SkyPixelSelection):
@@ -109,7 +111,7 @@ class MasterBackgroundSubtraction(Evaluator):
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands, with one slit or several."""
-        exposure = read(data)
+        exposure = read_alone(data, type(self).__name__)
         setup = _Setup(self, exposure)
         return self._evaluated(self._fitted(setup), setup)
 
@@ -140,6 +142,8 @@ class MasterBackgroundSubtraction(Evaluator):
 
     def _fitted(self, setup):
         fit = self.fitter(self.build_model(setup.exposure), setup.sky_pixels())
+        if not isinstance(fit, SkyFit):
+            raise TypeError(f"fitter: expected a SkyFit from {self.fitter!r}, got {fit!r}")
         for name, reason in fit.left_out.items():
             log.warning("%s: left out: %s", name, reason)
         if fit.message:
@@ -160,7 +164,7 @@ class MasterBackgroundSubtraction(Evaluator):
         masks = self.pixels.source_mask
         own = {name: level for name, level in fitted.items() if name not in masks} or fitted
         others = [name for name in setup.exposure if name not in own]
-        if not (self.fit_levels and isinstance(self.fitter, SkyFitter)):
+        if not (self.fit_levels and self.fitter.finds_levels):
             known = fit.throughput_scatter if len(fitted) > 2 else UNKNOWN_SCATTER
             known = known if np.isfinite(known) else UNKNOWN_SCATTER
             known = known if self.level_scatter is None else self.level_scatter
@@ -173,6 +177,14 @@ class MasterBackgroundSubtraction(Evaluator):
         measured = np.array([*own.values(), *found]).reshape(-1, 2)
         drawn = np.transpose(shrunk(*measured.T, self.level_scatter))[len(own) :]
         return own | {name: tuple(one) for name, one in zip(others, drawn.tolist(), strict=True)}
+
+
+def _fitter_of(model):
+    """The fitter for a model of the sky."""
+    if isinstance(model, LogPolynomialSpectrum):
+        return LogPolynomialSkyFitter()
+    own = model is None or type(model) is MasterBackgroundSpectrum
+    return SkyFitter() if own else SkyModelFitter()
 
 
 class _Setup:

@@ -12,11 +12,12 @@ import numpy as np
 from astropy.modeling import Model
 from astropy.table import QTable, Table, vstack
 
+from ..dithers import Dithers
 from ..exposure import Exposure
 from ..fitters import Fitter
 from ..io import read
 
-__all__ = ["Evaluator", "ImageEvaluator", "ResultSet", "check_number"]
+__all__ = ["Evaluator", "ImageEvaluator", "ResultSet", "check_number", "read_alone"]
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 class Evaluator(ABC):
     """Base of all evaluators.
 
-    A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attribute
-    ``default_fitter`` and the methods ``build_model(exposure)`` and ``fit(exposure)``.
+    A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attributes
+    ``default_fitter`` and ``product`` (how files of its results are called), and the methods
+    ``build_model(exposure)`` and ``fit(exposure)``.
 
     Parameters
     ----------
@@ -41,6 +43,7 @@ class Evaluator(ABC):
     """
 
     default_fitter = None
+    product = "result"
 
     def __init__(self, model=None, fitter=None):
         if model is not None and not isinstance(model, Model):
@@ -52,7 +55,7 @@ class Evaluator(ABC):
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands."""
-        exposure = read(data)
+        exposure = read_alone(data, type(self).__name__)
         return self.evaluate(self.fit(exposure), exposure)
 
     def __repr__(self):
@@ -75,6 +78,23 @@ class Evaluator(ABC):
         """Make the result of a fit."""
 
 
+def read_alone(data, job):
+    """What `~specmodels.read` makes of data; a job that takes no list of exposures says so.
+
+    Raises
+    ------
+    TypeError
+        If there are several exposures of the same sources.
+    """
+    exposure = read(data)
+    if isinstance(exposure, Dithers):
+        raise TypeError(
+            f"data: {job} takes one exposure at a time, got a list of {len(exposure)}; "
+            "images of different slits are an Exposure"
+        )
+    return exposure
+
+
 class ImageEvaluator(Evaluator):
     """Base of evaluators that treat every image by itself.
 
@@ -86,7 +106,7 @@ class ImageEvaluator(Evaluator):
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands, but for ramps."""
-        exposure = read(data)
+        exposure = read_alone(data, type(self).__name__)
         if not isinstance(exposure, Exposure):
             raise TypeError(
                 f"data: {type(self).__name__} expected two-dimensional spectra, such as a slope "

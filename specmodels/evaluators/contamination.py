@@ -49,6 +49,8 @@ class ContaminationSubtraction(Evaluator):
 
     default_fitter = SceneFitter(ridge=6)
 
+    product = "decontaminated"
+
     def __init__(self, scene, fitter=None, *, fit_spectra=True, shape_error=SHAPE_ERROR):
         super().__init__(fitter=fitter)
         if not isinstance(self.fitter, SceneFitter):

@@ -87,7 +87,7 @@ def sums_in_bands(result, name):
     """
     own, fit = result.source_fluxes[name], result.fit
     position = result.sources[name][1][0]
-    if position not in fit.form.linear or fit.batch != "columns" or fit.image.variance is None:
+    if position not in fit.form.linear or not fit.independent_columns or fit.image.variance is None:
         return
     usable = np.flatnonzero(~result.mask(name) & (own.error > 0))
     usable = np.setdiff1d(usable, own.columns)
@@ -181,15 +181,15 @@ def sky_that_follows(result, name):
     fit, own = result.fit, result.source_fluxes[name]
     position = result.sources[name][1][0]
     levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    if position not in fit.form.linear or len(levels) != 1 or fit.batch != "columns":
+    if position not in fit.form.linear or len(levels) != 1 or np.ndim(fit.values[levels[0]]) != 1:
         return
-    i, j = (fit.form.linear.index(k) for k in (position, levels[0]))
+    names = fit.names[position], fit.names[levels[0]]
     flux, sky = own.fitted, np.asarray(fit.values[levels[0]])
     use = np.isfinite(flux) & np.isfinite(sky) & ~result.mask(name)
     if np.count_nonzero(use) < LEAST_PIXELS:
         return
     flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance, common = fit.covariance[i, i][use], fit.covariance[i, j][use]
+    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
     power = np.sum(flux**2 - variance)
     if not power > np.sqrt(2 * np.sum(variance**2)):
         return

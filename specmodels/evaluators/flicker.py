@@ -61,6 +61,8 @@ class FlickerNoiseSubtraction(Evaluator):
     True
     """
 
+    product = "cleaned"
+
     def __init__(
         self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False
     ):

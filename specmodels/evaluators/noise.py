@@ -59,8 +59,9 @@ def with_estimated_variance(image, fit):
     brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)
     floor = max(RANGE * float(brightest), SMALLEST_NOISE)
     noise = np.maximum(_column_noise(residual, light, good), floor)
-    noise /= np.sqrt(max(_freedom(fit, image), 0.2))
-    own, seen = _left_by_fit(fit, light)
+    noise /= np.sqrt(max(_freedom(fit), 0.2))
+    # The weights are equal: with the hat matrix H the variance of what is left is that of 1 - H.
+    own, seen = 1 - fit.leverages(), fit.residual_variance(light)
     level = (seen / noise**2)[good]
     excess = ((residual / noise) ** 2 - own)[good]
     parts = np.array_split(np.argsort(level, kind="stable"),
@@ -70,42 +71,9 @@ def with_estimated_variance(image, fit):
     return image.replace(variance=noise**2 + slope * light)
 
 
-def _freedom(fit, image):
+def _freedom(fit):
     """Part of the noise that a fit leaves in the data."""
-    if fit.batch == "system":
-        return float(np.sum(fit.dof) / max(np.count_nonzero(fit.image.weights), 1))
-    return 1.0 - len(fit.form.linear) / image.shape[0]
-
-
-def _left_by_fit(fit, light):
-    """What a fit of equal weights leaves in each pixel of a noise of variance one, and of `light`.
-
-    With the hat matrix H of a column, the mean square residual is that of the noise of all pixels:
-    the sum over j of (1 - H)_ij^2 times the variance of pixel j.
-    """
-    if fit.batch == "system":  # in which a pixel has a small part in its own model
-        own = 1 - fit.equations.leverages().reshape(light.shape)
-        return own, own * light
-    problem, values = fit.problem(), [np.nan_to_num(v) for v in fit.values]
-    held = np.nan_to_num(fit.held_covariance)
-    own, seen = np.empty(light.shape), np.empty(light.shape)
-    for chunk in problem.chunks(len(fit.form.linear) + 5):
-        inputs, _, weights = problem.pixels(chunk)
-        _, columns = fit.form.columns(problem.local(values, chunk), inputs)
-        basis = np.array([np.broadcast_to(columns[k], weights.shape) for k in fit.form.linear])
-        scale = np.max(weights, initial=0.0) or 1.0  # so that squares of any units are numbers
-        weights, inner = (
-            weights / scale,
-            scale * (held if held.shape[-1] == 1 else held[..., chunk]),
-        )
-        pulled = np.einsum("klx,lyx->kyx", inner, basis)
-        hat = weights * np.sum(basis * pulled, axis=0)
-        mixed = np.einsum("kyx,yx,lyx->klx", basis, weights**2 * light[:, chunk], basis,
-                          optimize=True)  # fmt: skip
-        spread = np.einsum("kyx,klx,lyx->yx", pulled, mixed, pulled, optimize=True)
-        own[:, chunk] = 1 - hat
-        seen[:, chunk] = (1 - 2 * hat) * light[:, chunk] + spread
-    return own, seen
+    return float(np.sum(np.maximum(fit.dof, 0)) / max(np.count_nonzero(fit.image.weights), 1))
 
 
 def source_light(fit):
@@ -148,16 +116,13 @@ def with_smooth_poisson(image, fit):
     fit : `~specmodels.fitters.FitResult`
         Fit of that image.
     """
-    if fit.batch is None:
-        return None
     good = ~image.mask & ~fit.rejected
     every = slice(None, None, max(1, image.shape[1] // PROBED_COLUMNS))
     part, part_good = image.cutout(columns=every), good[:, every]
-    light = without_noise(fit.template)
-    if not _follows_the_noise(light, part, part_good):
+    if not _follows_the_noise(fit, part, part_good):
         return None
     usable, poisson = ~image.mask, _noisy_part(image)
-    smooth = _smooth_poisson(light, image, good)
+    smooth = _smooth_poisson(fit, image, good)
     variance = np.array(image.variance, dtype=float)
     variance[usable] += (smooth - poisson)[usable]
     components = dict(image.components)
@@ -171,21 +136,21 @@ def _noisy_part(image):
     return image.components.get("poisson", image.variance)
 
 
-def _smooth_poisson(template, image, good):
+def _smooth_poisson(like, image, good):
     """Poisson variances fitted by the model, weights equal; not below a fiftieth of the median."""
     poisson = np.where(good, _noisy_part(image), 0.0)
-    fit = LinearFitter()(template, image.replace(
-        data=poisson, variance=np.ones(image.shape), components={}, mask=~good))  # fmt: skip
+    flat = image.replace(data=poisson, variance=np.ones(image.shape), components={}, mask=~good)
+    fit = LinearFitter()(without_noise(like.template), flat, **like.options)
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
 
 
-def _follows_the_noise(template, image, good):
+def _follows_the_noise(like, image, good):
     """Whether the Poisson variances are high where the data are."""
     if not good.any():
         return False
-    fit = LinearFitter()(template, image.replace(mask=~good))
+    fit = LinearFitter()(without_noise(like.template), image.replace(mask=~good), **like.options)
     residual = (image.data - np.nan_to_num(fit.predict()))[good]
-    excess = (_noisy_part(image) - _smooth_poisson(template, image, good))[good]
+    excess = (_noisy_part(image) - _smooth_poisson(like, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):
         return False

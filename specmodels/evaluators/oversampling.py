@@ -82,6 +82,8 @@ class TraceOversampling(ImageEvaluator):
 
     default_fitter = WindowedFitter()
 
+    product = "oversampled"
+
     def __init__(
         self, model=None, fitter=None, *, factor=2, fit_threshold=10.0, slope_limit=0.03, pad=3,
         residual=None, psf_optimal=False, common_spectrum=None, native_response=False,

@@ -10,7 +10,9 @@ __all__ = ["find_peaks", "light_extent", "stands_out", "vertex", "without_trend"
 
 LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
-LEAST_HEIGHT = 0.05
+# Least height of a peak relative to a brighter one; from so many full widths on it falls with the
+# distance, as wings do.
+LEAST_HEIGHT, WINGS_FROM, WING_SLOPE = 0.05, 2.5, -3.0
 KERNELS = (0.6, 1.5)
 # Neighbours nearer than this, in full widths at half maximum, are told apart only if their number
 # is known.
@@ -147,7 +149,7 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
             break
         if fwhm is None:
             fwhm = _width(profile, k, kernel)
-        elif n_sources is None and not _is_source(residual, error, k, taken):
+        elif n_sources is None and not _is_source(residual, error, k, taken, fwhm):
             break
         place = vertex if kernel == KERNELS[0] else _centroid
         taken.append((k + place(residual * np.sign(residual[k]), k), residual[k]))
@@ -243,15 +245,21 @@ def _falls_off(residual, usable, k):
     return ends < 2
 
 
-def _is_source(residual, error, k, taken):
-    """Whether a further peak is one by itself: significant, not tiny, and a local extreme."""
-    height = max(abs(value) for _, value in taken)
+def _is_source(residual, error, k, taken, fwhm):
+    """Whether a further peak is one by itself: significant, above wings, and a local extreme."""
     near = np.abs(residual[max(k - 1, 0) : k + 2])
     return (
         abs(residual[k]) >= near.max()
         and abs(residual[k]) > LEAST_SIGNIFICANCE * error[k]
-        and abs(residual[k]) > LEAST_HEIGHT * height
+        and all(
+            abs(residual[k]) > abs(height) * _wing(abs(k - row) / fwhm) for row, height in taken
+        )
     )
+
+
+def _wing(distance):
+    """Height that wings may have, relative to their peak, at a distance in full widths."""
+    return LEAST_HEIGHT * max(distance / WINGS_FROM, 1.0) ** WING_SLOPE
 
 
 def _width(profile, k, kernel):

@@ -34,6 +34,8 @@ class PixelReplacement(TraceOversampling):
     True
     """
 
+    product = "filled"
+
     def __init__(
         self, model=None, fitter=None, *, fit_threshold=10.0, residual=None, regions=None,
         spatial=None,

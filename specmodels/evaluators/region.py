@@ -9,6 +9,9 @@ __all__ = ["rows_near", "slit_region"]
 LARGEST_EDGE = 4
 LEAST_INTERIOR = 8
 EDGE_SIGMA = 8.0
+# What a vignetted row lacks of the light of a row, at least. Where lines are tilted the medians of
+# columns have more of them than rows have, so that rows are compared with rows.
+LEAST_LOSS = 0.1
 # So many columns tell a dark row for certain; more would take longer to sort.
 JUDGED_COLUMNS = 500
 # Rows kept on either side of the sources of a long slit: in full widths at half maximum, and rows.
@@ -72,6 +75,8 @@ def _mask_dark_edges(data, bad):
         return []
     judged = columns[:: max(1, columns.size // JUDGED_COLUMNS)]
     level = column_median(data[:, judged], good[:, judged])
+    shown = column_median(data[:, judged].T, good[:, judged].T)
+    least = (1 - LEAST_LOSS) * np.nanmedian(shown)
     reasons = []
     for side, first in (
         ("first", np.argmax(good, axis=0)),
@@ -80,7 +85,7 @@ def _mask_dark_edges(data, bad):
         step = 1 if side == "first" else -1
         dark = 0
         while dark < LARGEST_EDGE and _is_dark(
-            data, good, (first[judged] + step * dark, judged), level
+            data, good, (first[judged] + step * dark, judged), level, least
         ):
             dark += 1
         if 0 < dark < LARGEST_EDGE:
@@ -90,11 +95,13 @@ def _mask_dark_edges(data, bad):
     return reasons
 
 
-def _is_dark(data, good, where, level):
+def _is_dark(data, good, where, level, limit):
     """Whether pixels lie below the level of their columns by far more than their scatter."""
-    values = (data[where] - level)[good[where]]
-    if values.size < 8:
+    judged = good[where]
+    values = (data[where] - level)[judged]
+    if values.size < 8 or (limit > 0 and np.median(data[where][judged]) > limit):
         return False
     middle = np.median(values)
     scatter = MAD_TO_SIGMA * np.median(np.abs(values - middle)) + 1e-300
-    return -middle > max(0.5, EDGE_SIGMA * 1.2533 / np.sqrt(values.size)) * scatter
+    least = max(0.5, EDGE_SIGMA * 1.2533 / np.sqrt(values.size)) * scatter
+    return -middle > least

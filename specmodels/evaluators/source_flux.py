@@ -75,7 +75,7 @@ def source_fluxes(fit, sources, traces, fwhm, light):
         flux = fitted.copy()
         error = np.array(np.broadcast_to(fit.error(fit.names[own]), shape[1]))
         columns, response, filled = np.empty(0, dtype=int), np.empty((shape[0], 0)), np.empty(0)
-        if own in fit.form.linear and fit.batch == "columns" and fit.image.variance is not None:
+        if own in fit.form.linear and fit.independent_columns and fit.image.variance is not None:
             bright = np.count_nonzero(light.found & zone, axis=0) >= LEAST_PIXELS
             columns = np.flatnonzero(bright & np.isfinite(flux) & np.isfinite(error))
         if columns.size:

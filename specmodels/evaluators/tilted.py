@@ -12,7 +12,14 @@ from functools import cached_property
 import numpy as np
 
 from ..fitters import LinearFitter, SigmaClipFitter
-from ..models import MasterBackgroundSpectrum, Source, breakpoints, sky_of_wavelength
+from ..models import (
+    GaussianPrior,
+    MasterBackgroundSpectrum,
+    SlitFunction,
+    Source,
+    breakpoints,
+    sky_of_wavelength,
+)
 from ..numerics.robust import MAD_TO_SIGMA
 from .automatic import leaves_of
 
@@ -27,8 +34,8 @@ __all__ = [
 
 # Distance of breakpoints in pixels, of sources and of the sky, whose lines are much brighter.
 SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
-# Rows for each degree of the slit function, and the largest degree.
-ROWS_PER_DEGREE, LARGEST_DEGREE = 8, 8
+# Rows between breakpoints of the slit function, and how far from one it is expected.
+SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
 COLUMNS_AT_ONCE = 512
@@ -105,7 +112,7 @@ def lines_move(image):
 
 def is_doubtful(fit):
     """Whether a fit of wavelengths misses more than noise lets it: a profile went astray."""
-    if fit.batch != "system" or fit.image.variance is None:
+    if fit.independent_columns or fit.image.variance is None:
         return False
     freedom = max(float(np.sum(fit.dof)), 1.0)
     return fit.reduced_chi2 > 1 + max(LEAST_EXCESS, EXCESS_SIGMA * np.sqrt(2 / freedom))
@@ -135,23 +142,21 @@ class TiltedSlitBuilder:
         -------
         `~astropy.modeling.Model`
         """
-        degree = min(image.shape[0] // ROWS_PER_DEGREE, LARGEST_DEGREE)
-        limits = (image.y[0], image.y[-1])
-        sky = self._sky(image, limits)
+        sky = self._sky(image)
         found = self._sources(image, sky)
         parts = [self._seen(source, image) for source in found]
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
-        model = sky_of_wavelength(spectrum, degree=degree, limits=limits, name="sky")
+        model = sky_of_wavelength(spectrum, slit_function=_slit_function(image.y), name="sky")
         for part in reversed(parts):
             model = part + model
         return model
 
     @staticmethod
-    def _sky(image, limits):
+    def _sky(image):
         """First sky, from the rows without much light of sources: an image."""
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
         fitter, current = SigmaClipFitter(LinearFitter(), sigma=5), image
-        model = sky_of_wavelength(spectrum, limits=limits)
+        model = sky_of_wavelength(spectrum)
         for _ in range(3):
             sky = np.nan_to_num(fitter(model, current).predict())
             excess = (image.data - sky) * np.sqrt(image.weights)
@@ -230,6 +235,15 @@ class SeenSpectra:
         known = rows.any(axis=1) & np.isfinite(variance)
         flux = np.where(known, rows @ self.fit.coefficients, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
+
+
+def _slit_function(rows):
+    """Smooth throughput along the slit, one to begin with."""
+    n_break = max(int(np.rint((rows[-1] - rows[0]) / SLIT_SPACING)), 1) + 1
+    slit = SlitFunction(np.linspace(rows[0], rows[-1], n_break), name="slit function")
+    for n in slit.param_names[1:]:
+        getattr(slit, n).prior = SLIT_PRIOR
+    return slit
 
 
 def _medians(values):

@@ -3,10 +3,12 @@
 from .base import FitResult, Fitter
 from .kernel import KernelSliceFitter
 from .linear import LinearFitter
+from .projection import Projection
 from .robust import SigmaClipFitter
 from .scene import SceneFitter
 from .scene_fit import SceneFit
-from .sky import SkyFit, SkyPixels, SlitFit
+from .sky import SkyFit, SkyPixels, SlitFit, SlitSkyFitter
+from .sky_model import SkyModelFitter
 from .sky_polynomial import LogPolynomialSkyFitter
 from .sky_spline import SkyFitter
 from .statistics import (
@@ -24,6 +26,7 @@ __all__ = [
     "FitResult",
     "HuberStatistic",
     "PoissonStatistic",
+    "Projection",
     "ReweightedFitter",
     "Statistic",
     "StudentStatistic",
@@ -34,8 +37,10 @@ __all__ = [
     "SigmaClipFitter",
     "SkyFit",
     "SkyFitter",
+    "SkyModelFitter",
     "SkyPixels",
     "SlitFit",
+    "SlitSkyFitter",
     "VarProFitter",
     "WindowedFit",
     "WindowedFitter",

@@ -37,7 +37,7 @@ class LinearFitter(Fitter):
         """Fit; see `Fitter`."""
         images = images_of(image)
         model = checked_model(model, images)
-        form = LinearForm(model)
+        form = LinearForm(model[0] if isinstance(model, list) else model)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
         if not by_columns(model, images, batch, share):

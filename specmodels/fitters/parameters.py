@@ -35,17 +35,15 @@ class FreeParameters:
 
     def __init__(self, form, n_system):
         self.form, self.n_system = form, n_system
-        model = form.model
-        self.free = form.nonlinear
+        self.free, parameters = form.nonlinear, form.parameters
         self.initial = np.repeat(_column(form.values[k] for k in self.free), n_system, axis=1)
-        bounds, tied = model.bounds, model.tied  # made anew at each access
-        bounds = [bounds[form.names[k]] for k in self.free]
+        bounds = [parameters[k].bounds for k in self.free]
         self.lower = _column(-np.inf if b[0] is None else b[0] for b in bounds)
         self.upper = _column(np.inf if b[1] is None else b[1] for b in bounds)
-        self._set_priors(model)
+        self._set_priors([parameters[k].prior for k in self.free])
         # Linear parameters that follow others are part of the linear equations.
         self.tied = [k for k in form.tied if k not in form.followers]
-        self._ties = {k: tied[form.names[k]] for k in self.tied}
+        self._ties = {k: parameters[k].tied for k in self.tied}
         self._check_ties()
         self._position = {name: k for k, name in enumerate(form.names)}
         self._fixed_slopes = {
@@ -53,8 +51,7 @@ class FreeParameters:
         }
         self.initial = self.clip(self.initial)
 
-    def _set_priors(self, model):
-        priors = [getattr(model, self.form.names[k]).prior for k in self.free]
+    def _set_priors(self, priors):
         wrong = [p for p in priors if p is not None and not isinstance(p, GaussianPrior)]
         if wrong:
             raise TypeError(f"model: expected priors to be GaussianPrior, got {wrong}")

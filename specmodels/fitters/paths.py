@@ -9,13 +9,15 @@ from ..exposure import SpectralImage
 from ..models.composition import coordinates_of, on_pixels
 from ..models.linear_form import LinearForm
 from ..models.linear_leaf import Leaf, repeats
+from ..models.scene_term import SceneTerm
 from ..models.units import without_units
+from ..slitless import SlitlessExposure
 
 __all__ = ["by_columns", "checked_model", "images_of"]
 
 
 def images_of(data):
-    """The images of what is given to a fitter: one, several, or an exposure.
+    """The images of what is given to a fitter: one, several, or an exposure, slitless ones too.
 
     Raises
     ------
@@ -24,9 +26,10 @@ def images_of(data):
     ValueError
         If there is none.
     """
-    if isinstance(data, SpectralImage):
-        return [data]
+    if isinstance(data, SpectralImage | SlitlessExposure):
+        data = [data]
     images = list(data.values() if isinstance(data, Mapping) else data)
+    images = [one.to_image() if isinstance(one, SlitlessExposure) else one for one in images]
     wrong = [type(image).__name__ for image in images if not isinstance(image, SpectralImage)]
     if wrong:
         raise TypeError(f"image: expected SpectralImage, or several, got {wrong[0]}")
@@ -38,7 +41,8 @@ def images_of(data):
 def checked_model(model, images):
     """The model as one of the row, or of column and row, in which the fitters can find their way.
 
-    Its parameters are plain numbers in the units of the images.
+    Its parameters are plain numbers in the units of the images. Of a list with a model for each
+    image, a list.
 
     Raises
     ------
@@ -46,8 +50,12 @@ def checked_model(model, images):
         If it is no model.
     ValueError
         If a unit cannot be converted, the model has other inputs or outputs, two of its parts share
-        a name, or a parameter that repeats has become non-linear.
+        a name, or a parameter that repeats has become non-linear. If models and images of a list
+        differ in number, or models in their parameters.
     """
+    if isinstance(model, list):
+        return _each_checked(model, images)
+    model = model.to_model() if isinstance(model, SceneTerm) else model
     if not isinstance(model, Model):
         raise TypeError(f"model: expected an astropy model, got {type(model).__name__}")
     if len(model) != 1:
@@ -79,6 +87,20 @@ def checked_model(model, images):
     return model
 
 
+def _each_checked(models, images):
+    """The models of several images, which must be alike."""
+    if len(models) != len(images):
+        raise ValueError(f"model: expected one for each of {len(images)} images, got {len(models)}")
+    checked = [checked_model(model, images) for model in models]
+    for own in checked[1:]:
+        if own.param_names != checked[0].param_names:
+            raise ValueError(
+                "model: expected the same parameters for all images, got "
+                f"{list(checked[0].param_names)} and {list(own.param_names)}"
+            )
+    return checked[0] if len(checked) == 1 else checked
+
+
 def _is_bare(leaf):
     """Whether a part has no parameters, or is a compound which keeps no linearity."""
     return isinstance(leaf, CompoundModel) or not leaf.param_names
@@ -89,14 +111,15 @@ def by_columns(model, images, batch, share):
     if len(images) > 1 or share is not True:
         return False
     form = LinearForm(model, follow_ties=True)
+    free = frozenset(form.linear)
     if form.followers or any(hasattr(leaf, "bound_to") and leaf.coordinate not in ("x", "y")
                              for leaf, _ in form.leaves()):  # fmt: skip
         return False
     for leaf, positions in form.leaves():
-        linear = [k for k in positions if k in form.linear]
+        linear = [k for k in positions if k in free]
         if getattr(leaf, "coefficient_prior", None) is not None:
             return False
-        if any(_is_limited(getattr(model, form.names[k])) for k in linear):
+        if any(_is_limited(form.parameters[k]) for k in linear):
             return False
         if batch is None or not linear:
             continue

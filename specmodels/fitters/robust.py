@@ -8,6 +8,7 @@ from .base import Fitter
 from .linear import LinearFitter
 from .paths import by_columns, checked_model, images_of
 from .problem import Problem
+from .system import SystemFitResult
 from .system.outliers import system_outliers
 
 __all__ = ["SigmaClipFitter"]
@@ -76,11 +77,14 @@ class SigmaClipFitter(Fitter):
     def _fit_system(self, model, images, batch, share):
         """As for columns, where pixels of all images depend on one another."""
         rejected = [np.zeros(image.shape, dtype=bool) for image in images]
+        if LinearForm(model).nonlinear:  # hits would lead them astray
+            result = LinearFitter()(model, images, batch=batch, share=share)
+            rejected = system_outliers(result, images, self.sigma, self.profile_error)
         for number in range(self.max_rounds):
             cleaned = [image.replace(mask=image.mask | bad)
                        for image, bad in zip(images, rejected, strict=True)]  # fmt: skip
             result = self.fitter(model, cleaned, batch=batch, share=share)
-            model, before = result.template, rejected
+            model, before = result.templates, rejected
             if number == self.max_rounds - 1:
                 break
             rejected = system_outliers(result, images, self.sigma, self.profile_error)
@@ -102,6 +106,8 @@ class SigmaClipFitter(Fitter):
         -------
         ndarray of bool, shape of the image
         """
+        if isinstance(result, SystemFitResult):
+            return system_outliers(result, [image], self.sigma, self.profile_error)[0]
         threshold = self._threshold(result)
         if result.batch is None:
             weights = image.weights

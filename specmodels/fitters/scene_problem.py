@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from ..models.scene import GrismScene
+from ..models.scene_term import by_parameter
 from ..numerics.blocks import Blocks, Precision, conjugate_gradients
 from ..numerics.scene_pixels import lit_pixels
 from ..numerics.shrinkage import drawn_levels
@@ -75,7 +76,7 @@ class SceneProblem:
         for scene, exposure, own in zip(scenes, exposures, index, strict=True):
             pixels, columns = lit_pixels(scene.columns)
             lit.append(pixels)
-            stacked.append(_to_parameters(columns, own, start[-1]))
+            stacked.append(by_parameter(columns, own, start[-1]))
             data.append((exposure.data - exposure.known_light).ravel()[pixels])
             weights.append(_weights(exposure, pixels))
         columns = stacked[0] if len(stacked) == 1 else sparse.vstack(stacked, format="csc")
@@ -207,17 +208,6 @@ def _with_priors(given, initial, ridge):
     for j, value, weight in given:
         mean[j], precision[j] = value, weight
     return mean, precision
-
-
-def _to_parameters(columns, index, n_parameters):
-    """The columns of a scene by free parameter."""
-    if len(index) == n_parameters and np.array_equal(index, np.arange(n_parameters)):
-        return columns
-    matrix = sparse.csc_array((np.ones(len(index)), (np.arange(len(index)), index)),
-                              shape=(len(index), n_parameters))  # fmt: skip
-    out = sparse.csc_array(columns @ matrix)
-    out.sort_indices()
-    return out
 
 
 def _weights(exposure, pixels):

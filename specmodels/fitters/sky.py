@@ -11,11 +11,23 @@ from functools import cached_property
 import numpy as np
 
 from ..numerics.robust import MAD_TO_SIGMA
+from .base import Fitter
 
-__all__ = ["SkyFit", "SkyPixels", "SlitFit"]
+__all__ = ["SkyFit", "SkyPixels", "SlitFit", "SlitSkyFitter"]
 
 # Of data without variances, relative to the largest: rounding.
 LEAST_NOISE = 1e-9
+
+
+class SlitSkyFitter(Fitter):
+    """Base of fitters of one sky to the pixels of many slits: ``fitter(model, slits)``.
+
+    A subclass *must* define ``__call__(model, slits)`` of a model of the wavelength, or None, and a
+    sequence of `SkyPixels`, which returns a `SkyFit`. It *may* say by ``finds_levels = False``
+    that the sky's level in a slit with a source is not to be found from its own pixels.
+    """
+
+    finds_levels = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,8 +11,7 @@ from scipy.ndimage import uniform_filter1d
 
 from ..models.background import LogPolynomialSpectrum
 from ..numerics.cloud import cloud_outliers
-from .base import Fitter
-from .sky import SkyFit, SlitFit
+from .sky import SkyFit, SlitFit, SlitSkyFitter
 from .sky_curves import PolynomialCurve
 from .sky_slits import misfit_of, worst_slit
 
@@ -27,7 +26,7 @@ CRITERIA = {"bic": lambda chi2, n_free, n_data: chi2 + n_free * np.log(n_data),
             "aic": lambda chi2, n_free, n_data: chi2 + 2 * n_free}  # fmt: skip
 
 
-class LogPolynomialSkyFitter(Fitter):
+class LogPolynomialSkyFitter(SlitSkyFitter):
     r"""Fit :math:`d_i = T_i\,\exp \sum_k c_k P_k(\lambda_i)` with increasing degree.
 
     Chi-square is divided by that of the best degree where it exceeds its degrees of freedom: lines
@@ -51,6 +50,8 @@ class LogPolynomialSkyFitter(Fitter):
     ValueError
         If a setting is out of range.
     """
+
+    finds_levels = False
 
     def __init__(self, *, max_degree=15, criterion="bic", sigma=3.0, disagreement=0.03):
         if int(max_degree) != max_degree or max_degree < 0 or not sigma > 0:

@@ -12,8 +12,7 @@ from ..numerics.adaptive_smoothing import SmoothnessPrior
 from ..numerics.bsplines import BandedSolution, EquationStack
 from ..numerics.cloud import cloud_outliers
 from ..numerics.hidden_lines import expected_squares
-from .base import Fitter
-from .sky import SkyFit, SlitFit
+from .sky import SkyFit, SlitFit, SlitSkyFitter
 from .sky_curves import SplineCurve
 from .sky_sampling import finest_breaks, gaps_between
 from .sky_slits import deviant_rows, worst_slit
@@ -29,7 +28,7 @@ FIRST_ROUNDS = 2
 LEVEL_SIGMA = 5.0
 
 
-class SkyFitter(Fitter):
+class SkyFitter(SlitSkyFitter):
     r"""Fit :math:`d_i = f_s T_i\,S(\lambda_i)` to the sky pixels of all slits :math:`s` jointly.
 
     The spline :math:`S` and the grey factors :math:`f_s` are solved for in turn on the normal

@@ -14,7 +14,7 @@ from .problem import Problem
 from .system import SystemProblem
 from .system.fit import not_determined, system_result, with_infinite_variances
 
-__all__ = ["VarProFitter"]
+__all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 
 FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
 LEAST_FACTOR = 0.1
@@ -72,7 +72,8 @@ class VarProFitter(Fitter):
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
-        return _result(problem, parameters, *self._minimise(problem, parameters))
+        state, success, count = self._minimise(problem, parameters)
+        return column_result(problem, parameters, state, _complaint(success, count), count)
 
     def _fit_system(self, problem):
         """Fit of any composition as one system."""
@@ -93,18 +94,12 @@ class VarProFitter(Fitter):
             if not problem.learns_noise(state.theta):
                 break
             parameters.initial = state.theta
-        solved = state.solved
-        _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
-        message = "" if success else f"not converged after {count} passes"
-        return system_result(
-            problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
-            message=message, n_iterations=count,
-        )  # fmt: skip
+        return fitted_system(problem, state, _complaint(success, count), count)
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""
         theta = parameters.initial.copy()
-        best = _State(theta, parameters.linearise(problem, theta))
+        best = State(theta, parameters.linearise(problem, theta))
         own, index = best, np.arange(theta.shape[1])
         damping, growth = np.full((2, theta.shape[1]), [[FIRST_DAMPING], [2.0]])
         count, converged = 1, False
@@ -127,7 +122,7 @@ class VarProFitter(Fitter):
                 break
             count += 1
             trial = parameters.clip(own.theta + step)
-            trial = _State(trial, parameters.linearise(problem, trial))
+            trial = State(trial, parameters.linearise(problem, trial))
             gain = own.accept(trial, problem.shared, parameters)
             damping, growth = _damped(damping, growth, gain / promise)
         if own is not best:
@@ -135,7 +130,7 @@ class VarProFitter(Fitter):
         return best, converged, count
 
 
-class _State:
+class State:
     """Non-linear values, shape (n_free, n_system), and the pass made there."""
 
     def __init__(self, theta, solved):
@@ -149,7 +144,7 @@ class _State:
         return np.maximum(dof.sum(keepdims=True) if shared else dof, 1)
 
     def take(self, systems):
-        return _State(self.theta[:, systems], self.solved.take(systems))
+        return State(self.theta[:, systems], self.solved.take(systems))
 
     def put(self, systems, other, where=slice(None)):
         self.theta[:, systems] = other.theta[:, where]
@@ -227,7 +222,24 @@ def _solved(matrix, vector):
     return solve_factorised(factor, vector * scale) * scale
 
 
-def _result(problem, parameters, state, success, count):
+def _complaint(success, count):
+    return "" if success else f"not converged after {count} passes"
+
+
+def fitted_system(problem, state, message="", count=1):
+    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it."""
+    if not state.theta.size:
+        return system_result(problem, state.theta, message=message, n_iterations=count)
+    solved, parameters = state.solved, problem.parameters
+    _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+    return system_result(
+        problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
+        message=message, n_iterations=count,
+    )  # fmt: skip
+
+
+def column_result(problem, parameters, state, message="", count=1):
+    """`FitResult` of columns at a pass over their pixels, with the errors that follow from it."""
     form, solved = problem.form, state.solved
     values = parameters.values(state.theta)
     for k, value in zip(form.linear, solved.values, strict=True):
@@ -242,7 +254,6 @@ def _result(problem, parameters, state, success, count):
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
     shared_covariance = with_infinite_variances(shared_covariance, lost)
-    message = "" if success else f"not converged after {count} passes"
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
         message = "; ".join(filter(None, [message, not_determined(names)]))

@@ -5,13 +5,14 @@ are imported when one of their objects is met.
 """
 
 # Imported for the readers and writers that they register.
-from . import asdf_files, fits, jwst, jwst_spectra, nddata, tables  # noqa: F401
-from .grisms import jwst_grism
+from . import asdf_files, dithers, fits, jwst, jwst_files, nddata, tables  # noqa: F401
+from .grisms import jwst_grism, jwst_scene
 from .options import ReadOptions
 from .planes import Planes
 from .registry import read, reader, write, writer
 from .slitless import read_direct_image, read_slitless
 from .spectra_files import register_when_imported
+from .time_series import is_series, read_series
 
 __all__ = [
     "read",
@@ -20,8 +21,11 @@ __all__ = [
     "writer",
     "Planes",
     "ReadOptions",
+    "is_series",
     "jwst_grism",
+    "jwst_scene",
     "read_direct_image",
+    "read_series",
     "read_slitless",
 ]
 

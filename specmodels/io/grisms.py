@@ -1,4 +1,4 @@
-"""`jwst_grism`: a JWST grism described by datamodels and reference files given by hand."""
+"""JWST grisms, and scenes seen through them, from datamodels and reference files given by hand."""
 
 import warnings
 
@@ -8,9 +8,11 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ..instruments import recognise_instrument
 from ..instruments.grisms import WcsTransform
+from ..models import BSplineSpectrum, GrismScene
 from ..models.grism import Grism, Sensitivity
+from .slitless import read_direct_image
 
-__all__ = ["jwst_grism"]
+__all__ = ["jwst_grism", "jwst_scene"]
 
 CONVERSION = u.MJy * u.um * u.s / (u.ct * u.sr)
 
@@ -65,6 +67,40 @@ def jwst_grism(grism_model, direct_wcs, photom, wavelengthrange, *, orders=None,
         raise ValueError(f"wavelengthrange: no range for {band} in orders {wanted}")
     sensitivity = {order: _sensitivity(photom, words, order) for order in ranges}
     return Grism(transform, ranges, sensitivity, shape)
+
+
+def jwst_scene(cutouts, direct, segmentation, photom, wavelengthrange, *, spectrum=None):
+    """Scene of the sources on a direct image, as a JWST grism exposure shows it.
+
+    Parameters
+    ----------
+    cutouts, direct, segmentation, photom, wavelengthrange : datamodel or path
+        A MultiSlitModel of cutouts, the direct image, its segmentation map, and the reference files
+        of photometry and wavelength ranges.
+    spectrum : `~astropy.modeling.Model`, optional
+        Spectrum of each source. Default: a spline of 40 pieces, which can follow lines.
+
+    Returns
+    -------
+    `~specmodels.models.GrismScene`
+
+    Raises
+    ------
+    ValueError
+        As `jwst_grism`.
+    """
+    from stdatamodels.jwst import datamodels
+
+    with (
+        datamodels.open(cutouts) as model,
+        datamodels.open(direct) as image,
+        datamodels.open(photom) as table,
+        datamodels.open(wavelengthrange) as limits,
+    ):
+        grism = jwst_grism(model, image.meta.wcs, table, limits)
+        field = read_direct_image(image, segmentation)
+    spectrum = BSplineSpectrum(40) if spectrum is None else spectrum
+    return GrismScene.from_direct_image(field, grism=grism, spectrum=spectrum)
 
 
 def _has_order(transform, order, wavelength, shape):

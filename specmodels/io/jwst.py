@@ -6,6 +6,7 @@ asked for, so its tree is read instead.
 
 import warnings
 from collections import ChainMap
+from copy import copy
 
 import numpy as np
 from astropy import units as u
@@ -19,7 +20,7 @@ from .registry import reader
 from .units import parsed_unit, unit_factor
 from .wavelengths import steepest_axis, wavelengths_from_gwcs
 
-__all__ = ["model_class", "read_model"]
+__all__ = ["integrations_of", "model_class", "read_model"]
 
 COMPONENTS = {"read": "var_rnoise", "poisson": "var_poisson", "flat": "var_flat"}
 NAMES = ("name", "source_name", "source_id")
@@ -68,6 +69,39 @@ def read_model(model, options):
     return exposure_of(planes, options, instrument, source=model)
 
 
+def integrations_of(model, planes, options):
+    """Reader of single integrations of a datamodel with three-dimensional data.
+
+    Parameters
+    ----------
+    model : datamodel
+        With the metadata and the wavelengths; not needed any more afterwards.
+    planes : mapping of str to sequence of ndarray
+        Planes of all integrations, by their names in the datamodel.
+    options : `~specmodels.io.ReadOptions`
+
+    Returns
+    -------
+    planes_of : callable
+        ``planes_of(i)`` returns the `Planes` of integration `i`.
+    instrument : `~specmodels.instruments.Instrument`
+    """
+    tree = {key: value for key, value in model.instance.items() if np.ndim(value) != 3}
+    first = _Slit(tree | {name: plane[0] for name, plane in planes.items()}, model)
+    known = options.instrument or recognise_instrument(first.keywords())
+    wavelength = first.wavelength(options)
+    found = options.resolved(known, first.dispersion_axis(known, wavelength))
+    instrument = found.replace(readout=first.readout(found.readout))
+    name = first.name(0, 1)
+    _warn_without_wavelengths([first.planes(options, name, wavelength)], options)
+
+    def planes_of(i):
+        own = first.of_integration({name: plane[i] for name, plane in planes.items()})
+        return own.planes(options, name, wavelength)
+
+    return planes_of, instrument
+
+
 def _slits(model):
     kind = type(model).__name__
     tree = model.instance
@@ -86,6 +120,12 @@ class _Slit:
         self.tree = tree
         self.kind = type(model).__name__
         self.metas = [one.get("meta") or {} for one in (tree, model.instance)]
+
+    def of_integration(self, planes):
+        """The same slit with other planes."""
+        new = copy(self)
+        new.tree = {**self.tree, **planes}
+        return new
 
     def meta(self, path):
         """The entry of the metadata at a dotted path: the slit's own, else the model's, or None."""

@@ -1,6 +1,5 @@
-"""Writer of results as JWST ``x1d`` products: a MultiSpecModel, or a FITS file of one."""
+"""Writer of results as JWST ``x1d`` products, which are MultiSpecModels."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from .registry import writer
 from .tables import tables_of
 from .units import unit_text
 
-__all__ = ["to_multispec", "write_jwst"]
+__all__ = ["to_multispec"]
 
 DO_NOT_USE = 1
 COLUMNS = {"FLUX_ERROR": "flux_error", "BACKGROUND": "background", "BKGD_ERROR": "background_error",
@@ -41,13 +40,6 @@ def to_multispec(result):
         image = _image_of(table, exposure)
         model.spec.append(_spec(datamodels.SpecModel, name, table, image))
     return model
-
-
-@writer("jwst")
-def write_jwst(result, path):
-    """Write a FITS file that stdatamodels and the JWST loaders of specutils read."""
-    with to_multispec(result) as model:
-        model.save(os.fspath(path))
 
 
 def _copy_meta(model, source):

@@ -11,13 +11,14 @@ from pathlib import Path, PurePath
 import numpy as np
 from astropy.io import fits
 
+from ..dithers import Dithers
 from ..exposure import Exposure, SpectralImage
 from ..ramp import Ramp
 from .options import ReadOptions
 from .planes import changed_images
 from .replacing import replacing
 
-__all__ = ["read", "reader", "write", "writer"]
+__all__ = ["read", "reader", "reader_of", "write", "writer"]
 
 _readers = {}
 _writers = {}
@@ -82,7 +83,8 @@ def read(
     obj : path, array_like, `~astropy.nddata.NDData`, `~specutils.Spectrum`, datamodel, …
         A FITS or ASDF file, an array, masked array or Quantity, NDData or CCDData, a
         two-dimensional Spectrum, a JWST datamodel, an HDUList. An `Exposure` is returned as it
-        is, a `SpectralImage` as an exposure.
+        is, a `SpectralImage` as an exposure. A list or tuple of any of these is several exposures
+        of the same sources, `Dithers`; options hold for each of them.
     dispersion_axis : int, optional
         Axis along which the input is dispersed: -1 (horizontal, along rows) or -2 (vertical).
     wavelength : array_like or `~astropy.units.Quantity`, optional
@@ -107,7 +109,7 @@ def read(
 
     Returns
     -------
-    exposure : `Exposure`, or `~specmodels.ramp.Ramp`
+    exposure : `Exposure`, `~specmodels.Dithers`, or `~specmodels.ramp.Ramp`
         Dispersion along the last axis. The input is never changed, and files are closed. JWST
         ramps and integrations are read as a `~specmodels.ramp.Ramp`, as they lie in the file.
 
@@ -123,7 +125,7 @@ def read(
         uncertainty=uncertainty, mask=mask, instrument=instrument, name=name,
         extensions=extensions or {}, pixel_scale=pixel_scale,
     )  # fmt: skip
-    read_one = _reader_of(obj)
+    read_one = reader_of(obj)
     if extensions and not isinstance(obj, str | os.PathLike | fits.HDUList):
         raise ValueError(f"extensions: expected none for a {type(obj).__name__}, got {extensions}")
     return _as_exposure(read_one(obj, options), obj)
@@ -211,14 +213,21 @@ def find_reader(obj):
     return _by_type(_readers, type(obj))
 
 
-def _reader_of(obj):
+def reader_of(obj, name="obj"):
+    """The reader for an object.
+
+    Raises
+    ------
+    TypeError
+        If there is none; `name` says what the object is.
+    """
     function = find_reader(obj)
     if function is None and isinstance(obj, os.PathLike):
         function = _readers[PurePath]
     if function is None:
         raise TypeError(
-            "obj: expected a path, an array, NDData, a two-dimensional Spectrum, a datamodel or an "
-            f"Exposure, got {type(obj).__module__}.{type(obj).__qualname__}"
+            f"{name}: expected a path, an array, NDData, a two-dimensional Spectrum, a datamodel "
+            f"or an Exposure, got {type(obj).__module__}.{type(obj).__qualname__}"
         )
     return function
 
@@ -249,7 +258,7 @@ def _file_writer(path, format):
 
 
 def _as_exposure(result, source):
-    if isinstance(result, Exposure | Ramp):
+    if isinstance(result, Exposure | Ramp | Dithers):
         return result
     if isinstance(result, SpectralImage):
         return Exposure([result], source=source)

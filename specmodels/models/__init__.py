@@ -26,11 +26,12 @@ from .scene import GrismScene
 from .selection import SourceSelection
 from .shapes import GrownShapes, SegmentShapes, SourceShapes
 from .sky import breakpoints, sky_of_wavelength
-from .slits import BarShadow, SlitThroughput
+from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
+from .wavelength_map import WavelengthMap, with_wavelength_map
 
 __all__ = [
     "BSplineProfile",
@@ -68,6 +69,7 @@ __all__ = [
     "NSCleanSubarrayNoise",
     "PolynomialTrace",
     "Profile",
+    "SlitFunction",
     "SlitThroughput",
     "Source",
     "SplineTrace",
@@ -76,6 +78,8 @@ __all__ = [
     "TiedTo",
     "UniformSky",
     "VoigtProfile",
+    "WavelengthMap",
+    "with_wavelength_map",
     "design_matrix",
     "linear_parameters",
     "without_units",

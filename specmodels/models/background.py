@@ -5,10 +5,10 @@ from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
 from scipy.interpolate import BSpline
 
-from ..numerics.bsplines import DEGREE, local_design, padded_knots
+from ..numerics.bsplines import DEGREE, local_design, padded_knots, spline_value
 from ..numerics.positions import legendre_terms, spline_terms
 from .composition import Composable
-from .linear import BasisModel
+from .linear import BasisModel, one_number_each
 from .parameters import declare, repeated
 from .quantities import UnitRules, with_units
 
@@ -84,13 +84,10 @@ class MasterBackgroundSpectrum(BasisModel):
     @with_units
     def evaluate(self, wavelength, *coefficients):
         """Value of the spline."""
-        wavelength = np.asarray(wavelength, dtype=float)
-        if any(np.size(c) > 1 for c in coefficients):
+        known = one_number_each(coefficients)
+        if known is None:
             return super().evaluate(wavelength, *coefficients)
-        knots = padded_knots(self._breaks)
-        spline = BSpline(knots, [np.squeeze(c) for c in coefficients], DEGREE, extrapolate=False)
-        value = np.nan_to_num(spline(wavelength))
-        return np.where(np.isnan(wavelength), np.nan, value)
+        return spline_value(wavelength, padded_knots(self._breaks), known)
 
     def integrals(self, wavelength):
         """Integral of each B-spline from the first breakpoint, shape (n_wavelength, n_terms)."""

@@ -68,7 +68,7 @@ class Coordinate(Model):
         """Copy with the coordinates of the pixels of an image."""
         if self.coordinate in PIXELS:
             return self
-        values = np.asarray(image.coordinate(self.coordinate), dtype=float)
+        values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
         return Coordinate(self.coordinate, (image.x, image.y, values), name=self.name)
 
     def evaluate(self, x, y):
@@ -99,10 +99,35 @@ def of_table(x, y, table):
         Linear between pixels, NaN outside of the table.
     """
     columns, rows, values = table
-    on_grid = np.shape(x) == (1, len(columns)) and np.shape(y) == (len(rows), 1)
-    if on_grid and np.array_equal(x[0], columns) and np.array_equal(y[:, 0], rows):
-        return values
+    if np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[0] == np.shape(y)[1] == 1:
+        grid = _run(y[:, 0], rows), _run(x[0], columns)
+        if None not in grid:
+            return cut_to(values, grid)
     return _interpolated(values, _places(y, rows), _places(x, columns))
+
+
+def varying(values):
+    """One row or column of an image whose rows or columns are all the same, else the image."""
+    for axis in (0, 1):
+        first = values.take([0], axis)
+        if np.array_equal(values, np.broadcast_to(first, values.shape)):
+            values = first
+    return values
+
+
+def cut_to(values, window):
+    """The rows and columns of a window of what may be an image, a row, a column or a number."""
+    if np.ndim(values) < 2:
+        return values
+    cut = [part if n > 1 else slice(None) for part, n in zip(window, np.shape(values), strict=True)]
+    return values[tuple(cut)]
+
+
+def _run(numbers, known):
+    """Slice of the known numbers that these are; None where they are not."""
+    start = int(np.searchsorted(known, numbers[0])) if len(numbers) else 0
+    run = slice(start, start + len(numbers))
+    return run if np.array_equal(known[run], numbers) else None
 
 
 def _places(numbers, known):

@@ -5,6 +5,7 @@ The scene of all sources is in `scene`, their choice in `selection`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -232,7 +233,7 @@ def _nearest(position, n):
 
 
 class DispersedSource(BasisModel):
-    r"""One source on the detector: :math:`\sum_j c_j B_j(x, y)` with tabulated images :math:`B_j`.
+    r"""Sources on the detector: :math:`\sum_j c_j B_j(x, y)` with tabulated images :math:`B_j`.
 
     A table of pixels, zero outside of it; positions are rounded to the nearest pixel. The table
     cannot be changed.
@@ -282,21 +283,31 @@ class DispersedSource(BasisModel):
         return sparse.csc_array((self.values, self.indices, self.pointer),
                                 shape=(self.shape[0] * self.shape[1], self.n_terms))  # fmt: skip
 
+    @cached_property
+    def _rows(self):
+        """The basis images by pixel: made once."""
+        return self.columns.tocsr()
+
+    def __getstate__(self):
+        """State to copy and pickle, without what is made again."""
+        return {key: value for key, value in super().__getstate__().items() if key != "_rows"}
+
     def basis(self, x, y):
         """Values of the basis images, shape (..., n_terms)."""
         flat, inside = self._pixels(x, y)
-        found = self.columns.tocsr()[flat.ravel()].toarray() * inside.reshape(-1, 1)
+        found = self._rows[flat.ravel()].toarray() * inside.reshape(-1, 1)
         return found.reshape(*flat.shape, self.n_terms)
 
     def local_basis(self, x, y):
         """Numbers and values of the basis images that are not zero, both (..., n_entry)."""
         flat, inside = self._pixels(x, y)
-        rows = self.columns.tocsr()[flat.ravel()]
+        rows = self._rows[flat.ravel()]
         count = np.diff(rows.indptr)
         width = max(int(count.max(initial=0)), 1)
         place = (np.repeat(np.arange(flat.size), count),
                  np.arange(rows.nnz) - np.repeat(rows.indptr[:-1], count))  # fmt: skip
-        index, value = np.zeros((flat.size, width), int), np.zeros((flat.size, width))
+        index = np.zeros((flat.size, width), dtype=np.int32)
+        value = np.zeros((flat.size, width))
         index[place], value[place] = rows.indices, rows.data
         value *= inside.reshape(-1, 1)
         return (array.reshape(*flat.shape, width) for array in (index, value))

@@ -192,6 +192,14 @@ class BasisModel(Composable, UnitRules, FittableModel):
         return (sum(fixed) if fixed else 0.0), {j: columns[j] for j in wanted}
 
 
+def one_number_each(coefficients):
+    """Coefficients as an array, shape (n_terms,); None where one is more than a number."""
+    try:
+        return np.array(coefficients, dtype=float).reshape(len(coefficients))
+    except ValueError:
+        return None
+
+
 def weighted_sum(basis, coefficients):
     """Sum of basis functions, shape (..., n_terms), times coefficients: scalars, or arrays."""
     if any(np.ndim(c) or hasattr(c, "unit") for c in coefficients):

@@ -7,7 +7,8 @@ derivatives and expansion, and says which parameters are linear.
 import numpy as np
 from astropy.modeling import CompoundModel, models
 
-from .linear_leaf import DERIVATIVE_STEP, Leaf
+from .composition import bound
+from .linear_leaf import DERIVATIVE_STEP, Leaf, rows_within
 
 __all__ = ["node"]
 
@@ -15,17 +16,16 @@ __all__ = ["node"]
 STOCK_AFFINE = (models.Identity, models.Multiply, models.Scale, models.Shift)
 
 
-def node(model, first):
-    """The tree of a model whose first parameter has the position `first`."""
-    if not isinstance(model, CompoundModel):
-        return Leaf(model, first)
-    if model.op == "fix_inputs":
-        return _FixedInputs(node(model.left, first), model)
-    kinds = {"+": _Sum, "-": _Difference, "*": _Product, "/": _Quotient, "|": _Pipe}
-    if model.op not in kinds:
-        return Leaf(model, first)
-    left = node(model.left, first)
-    return kinds[model.op](left, node(model.right, left.stop))
+def node(model, first, image=None):
+    """The tree of a model whose first parameter has the position `first`, bound to an image."""
+    if isinstance(model, CompoundModel):
+        if model.op == "fix_inputs":
+            return _FixedInputs(node(model.left, first, image), model)
+        kinds = {"+": _Sum, "-": _Difference, "*": _Product, "/": _Quotient, "|": _Pipe}
+        if model.op in kinds:
+            left = node(model.left, first, image)
+            return kinds[model.op](left, node(model.right, left.stop, image))
+    return Leaf(model if image is None else bound(model, image), first)
 
 
 class _Branch:
@@ -45,6 +45,10 @@ class _Branch:
     @property
     def repeated(self):
         return self.left.repeated or self.right.repeated
+
+    def window(self, inputs):
+        """Rows and columns of the pixels outside of which the value is zero; None: nowhere."""
+        return None
 
     def select(self, linear):
         self.left.select(linear)
@@ -128,7 +132,21 @@ class _Product(_Branch):
         factor = self.factor.value(values, inputs)
         return offset * factor, {k: column * factor for k, column in columns.items()}
 
+    def window(self, inputs):
+        found = [side.window(inputs) for side in (self.left, self.right)]
+        found = [window for window in found if window is not None]
+        if not found:
+            return None
+        return tuple(slice(max(p.start for p in parts), min(p.stop for p in parts))
+                     for parts in zip(*found, strict=True))  # fmt: skip
+
     def rows(self, values, inputs):
+        window = self.window(inputs)
+        if window is not None:
+            return rows_within(window, inputs, lambda own: self._rows(values, own))
+        return self._rows(values, inputs)
+
+    def _rows(self, values, inputs):
         offset, rows = self.carrier.rows(values, inputs)
         factor = self.factor.value(values, inputs)
         return offset * factor, [one.times(factor) for one in rows]
@@ -233,11 +251,24 @@ class _Pipe(_Branch):
             out = {k: d * (one - zero) for k, d in left.items()}
             inside = [k for k in wanted if self.right.first <= k < self.right.stop]
             return out | {k: self._difference(values, inputs, k) for k in inside}
-        out = self.right.derivatives(values, self._between(values, inputs), wanted)
-        for k in wanted:
-            if self.first <= k < self.left.stop:
-                out[k] = self._difference(values, inputs, k)
-        return out
+        between = self._between(values, inputs)
+        out = self.right.derivatives(values, between, wanted)
+        inside = [k for k in wanted if self.first <= k < self.left.stop]
+        if not inside:
+            return out
+        if len(between) > 1:
+            return out | {k: self._difference(values, inputs, k) for k in inside}
+        slope = self._slope(values, between[0])
+        found = self.left.derivatives(values, inputs, wanted)
+        return out | {k: slope * np.asarray(found[k]) for k in inside}
+
+    def _slope(self, values, between):
+        """Derivative of the right side by its one input."""
+        known = np.asarray(between)[np.isfinite(between)]
+        spread = np.ptp(known) if known.size else 0.0
+        step = DERIVATIVE_STEP * (spread or np.max(np.abs(known), initial=0.0) or 1.0)
+        ends = [self.right.value(values, (between + s,)) for s in (step, -step)]
+        return (ends[0] - ends[1]) / (2 * step)
 
 
 class _FixedInputs:
@@ -258,6 +289,9 @@ class _FixedInputs:
     def _all(self, inputs):
         rest = iter(inputs)
         return tuple(self.given[j] if j in self.given else next(rest) for j in range(self.n_inputs))
+
+    def window(self, inputs):
+        return None
 
     def value(self, values, inputs):
         return self.inner.value(values, self._all(inputs))

@@ -66,11 +66,15 @@ class LinearForm:
     follow_ties : bool
         Whether linear parameters that are tied by name keep their rows, so that these can be added
         to those of the parameter which they follow.
+    image : `~specmodels.exposure.SpectralImage`, optional
+        Its coordinates are those of the pixels; see `~specmodels.models.composition.bound`.
 
     Attributes
     ----------
     names : tuple of str
         Names of all parameters, as the model has them.
+    parameters : list of `~astropy.modeling.Parameter`
+        The parameters themselves, of the model.
     values : list of float
         Their values in the model.
     linear, nonlinear, tied : list of int
@@ -81,19 +85,20 @@ class LinearForm:
         Ties of the linear parameters whose rows are kept.
     """
 
-    def __init__(self, model, *, follow_ties=False):
+    def __init__(self, model, *, follow_ties=False, image=None):
         if len(model) != 1:
             raise ValueError(f"model: expected a single model, got a set of {len(model)}")
         self.model = model
         self.names = tuple(model.param_names)
-        self.values = [np.asarray(getattr(model, n).value, dtype=float) for n in self.names]
-        tied, fixed = model.tied, model.fixed  # made anew at each access
-        self.tied = [k for k, n in enumerate(self.names) if tied[n]]
-        fixed = {k for k, n in enumerate(self.names) if fixed[n]} | set(self.tied)
-        self._root = node(model, 0)
+        # Each parameter is asked itself: the mappings of astropy are made anew at each access.
+        self.parameters = [getattr(model, name) for name in self.names]
+        self.values = [np.asarray(one.value, dtype=float) for one in self.parameters]
+        self.tied = [k for k, one in enumerate(self.parameters) if one.tied]
+        fixed = {k for k, one in enumerate(self.parameters) if one.fixed} | set(self.tied)
+        self._root = node(model, 0, image)
         self.declared_linear = frozenset(self._root.linear_positions(fixed))
         self.linear = sorted(self.declared_linear - fixed)
-        ties = {k: tied[self.names[k]] for k in self.tied} if follow_ties else {}
+        ties = {k: self.parameters[k].tied for k in self.tied} if follow_ties else {}
         self.followers = {k: tie for k, tie in ties.items()
                           if k in self.declared_linear and isinstance(tie, TiedTo)}  # fmt: skip
         self._root.select({*self.linear, *self.followers})

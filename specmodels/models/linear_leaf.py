@@ -3,14 +3,17 @@
 What operators make of them is in `linear_branches`; what fitters see, in `linear_form`.
 """
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from astropy.modeling import CompoundModel, Model, models
 
+from .composition import cut_to
 from .linear import LinearParameter, Outer
 
-__all__ = ["DERIVATIVE_STEP", "Leaf", "Rows", "repeats"]
+__all__ = ["DERIVATIVE_STEP", "Leaf", "Rows", "repeats", "rows_within"]
 
 # Stock models that are linear in one parameter only, which they do not declare.
 STOCK_LINEAR = {
@@ -46,6 +49,8 @@ class Rows:
         Its value: the pixel is the sum of values times parameters. Broadcast to the pixels.
     inputs : tuple of ndarray
         What the elementary model is evaluated at.
+    window : tuple of slice, optional
+        Rows and columns of the pixels that they are of; None: of all.
     """
 
     leaf: object
@@ -53,12 +58,62 @@ class Rows:
     index: np.ndarray
     value: np.ndarray
     inputs: tuple
+    window: tuple | None = None
 
     def times(self, factor):
         """The rows of the model times a factor of each pixel."""
         factor = np.asarray(factor, dtype=float)
+        if self.window is not None:
+            factor = cut_to(factor, self.window)
         value = self.value * (factor[..., None] if factor.ndim else factor)
-        return Rows(self.leaf, self.positions, self.index, value, self.inputs)
+        return replace(self, value=value)
+
+    def within(self, window):
+        """The same rows of pixels of which those they are of are a window."""
+        if window is None:
+            return self
+        own = self.window or (slice(0, None),) * 2
+        moved = tuple(
+            slice(outer.start + inner.start,
+                  outer.stop if inner.stop is None else outer.start + inner.stop)
+            for outer, inner in zip(window, own, strict=True)
+        )  # fmt: skip
+        return replace(self, window=moved)
+
+
+def rows_within(window, inputs, rows_of):
+    """Offset and rows of pixels of which only those of a window are seen.
+
+    `rows_of` is a function of the inputs of the window that gives both for its pixels.
+    """
+    empty = is_empty(window)
+    if empty:  # one pixel will tell which rows there are
+        window = (slice(0, 1), slice(0, 1))
+    offset, rows = rows_of([cut_to(values, window) for values in inputs])
+    rows = [one.within(window) for one in rows]
+    if empty:
+        return 0.0, [replace(one, value=np.zeros(one.value.shape)) for one in rows]
+    if not np.any(offset):
+        return 0.0, rows
+    whole = np.zeros(np.broadcast_shapes(*(values.shape for values in inputs)))
+    whole[window] = offset
+    return whole, rows
+
+
+def is_empty(window):
+    """Whether a window holds no pixel."""
+    return any(part.stop is not None and part.start >= part.stop for part in window)
+
+
+def _is_grid(inputs):
+    """Whether inputs are the columns of a row of pixels, and the rows of a column."""
+    return len(inputs) == 2 and np.shape(inputs[0])[:1] == np.shape(inputs[1])[1:] == (1,)
+
+
+def _within(values, ends):
+    """Slice of increasing values within two ends."""
+    return slice(int(np.searchsorted(values, ends[0])),
+                 int(np.searchsorted(values, ends[1], side="right")))  # fmt: skip
 
 
 def repeats(leaf):
@@ -75,11 +130,20 @@ class Leaf:
         self.stop = first + len(model.param_names)
         self.selected = ()
 
+    def without_box(self):
+        """The same model without limits."""
+        new = copy(self)
+        new._box = None
+        return new
+
     def leaves(self):
         yield self.model, range(self.first, self.stop)
 
     def linear_positions(self, fixed):
-        return {self.first + j for j, name in enumerate(self.model.param_names)
+        model = self.model
+        if not isinstance(model, CompoundModel) and model.linear and model.fittable:
+            return set(range(self.first, self.stop))
+        return {self.first + j for j, name in enumerate(model.param_names)
                 if self._declared_linear(name)}  # fmt: skip
 
     @property
@@ -93,9 +157,7 @@ class Leaf:
             return False
         if isinstance(getattr(model, name), LinearParameter):
             return True
-        if type(model) in STOCK_LINEAR:
-            return name == STOCK_LINEAR[type(model)]
-        return bool(model.linear) and model.fittable
+        return STOCK_LINEAR.get(type(model)) == name
 
     def select(self, linear):
         self.selected = tuple(k - self.first for k in range(self.first, self.stop) if k in linear)
@@ -107,19 +169,42 @@ class Leaf:
         own = self._own(values)
         if isinstance(self.model, CompoundModel):
             own = [np.atleast_1d(v) if np.ndim(v) else v for v in own]
-        value = self.model.evaluate(*inputs, *own)
-        return value if self._box is None else value * self._inside(inputs)
+        if self._box is None:
+            return self.model.evaluate(*inputs, *own)
+        window = self.window(inputs)
+        if window is None:
+            return self.model.evaluate(*inputs, *own) * self._inside(inputs)
+        shape = np.broadcast_shapes(*(np.shape(v) for v in (*inputs, *own)))
+        if is_empty(window):
+            return 0.0
+        out = np.zeros(shape)
+        inner = [cut_to(v, window) for v in (*inputs, *own)]
+        out[window] = self.model.evaluate(*inner)
+        return out
 
-    @property
+    @cached_property
     def _box(self):
-        """The bounding box that a user has set: outside of it the model is zero."""
-        return getattr(self.model, "_user_bounding_box", None)
+        """Limits by input that a user has set, outside of which the model is zero, or None."""
+        if getattr(self.model, "_user_bounding_box", None) is None:
+            return None
+        box = self.model.bounding_box
+        return [tuple(getattr(end, "value", end) for end in box[name])
+                for name in self.model.inputs]  # fmt: skip
+
+    def window(self, inputs):
+        """Rows and columns of the pixels within the bounding box; None where there is none.
+
+        None as well where the inputs are not a row of columns and a column of rows.
+        """
+        if self._box is None or not _is_grid(inputs):
+            return None
+        across, along = (_within(values.ravel(), ends)
+                         for values, ends in zip(inputs, self._box, strict=True))  # fmt: skip
+        return along, across
 
     def _inside(self, inputs):
-        box = self.model.bounding_box
         inside = 1.0
-        for name, values in zip(self.model.inputs, inputs, strict=True):
-            low, high = (getattr(end, "value", end) for end in box[name])
+        for (low, high), values in zip(self._box, inputs, strict=True):
             inside = inside * ((values >= low) & (values <= high))
         return inside
 
@@ -129,6 +214,10 @@ class Leaf:
     def rows(self, values, inputs):
         if not self.selected:
             return self.value(values, inputs), []
+        window = self.window(inputs)
+        if window is not None:
+            inner = self.without_box()
+            return rows_within(window, inputs, lambda own: inner.rows(values, own))
         if hasattr(self.model, "local_basis") and self._box is None:
             return self._local_rows(values, inputs)
         offset, columns = self.columns(values, inputs)

@@ -7,6 +7,7 @@ together, and its strength may be left to the data.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import sparse
 
 __all__ = ["CoefficientPrior", "FlickerPrior", "GaussianPrior", "RidgePrior", "SmoothnessPrior"]
 
@@ -47,7 +48,8 @@ class CoefficientPrior(ABC):
     r"""Prior of the coefficients of a linear model: chi-square grows by :math:`\lambda\,c^T S c`.
 
     Assign it to a model: ``spectrum.coefficient_prior = SmoothnessPrior()``. A subclass defines
-    ``matrix(model)``, which returns :math:`S`, shape (n_terms, n_terms).
+    ``matrix(model)``, which returns :math:`S`, shape (n_terms, n_terms), and may define
+    ``mean(model)``, shape (n_terms,), from which coefficients are counted.
 
     Parameters
     ----------
@@ -68,7 +70,11 @@ class CoefficientPrior(ABC):
 
     @abstractmethod
     def matrix(self, model):
-        """The matrix of a model with ``n_terms`` coefficients, (n_terms, n_terms)."""
+        """The matrix of a model, (n_terms, n_terms), an array or a sparse one of scipy."""
+
+    def mean(self, model):
+        """Expected coefficients of a model with ``n_terms`` of them: zero."""
+        return np.zeros(model.n_terms)
 
     def __eq__(self, other):
         return type(other) is type(self) and vars(self) == vars(other)
@@ -82,11 +88,38 @@ class CoefficientPrior(ABC):
 
 
 class RidgePrior(CoefficientPrior):
-    """Coefficients scatter around zero with the same variance, one over the strength."""
+    r"""Coefficients scatter independently: chi-square grows by :math:`\lambda (c_j - m_j)^2/s_j^2`.
+
+    Parameters
+    ----------
+    strength : float, optional
+        :math:`\lambda`, one over the variance in units of the scales; None: learnt.
+    mean, scale : float or array_like, shape (n_terms,)
+        Expected coefficients, and by how much they scatter relative to one another.
+
+    Raises
+    ------
+    ValueError
+        If a scale is not positive, or a number not finite.
+    """
+
+    def __init__(self, strength=None, *, mean=0.0, scale=1.0):
+        super().__init__(strength)
+        for name, value in (("mean", mean), ("scale", scale)):
+            value = np.asarray(value, dtype=float)
+            if value.ndim > 1 or not np.isfinite(value).all():
+                raise ValueError(f"{name}: expected finite numbers, got {value!r}")
+            setattr(self, f"_{name}", value.item() if value.ndim == 0 else tuple(value.tolist()))
+        if not np.min(scale, initial=np.inf) > 0:
+            raise ValueError(f"scale: expected positive numbers, got {scale!r}")
 
     def matrix(self, model):
-        """The unit matrix."""
-        return np.eye(model.n_terms)
+        """Diagonal, sparse."""
+        return sparse.diags_array(np.broadcast_to(self._scale, (model.n_terms,)) ** -2.0)
+
+    def mean(self, model):
+        """The means as given."""
+        return np.broadcast_to(self._mean, (model.n_terms,))
 
 
 class SmoothnessPrior(CoefficientPrior):

@@ -17,6 +17,7 @@ from ..numerics.dispersal import CHUNK, Squares
 from ..numerics.scene_pixels import window_image
 from .direct_image import DirectImage
 from .grism import DispersedSource, Grism
+from .scene_term import SceneTerm
 from .selection import SourceSelection
 from .shapes import GrownShapes, SourceShapes
 from .spectra import LegendreSpectrum, SourceSpectrum
@@ -58,11 +59,12 @@ class SceneEntry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class GrismScene(Mapping):
+class GrismScene(SceneTerm, Mapping):
     """Sum of dispersed sources; see `from_direct_image`.
 
     A mapping of ``(label, order)`` to `DispersedSource`; a label alone, as number or text, stands
-    for its first order.
+    for its first order. It is a term of compositions, too: ``scene + sky`` is a model of the
+    detector, see `to_model`.
 
     Parameters
     ----------

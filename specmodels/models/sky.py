@@ -8,8 +8,8 @@ from .sources import ColumnPolynomial
 __all__ = ["breakpoints", "sky_of_wavelength"]
 
 
-def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), name=None):
-    r"""Sky :math:`S(\lambda(x, y))\,(1 + \sum_{k=1}^n s_k P_k(t))` with rows from :math:`t = \mp1`.
+def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), slit_function=None, name=None):
+    r"""Sky :math:`S(\lambda(x, y))\,t(y)`: a spectrum times what the slit lets through in a row.
 
     Lines may be tilted and bowed: all pixels of a wavelength tell of it, whatever their column. The
     slit function has the mean one, so that it does not trade with the spectrum.
@@ -20,9 +20,11 @@ def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), name=None):
         Of wavelength, such as `~specmodels.MasterBackgroundSpectrum`. Its breakpoints should be
         some two thirds of a pixel apart where the sky has lines.
     degree : int
-        Degree of the slit function; zero for a sky that is the same along the slit.
+        Degree of the slit function as a polynomial; zero for a sky that is the same along the slit.
     limits : tuple of float
-        First and last row.
+        First and last row of the polynomial.
+    slit_function : `~astropy.modeling.Model`, optional
+        Instead: any model of the rows, such as `~specmodels.SlitFunction`.
     name : str, optional
         Name of the spectrum in results.
 
@@ -30,6 +32,11 @@ def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), name=None):
     -------
     `~astropy.modeling.CompoundModel`
         Of column and row.
+
+    Raises
+    ------
+    ValueError
+        If both a degree and a slit function are given.
 
     Examples
     --------
@@ -39,9 +46,13 @@ def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), name=None):
     >>> sky.n_inputs
     2
     """
+    if degree and slit_function is not None:
+        raise ValueError(f"slit_function: cannot be given together with degree={degree}")
     spectrum = spectrum.copy()
     spectrum.name = name or spectrum.name
     seen = on_pixels(spectrum)
+    if slit_function is not None:
+        return Composition("*", seen, on_pixels(slit_function))
     if not degree:
         return seen
     slit = repeated_over(ColumnPolynomial(degree, limits=limits, c0=1.0))

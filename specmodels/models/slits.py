@@ -1,17 +1,18 @@
-"""What a slit does to the light of the sky: shadows of bars along it, and its throughput."""
+"""What a slit does to the light of the sky: shadows of bars, throughput along and across it."""
 
 import numpy as np
 from astropy import units as u
 from astropy.modeling import FittableModel, Parameter
 from scipy.special import erf
 
-from ..numerics.positions import legendre_terms, nearer
+from ..numerics.bsplines import DEGREE
+from ..numerics.positions import legendre_terms, nearer, spline_terms
 from .composition import Composable
 from .linear import BasisModel, LinearParameter
 from .parameters import repeated
 from .quantities import UnitRules, with_units
 
-__all__ = ["BarShadow", "SlitThroughput"]
+__all__ = ["BarShadow", "SlitFunction", "SlitThroughput"]
 
 
 class BarShadow(Composable, UnitRules, FittableModel):
@@ -128,3 +129,44 @@ class SlitThroughput(BasisModel):
     def basis(self, wavelength):
         """Legendre polynomials, shape (..., degree + 1)."""
         return legendre_terms(wavelength, self.limits, int(self.degree))
+
+
+class SlitFunction(BasisModel):
+    r"""Throughput along a slit, a cubic B-spline: :math:`c_0 + \sum_k c_k (B_k(y) - \bar B_k)`.
+
+    The mean over the rows is :math:`c_0`, by default one and held, so that it does not trade with
+    the spectrum that is seen through the slit. Smooth departures from it are found by the data.
+
+    Parameters
+    ----------
+    breaks : array_like, shape (n_break,)
+        Increasing breakpoints, in rows; beyond the ends the throughput is that of the ends.
+    name : str, optional
+        Name of the model.
+    **parameters : float
+        ``c0`` (default 1), ``c1``, ….
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two breakpoints, or they do not increase.
+    """
+
+    coordinates = ("y",)
+
+    def __init__(self, breaks, *, name=None, **parameters):
+        breaks = np.array(breaks, dtype=float)
+        if breaks.ndim != 1 or breaks.size < 2 or not np.all(np.diff(breaks) > 0):
+            raise ValueError(f"breaks: expected two or more increasing numbers, got {breaks}")
+        self.breaks = breaks
+        parameters.setdefault("c0", repeated(1.0, parameters))
+        super().__init__(breaks.size + DEGREE - 1, name=name, **parameters)
+        self.c0.fixed = True
+
+    def basis(self, y):
+        """One, and the B-splines but for the last, each less its mean; shape (..., n_terms)."""
+        rows = np.arange(np.ceil(self.breaks[0]), np.floor(self.breaks[-1]) + 1)
+        mean = spline_terms(rows, self.breaks, DEGREE).mean(axis=0)
+        terms = np.roll(spline_terms(y, self.breaks, DEGREE) - mean, 1, axis=-1)
+        terms[..., 0] = 1.0
+        return terms

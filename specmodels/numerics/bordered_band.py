@@ -16,7 +16,19 @@ import numba
 import numpy as np
 from scipy.linalg import eigh, lapack, qr
 
-__all__ = ["BorderedBand"]
+__all__ = [
+    "LEAST_EIGENVALUE",
+    "SUSPECT",
+    "BorderedBand",
+    "Factored",
+    "band_factor",
+    "band_solve",
+    "dense_factor",
+    "dense_solve",
+    "forward_solve",
+    "inverse_in_band",
+    "scaled_band",
+]
 
 # Pivots of the unit-diagonal matrix below the first number are looked at. A direction is not
 # determined where the matrix is below the second; a coefficient, where its part in such directions
@@ -25,8 +37,65 @@ SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
 COLUMNS_AT_ONCE = 256
 
 
+class Factored:
+    """What follows from the factors of a matrix scaled to a unit diagonal, whatever they are.
+
+    A subclass has the attributes ``scale``, ``out`` and ``null`` of a `BorderedBand`, and the
+    methods ``_solve`` and ``_product`` for vectors of shape (n, n_vector), scaled.
+    """
+
+    def solve(self, vectors):
+        """Solution for vectors, (n,) or (n, n_vector): the smallest one where there are many."""
+        wide = vectors.reshape(len(vectors), -1)
+        solved = self._solve(np.where(self.out[:, None], 0.0, wide * self.scale[:, None]))
+        if self.null.shape[1]:
+            solved -= self.null @ (self.null.T @ solved)
+        return (solved * self.scale[:, None]).reshape(vectors.shape)
+
+    @cached_property
+    def determined(self):
+        """Whether the matrix determines each coefficient, shape (n,)."""
+        known = self.scale > 0
+        if self.null.shape[1]:
+            known &= np.einsum("kn,kn->k", self.null, self.null) < LEAST_PART**2
+        return known
+
+    def determines(self, rows):
+        """Whether it determines weighted sums of coefficients, rows of shape (n_sum, n)."""
+        scaled = rows * self.scale
+        size = np.sqrt(np.einsum("sk,sk->s", scaled, scaled))
+        part = np.sqrt(np.sum((scaled @ self.null) ** 2, axis=1))
+        unseen = (rows != 0) & (self.scale == 0)
+        return (part <= LEAST_PART * size) & ~unseen.any(axis=1)
+
+    def _undetermined(self, which):
+        """Orthonormal directions that the matrix does not determine, for suspects taken out.
+
+        With the suspects held at zero the rest is well determined; how the rest follows each of
+        them gives directions, among which those are looked for along which the matrix vanishes.
+        """
+        parts = []
+        for start in range(0, len(which), COLUMNS_AT_ONCE):
+            some = which[start : start + COLUMNS_AT_ONCE]
+            unit = np.zeros((len(self.scale), len(some)))
+            unit[some, np.arange(len(some))] = 1.0
+            column = self._product(unit)
+            column[self.out] = 0.0
+            direction = -self._solve(column)
+            direction[some, np.arange(len(some))] = 1.0
+            parts.append(direction)
+        basis = qr(np.concatenate(parts, axis=1), mode="economic")[0]
+        values, vectors = eigh(basis.T @ self._product(basis))
+        return basis @ vectors[:, values < LEAST_EIGENVALUE]
+
+    @staticmethod
+    def _pins(null):
+        """Coefficients which, held at zero, settle all directions."""
+        return qr(null.T, mode="r", pivoting=True)[1][: null.shape[1]]
+
+
 @dataclass(frozen=True, eq=False)
-class BorderedBand:
+class BorderedBand(Factored):
     """Factors of a symmetric positive semi-definite matrix with a band and a border.
 
     Attributes
@@ -69,7 +138,7 @@ class BorderedBand:
         scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
                           where=diagonal > 0)  # fmt: skip
         left, right = scale[:n_band], scale[n_band:]
-        matrix = (_scaled_band(band, left), coupling * left[:, None] * right,
+        matrix = (scaled_band(band, left), coupling * left[:, None] * right,
                   border * right[:, None] * right)  # fmt: skip
         out = scale == 0
         if taken_out is not None:
@@ -78,9 +147,8 @@ class BorderedBand:
         if np.array_equal(first.out, out):
             return first
         null = first._undetermined(np.flatnonzero(first.out & ~out))
-        pins = qr(null.T, mode="r", pivoting=True)[1][: null.shape[1]]
         out = out.copy()
-        out[pins] = True
+        out[cls._pins(null)] = True
         return replace(cls._without(scale, matrix, out, 0.0), null=null)
 
     @classmethod
@@ -88,61 +156,29 @@ class BorderedBand:
         """Factors without the coefficients of a mask, and without those of small pivots."""
         band, coupling, border = matrix
         n = len(band)
-        factor, left = _band_factor(band, out[:n], floor)
+        factor, left = band_factor(band, out[:n], floor)
         met = np.where(left[:, None] | out[n:], 0.0, coupling)
-        reduced = _band_solve(factor, met)
-        schur, right = _dense_factor(border - met.T @ reduced, out[n:], floor)
+        reduced = band_solve(factor, met)
+        schur, right = dense_factor(border - met.T @ reduced, out[n:], floor)
         reduced[:, right] = 0.0
         out = np.concatenate([left, right])
         none = np.zeros((len(scale), 0))
         return cls(scale, band, coupling, border, out, factor, reduced, schur, none)
-
-    def _undetermined(self, which):
-        """Orthonormal directions that the matrix does not determine, for suspects taken out.
-
-        With the suspects held at zero the rest is well determined; how the rest follows each of
-        them gives directions, among which those are looked for along which the matrix vanishes.
-        """
-        parts = []
-        for start in range(0, len(which), COLUMNS_AT_ONCE):
-            some = which[start : start + COLUMNS_AT_ONCE]
-            column = self._columns(some)
-            column[self.out] = 0.0
-            direction = -self._solve(column)
-            direction[some, np.arange(len(some))] = 1.0
-            parts.append(direction)
-        basis = qr(np.concatenate(parts, axis=1), mode="economic")[0]
-        values, vectors = eigh(basis.T @ self._product(basis))
-        return basis @ vectors[:, values < LEAST_EIGENVALUE]
 
     @property
     def n_band(self):
         """Number of coefficients of the band."""
         return len(self.factor)
 
-    def solve(self, vectors):
-        """Solution for vectors, (n,) or (n, n_vector): the smallest one where there are many."""
-        wide = vectors.reshape(len(vectors), -1)
-        solved = self._solve(np.where(self.out[:, None], 0.0, wide * self.scale[:, None]))
-        if self.null.shape[1]:
-            solved -= self.null @ (self.null.T @ solved)
-        return (solved * self.scale[:, None]).reshape(vectors.shape)
-
     def _solve(self, scaled):
         out = np.empty(scaled.shape)
         n = self.n_band
-        first = _band_solve(self.factor, scaled[:n])
+        first = band_solve(self.factor, scaled[:n])
         rest = scaled[n:] - self.reduced.T @ scaled[:n]
-        out[n:] = _dense_solve(self.schur, rest)
+        out[n:] = dense_solve(self.schur, rest)
         out[:n] = first - self.reduced @ out[n:]
         out[self.out] = 0.0
         return out
-
-    def _columns(self, which):
-        """Columns of the scaled matrix, shape (n, len(which))."""
-        unit = np.zeros((len(self.scale), len(which)))
-        unit[which, np.arange(len(which))] = 1.0
-        return self._product(unit)
 
     def _product(self, vectors):
         """The scaled matrix times vectors, shape (n, n_vector)."""
@@ -158,37 +194,21 @@ class BorderedBand:
         return out
 
     @cached_property
-    def determined(self):
-        """Whether the matrix determines each coefficient, shape (n,)."""
-        known = self.scale > 0
-        if self.null.shape[1]:
-            known &= np.einsum("kn,kn->k", self.null, self.null) < LEAST_PART**2
-        return known
-
-    def determines(self, rows):
-        """Whether it determines weighted sums of coefficients, rows of shape (n_sum, n)."""
-        scaled = rows * self.scale
-        size = np.sqrt(np.einsum("sk,sk->s", scaled, scaled))
-        part = np.sqrt(np.sum((scaled @ self.null) ** 2, axis=1))
-        unseen = (rows != 0) & (self.scale == 0)
-        return (part <= LEAST_PART * size) & ~unseen.any(axis=1)
-
-    @cached_property
     def inverse_band(self):
         """Band of the inverse, the border included: (n_band, width + 1), entries as of the band."""
         n, width = self.n_band, self.factor.shape[1]
-        out = _takahashi(self.factor)
+        out = inverse_in_band(self.factor)
         out[self.out[:n]] = 0.0
         if self.schur.size:
-            half = _forward(self.schur, np.ascontiguousarray(self.reduced.T))
+            half = forward_solve(self.schur, np.ascontiguousarray(self.reduced.T))
             for d in range(min(width, n)):
                 out[: n - d, d] += np.einsum("kj,kj->j", half[:, : n - d], half[:, d:])
-        return _scaled_band(out, self.scale[:n])
+        return scaled_band(out, self.scale[:n])
 
     @cached_property
     def border_root(self):
         """Matrix that times its transpose is the border's block of the inverse."""
-        half = _forward(self.schur, np.eye(len(self.schur)))
+        half = forward_solve(self.schur, np.eye(len(self.schur)))
         half[:, self.out[self.n_band :]] = 0.0
         return (half * self.scale[self.n_band :]).T
 
@@ -204,7 +224,7 @@ class BorderedBand:
         return np.where(self.determined, out, np.inf)
 
 
-def _scaled_band(band, scale):
+def scaled_band(band, scale):
     """Rows and columns of a band times a scale."""
     out = band * scale[:, None]
     n = len(band)
@@ -214,7 +234,7 @@ def _scaled_band(band, scale):
     return out
 
 
-def _band_factor(band, out, floor):
+def band_factor(band, out, floor):
     """Cholesky factor of a band of unit diagonal, and the coefficients that have no part in it."""
     if not len(band):
         return band, out
@@ -250,14 +270,14 @@ def _guarded_band_factor(band, out, floor):
     return factor, left
 
 
-def _band_solve(factor, vectors):
+def band_solve(factor, vectors):
     """Solution for the Cholesky factor of a band; vectors of shape (n_band, n_vector)."""
     if not vectors.size:
         return np.zeros(vectors.shape)
     return lapack.dpbtrs(factor.T, vectors, lower=1)[0]
 
 
-def _dense_factor(matrix, out, floor):
+def dense_factor(matrix, out, floor):
     """Lower Cholesky factor of a matrix, and the coefficients that have no part in it."""
     n = len(matrix)
     if not n:
@@ -273,16 +293,17 @@ def _dense_factor(matrix, out, floor):
     small[:rank] |= np.diagonal(factor)[:rank] ** 2 <= floor  # LAPACK does not look at the first
     out = out.copy()
     out[order[small] - 1] = True
-    return _dense_factor(matrix, out, 0.0)
+    return dense_factor(matrix, out, 0.0)
 
 
-def _dense_solve(factor, vectors):
+def dense_solve(factor, vectors):
+    """Solution for a lower Cholesky factor."""
     if not vectors.size:
         return np.zeros(vectors.shape)
     return lapack.dpotrs(factor, vectors, lower=1)[0]
 
 
-def _forward(factor, vectors):
+def forward_solve(factor, vectors):
     """Solution for a lower triangular matrix alone."""
     if not vectors.size:
         return np.zeros(vectors.shape)
@@ -290,7 +311,7 @@ def _forward(factor, vectors):
 
 
 @numba.njit(cache=True, nogil=True)
-def _takahashi(factor):
+def inverse_in_band(factor):
     """Band of the inverse of a matrix with this Cholesky factor, from its last row up."""
     n, width = factor.shape
     out = np.zeros(factor.shape)

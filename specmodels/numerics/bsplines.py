@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import BSpline
 from scipy.linalg import cho_solve_banded
 
 from .banded import band_product, factorised, inverse_band, quadratic_forms, solved
-from .spline_points import basis_at, spline_at, spline_sums, variance_at
+from .spline_points import (
+    basis_at,
+    spline_at,
+    spline_sums,
+    terms_at,
+    value_at,
+    variance_at,
+)
 
 __all__ = [
     "BandedEquations",
@@ -21,6 +27,7 @@ __all__ = [
     "LocalBasis",
     "local_design",
     "padded_knots",
+    "spline_value",
 ]
 
 DEGREE = 3
@@ -51,13 +58,14 @@ def local_design(x, knots):
     values : ndarray, shape (..., 4)
     """
     x = np.asarray(x, dtype=float)
-    with np.errstate(invalid="ignore"):
-        inside = (x >= knots[0]) & (x <= knots[-1])
-    design = BSpline.design_matrix(np.where(inside, x, knots[0]).ravel(), knots, DEGREE)
-    shape = (*x.shape, WIDTH)
-    values = design.data.reshape(shape) * inside[..., None]
-    values[np.isnan(x)] = np.nan
-    return design.indices.reshape(shape), values
+    index, values = terms_at(x.ravel(), knots)
+    return index.reshape(*x.shape, WIDTH), values.reshape(*x.shape, WIDTH)
+
+
+def spline_value(x, knots, coefficients):
+    """Value of a spline at points of any shape: zero beyond the ends of the knots, NaN at NaN."""
+    x = np.asarray(x, dtype=float)
+    return value_at(x.ravel(), knots, np.asarray(coefficients, dtype=float)).reshape(x.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,57 @@ image, the transpose, and its normal equations, which are banded but for a borde
 import numba
 import numpy as np
 
-__all__ = ["band_width", "image_of", "leverages", "normal_equations", "supports", "transposed"]
+__all__ = [
+    "append_entries",
+    "band_width",
+    "image_of",
+    "leverages",
+    "normal_equations",
+    "supports",
+    "transposed",
+]
+
+
+@numba.njit(cache=True, nogil=True)
+def append_entries(index, value, filled, window, terms, entries, keys, numbers):
+    """Append the entries of one model to those of the pixels of an image, zeros apart.
+
+    Parameters
+    ----------
+    index, value : ndarray, shape (n_y, n_x, n_entry)
+        Coefficient numbers and values; filled in.
+    filled : ndarray of int, shape (n_y, n_x)
+        Number of entries that each pixel has; raised.
+    window : tuple of int
+        First row and column of the pixels, and their numbers.
+    terms : ndarray of int, shape (n_y or 1, n_x or 1, n_own)
+        Terms of the entries in the window.
+    entries : ndarray, shape (n_y or 1, n_x or 1, n_own)
+        Their values.
+    keys : ndarray of int, shape (n_y or 1, n_x or 1)
+        Numbers of the repetitions; a negative one is that of no repetition.
+    numbers : tuple of ndarray, each of shape (n_term,)
+        Coefficient of a term in the first repetition, its step with repetitions, and a factor.
+    """
+    first, stride, factor = numbers
+    y0, x0, n_y, n_x = window
+    for y in range(n_y):
+        ty, ey = min(y, terms.shape[0] - 1), min(y, entries.shape[0] - 1)
+        ky = min(y, keys.shape[0] - 1)
+        for x in range(n_x):
+            tx, ex = min(x, terms.shape[1] - 1), min(x, entries.shape[1] - 1)
+            key = keys[ky, min(x, keys.shape[1] - 1)]
+            if key < 0:
+                continue
+            n = filled[y0 + y, x0 + x]
+            for e in range(entries.shape[2]):
+                own = entries[ey, ex, e]
+                if own != 0.0:
+                    term = terms[ty, tx, e]
+                    index[y0 + y, x0 + x, n] = first[term] + key * stride[term]
+                    value[y0 + y, x0 + x, n] = own * factor[term]
+                    n += 1
+            filled[y0 + y, x0 + x] = n
 
 
 @numba.njit(cache=True, nogil=True)

@@ -7,7 +7,8 @@ that the interval of each is searched from that of the one before.
 import numba
 import numpy as np
 
-__all__ = ["basis_at", "pieces_at", "spline_at", "spline_sums", "variance_at"]
+__all__ = ["basis_at", "pieces_at", "spline_at", "spline_sums", "terms_at", "value_at",
+           "variance_at"]  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -21,8 +22,48 @@ def _interval(x, edges, start, last):
 
 
 @numba.njit(cache=True, nogil=True)
+def _terms(x, k, knots, own):
+    """The four terms at x in the interval k, by Cox's and de Boor's recursion, into `own`."""
+    own[0] = 1.0
+    for degree in range(1, 4):
+        saved = 0.0
+        for r in range(degree):
+            right, left = knots[k + 4 + r], knots[k + 4 + r - degree]
+            term = own[r] / (right - left)
+            own[r] = saved + (right - x) * term
+            saved = (x - left) * term
+        own[degree] = saved
+
+
+@numba.njit(cache=True, nogil=True)
+def terms_at(x, knots):
+    """As `basis_at` for any points: zero beyond the ends of the knots, NaN at NaN.
+
+    Returns
+    -------
+    index : ndarray of int32, shape (n_point, 4)
+        Numbers of the B-splines.
+    values : ndarray, shape (n_point, 4)
+    """
+    breaks = knots[3:-3]
+    index, values = np.empty((x.size, 4), dtype=np.int32), np.empty((x.size, 4))
+    own = np.empty(4)
+    k = 0
+    for p in range(x.size):
+        inside = breaks[0] <= x[p] <= breaks[-1]
+        if inside:
+            k = _interval(x[p], breaks, k, breaks.size - 2)
+            _terms(x[p], k, knots, own)
+        else:
+            own[:] = np.nan if np.isnan(x[p]) else 0.0
+        for r in range(4):
+            index[p, r], values[p, r] = k + r, own[r]
+    return index, values
+
+
+@numba.njit(cache=True, nogil=True)
 def basis_at(x, knots):
-    """Cox's and de Boor's recursion.
+    """The B-splines that are not zero at points.
 
     Parameters
     ----------
@@ -44,18 +85,29 @@ def basis_at(x, knots):
     k = 0
     for p in range(x.size):
         k = _interval(x[p], breaks, k, breaks.size - 2)
-        own[0] = 1.0
-        for degree in range(1, 4):
-            saved = 0.0
-            for r in range(degree):
-                right, left = knots[k + 4 + r], knots[k + 4 + r - degree]
-                term = own[r] / (right - left)
-                own[r] = saved + (right - x[p]) * term
-                saved = (x[p] - left) * term
-            own[degree] = saved
+        _terms(x[p], k, knots, own)
         first[p] = k
         values[0, p], values[1, p], values[2, p], values[3, p] = own[0], own[1], own[2], own[3]
     return first, values
+
+
+@numba.njit(cache=True, nogil=True)
+def value_at(x, knots, coefficients):
+    """Value of a spline at any points, shape (n_point,); zero and NaN as in `terms_at`."""
+    breaks = knots[3:-3]
+    own, out = np.empty(4), np.empty(x.size)
+    k = 0
+    for p in range(x.size):
+        if not breaks[0] <= x[p] <= breaks[-1]:
+            out[p] = np.nan if np.isnan(x[p]) else 0.0
+            continue
+        k = _interval(x[p], breaks, k, breaks.size - 2)
+        _terms(x[p], k, knots, own)
+        total = 0.0
+        for r in range(4):
+            total += own[r] * coefficients[k + r]
+        out[p] = total
+    return out
 
 
 @numba.njit(cache=True, nogil=True)

@@ -96,3 +96,17 @@ def test_refuses_an_image_without_pixels_or_light():
         find_sources(SpectralImage(np.full((9, 9), np.nan)))
     with pytest.raises(ValueError, match="image: no source"):
         find_sources(SpectralImage(np.ones((9, 9)), variance=np.ones((9, 9))))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_faint_source_far_from_a_bright_one_is_found(seed):
+    """A fortieth of its height is more than the wings can be, twelve widths away."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(70)[:, None] * np.ones(200)
+    light = [
+        height * np.exp(-0.5 * ((y - row) / 1.2) ** 2) for row, height in ((20, 400), (54, 10))
+    ]
+    data = sum(light) + rng.normal(0, 3, y.shape)
+    image = SpectralImage(data, variance=np.full(data.shape, 9.0))
+    guess = find_sources(image)
+    np.testing.assert_allclose(guess.centers, [20, 54], atol=0.3)

@@ -30,7 +30,7 @@ from specmodels.models.profiles import (
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.settings import constructor_settings
-from specmodels.models.slits import BarShadow, SlitThroughput
+from specmodels.models.slits import BarShadow, SlitFunction, SlitThroughput
 from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
 from specmodels.models.spectra import (
     BSplineSpectrum,
@@ -39,13 +39,16 @@ from specmodels.models.spectra import (
     TabulatedSpectrum,
 )
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from specmodels.models.wavelength_map import WavelengthMap
 
-BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow)
+BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow,
+         WavelengthMap)  # fmt: skip
 ABSTRACT = {Profile, BasisModel, SourceSpectrum}
 
 ROWS = np.arange(41.0)
 COLUMNS = np.linspace(0, 100, 31)
 PIXELS = tuple(grid.ravel() for grid in np.meshgrid(np.arange(12.0), ROWS))
+WAVELENGTH_TABLE = (np.arange(12.0), ROWS[:1], 500 + 2.5 * np.arange(12.0)[np.newaxis])
 TABLE_OFFSETS = np.linspace(-12, 12, 193)
 TABLE_COLUMNS = np.array([0.0, 5.0, 11.0])
 
@@ -133,6 +136,9 @@ def examples():
         "throughput": Example(
             lambda: SlitThroughput(1, limits=(0, 100), c0=0.9, c1=0.1), columns
         ),
+        "slit function": Example(
+            lambda: SlitFunction([0, 10, 20, 30, 40], c0=1.1, c1=0.2, c4=-0.1), rows
+        ),
         "polynomial": Example(
             lambda: PolynomialTrace(2, limits=(0, 100), c0=20.0, c1=3.0, c2=-1.0), columns
         ),
@@ -156,6 +162,12 @@ def examples():
                 **{f"c{j}": value for j, value in enumerate(np.sin(np.arange(18.0)))},
             ),
             PIXELS, held=("c0", "c8", "c9", "c17"), rtol=1e-4,
+        ),
+        "wavelength map": Example(
+            lambda: WavelengthMap(
+                2, limits=(0, 40), table=WAVELENGTH_TABLE, shift=0.3, tilt=1.4, bow=-0.6
+            ),
+            PIXELS,
         ),
         "uniform sky": Example(lambda: UniformSky(2.5), PIXELS),
         "sky": Example(lambda: ColumnPolynomial(2, limits=(0, 40), c0=2.0, c1=0.5, c2=-1), PIXELS),

@@ -9,11 +9,11 @@ MOST_ROUNDS = 60
 
 def limits(layout):
     """Lower and upper bound of each coefficient, each of shape (n,); None where there are none."""
-    names, bounds = layout.form.names, layout.form.model.bounds
+    parameters = layout.form.parameters
     lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
     for group in layout.groups:
         for term, k in enumerate(group.positions):
-            low, high = bounds[names[k]]
+            low, high = parameters[k].bounds
             if k in layout.form.followers or (low is None and high is None):
                 continue
             lower[group.numbers(term)] = -np.inf if low is None else low

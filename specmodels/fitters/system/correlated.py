@@ -13,7 +13,6 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.semiseparable_gram import gram
-from ...numerics.sparse_rows import transposed
 from .equations import Equations
 from .structure import Structure
 
@@ -60,6 +59,11 @@ class CorrelatedEquations(Equations):
         """What neither strengths nor bounds change."""
         return {"matrix": self.data_matrix, "metric": self.covariance_of_data}
 
+    def _of_image(self, number, pixels):
+        """Fields that are those of one image."""
+        own = super()._of_image(number, pixels)
+        return own | {"noise": self.noise.of_image(number, pixels)}
+
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         full = np.zeros((*values.shape[:-1], len(self.weights)))
@@ -77,7 +81,7 @@ class CorrelatedEquations(Equations):
 
     def projected(self, vectors):
         """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
-        return np.stack([transposed(self.index, self.value, one, self.n) for one in vectors])
+        return np.stack([self.transposed(one) for one in vectors])
 
     def without_model(self, vectors):
         """Precision of the data with the coefficients free, times vectors (n_vector, n_pixel)."""

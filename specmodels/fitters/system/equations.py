@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.bordered_band import BorderedBand
-from ...numerics.sparse_rows import image_of, leverages, normal_equations, transposed
+from ...numerics.sparse_rows import leverages, normal_equations
 
 __all__ = ["Equations"]
 
@@ -23,9 +23,7 @@ class Equations:
 
     Attributes
     ----------
-    n : int
-        Number of coefficients.
-    index, value : ndarray, shape (n_pixel, n_entry)
+    entries : Entries
         Coefficient numbers and values of the entries of each pixel.
     weights : ndarray, shape (n_pixel,)
     structure : Structure
@@ -37,9 +35,7 @@ class Equations:
         Coefficients that are held at a bound.
     """
 
-    n: int
-    index: np.ndarray
-    value: np.ndarray
+    entries: object
     weights: np.ndarray
     structure: object
     penalties: object
@@ -70,14 +66,42 @@ class Equations:
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         return values * self.weights[part]
 
+    def of_image(self, number, pixels):
+        """The same coefficients and factors, with the entries of one image alone."""
+        one = replace(self, **self._of_image(number, pixels))
+        one.__dict__["factor"] = self.factor
+        return one
+
+    def _of_image(self, number, pixels):
+        """Fields that are those of one image."""
+        return {"entries": self.entries.of_image(number), "weights": self.weights[pixels],
+                "known": {"matrix": self.data_matrix}}  # fmt: skip
+
+    @property
+    def n(self):
+        """Number of coefficients."""
+        return self.entries.n
+
+    @property
+    def index(self):
+        """Coefficient numbers of the entries of each pixel, shape (n_pixel, n_entry)."""
+        return self.entries.index
+
+    @property
+    def value(self):
+        """Values of the entries of each pixel, shape (n_pixel, n_entry)."""
+        return self.entries.value
+
     @property
     def data_matrix(self):
         """Band, coupling and border of the data alone."""
         if "matrix" not in self.known:
             s = self.structure
-            self.known["matrix"] = normal_equations(
-                self.index, self.value, self.weights, s.rank, s.n_band, s.width, s.n_border
-            )
+            sizes = s.n_band, s.width, s.n_border
+            for pixels, index, value in self.entries:
+                own = normal_equations(index, value, self.weights[pixels], s.rank, *sizes)
+                before = self.known.get("matrix", (0.0,) * len(own))
+                self.known["matrix"] = tuple(a + b for a, b in zip(before, own, strict=True))
         return self.known["matrix"]
 
     @property
@@ -116,11 +140,11 @@ class Equations:
 
     def transposed(self, pixels):
         """Sum over pixels of values times entries, shape (n,)."""
-        return transposed(self.index, self.value, pixels, self.n)
+        return self.entries.transposed(pixels)
 
     def image(self, coefficients):
         """Model of each pixel, shape (n_pixel,)."""
-        return image_of(self.index, self.value, coefficients)
+        return self.entries.image(coefficients)
 
     def solve(self, vectors):
         """Solution for right-hand sides, shape (n,) or (n, n_vector)."""
@@ -135,8 +159,7 @@ class Equations:
         """Right-hand side for data, shape (n_pixel,), the means of priors included."""
         vector = self.transposed(self.weighted(data))
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
-            if penalty.mean:
-                vector += strength * penalty.product(np.full(self.n, penalty.mean))
+            vector += strength * penalty.pull(self.n)
         return vector
 
     def solved(self, data, at=None):
@@ -212,36 +235,42 @@ class Equations:
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
-        s, factor = self.structure, self.factor
-        band = leverages(self.index, self.value, s.rank, s.n_band,
-                         factor.inverse_band if s.n_band else np.zeros((0, 1)))  # fmt: skip
-        if s.n_border:
-            band += self._border_leverages()
-        return np.clip(self.weights * band, 0.0, 1.0)
+        s = self.structure
+        band = self.factor.inverse_band if s.n_band else np.zeros((0, 1))
+        out = np.empty(len(self.weights))
+        for pixels, index, value in self.entries:
+            out[pixels] = leverages(index, value, s.rank, s.n_band, band)
+            if s.n_border:
+                out[pixels] += self._border_leverages(index, value)
+        return np.clip(self.weights * out, 0.0, 1.0)
 
-    def _border_leverages(self):
+    def _border_leverages(self, index, value):
         """What the border adds to the quadratic form of each pixel beyond the inverse of the band.
 
         The band of the inverse has the border's part already; what is left are the entries of the
         border with themselves, and with those of the band.
         """
         s, inverse = self.structure, self.factor.border_inverse
-        scale = self.factor.scale
-        # Covariances of the band with the border: -reduced @ inverse, in the units of coefficients.
-        left = self.factor.reduced * scale[: s.n_band, None]
-        cross = -left @ (inverse / scale[s.n_band :, None].clip(1e-300))
-        cross[~np.isfinite(cross)] = 0.0
-        place = s.rank[self.index]
+        cross, place = self._cross_covariance, s.rank[index]
         out = np.zeros(len(place))
         for start in range(0, len(place), MOST_PIXELS):
             chunk = slice(start, start + MOST_PIXELS)
-            own, value = place[chunk], self.value[chunk]
+            own, part = place[chunk], value[chunk]
             border = np.zeros((len(own), s.n_border))
             pixel, entry = np.nonzero(own >= s.n_band)
-            np.add.at(border, (pixel, own[pixel, entry] - s.n_band), value[pixel, entry])
+            np.add.at(border, (pixel, own[pixel, entry] - s.n_band), part[pixel, entry])
             out[chunk] = np.einsum("pi,pi->p", border @ inverse, border)
             for e in range(own.shape[1]):
                 inside = own[:, e] < s.n_band
-                part = np.einsum("pi,pi->p", cross[own[inside, e]], border[inside])
-                out[chunk][inside] += 2 * value[inside, e] * part
+                both = np.einsum("pi,pi->p", cross[own[inside, e]], border[inside])
+                out[chunk][inside] += 2 * part[inside, e] * both
         return out
+
+    @cached_property
+    def _cross_covariance(self):
+        """Covariances of the band with the border, (n_band, n_border)."""
+        n, scale = self.structure.n_band, self.factor.scale
+        left = self.factor.reduced * scale[:n, None]
+        cross = -left @ (self.factor.border_inverse / scale[n:, None].clip(1e-300))
+        cross[~np.isfinite(cross)] = 0.0
+        return cross

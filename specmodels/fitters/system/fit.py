@@ -35,7 +35,7 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     base = list(problem.form.values)
     for k, value in problem.parameters.collected(theta).items():
         base[k] = value
-    template = _template(problem, theta)
+    templates = _templates(problem, theta)
     seen = equations.factor.scale[equations.structure.rank] > 0
     values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
@@ -48,24 +48,28 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
                                      strict=True):  # fmt: skip
             leaf.table = image.x, image.y, noise[part].reshape(image.shape)
     return SystemFitResult(
-        template=template, image=problem.images[0], values=tuple(values), covariance=None,
+        template=templates[0], image=problem.images[0], values=tuple(values), covariance=None,
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
-        batch="system", success=not reasons, message="; ".join(reasons),
-        n_iterations=n_iterations, form=problem.form, images=problem.images, theta=theta,
+        batch=problem.batch, success=not reasons, message="; ".join(reasons),
+        n_iterations=n_iterations, form=problem.form, theta=theta,
         coefficients=coefficients, offset=offset + noise, equations=equations, response=response,
-        fitted=problem,
+        fitted=problem, templates=templates,
     )  # fmt: skip
 
 
-def _template(problem, theta):
-    """The model with the fitted values of what is one number for all.
+def _templates(problem, theta):
+    """The model of each image with the fitted values of what is one number for all of its pixels.
 
     Its parts are copies where a value is new, and else those of the model: thousands of
     coefficients take longer to copy than to fit.
     """
     found = problem.parameters.collected(theta)
-    values = {k: value for k, value in found.items() if np.ndim(value) == 0}
-    return _with_values(problem.model, values, 0)[0]
+    each = [{k: value if np.ndim(value) == 0 else value[number] for k, value in found.items()}
+            for number in range(len(problem.images))]  # fmt: skip
+    each = [{k: value for k, value in own.items() if value != form.values[k]}
+            for own, form in zip(each, problem.forms, strict=True)]  # fmt: skip
+    return [_with_values(model, values, 0)[0]
+            for model, values in zip(problem.models, each, strict=True)]  # fmt: skip
 
 
 def _with_values(model, values, first):
@@ -75,6 +79,8 @@ def _with_values(model, values, first):
         right = model.right
         if model.op != "fix_inputs":
             right, first = _with_values(model.right, values, first)
+        if left is model.left and right is model.right:
+            return model, first
         return type(model)(model.op, left, right, name=model.name), first
     names = model.param_names
     own = {n: values[first + j] for j, n in enumerate(names) if first + j in values}

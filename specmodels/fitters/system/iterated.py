@@ -4,6 +4,8 @@ The preconditioner are the same equations without the correlated part of the noi
 or bordered; what these do not determine is not determined by the others either.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from .correlated import CorrelatedEquations, FactorisedEquations
@@ -24,15 +26,55 @@ def with_noise(equations, noise):
     return kind.of(equations, noise)
 
 
+@dataclass(frozen=True, eq=False)
 class IteratedEquations(CorrelatedEquations):
-    """Those that are solved by conjugate gradients; covariances cost a solution for each row."""
+    """Those that are solved by conjugate gradients; covariances cost a solution for each row.
 
+    Attributes
+    ----------
+    plain : Equations
+        The same without the correlated part of the noise, of any structure: the preconditioner.
+    whole : IteratedEquations, optional
+        Where these have the pixels of one image alone, those of all, which are solved.
+    """
+
+    plain: object = None
+    whole: object = None
     log_determinant = np.nan  # not known
 
     @staticmethod
     def _changed(equations):
-        # The preconditioner knows nothing of the noise.
-        return {"known": {k: v for k, v in equations.known.items() if k == "matrix"}}
+        return {"known": {}, "plain": getattr(equations, "plain", equations)}
+
+    def with_strengths(self, strengths):
+        """The same pixels with other strengths of the priors."""
+        plain = self.plain.with_strengths(strengths)
+        return replace(self, strengths=strengths, plain=plain, known=self._kept)
+
+    def holding(self, held):
+        """The same with these coefficients held."""
+        return replace(self, held=held, plain=self.plain.holding(held), known=self._kept)
+
+    @property
+    def _kept(self):
+        """What neither strengths nor bounds change."""
+        return {"metric": self.covariance_of_data}
+
+    def of_image(self, number, pixels):
+        """The same coefficients and solutions, with the entries of one image alone."""
+        own = {"entries": self.entries.of_image(number), "weights": self.weights[pixels]}
+        own |= {"noise": self.noise.of_image(number, pixels), "known": {}}
+        return replace(self, **own, whole=self)
+
+    @property
+    def diagonal(self):
+        """Diagonal of the preconditioner, for lack of that of the data's matrix."""
+        return self.plain.diagonal
+
+    @property
+    def factor(self):
+        """Factors of the preconditioner, which tell what is determined."""
+        return self.plain.factor
 
     @property
     def kind(self):
@@ -47,6 +89,8 @@ class IteratedEquations(CorrelatedEquations):
         ArithmeticError
             If conjugate gradients do not converge.
         """
+        if self.whole is not None:
+            return self.whole.solve(vectors)
         wide = vectors.reshape(self.n, -1)
         parts = [self._iterated(wide[:, k : k + VECTORS_AT_ONCE])
                  for k in range(0, wide.shape[1], VECTORS_AT_ONCE)]  # fmt: skip
@@ -57,7 +101,7 @@ class IteratedEquations(CorrelatedEquations):
         """Conjugate gradients for all columns (n, n_vector) at once, each with its own steps."""
         left = self._determined_part(left)
         out = np.zeros(left.shape)
-        solved = super().solve(left)
+        solved = self.plain.solve(left)
         direction, power = solved, np.sum(left * solved, axis=0)
         goal = TOLERANCE**2 * power
         for _ in range(MOST_ITERATIONS):
@@ -69,7 +113,7 @@ class IteratedEquations(CorrelatedEquations):
             step = np.divide(power, curvature, where=going, out=np.zeros(len(power)))
             out = out + step * direction
             left = left - step * product
-            solved = super().solve(left)
+            solved = self.plain.solve(left)
             power, before = np.sum(left * solved, axis=0), power
             ratio = np.divide(power, before, where=going, out=np.zeros(len(power)))
             direction = solved + ratio * direction

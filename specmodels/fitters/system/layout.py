@@ -1,10 +1,13 @@
 """The coefficients of a model on its images: their numbers, and what they repeat over."""
 
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...models.composition import cut_to, varying
 from ...models.linear_leaf import repeats
+from ...numerics.sparse_rows import append_entries
 
 __all__ = ["Group", "Layout"]
 
@@ -53,8 +56,7 @@ class Group:
 
     def put(self, values, coefficients):
         """Set values of parameters that do not repeat, in a list of all parameters."""
-        # Numbers of NumPy: stock models ask for their size.
-        own = coefficients[self.first] * self.factor + self.offset
+        own = coefficients[self.first] * self.factor + self.offset  # stock models need numpy's
         for k, value in zip(self.positions.tolist(), own, strict=True):
             values[k] = value
 
@@ -138,8 +140,19 @@ class Layout:
         group.first[term], group.stride[term] = other.first[place], other.stride[place]
         group.factor[term], group.offset[term] = factor, offset
 
-    def entries(self, rows, number, shape):
-        """Offset by ties, coefficient numbers and values of the entries of an image's pixels.
+    def entries(self, rows, number, shape, region=(slice(None),) * 2):
+        """Offset by ties, coefficient numbers and values of the entries of pixels of an image.
+
+        Parameters
+        ----------
+        rows : list of Rows
+            Of the pixels.
+        number : int
+            Of the image.
+        shape : tuple of int
+            Of the pixels.
+        region : tuple of slice
+            Their rows and columns in the image.
 
         Returns
         -------
@@ -147,19 +160,34 @@ class Layout:
         index : ndarray of int32, shape (n_pixel, n_entry)
         value : ndarray, shape (n_pixel, n_entry)
         """
-        width = sum(own.index.shape[-1] for own in rows)
-        index = np.empty((*shape, width), np.int32)
-        value = np.empty((*shape, width))
-        start, offset = 0, 0.0
-        for group, own in zip(self.groups, rows, strict=True):
-            stop = start + own.index.shape[-1]
-            key = group.keys[number][..., None]
-            index[..., start:stop] = group.first[own.index] + key * group.stride[own.index]
-            value[..., start:stop] = own.value * group.factor[own.index]
+        seen = [(group, own) for group, own in zip(self.groups, rows, strict=True)
+                if own.window is None or own.value.any()]  # fmt: skip
+        width = sum(own.index.shape[-1] for _, own in seen)
+        index, value = np.zeros((*shape, width), np.int32), np.zeros((*shape, width))
+        filled, offset = np.zeros(shape, dtype=np.int64), 0.0
+        for group, own in seen:
+            window = own.window or (slice(0, shape[0]), slice(0, shape[1]))
+            key = cut_to(cut_to(group.keys[number], region), window)
+            size = [part.stop - part.start for part in window]
+            append_entries(
+                index, value, filled, (window[0].start, window[1].start, *size),
+                _in_three(own.index, np.int64), _in_three(own.value, float), key,
+                (group.first, group.stride, group.factor),
+            )  # fmt: skip
             if group.offset.any():
-                offset = offset + np.sum(own.value * group.offset[own.index], axis=-1)
-            start = stop
-        return offset, index.reshape(-1, width), value.reshape(-1, width)
+                held = np.sum(own.value * group.offset[own.index], axis=-1)
+                offset = offset + np.zeros(shape)
+                offset[window] += np.where(key < 0, 0.0, held)
+        width = int(filled.max(initial=0))
+        return offset, *(array.reshape(filled.size, -1)[:, :width] for array in (index, value))
+
+    def of_image(self, number):
+        """The same coefficients as the pixels of one image see them."""
+        one = copy(self)
+        one.groups = [replace(group, keys=[group.keys[number]]) for group in self.groups]
+        one.place = {int(k): (group, term) for group in one.groups
+                     for term, k in enumerate(group.positions)}  # fmt: skip
+        return one
 
     def values(self, coefficients, base):
         """Values of all parameters: those of `base`, and the linear ones in their own shapes."""
@@ -187,8 +215,13 @@ class Layout:
             for term, k in enumerate(group.positions):
                 own = coefficients[group.first[term] + key * group.stride[term]]
                 own = own * group.factor[term] + group.offset[term]
-                out[k] = own
+                out[k] = np.where(key < 0, 0.0, own)
         return out
+
+    def at(self, coefficients, base, number, row, column):
+        """As `local`, at pixels of an image by their place."""
+        keys = [_at(group.keys[number], row, column) for group in self.groups]
+        return self.local(coefficients, base, number, keys=keys)
 
     def name(self, coefficient):
         """Name of a coefficient: that of its parameter, and what it repeats over."""
@@ -233,13 +266,27 @@ def _line(inputs, image, leaf):
     )
 
 
+def _in_three(array, dtype):
+    """An array of shape (..., n_entry) as one with rows and columns, packed."""
+    shape = (1,) * (3 - np.ndim(array)) + np.shape(array)
+    return np.ascontiguousarray(np.reshape(array, shape), dtype=dtype)
+
+
 def _labels(codes):
-    return np.unique(np.concatenate([np.unique(code) for code in codes]))
+    found = np.unique(np.concatenate([np.unique(code) for code in codes]))
+    return found[np.isfinite(found)]
 
 
 def _keys(codes, labels):
     """Number of the repetition of each pixel, from what it repeats by."""
     key = np.zeros((1, 1), dtype=np.int64)
+    known = True
     for code, label in zip(codes, labels, strict=True):
         key = key * len(label) + np.searchsorted(label, code)
-    return key
+        known = known & np.isfinite(code)
+    return varying(np.where(known, key, -1))
+
+
+def _at(key, row, column):
+    """Repetition of pixels, from an array that may have one row or column only."""
+    return key[np.where(key.shape[0] == 1, 0, row), np.where(key.shape[1] == 1, 0, column)]

@@ -48,7 +48,7 @@ def noise_of(forms, images):
         raise ValueError("model: expected one CorrelatedNoise, got several: their sum is one")
     leaves = [own[0] for own in leaves]
     name = leaves[0].name or "CorrelatedNoise"
-    if leaves[0] not in list(_terms(forms[0].model)):
+    if not any(isinstance(term, CorrelatedNoise) for term in _terms(forms[0].model)):
         raise ValueError(f"{name}: expected a term of a sum; factors and pipes are for other terms")
     if leaves[0].white is not None:
         raise ValueError(
@@ -137,6 +137,13 @@ class Noise:
         if self.n_output == 1:  # with which it shares nothing: either of the two will do
             given |= {"common", "separate"} if "common" in given else {"common"}
         return [part for part in PARTS if part not in given]
+
+    def of_image(self, number, pixels):
+        """The noise of one image alone, whose pixels are a slice of all."""
+        own = (self.order >= pixels.start) & (self.order < pixels.stop)
+        parts = {key: getattr(self, key)[own] for key in ("time", "output", "sign")}
+        return replace(self, leaves=[self.leaves[number]], order=self.order[own] - pixels.start,
+                       **parts)  # fmt: skip
 
     @property
     def is_started(self):

@@ -9,6 +9,8 @@ __all__ = ["system_outliers"]
 
 # A pixel with this leverage, or more, has no others that could contradict it.
 MOST_LEVERAGE = 0.999
+NEIGHBOURS = np.ones((3, 3), dtype=bool)
+NEIGHBOURS[1, 1] = False
 
 
 def system_outliers(result, images, sigma, profile_error):
@@ -16,8 +18,9 @@ def system_outliers(result, images, sigma, profile_error):
 
     A residual is divided by its standard deviation in the fit without the pixel, with the
     leverage of the pixel. Pixels that were left out are judged by their prediction. A hit draws
-    the fit, so that its neighbours look bad as well: only the worst of each neighbourhood is taken
-    at a time, and the others in the rounds that follow.
+    the fit, so that its neighbours look bad as well: of each residual the most that a neighbour
+    can have done to it is taken off, by the bound of Cauchy and Schwarz for the leverage that two
+    pixels have in common. What was left out draws nothing.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ def system_outliers(result, images, sigma, profile_error):
         error = max(profile_error, relative_misfit(student, signal, use & ~fitted.mask))
         scale = np.maximum(local_scale(student, use & ~fitted.mask), 1.0)
         excess = np.abs(student) / np.hypot(scale, error * signal)
-        worst = excess >= maximum_filter(excess, size=3)
-        before = fitted.mask & ~image.mask
-        out.append(use & (excess > sigma) & (worst | before))
+        pull = np.sqrt(own / (1 - np.where(use, own, 0.0)))
+        drawn = pull * maximum_filter(np.abs(student) * pull, footprint=NEIGHBOURS)
+        out.append(use & (excess > sigma) & (excess - drawn > sigma))
     return out

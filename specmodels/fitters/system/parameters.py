@@ -1,6 +1,7 @@
 """Non-linear parameters of a model on several images: shared ones, and those of each."""
 
 from collections.abc import Mapping
+from copy import copy
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -22,7 +23,7 @@ class SharedParameters:
     share : bool or mapping of str to bool
         Whether images share the parameters; for some names (patterns such as ``"trace_*"`` are
         understood) or for all. Parameters of models that say that they repeat over exposures are
-        never shared.
+        never shared, nor are those that are fixed in some of the images.
     hold : bool
         Whether all keep their values.
 
@@ -33,14 +34,15 @@ class SharedParameters:
     """
 
     def __init__(self, forms, share=True, *, hold=False):
-        self.forms = forms
+        self.forms, self.share = forms, share
         self.of_images = [FreeParameters(form, 1) for form in forms]
-        first = self.of_images[0]
-        own = self._own(forms[0], share) if len(forms) > 1 else np.zeros(len(first.free), bool)
+        self.free = sorted({k for parameters in self.of_images for k in parameters.free})
+        own = self._own(share) if len(forms) > 1 else np.zeros(len(self.free), bool)
         self.entries = []  # (position in the form, image or None)
-        for k, alone in () if hold else zip(first.free, own, strict=True):
-            images = range(len(forms)) if alone else [None]
-            self.entries += [(k, image) for image in images]
+        for k, alone in () if hold else zip(self.free, own, strict=True):
+            images = [n for n, one in enumerate(self.of_images) if k in one.free]
+            shared = not alone and len(images) == len(forms)
+            self.entries += [(k, image) for image in ([None] if shared else images)]
         self.places = [self._place(number) for number in range(len(forms))]
         n = len(self.entries)
         self.initial, self.lower, self.upper, self.prior_mean, self.prior_weight = (
@@ -50,15 +52,15 @@ class SharedParameters:
             for key in ("initial", "lower", "upper", "prior_mean", "prior_weight"):
                 getattr(self, key)[place] = getattr(parameters, key)
 
-    @staticmethod
-    def _own(form, share):
+    def _own(self, share):
         """Which free parameters each image has for itself."""
+        form = self.forms[0]
         repeated = {k for leaf, positions in form.leaves() for k in positions
                     if "exposure" in getattr(leaf, "over", ())}  # fmt: skip
-        own = np.array([k in repeated for k in form.nonlinear], dtype=bool)
+        own = np.array([k in repeated for k in self.free], dtype=bool)
         if not isinstance(share, Mapping):
             return own if share else np.ones(len(own), dtype=bool)
-        names = [form.names[k] for k in form.nonlinear]
+        names = [form.names[k] for k in self.free]
         for pattern, shared in share.items():
             hit = [fnmatchcase(name, pattern) for name in names]
             if not any(hit):
@@ -106,10 +108,25 @@ class SharedParameters:
     def collected(self, theta):
         """Values of the non-linear parameters by position: numbers, or one for each image."""
         out = {}
-        for k in (*self.forms[0].nonlinear, *self.forms[0].tied):
+        for k in self._told_apart():
             each = np.array([float(self.of(number, theta)[0][k])
                              for number in range(len(self.forms))])  # fmt: skip
             own = any(position == k and image is not None for position, image in self.entries)
             same = len(each) == 1 or (not own and np.ptp(each) == 0)
             out[k] = float(each[0]) if same else each
         return out
+
+    def _told_apart(self):
+        """Positions of the parameters that are free or tied, or differ from image to image."""
+        first = self.forms[0]
+        differ = [k for k in range(len(first.names))
+                  if any(form.values[k] != first.values[k] for form in self.forms[1:])]  # fmt: skip
+        known = {*self.free, *first.tied, *differ}
+        return sorted(known - {*first.linear, *first.followers})
+
+    def of_image(self, number):
+        """The same parameters as one of the images has them."""
+        one = copy(self)
+        one.forms, one.of_images = [self.forms[number]], [self.of_images[number]]
+        one.places = [self.places[number]]
+        return one

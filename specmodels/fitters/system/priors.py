@@ -8,6 +8,7 @@ covariance of the coefficients that a prior connects.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from ...models.priors import CoefficientPrior, GaussianPrior
 
@@ -33,8 +34,8 @@ class Penalty:
         Of the matrix.
     strength : float or None
         None where it is to be learnt.
-    mean : float
-        Of the coefficients.
+    mean : float or ndarray, shape (n_coefficient,)
+        Of the coefficients; an array is one of all coefficients of the system.
     """
 
     name: str
@@ -43,7 +44,13 @@ class Penalty:
     value: np.ndarray
     rank: int
     strength: float | None
-    mean: float = 0.0
+    mean: float | np.ndarray = 0.0
+
+    def pull(self, n):
+        """Matrix times means, which is added to the right-hand side; shape (n,)."""
+        if not np.any(self.mean):
+            return np.zeros(n)
+        return self.product(np.broadcast_to(self.mean, (n,)))
 
     def product(self, coefficients):
         """Matrix times coefficients, those that it connects: shape of the coefficients."""
@@ -94,20 +101,26 @@ class Penalties:
         name = group.leaf.name or type(group.leaf).__name__
         if not isinstance(prior, CoefficientPrior):
             raise TypeError(f"{name}: expected a CoefficientPrior, got {prior!r}")
-        matrix = np.asarray(prior.matrix(group.leaf), dtype=float)
+        matrix = sparse.csr_array(prior.matrix(group.leaf), dtype=float)
+        mean = np.asarray(prior.mean(group.leaf), dtype=float)
         n = len(group.leaf.param_names)
-        if matrix.shape != (n, n) or not np.allclose(matrix, matrix.T):
+        size = abs(matrix).max() if matrix.nnz else 0.0
+        if matrix.shape != (n, n) or abs(matrix - matrix.T).max() > 1e-8 * size:
             raise ValueError(f"{name}: expected a symmetric matrix of {n} x {n} from {prior!r}")
+        if mean.shape != (n,):
+            raise ValueError(f"{name}: expected {n} means from {prior!r}, got {mean.shape}")
         offset = int(group.positions[0]) if n == len(group.positions) else None
         if offset is None or group.offset.any() or (group.factor != 1).any():
             raise ValueError(f"{name}: a prior of all coefficients allows no fixed or tied ones")
-        i, j = np.nonzero(np.tril(matrix))
+        i, j = sparse.tril(matrix).nonzero()
         repeat = np.arange(group.size)[:, None]
         first = (group.first[i] + repeat * group.stride[i]).ravel()
         second = (group.first[j] + repeat * group.stride[j]).ravel()
-        rank = int(np.linalg.matrix_rank(matrix)) * group.size
         value = np.tile(matrix[i, j], group.size)
-        self.all.append(Penalty(name, first, second, value, rank, prior.strength))
+        means = np.zeros(layout.n_coefficient)
+        means[(group.first + repeat * group.stride).ravel()] = np.tile(mean, group.size)
+        self.all.append(Penalty(name, first, second, value, _rank(matrix) * group.size,
+                                prior.strength, means))  # fmt: skip
 
     def _of_parameters(self, layout, group):
         names = layout.form.names
@@ -158,6 +171,14 @@ class Penalties:
     def learnt(self):
         """Whether any strength is to be learnt."""
         return any(penalty.strength is None for penalty in self.all)
+
+
+def _rank(matrix):
+    """Rank of a symmetric sparse matrix."""
+    row, column = matrix.nonzero()
+    if np.array_equal(row, column):
+        return int(np.count_nonzero(matrix.diagonal()))
+    return int(np.linalg.matrix_rank(matrix.toarray()))
 
 
 def _names(layout, group):

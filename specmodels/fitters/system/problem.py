@@ -1,16 +1,20 @@
 """One pass over the pixels of all images: linear coefficients solved, the others differentiated."""
 
+from copy import copy
 from itertools import pairwise
 
 import numpy as np
 
-from ...models.composition import bound
+from ...models.composition import cut_to
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import transposed
 from ..elimination import Slopes
 from ..problem import Pass
+from .arrow_equations import ArrowEquations
+from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
+from .entries import Entries
 from .equations import Equations
 from .iterated import with_noise
 from .layout import Layout
@@ -31,8 +35,9 @@ class SystemProblem:
 
     Parameters
     ----------
-    model : `~astropy.modeling.Model`
-        Of column and row.
+    model : `~astropy.modeling.Model`, or list of them
+        Of column and row; or one for each image, which differ in values, limits and in what is
+        fixed.
     images : sequence of `~specmodels.exposure.SpectralImage`
     batch : {"columns", None}
         None where no coefficient is to repeat over anything.
@@ -54,8 +59,10 @@ class SystemProblem:
     def __init__(self, model, images, *, batch="columns", share=True, hold=False, ridge=0.0):
         if batch not in ("columns", None):
             raise ValueError(f"batch: expected 'columns' or None, got {batch!r}")
-        self.model, self.images, self.batch = model, list(images), batch
-        self.forms = [LinearForm(bound(model, image), follow_ties=True) for image in self.images]
+        self.images, self.batch = list(images), batch
+        self.models = model if isinstance(model, list) else [model] * len(self.images)
+        self.forms = [LinearForm(own, follow_ties=True, image=image)
+                      for own, image in zip(self.models, self.images, strict=True)]  # fmt: skip
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
         filled = [image.columns(slice(None)) for image in self.images]
@@ -67,6 +74,19 @@ class SystemProblem:
         self.layout = self.structure = self.penalties = self.strengths = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
 
+    def of_image(self, number):
+        """The same system as it is seen in one of its images, whose pixels alone it has."""
+        one, part = copy(self), self.slices[number]
+        for key in ("models", "images", "forms", "inputs"):
+            setattr(one, key, [getattr(self, key)[number]])
+        one.form, one.slices = one.forms[0], [slice(0, part.stop - part.start)]
+        one.data, one.weights = self.data[part], self.weights[part]
+        one.parameters = self.parameters.of_image(number)
+        one.layout = self.layout.of_image(number)
+        if self.noise is not None:
+            one.noise = self.noise.of_image(number, part)
+        return one
+
     def _inputs(self, image):
         names = self.form.model.inputs
         if self.form.model.n_inputs == 1 and names[0] == "x" and not _rows_alone(self.form.model):
@@ -74,32 +94,45 @@ class SystemProblem:
         return (image.y[:, None],) if len(names) == 1 else (image.x[None], image.y[:, None])
 
     def _entries(self, values):
-        """Offset, numbers and values of the entries of all pixels."""
-        found = [form.rows(own, inputs) for form, own, inputs
-                 in zip(self.forms, values, self.inputs, strict=True)]  # fmt: skip
+        """Entries of all pixels, and their offset, shape (n_pixel,)."""
         if self.layout is None:
-            self.layout = Layout(self.form, [rows for _, rows in found], self.images, self.batch)
-        offsets, numbers, entries = [], [], []
-        for number, ((offset, rows), image) in enumerate(zip(found, self.images, strict=True)):
-            tied, index, value = self.layout.entries(rows, number, image.shape)
-            offset = np.broadcast_to(np.asarray(offset + tied, dtype=float), image.shape)
-            offsets.append(offset.ravel())
-            numbers.append(index)
-            entries.append(value)
-        if len(found) == 1:
-            return offsets[0], numbers[0], entries[0]
-        return np.concatenate(offsets), *_side_by_side(numbers, entries)
+            all_ = zip(self.forms, values, self.inputs, strict=True)
+            first = [form.rows(own, _cut(inputs, slice(0, 1)))[1] for form, own, inputs in all_]
+            self.layout = Layout(self.form, first, self.images, self.batch)
+        offset = np.zeros(len(self.data))
+        known = np.ones(len(self.data), dtype=bool)
+        shapes = [image.shape for image in self.images]
 
-    def _equations(self, index, value):
+        def make(number, rows):
+            found, parts = self.forms[number].rows(values[number], _cut(self.inputs[number], rows))
+            shape = (rows.stop - rows.start, shapes[number][1])
+            tied, index, value = self.layout.entries(parts, number, shape, (rows, slice(None)))
+            start = self.slices[number].start
+            pixels = slice(start + rows.start * shape[1], start + rows.stop * shape[1])
+            offset[pixels].reshape(shape)[...] = found + tied
+            good = np.isfinite(value).all(axis=1)
+            if not good.all():
+                known[pixels] = good
+                value[~good] = 0.0
+            return index, value
+
+        entries = Entries(make, shapes, self.layout.n_coefficient)
+        if not entries.held:
+            for _ in entries:  # all offsets, and what is not known
+                pass
+        return entries, offset, known
+
+    def _equations(self, entries, weights):
         """Normal equations of these entries, with the structure of the first ones."""
-        weights = _usable(value, self.weights)
         if self.structure is None:
             self.penalties, self._limits = Penalties(self.layout), limits(self.layout)
-            self.structure = Structure.of(self.layout.n_coefficient, (index, value), weights,
-                                          self._positions(), self.penalties.pairs)  # fmt: skip
-        structure = self.structure.fitting((index, value), weights, self.penalties.pairs)
-        return Equations(self.layout.n_coefficient, index, value, weights, structure,
-                         self.penalties, self.strengths, self.ridge)  # fmt: skip
+            structure = self.structure = Structure.of(entries, weights, self._positions(),
+                                                      self.penalties.pairs)  # fmt: skip
+        else:
+            structure = self.structure.fitting(entries, weights, self.penalties.pairs,
+                                               self._positions)  # fmt: skip
+        kind = ArrowEquations if isinstance(structure, ArrowStructure) else Equations
+        return kind(entries, weights, structure, self.penalties, self.strengths, self.ridge)
 
     def _with_noise(self, equations, data):
         """The same equations with the correlated noise as part of the data's covariance."""
@@ -129,8 +162,9 @@ class SystemProblem:
         equations, coefficients, offset, residual
         """
         values = [self.parameters.of(number, theta)[0] for number in range(len(self.images))]
-        offset, index, value = self._entries(values)
-        equations = self._equations(index, value)
+        entries, offset, known = self._entries(values)
+        weights = self.weights if known.all() else np.where(known, self.weights, 0.0)
+        equations = self._equations(entries, weights)
         data = np.where(equations.weights > 0, self.data - offset, 0.0)
         if self.strengths is None:
             self.strengths = self.penalties.first_strengths(equations.diagonal)
@@ -196,7 +230,7 @@ class SystemProblem:
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
-            own = equations.index[part], equations.value[part]
+            _, *own = equations.entries.rows(number, slice(0, self.images[number].shape[0]))
             for n, each in zip(place, weighted, strict=True):
                 mixed[:, n] += transposed(*own, each, equations.n)
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
@@ -228,21 +262,9 @@ def _held(equations):
     return none if equations.held is None else equations.held[:, None]
 
 
-def _usable(value, weights):
-    """Weights of pixels whose entries are all known; the others are taken to have none."""
-    known = np.isfinite(value).all(axis=1)
-    if known.all():
-        return weights
-    value[~known] = 0.0
-    return np.where(known, weights, 0.0)
-
-
-def _side_by_side(numbers, entries):
-    """Entries of all images with room for as many as any has."""
-    width = max(index.shape[1] for index in numbers)
-    room = [((0, 0), (0, width - index.shape[1])) for index in numbers]
-    return (np.concatenate([np.pad(a, r) for a, r in zip(arrays, room, strict=True)])
-            for arrays in (numbers, entries))  # fmt: skip
+def _cut(inputs, rows):
+    """Inputs of some rows of an image: columns are the same in all of them."""
+    return tuple(cut_to(values, (rows, slice(None))) for values in inputs)
 
 
 def _rows_alone(model):

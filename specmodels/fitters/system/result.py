@@ -1,20 +1,18 @@
 """What a system fit gives: values, errors and covariances of any composition, on its images."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
-from astropy.table import Table
 
 from ...models.composition import bound
-from ..base import FitResult
-from .fitted import FittedModel
+from ..fitted import FittedModel
+from ..result import FitResult
+from . import answers
 from .problem import SystemProblem
 
 __all__ = ["SystemFitResult"]
 
-# Parameters up to this number of repetitions take part in the table of correlations.
-MOST_CORRELATED = 200
 # Coefficients that move with a parameter that is lost, by more than this part of their variance.
 LEAST_MOVED = 1e-6
 
@@ -29,8 +27,6 @@ class SystemFitResult(FitResult):
 
     Attributes
     ----------
-    images : list of `~specmodels.exposure.SpectralImage`
-        The data fitted.
     theta : ndarray, shape (n_free, 1)
         Values of the free non-linear parameters.
     coefficients : ndarray, shape (n_coefficient,)
@@ -41,23 +37,34 @@ class SystemFitResult(FitResult):
         Their factorised normal equations.
     response : ndarray, shape (n_coefficient, n_free)
         Derivative of the coefficients by the non-linear parameters, with the sign turned.
+    templates : sequence of `~astropy.modeling.Model`
+        The template for each image.
     """
 
-    images: list = field(default_factory=list)
     theta: np.ndarray = None
     coefficients: np.ndarray = None
     offset: np.ndarray = None
     equations: object = None
     response: np.ndarray = None
     fitted: SystemProblem = None
+    templates: tuple = ()
 
-    def __repr__(self):
-        return super().__repr__().replace("<FitResult of", f"<SystemFitResult ({self.solver}) of")
+    independent_columns = False
+
+    @property
+    def images(self):
+        """The images fitted."""
+        return self.fitted.images
 
     @property
     def solver(self):
         """How the linear system was solved, in words."""
         return self.equations.kind
+
+    @property
+    def options(self):
+        """With which options a fitter fits other images the same way."""
+        return {"batch": self.batch, "share": self.fitted.parameters.share}
 
     @property
     def layout(self):
@@ -80,13 +87,41 @@ class SystemFitResult(FitResult):
         dof = np.sum(self.dof) - len(self.theta)
         return float(np.sum(self.chi2) / dof) if dof > 0 else np.nan
 
+    def of_image(self, number):
+        """The fit as it is seen in one of its images: with the covariance of all.
+
+        Parameters
+        ----------
+        number : int
+            Of the image, from zero.
+
+        Returns
+        -------
+        SystemFitResult
+        """
+        part, fitted = self.fitted.slices[number], self.fitted.of_image(number)
+        base = fitted.parameters.of(0, self.theta)[0]
+        seen = self.equations.factor.scale[self.equations.structure.rank] > 0
+        values = fitted.layout.values(np.where(seen, self.coefficients, np.nan), base)
+        several = len(self.images) > 1
+        return self.replace(
+            image=self.images[number], values=tuple(values),
+            template=self.templates[number], templates=[self.templates[number]],
+            chi2=self.chi2[number : number + 1], dof=self.dof[number : number + 1],
+            rejected=self.rejected[number] if several else self.rejected,
+            form=fitted.form, offset=self.offset[part], fitted=fitted,
+            equations=self.equations.of_image(number, part),
+        )  # fmt: skip
+
     def repeats_over(self, name):
-        """What a linear parameter repeats over: a mapping of names to the values of each axis."""
+        """What a parameter repeats over: a mapping of names to the values of each axis."""
+        if self.position(name) not in self.layout.place:
+            return {"exposure": np.arange(len(self.images))} if np.ndim(self[name]) else {}
         group, _ = self._place(name)
         return dict(zip(group.over, group.labels, strict=True))
 
     def _place(self, name):
-        k = self._position(name)
+        k = self.position(name)
         if k not in self.layout.place:
             raise KeyError(f"{name!r} is no free linear parameter")
         return self.layout.place[k]
@@ -96,28 +131,34 @@ class SystemFitResult(FitResult):
         own = self.equations.variances
         if not len(self.theta):
             return own
-        extra = self.response @ self._known_covariance
+        extra = self.response @ self.known_covariance
         own = own + np.einsum("kp,kp->k", extra, self.response)
         lost = ~np.isfinite(np.diagonal(self.shared_covariance[..., 0]))
         moved = (self.response[:, lost] ** 2).sum(axis=1) > LEAST_MOVED * own
         return np.where(moved, np.inf, own)
 
     @property
-    def _known_covariance(self):
+    def known_covariance(self):
         """Covariance of the non-linear parameters, zero where it is infinite."""
         return np.nan_to_num(self.shared_covariance[..., 0], posinf=0.0)
 
     def error(self, name):
         """Standard error of a parameter, in the shape of its value; infinite if undetermined."""
-        k = self._position(name)
+        k = self.position(name)
         if k in self.layout.place:
             group, term = self.layout.place[k]
             error = np.sqrt(self._variances[group.numbers(term)]) * abs(group.factor[term])
             return error.reshape(group.shape) if group.over else float(error[0])
         entries = [n for n, (position, _) in enumerate(self.fitted.parameters.entries)
                    if position == k]  # fmt: skip
+        if not entries:
+            return 0.0
         errors = np.sqrt([self.shared_covariance[n, n, 0] for n in entries])
-        return (float(errors[0]) if len(entries) == 1 else errors) if entries else 0.0
+        images = [self.fitted.parameters.entries[n][1] for n in entries]
+        if images[0] is None:
+            return float(errors[0])
+        each = dict(zip(images, errors, strict=True))
+        return np.array([each.get(number, 0.0) for number in range(len(self.templates))])
 
     def functional(self, weights):
         """Row of the coefficients for a weighted sum of linear parameters.
@@ -139,17 +180,7 @@ class SystemFitResult(FitResult):
         return row
 
     def covariance_of(self, *sums):
-        """Covariance of weighted sums of linear parameters, that of the others included.
-
-        Parameters
-        ----------
-        *sums : mapping of str to array_like, or str
-            Weights by parameter, as for `functional`; a name stands for all values of a parameter.
-
-        Returns
-        -------
-        ndarray, shape (n_sum, n_sum)
-        """
+        """As of other fits: covariance of weighted sums, shape (n_sum, n_sum)."""
         return self.covariance_of_rows(np.concatenate([self._rows(one) for one in sums]))
 
     def covariance_of_rows(self, rows):
@@ -163,7 +194,7 @@ class SystemFitResult(FitResult):
         bad = ~self.equations.factor.determines(ranked)
         if len(self.theta):
             moved = rows @ self.response
-            covariance = covariance + moved @ self._known_covariance @ moved.T
+            covariance = covariance + moved @ self.known_covariance @ moved.T
         covariance[bad] = covariance[:, bad] = np.nan
         covariance[bad, bad] = np.inf
         return covariance
@@ -177,60 +208,48 @@ class SystemFitResult(FitResult):
         return rows
 
     def correlations(self, least=0.5):
-        """Pairs of parameters that the data can hardly tell apart.
+        """As of other fits; of parameters that repeat not too often each repetition."""
+        return answers.correlations(self, least)
 
-        Parameters
-        ----------
-        least : float
-            Smallest absolute correlation that is listed.
-
-        Returns
-        -------
-        `~astropy.table.Table`
-            ``first``, ``second`` and ``correlation``, the strongest first.
-        """
-        names, rows = [], []
-        for group in self.layout.groups:
-            if group.size * len(group.positions) > MOST_CORRELATED:
-                continue
-            for term, k in enumerate(group.positions):
-                if k in self.form.followers:
-                    continue
-                for number in group.numbers(term):
-                    names.append(self.layout.name(number))
-                    rows.append(number)
-        covariance = self._joint_covariance(np.array(rows, dtype=int))
-        names += self.fitted.parameters.names
-        error = np.sqrt(np.diagonal(covariance))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = covariance / np.multiply.outer(error, error)
-        i, j = np.nonzero(np.triu(np.abs(np.nan_to_num(correlation)) >= least, 1))
-        order = np.argsort(-np.abs(correlation[i, j]), kind="stable")
-        return Table({"first": [names[k] for k in i[order]], "second": [names[k] for k in j[order]],
-                      "correlation": correlation[i, j][order]})  # fmt: skip
-
-    def _joint_covariance(self, numbers):
-        """Covariance of some coefficients and all non-linear parameters."""
-        unit = np.zeros((len(self.coefficients), len(numbers)))
-        unit[numbers, np.arange(len(numbers))] = 1.0
-        inner = self.equations.solve(unit)[numbers]
-        outer = self._known_covariance
-        response = self.response[numbers]
-        mixed = -response @ outer
-        return np.block([[inner + response @ outer @ response.T, mixed], [mixed.T, outer]])
+    def covariance_within(self, first, second):
+        """Covariance of two linear parameters at the same place, in the larger shape of both."""
+        (one, i), (two, j) = (self._place(name) for name in (first, second))
+        shape = np.broadcast_shapes(one.shape, two.shape)
+        a, b = (np.broadcast_to(group.numbers(term).reshape(group.shape), shape).ravel()
+                for group, term in ((one, i), (two, j)))  # fmt: skip
+        factor = one.factor[i] * two.factor[j]
+        held = self.equations.covariance(a, b)
+        moved = np.einsum("kp,pq,kq->k", self.response[a], self.known_covariance, self.response[b])
+        return (factor * (held + moved)).reshape(shape)
 
     @cached_property
     def model(self):
         """The fitted model of column and row, bound to the (first) image: evaluates by itself."""
         return self.model_of(0)
 
+    @property
+    def bound_model(self):
+        """The same."""
+        return self.model
+
+    @property
+    def _repeated_where_seen(self):
+        """The coefficients, NaN for repetitions (columns, lines) that no pixel with weight sees."""
+        out = np.array(self.coefficients)
+        unseen = self.equations.factor.scale[self.equations.structure.rank] == 0
+        for group in self.layout.groups:
+            if group.over:
+                numbers = np.concatenate([group.numbers(n) for n in range(len(group.positions))])
+                out[numbers[unseen[numbers]]] = np.nan
+        return out
+
     def model_of(self, number):
         """The fitted model, bound to one of the images."""
         base = self.fitted.parameters.of(number, self.theta)[0]
         if self.fitted.noise is not None or any(group.over for group in self.layout.groups):
-            return FittedModel(self.fitted.forms[number], self.layout, self.coefficients, base,
-                               number, self.images[number])  # fmt: skip
-        model = bound(self.template.copy(), self.images[number])
+            values = partial(self.layout.at, self._repeated_where_seen, base, number)
+            return FittedModel(self.fitted.forms[number], values, self.images[number])
+        model = bound(self.templates[number].copy(), self.images[number])
         for name, value in zip(self.names, self.layout.local(self.coefficients, base, number),
                                strict=True):  # fmt: skip
             setattr(model, name, value)
@@ -263,10 +282,26 @@ class SystemFitResult(FitResult):
         part = self.fitted.slices[number]
         equations = self.equations
         unseen = equations.factor.scale[equations.structure.rank] == 0
-        value = equations.value[part]
-        unknown = ((value != 0) & unseen[equations.index[part]]).any(axis=1)
+        unknown = equations.entries.see(unseen)[part]
         total = self.offset[part] + equations.image(self.coefficients)[part]
         return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
+
+    def _of_images(self):
+        return np.asarray(self.chi2), np.asarray(self.dof)
+
+    def leverages(self):
+        """As of other fits: how much each pixel is its own model, of the image or of each."""
+        return self._by_image(self.equations.leverages())
+
+    def residual_variance(self, variance):
+        """As of other fits; a pixel has a small part in the model of others, which is left out."""
+        self._check_shape(variance)
+        return (1 - self.leverages()) * variance
+
+    def _by_image(self, pixels):
+        found = [pixels[part].reshape(image.shape)
+                 for part, image in zip(self.fitted.slices, self.images, strict=True)]  # fmt: skip
+        return found if len(found) > 1 else found[0]
 
     def residual(self, image=None):
         """Data minus model, of the image or of each image."""
@@ -276,23 +311,8 @@ class SystemFitResult(FitResult):
         return found if len(found) > 1 else found[0]
 
     def prediction_error(self):
-        """Standard error of the model in each pixel, of the image or of each image."""
-        equations = self.equations
-        weights = np.maximum(equations.weights, 1e-300)
-        variance = equations.leverages() / weights
-        out = []
-        for number, part in enumerate(self.fitted.slices):
-            own = variance[part]
-            if len(self.theta):
-                place = self.fitted.parameters.places[number]
-                slopes = self.fitted._slopes(number, self.theta, self.coefficients)
-                pulled = np.stack([equations.image(r)[part] for r in self.response[:, place].T])
-                net = equations.followed(slopes - pulled, part)
-                outer = self._known_covariance[np.ix_(place, place)]
-                own = own + np.einsum("pn,pq,qn->n", net, outer, net)
-            own = np.where(equations.weights[part] > 0, own, np.nan)
-            out.append(np.sqrt(own).reshape(self.images[number].shape))
-        return out if len(out) > 1 else out[0]
+        """As of other fits, of the image or of each image."""
+        return self._by_image(answers.prediction_error(self))
 
     def components(self):
         """Image of each elementary model with all factors that act on it, by name (or number)."""
@@ -329,21 +349,7 @@ class SystemFitResult(FitResult):
             One for each linear parameter, in the shape of its value.
         """
         self._check_shape(variance)
-        equations = self.equations
-        root = np.sqrt(np.nan_to_num(np.ravel(variance)))
-        out = []
-        for k in self.form.linear:
-            group, term = self.layout.place[k]
-            own = np.empty(group.size)
-            for start in range(0, group.size, MOST_CORRELATED):
-                numbers = group.numbers(term)[start : start + MOST_CORRELATED]
-                unit = np.zeros((equations.n, len(numbers)))
-                unit[numbers, np.arange(len(numbers))] = 1.0
-                solved = equations.solve(unit)
-                images = (equations.weighted(equations.image(c)) for c in solved.T)
-                own[start : start + len(numbers)] = [np.sum((root * one) ** 2) for one in images]
-            out.append(own.reshape(group.shape) if group.over else own)
-        return out
+        return answers.propagated(self, variance)
 
 
 def _named(components):

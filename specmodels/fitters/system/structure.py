@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...numerics.sparse_rows import band_width, supports
+from ...numerics.sparse_rows import band_width
+from .arrow_structure import MOST_NUMBERS, MOST_WORK, ArrowStructure, Reach, reached
 
 __all__ = ["Structure", "TooLargeError"]
 
-# Work and memory (in numbers of eight bytes) beyond which a system is not factorised.
-MOST_WORK, MOST_NUMBERS = 2e12, 2e8
+# Work that calls for a structure of blocks.
+MUCH_WORK = 2e10
 MOST_CUTS = 6
 
 
@@ -64,15 +65,13 @@ class Structure:
         return 2 * n * (self.width + 1) + 3 * n * m + 4 * m * m
 
     @classmethod
-    def of(cls, n, entries, weights, positions, pairs):
+    def of(cls, entries, weights, positions, pairs):
         """The structure that costs least.
 
         Parameters
         ----------
-        n : int
-            Number of coefficients.
-        entries : tuple of ndarray, each of shape (n_pixel, n_entry)
-            Numbers and values of the coefficients.
+        entries : Entries
+            Of all pixels.
         weights : ndarray, shape (n_pixel,)
             Pixels without any do not count.
         positions : sequence of ndarray, each of shape (n_pixel,)
@@ -85,39 +84,64 @@ class Structure:
         TooLargeError
             If none is small enough to be factorised.
         """
+        ends = reached(entries, weights, positions)
         found = []
-        for position in positions:
-            first, last = supports(*entries, weights, position, n)
+        for first, last in ends:
             span = np.where(first <= last, last - first, 0.0)
-            middle = np.add(first, last, where=first <= last, out=np.full(n, np.inf))
-            for limit in _cuts(span):
-                rank, n_band = _ranks(middle, span > limit)
-                found.append(cls(rank, n_band, 0).fitting(entries, weights, pairs))
-        return min(found, key=lambda one: one.work).checked()
+            middle = np.add(first, last, where=first <= last, out=np.full(entries.n, np.inf))
+            found += [cls(*_ranks(middle, span > limit), 0) for limit in _cuts(span)]
+        # The work without any diagonals tells which are out of the question.
+        least = min(found, key=lambda one: one.work)
+        found = [one for one in found if one.is_small] or [least]
+        found = _with_widths(found, entries, weights, pairs)
+        best = min(found, key=lambda one: one.work)
+        if best.work > MUCH_WORK or not best.is_small:
+            best = _cheaper(best, entries, weights, positions, pairs)
+        if not best.is_small:
+            raise TooLargeError(
+                f"model: {entries.n} coefficients without a structure that can be factorised "
+                f"({best.kind})"
+            )
+        return best
 
     @classmethod
     def dense(cls, n):
         """All coefficients in the border."""
-        return cls(np.arange(n), 0, 0).checked()
+        return cls(np.arange(n), 0, 0)
 
-    def checked(self):
-        """Itself, if it is small enough to be factorised; else `TooLargeError`."""
-        if self.work > MOST_WORK or self.numbers > MOST_NUMBERS:
-            raise TooLargeError(
-                f"model: {len(self.rank)} coefficients without a structure that can be factorised "
-                f"({self.kind})"
-            )
-        return self
+    @property
+    def is_small(self):
+        """Whether it can be factorised."""
+        return self.work <= MOST_WORK and self.numbers <= MOST_NUMBERS
 
-    def fitting(self, entries, weights, pairs):
+    def fitting(self, entries, weights, pairs, positions):
         """The same order with as many diagonals as these entries and pairs need."""
-        width = band_width(*entries, weights, self.rank, self.n_band) if self.n_band else 0
-        low, high = (np.sort(self.rank[np.stack(pairs)], axis=0) if len(pairs[0]) else
-                     (np.zeros(0, int),) * 2)  # fmt: skip
-        inside = high < self.n_band
-        if inside.any():
-            width = max(width, int((high - low)[inside].max()))
-        return Structure(self.rank, self.n_band, int(width))
+        return _with_widths([self], entries, weights, pairs)[0]
+
+
+def _with_widths(structures, entries, weights, pairs):
+    """The structures with as many diagonals as these entries and pairs need."""
+    widths = np.zeros(len(structures), dtype=int)
+    for pixels, index, value in entries:
+        for k, one in enumerate(structures):
+            if one.n_band:
+                own = band_width(index, value, weights[pixels], one.rank, one.n_band)
+                widths[k] = max(widths[k], own)
+    out = []
+    for one, width in zip(structures, widths.tolist(), strict=True):
+        if len(pairs[0]):
+            low, high = np.sort(one.rank[np.stack(pairs)], axis=0)
+            width = max(width, int(np.max((high - low)[high < one.n_band], initial=0)))
+        out.append(Structure(one.rank, one.n_band, width))
+    return out
+
+
+def _cheaper(best, entries, weights, positions, pairs):
+    """The best structure, or one of blocks and what they share where it costs less."""
+    reach = Reach.of(entries, weights, positions)
+    blocks = ArrowStructure.of(entries, weights, reach, pairs)
+    worth = blocks is not None and (blocks.is_small, -blocks.work) > (best.is_small, -best.work)
+    return blocks if worth else best
 
 
 def _cuts(span):

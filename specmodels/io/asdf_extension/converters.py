@@ -47,6 +47,7 @@ MODEL_TYPES = [
     "specmodels.models.psf.EffectivePSF",
     "specmodels.models.psf.TabulatedPSF",
     "specmodels.models.slits.BarShadow",
+    "specmodels.models.slits.SlitFunction",
     "specmodels.models.slits.SlitThroughput",
     "specmodels.models.sources.ColumnPolynomial",
     "specmodels.models.sources.Source",
@@ -57,6 +58,7 @@ MODEL_TYPES = [
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
     "specmodels.models.traces.TabulatedTrace",
+    "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
     "specmodels.models.nsclean.NSCleanNoise",

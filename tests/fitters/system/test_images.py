@@ -106,3 +106,54 @@ def test_learnt_strength_is_that_of_the_noise():
         fit = sm.LinearFitter()(flicker, image)
         found.append(fit.strengths["flicker"])
     assert np.mean(np.log(found)) == pytest.approx(np.log(0.25), abs=np.log(1.2))
+
+
+def nod_models(*rows):
+    """The model for each image, its trace near the row of the source."""
+    models = [model() for _ in rows]
+    for own, row in zip(models, rows, strict=True):
+        own.trace_c0_0 = row
+    return models
+
+
+def test_each_image_may_have_initial_values_of_its_own():
+    images = [exposure(1, row=8.0), exposure(2, row=21.0)]
+    fit = sm.VarProFitter()(nod_models(8.4, 20.5), images, share={"trace_*": False})
+    assert fit.success
+    np.testing.assert_allclose(fit["trace_c0_0"], [8, 21], atol=0.05)
+    assert [float(own.trace_c0_0.value) for own in fit.templates] == fit["trace_c0_0"].tolist()
+
+
+def test_what_is_fixed_in_some_images_is_free_in_the_others():
+    images = [exposure(1, row=8.0), exposure(2, row=21.0)]
+    models = nod_models(8.5, 20.5)
+    models[0].trace_c0_0.fixed = True
+    fit = sm.VarProFitter()(models, images)
+    assert fit["trace_c0_0"][0] == 8.5
+    assert fit["trace_c0_0"][1] == pytest.approx(21, abs=0.2)
+    error = fit.error("trace_c0_0")
+    assert error[0] == 0
+    assert 0 < error[1] < 0.1
+
+
+def test_models_of_images_must_be_alike():
+    with pytest.raises(ValueError, match="model: expected one for each of 2 images, got 1"):
+        sm.LinearFitter()([model()], [exposure(1), exposure(2)])
+    other = model() + sm.ColumnPolynomial(0, name="more")
+    with pytest.raises(ValueError, match="model: expected the same parameters for all images"):
+        sm.LinearFitter()([model(), other], [exposure(1), exposure(2)])
+
+
+def test_a_fit_is_seen_in_one_of_its_images():
+    images = [exposure(1, row=13.0), exposure(2, row=16.0, level=50.0)]
+    fit = sm.SigmaClipFitter(sm.VarProFitter())(model(), images, share={"trace_*": False})
+    one = fit.of_image(1)
+    assert one.image.name == "exposure 2"
+    np.testing.assert_array_equal(one.predict(), fit.predict()[1])
+    np.testing.assert_array_equal(one.rejected, fit.rejected[1])
+    np.testing.assert_array_equal(one.error("flux_0"), fit.error("flux_0"))
+    assert one["trace_c0_0"] == fit["trace_c0_0"][1]
+    np.testing.assert_allclose(one.prediction_error(), fit.prediction_error()[1], rtol=1e-10)
+    np.testing.assert_allclose(one.components()["sky"], fit.components()["sky"][1])
+    np.testing.assert_allclose(one.model(images[1].x[None], images[1].y[:, None]), one.predict())
+    assert "pixels rejected" in repr(fit)

@@ -46,7 +46,7 @@ def test_good_files_are_extracted_and_bad_ones_named_with_the_reason(done):
 def test_spectra_figures_and_summary_are_written(done):
     results, summary, output = done
     names = {f"{n}_spectrum.{suffix}" for n in "ae" for suffix in ("fits", "png")}
-    assert {path.name for path in output.iterdir()} == {*names, "summary.ecsv"}
+    assert {path.name for path in output.iterdir()} == {*names, "summary.ecsv", "summary.json"}
     table = QTable.read(output / "a_spectrum.fits", hdu=1)
     np.testing.assert_array_equal(table["flux"], results["a"].table("source")["flux"])
     assert (output / "e_spectrum.png").read_bytes().startswith(b"\x89PNG")

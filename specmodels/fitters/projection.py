@@ -1,0 +1,148 @@
+"""What is left of a fit for an optimiser: a function of the few non-linear parameters alone.
+
+`Projection` eliminates the linear parameters, whatever the model is; `VarProFitter` is one way to
+minimise it, any other optimiser is another.
+"""
+
+import numpy as np
+
+from ..models.linear_form import LinearForm
+from .linear import linear_result
+from .parameters import FreeParameters
+from .paths import by_columns, checked_model, images_of
+from .problem import Problem
+from .system import SystemProblem
+from .varpro import State, column_result, fitted_system
+
+__all__ = ["Projection"]
+
+
+class Projection:
+    r"""Chi-square as a function of the non-linear parameters, the linear ones solved for.
+
+    .. math::
+        \chi^2(\theta) = \min_a |d - A(\theta) a|^2_W
+
+    With its `result` a fitter with an optimiser of its own is a few lines.
+
+    Parameters
+    ----------
+    model, image, batch, share
+        As for a `Fitter`.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the free non-linear parameters.
+    initial, lower, upper : ndarray, shape (n_free,)
+        Their initial values and bounds; infinite where there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model cannot be fitted, or has no free linear parameter.
+    """
+
+    def __init__(self, model, image, *, batch="columns", share=True):
+        images = images_of(image)
+        model = checked_model(model, images)
+        if by_columns(model, images, batch, share):
+            form = LinearForm(model)
+            self._problem = Problem(form, images[0], batch=batch)
+            self._parameters = FreeParameters(form, 1)
+            self.names = tuple(form.names[k] for k in form.nonlinear)
+        else:
+            self._problem = SystemProblem(model, images, batch=batch, share=share)
+            self._parameters = self._problem.parameters
+            self.names = tuple(self._parameters.names)
+        if not self._problem.form.linear:
+            raise ValueError("model: expected a free linear parameter among "
+                             f"{list(self._problem.form.names)}")  # fmt: skip
+        self.initial, self.lower, self.upper = (
+            np.array(getattr(self._parameters, key)[:, 0]) for key in ("initial", "lower", "upper")
+        )
+
+    def __repr__(self):
+        return f"<Projection onto {', '.join(self.names) or 'no parameter'}>"
+
+    def _column(self, theta):
+        theta = np.asarray(theta, dtype=float)
+        if theta.shape != self.initial.shape:
+            raise ValueError(
+                f"theta: expected {self.initial.size} values, of {list(self.names)}, got shape "
+                f"{theta.shape}"
+            )
+        return theta.reshape(-1, 1)
+
+    def chi2(self, theta):
+        """Chi-square, priors included.
+
+        Parameters
+        ----------
+        theta : array_like, shape (n_free,)
+
+        Returns
+        -------
+        float
+        """
+        return float(np.sum(self.residuals(theta) ** 2))
+
+    def residuals(self, theta):
+        """Residuals over their errors, zero where a pixel has no weight, and those from the priors.
+
+        Parameters
+        ----------
+        theta : array_like, shape (n_free,)
+
+        Returns
+        -------
+        ndarray, shape (n_pixel + n_prior,)
+            The sum of their squares is `chi2`.
+        """
+        column = self._column(theta)
+        own = (column - self._parameters.prior_mean) * np.sqrt(self._parameters.prior_weight)
+        return np.concatenate([self._of_pixels(column), own[:, 0]])
+
+    def _of_pixels(self, column):
+        if isinstance(self._problem, SystemProblem):
+            equations, coefficients, _, residual = self._problem.solve(column)
+            out = [residual * np.sqrt(equations.weights)]
+            for penalty, strength in zip(equations.penalties.all, equations.strengths, strict=True):
+                square = strength * penalty.square(coefficients)
+                out.append([np.sqrt(max(square, 0.0))])
+            return np.concatenate(out)
+        values = self._parameters.values(column)
+        solved = self._problem.solve(values)
+        fit = linear_result(self._problem, values, solved)
+        weights = fit.image.weights
+        return np.where(weights > 0, fit.residual() * np.sqrt(weights), 0.0).ravel()
+
+    def gradient(self, theta):
+        """Derivative of `chi2`, shape (n_free,)."""
+        column = self._column(theta)
+        found = self._parameters.linearise(self._problem, column)
+        gradient, _ = self._parameters.with_priors(column, found.gradient, found.information)
+        return -2 * gradient[:, 0]
+
+    def result(self, theta, *, success=True, message="", n_iterations=1):
+        """The fit at some values, with errors, covariances and all else that results know.
+
+        Parameters
+        ----------
+        theta : array_like, shape (n_free,)
+        success : bool
+            Whether the optimiser is content.
+        message : str
+            What it has to complain of.
+        n_iterations : int
+
+        Returns
+        -------
+        FitResult
+        """
+        column = self._column(theta)
+        complaint = "" if success else message or "not converged"
+        state = State(column, self._parameters.linearise(self._problem, column))
+        if isinstance(self._problem, SystemProblem):
+            return fitted_system(self._problem, state, complaint, n_iterations)
+        return column_result(self._problem, self._parameters, state, complaint, n_iterations)

@@ -1,0 +1,145 @@
+"""Entries of the pixels of all images: held where they are few, made anew where they are many.
+
+Each pixel sees a few coefficients; what a fit needs of all of them is done part by part, a part
+being some rows of an image. The entries of a large frame take more memory than all the rest, and
+less time to make than to keep.
+"""
+
+from copy import copy
+
+import numpy as np
+
+from ...numerics.sparse_rows import image_of, transposed
+
+__all__ = ["Entries"]
+
+# Entries beyond this number (12 bytes each) are not held.
+MOST_HELD = 2.4e7
+PIXELS_AT_ONCE = 200_000
+
+
+class Entries:
+    """Coefficient numbers and values of the entries of each pixel.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(number, rows)`` gives ``index`` and ``value``, both of shape (n_pixel, n_entry), of
+        the pixels of some rows (a slice) of an image.
+    shapes : sequence of tuple of int
+        Shapes of the images, whose pixels are numbered one image after another.
+    n : int
+        Number of coefficients.
+    """
+
+    def __init__(self, make, shapes, n):
+        self.make, self.shapes, self.n = make, list(shapes), n
+        starts = np.cumsum([0, *(ny * nx for ny, nx in self.shapes)]).tolist()
+        self.starts, self.n_pixel = starts[:-1], starts[-1]
+        self._held = None
+        first = self.shapes[0]
+        _, value = make(0, slice(0, min(_rows_at_once(first), first[0])))
+        if self.n_pixel * value.shape[1] <= MOST_HELD:
+            found = [make(number, slice(0, shape[0])) for number, shape in enumerate(self.shapes)]
+            self._held = _side_by_side(found)
+
+    def of_image(self, number):
+        """The entries of the pixels of one image alone."""
+        one, start = copy(self), self.starts[number]
+        one.shapes, one.starts = [self.shapes[number]], [0]
+        one.n_pixel = int(np.prod(self.shapes[number]))
+        one.make = lambda _, rows: self.make(number, rows)
+        if self.held:
+            one._held = tuple(array[start : start + one.n_pixel] for array in self._held)
+        return one
+
+    @property
+    def held(self):
+        """Whether they are held."""
+        return self._held is not None
+
+    @property
+    def index(self):
+        """Coefficient numbers of all pixels, shape (n_pixel, n_entry)."""
+        return self._all()[0]
+
+    @property
+    def value(self):
+        """Values of all entries, shape (n_pixel, n_entry)."""
+        return self._all()[1]
+
+    def _all(self):
+        if self.held:
+            return self._held
+        return _side_by_side([(index, value) for _, index, value in self])
+
+    def __iter__(self):
+        """Slice of the pixels, index and value of each part."""
+        if self.held:
+            yield slice(0, self.n_pixel), *self._held
+            return
+        for number, shape in enumerate(self.shapes):
+            step = _rows_at_once(shape)
+            for start in range(0, shape[0], step):
+                yield self.rows(number, slice(start, min(start + step, shape[0])))
+
+    def rows(self, number, rows):
+        """Slice of the pixels, index and value of some rows of an image."""
+        width = self.shapes[number][1]
+        pixels = slice(self.starts[number] + rows.start * width,
+                       self.starts[number] + rows.stop * width)  # fmt: skip
+        found = self._held if self.held else None
+        index, value = self.make(number, rows) if found is None else (f[pixels] for f in found)
+        return pixels, index, value
+
+    def between(self, first, end):
+        """Parts of the rows from one to another, counted over all images."""
+        done = 0
+        for number, shape in enumerate(self.shapes):
+            step = _rows_at_once(shape)
+            for start in range(max(first - done, 0), min(end - done, shape[0]), step):
+                yield self.rows(number, slice(start, min(start + step, end - done, shape[0])))
+            done += shape[0]
+
+    @property
+    def row_numbers(self):
+        """Row of each pixel, counted over all images, shape (n_pixel,)."""
+        widths = np.repeat([nx for _, nx in self.shapes], [ny for ny, _ in self.shapes])
+        return np.repeat(np.arange(float(len(widths))), widths)
+
+    def image(self, coefficients):
+        """Sum of the entries of each pixel times their coefficients, shape (n_pixel,)."""
+        out = np.empty(self.n_pixel)
+        for pixels, index, value in self:
+            out[pixels] = image_of(index, value, coefficients)
+        return out
+
+    def transposed(self, pixels):
+        """Sum over pixels of values, shape (n_pixel,), times entries, shape (n_coefficient,)."""
+        out = np.zeros(self.n)
+        for part, index, value in self:
+            out += transposed(index, value, pixels[part], self.n)
+        return out
+
+    def see(self, coefficients):
+        """Which pixels see any coefficient of a mask, shape (n_pixel,)."""
+        out = np.empty(self.n_pixel, dtype=bool)
+        for pixels, index, value in self:
+            out[pixels] = ((value != 0) & coefficients[index]).any(axis=1)
+        return out
+
+
+def _rows_at_once(shape):
+    return max(PIXELS_AT_ONCE // shape[1], 1)
+
+
+def _side_by_side(found):
+    """Entries of all parts with room for as many as any has."""
+    if len(found) == 1:
+        return found[0]
+    width = max(index.shape[1] for index, _ in found)
+    out = []
+    for arrays in zip(*found, strict=True):
+        room = [((0, 0), (0, width - array.shape[1])) for array in arrays]
+        out.append(np.concatenate([np.pad(a, r) for a, r in zip(arrays, room, strict=True)]))
+    return tuple(out)

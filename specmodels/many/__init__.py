@@ -1,0 +1,9 @@
+"""Many inputs: one evaluator over all of them, on many cores, none stopping the rest.
+
+``inputs`` gives them names, ``task`` is what is done with one of them, ``schedule`` says where it
+is done, ``summary`` keeps what became of each, and ``mapping`` holds the functions for users.
+"""
+
+from .mapping import MapResult, extract_many, map
+
+__all__ = ["MapResult", "extract_many", "map"]

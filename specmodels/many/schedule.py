@@ -1,0 +1,106 @@
+"""Where tasks are done: here, one after the other, or on the workers of a dask cluster."""
+
+import os
+from contextlib import contextmanager
+
+from .task import failure
+
+__all__ = ["outcomes", "workers"]
+
+# Tasks that wait at the scheduler for each worker: enough to keep it busy, few enough for memory.
+AHEAD = 2
+
+
+@contextmanager
+def workers(n_jobs, n_inputs, client=None):
+    """Client of the workers, or None where all is done in this process.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of processes on this machine. Default: one per core, no more than inputs, where
+        `dask.distributed` is installed; else one.
+    n_inputs : int
+    client : `distributed.Client`, optional
+        One of any cluster, instead; it stays open.
+
+    Raises
+    ------
+    ImportError
+        If more than one process is asked for without `dask.distributed`.
+    TypeError, ValueError
+        If `n_jobs` is no number of processes, or `client` no client.
+    """
+    if client is not None:
+        if not hasattr(client, "submit"):
+            raise TypeError(f"client: expected a dask.distributed Client, got {client!r}")
+        yield client
+        return
+    number = min(_n_jobs(n_jobs), n_inputs)
+    if number == 1:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=number, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with cluster, Client(cluster) as own:
+        yield own
+
+
+def _n_jobs(n_jobs):
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int)):
+        raise TypeError(f"n_jobs: expected a number of processes, got {n_jobs!r}")
+    if n_jobs is not None and n_jobs < 1 and n_jobs != -1:
+        raise ValueError(f"n_jobs: expected 1 or more, or -1 for all cores, got {n_jobs}")
+    if n_jobs == 1:
+        return 1
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        if n_jobs is None:
+            return 1
+        raise ImportError(
+            f"n_jobs={n_jobs} needs dask.distributed: pip install 'specmodels[dask]'"
+        ) from None
+    return _n_cores() if n_jobs in (None, -1) else n_jobs
+
+
+def _n_cores():
+    if hasattr(os, "sched_getaffinity"):  # fewer than the machine has, in containers and queues
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def outcomes(task, named, client=None):
+    """Do a task for every input; outcomes as they come."""
+    if client is None:
+        return (task(name, item) for name, item in named.items())
+    return _distributed(task, named, client)
+
+
+def _distributed(task, named, client):
+    """Hand out tasks few at a time, so that neither inputs nor results pile up."""
+    from distributed import as_completed
+
+    waiting = iter(named.items())
+    names = {}
+
+    def submit(item):
+        name, data = item
+        # A worker that dies has its task done again elsewhere: what it wrote is whole or absent.
+        future = client.submit(task, name, data, pure=False)
+        names[future.key] = name
+        return future
+
+    room = AHEAD * max(len(client.scheduler_info(n_workers=-1)["workers"]), 1)
+    done = as_completed([submit(item) for _, item in zip(range(room), waiting, strict=False)])
+    for future in done:
+        name = names.pop(future.key)
+        error = future.exception()
+        yield future.result() if error is None else failure(name, error)
+        future.release()
+        for item in waiting:
+            done.add(submit(item))
+            break

@@ -1,0 +1,173 @@
+"""Time series against their truth: light curves, movements, hits, and what is not kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import specmodels as sm
+
+NGTS10 = "ERS_NGTS10_2022_new_drift_041_calints.fits"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "extraction"
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    series, truth = sm.datasets.make_time_series(seed=11, n_integrations=40)
+    return series, truth, sm.OptimalExtraction()(series)
+
+
+class TestSimulated:
+    def test_light_curves_scatter_by_their_errors(self, simulated):
+        _, truth, result = simulated
+        curves = result.light_curves(8)
+        order = np.argsort(result.wavelength().value)
+        usable = order[~result.mask().all(axis=0)[order]]
+        true = np.stack([truth.flux[:, b].sum(axis=1) for b in np.array_split(usable, 8)], axis=1)
+        ratio = curves["flux"].value / true
+        pull = (ratio / ratio.mean(axis=0) - 1) * (curves["flux"] / curves["flux_error"]).value
+        assert abs(np.std(pull) - 1) < 0.12
+
+    def test_fluxes_of_single_columns_have_right_errors(self, simulated):
+        _, truth, result = simulated
+        error = result.flux_error()
+        ratio = np.nanmean(result.flux["source"] / truth.flux, axis=0)
+        pull = (result.flux["source"] - ratio * truth.flux) / error
+        assert abs(np.nanstd(pull) - 1) < 0.04
+        assert abs(np.nanmedian(ratio) - 1) < 2e-3
+
+    def test_movements_are_those_of_the_truth(self, simulated):
+        _, truth, result = simulated
+        table = result.movements()
+        shift = table["shift"] - truth.shift
+        assert np.std(shift) < 1.4 * np.median(table["shift_error"])
+        stretch = table["stretch"] - truth.stretch
+        assert np.std(stretch) < 1.6 * np.median(table["stretch_error"])
+        assert np.corrcoef(table["background"].value, truth.sky.mean(axis=1))[0, 1] > 0.9
+
+    def test_hits_are_found_where_they_are(self, simulated):
+        series, truth, result = simulated
+        there = set()
+        for i in range(len(series)):
+            rows, columns = np.nonzero(truth.hits(i, series.shape[1:], 11))
+            there |= {(i, int(r), int(c)) for r, c in zip(rows, columns, strict=True)}
+        hits = result.hits
+        found = {tuple(int(hits[k][j]) for k in ("integration", "row", "column"))
+                 for j in range(len(hits))}  # fmt: skip
+        bad = series.first.mask
+        seen = {hit for hit in there if not bad[hit[1], hit[2]]}
+        assert len(found & seen) > 0.95 * len(seen)
+        assert len(found - seen) < 10
+
+    def test_status_is_ok(self, simulated):
+        assert list(simulated[2].report()["status"]) == ["ok"]
+
+    def test_common_errors_are_apart(self, simulated):
+        result = simulated[2]
+        white = result.light_curves(1)
+        assert 0 < white.meta["shared_error"][0] < 0.01
+        assert white.meta["n_columns"] == [np.count_nonzero(~result.mask().all(axis=0))]
+
+    def test_outputs(self, simulated, tmp_path):
+        series, _, result = simulated
+        assert result.spectrum.flux.shape == (40, series.shape[2])
+        assert len(result.spectrum_list()) == 40
+        path = sm.write(result, tmp_path / "series.fits")
+        from astropy.table import QTable
+
+        table = QTable.read(path, hdu=1)
+        assert_allclose(table["flux"].value, result.flux["source"])
+
+    def test_plot_shows_everything(self, simulated):
+        from matplotlib import pyplot as plt
+
+        figure = simulated[2].plot()
+        assert len(figure.findobj(plt.Axes)) == 7  # with the bar of colours
+        plt.close(figure)
+
+    @pytest.mark.parametrize("bins", [0, 1.5, 10**6, [3.0, 2.0], [100.0, 200.0]])
+    def test_bins_that_cannot_be_are_refused(self, simulated, bins):
+        with pytest.raises(ValueError, match="bins"):
+            simulated[2].light_curves(bins)
+
+    def test_unknown_sources_are_refused(self, simulated):
+        with pytest.raises(ValueError, match=r"source.*expected one of"):
+            simulated[2].white_light("nobody")
+
+
+def test_large_movements_leave_no_noise():
+    series, truth = sm.datasets.make_time_series(
+        seed=5, n_integrations=40, motion=0.3, seeing=0.06, hit_fraction=0
+    )
+    result = sm.OptimalExtraction()(series)
+    white = result.white_light()
+    ratio = white["flux"].value / truth.flux[:, ~result.mask().all(axis=0)].sum(axis=1)
+    scatter = np.std(ratio) / np.mean(ratio)
+    assert scatter < 1.35 * np.median(white["flux_error"] / white["flux"])
+
+
+def test_dead_columns_in_one_integration_leave_no_dip():
+    series, _ = sm.datasets.make_time_series(seed=6, n_integrations=12, depth=0.0)
+    images = list(series)
+    mask = images[4].mask.copy()
+    mask[:, 50:90] = True
+    images[4] = images[4].replace(mask=mask)
+    white = sm.OptimalExtraction()(sm.TimeSeries(images)).white_light()
+    relative = white["flux"] / np.median(white["flux"])
+    assert abs(relative[4] - 1) < 5 * white["flux_error"][4] / white["flux"][4]
+
+
+def test_series_without_variances_have_the_errors_of_their_scatter():
+    series, truth = sm.datasets.make_time_series(seed=7, n_integrations=20)
+    bare = sm.TimeSeries([one.replace(variance=None, components={}) for one in series])
+    result = sm.OptimalExtraction()(bare)
+    ratio = np.nanmean(result.flux["source"] / truth.flux, axis=0)
+    pull = (result.flux["source"] - ratio * truth.flux) / result.flux_error()
+    assert abs(np.nanstd(pull) - 1) < 0.15
+
+
+def test_arrays_of_three_dimensions_are_series():
+    series, _ = sm.datasets.make_time_series(seed=8, n_integrations=5, shape=(30, 80))
+    data = np.array([one.filled for one in series])
+    before = data.copy()
+    result = sm.OptimalExtraction()(data)
+    assert_allclose(data, before)
+    assert result.flux["source"].shape == (5, 80)
+
+
+def test_integrations_are_read_one_at_a_time():
+    series, _ = sm.datasets.make_time_series(seed=9, n_integrations=60, shape=(30, 80))
+    made, held = [], []
+
+    class Watched:
+        def __len__(self):
+            return len(series)
+
+        def __getitem__(self, i):
+            import weakref
+
+            image = series[i].replace()
+            made.append(weakref.ref(image))
+            held.append(sum(ref() is not None for ref in made))
+            return image
+
+    sm.OptimalExtraction()(sm.TimeSeries(Watched()))
+    assert max(held) <= 12
+
+
+def test_terms_that_columns_share_are_refused_with_a_reason():
+    series, _ = sm.datasets.make_time_series(seed=9, n_integrations=3, shape=(30, 80))
+    source = sm.Source(sm.GaussianProfile(), sm.PolynomialTrace(2), name="star")
+    sky = sm.MasterBackgroundSpectrum(sm.breakpoints(series.first.wavelength, 1), name="sky")
+    with pytest.raises(ValueError, match="columns that are independent"):
+        sm.OptimalExtraction(source + sky)(series)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not there")
+def test_miri_integrations_have_a_spectrum_each():
+    result = sm.OptimalExtraction(n_sources=1)(DATA / NGTS10)
+    white = result.white_light()
+    assert len(white) == 4
+    spread = np.std(white["flux"]) / np.mean(white["flux"])
+    assert spread < np.median(white["flux_error"] / white["flux"])
