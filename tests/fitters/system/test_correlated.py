@@ -349,7 +349,7 @@ def test_white_noise_is_not_taken_for_correlated_noise():
 def test_hits_are_found_under_correlated_noise():
     given, flux = frame({"separate": (0.3, 1.2)}, 5, shape=(40, 64))
     data = np.array(given.data)
-    hits = ([20, 5, 33], [10, 40, 50])
+    hits = ([26, 5, 33], [10, 40, 50])
     data[hits] += 40
     fitter = sm.SigmaClipFitter(sm.VarProFitter())
     fit = fitter(star() + TERMS["level"]() + sm.CorrelatedNoise(), given.replace(data=data))
