@@ -58,7 +58,7 @@ def figures(kind, shape, seed):
     """What one frame says."""
     image, flux = _frame(kind, shape, seed)
     fit = sm.LinearFitter()(_light(shape) + _noise(kind, shape), image)
-    strength, slope = ([*fit.strengths.values()] + [np.nan])[:2]
+    strength, slope = ([*fit.strengths.values(), np.nan])[:2]
     strength /= STRENGTH if kind == "Fourier" else AMPLITUDE
     steps = None
     if seed < FRAMES_IN_STEPS:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..models.correlated import without_noise
 from ..models.linear_form import LinearForm
 from ..numerics.clipping import local_scale, reject_by_column, relative_misfit
 from .base import Fitter
@@ -77,8 +78,13 @@ class SigmaClipFitter(Fitter):
     def _fit_system(self, model, images, batch, share):
         """As for columns, where pixels of all images depend on one another."""
         rejected = [np.zeros(image.shape, dtype=bool) for image in images]
-        first = model[0] if isinstance(model, list) else model
-        if LinearForm(first).nonlinear:  # hits would lead them astray
+        several = isinstance(model, list)
+        light = [without_noise(own) for own in model] if several else without_noise(model)
+        noisy = light != model if several else light is not model
+        if noisy:  # noise that is learnt with hits would take them for its own
+            found = self(light, images, batch=batch, share=share).rejected
+            rejected = found if len(images) > 1 else [found]
+        elif LinearForm(model[0] if several else model).nonlinear:  # hits would lead them astray
             result = LinearFitter()(model, images, batch=batch, share=share)
             rejected = system_outliers(result, images, self.sigma, self.profile_error)
         for number in range(self.max_rounds):

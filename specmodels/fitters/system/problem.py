@@ -198,9 +198,9 @@ class SystemProblem:
     def _learn(self, equations, data):
         """Equations with strengths of greatest restricted likelihood."""
         for _ in range(STRENGTH_STEPS):
-            change, before = 0.0, self.noise
+            before = self.noise
             if self.penalties.learnt:
-                equations, change = self._learn_priors(equations, data)
+                equations = self._learn_priors(equations, data)
             if self._noise_is_learnt:
                 equations = learnt_noise(equations, data)
                 self.noise = equations.noise
@@ -209,7 +209,7 @@ class SystemProblem:
         return equations
 
     def _learn_priors(self, equations, data):
-        """Equations with other strengths of the priors, and how much those have changed."""
+        """Equations with strengths of the priors that suit the noise as it is."""
         for _ in range(STRENGTH_STEPS):
             coefficients = equations.solved(data)
             new = self.penalties.updated(self.strengths, coefficients, equations.covariance)
@@ -218,7 +218,7 @@ class SystemProblem:
             equations = equations.with_strengths(new)
             if change < STRENGTH_TOLERANCE:
                 break
-        return equations, change
+        return equations
 
     def linearise(self, theta):
         """Solve, and differentiate by the others: a `~specmodels.fitters.problem.Pass`."""

@@ -338,7 +338,7 @@ def test_simulated_leverages_are_refused_with_priors(monkeypatch):
 
 
 def test_white_noise_is_not_taken_for_correlated_noise():
-    given, flux = frame({}, 4)
+    given, _ = frame({}, 4)
     alone = sm.VarProFitter()(star() + TERMS["level"](), given)
     fit = sm.VarProFitter()(star() + TERMS["level"]() + sm.CorrelatedNoise(name="noise"), given)
     assert fit.strengths["noise separate amplitude"] < 0.01
@@ -347,9 +347,9 @@ def test_white_noise_is_not_taken_for_correlated_noise():
 
 
 def test_hits_are_found_under_correlated_noise():
-    given, flux = frame({"separate": (0.3, 1.2)}, 5, shape=(40, 64))
+    given, _ = frame({"separate": (0.3, 1.2)}, 5, shape=(40, 64))
     data = np.array(given.data)
-    hits = ([20, 5, 33], [10, 40, 50])
+    hits = ([26, 5, 33], [10, 40, 50])
     data[hits] += 40
     fitter = sm.SigmaClipFitter(sm.VarProFitter())
     fit = fitter(star() + TERMS["level"]() + sm.CorrelatedNoise(), given.replace(data=data))
