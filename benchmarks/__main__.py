@@ -27,7 +27,11 @@ NAMES = (
     "background_speed",
     "contamination_truth",
     "contamination_speed",
+    "composing_truth",
     "time_series",
+    "overlapping_orders",
+    "tilted_slits",
+    "dithers",
     "composing_speed",
 )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["plot_extraction", "plot_fit", "plot_results"]
+__all__ = ["plot_dithers", "plot_extraction", "plot_fit", "plot_results"]
 
 TRACE_COLORS = ("tab:red", "tab:orange", "tab:purple", "tab:green", "tab:brown")
 MASKED = "0.85"
@@ -10,6 +10,7 @@ MASKED = "0.85"
 PROFILE_LINEAR = 0.01
 PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
 LEAST_STRENGTH = 0.05
+TITLE = {"fontsize": "small", "loc": "left", "pad": 2}
 
 
 def plot_extraction(result, figure=None):
@@ -37,6 +38,60 @@ def plot_extraction(result, figure=None):
     _draw_spectra(result, figure.add_subplot(grid[3, :]))
     figure.suptitle(_title(result))
     return figure
+
+
+def plot_dithers(result, figure=None, *, n_most=6):
+    """Draw exposures that were extracted together, with their residuals, and the joint spectra.
+
+    Parameters
+    ----------
+    result : `~specmodels.DitheredExtractionResult`
+        The result to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+    n_most : int
+        No more than this number of exposures are drawn.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    shown = list(result.views.items())[:n_most]
+    size = (12, 3.2 + 1.3 * len(shown))
+    figure = plt.figure(figsize=size, layout="constrained") if figure is None else figure
+    grid = figure.add_gridspec(len(shown) + 1, 2, height_ratios=[*[1.0] * len(shown), 2.2])
+    for row, (name, view) in enumerate(shown):
+        axes = [figure.add_subplot(grid[row, 0])]
+        axes.append(figure.add_subplot(grid[row, 1], sharex=axes[0], sharey=axes[0]))
+        _draw_exposure(view, axes)
+        shares = [f"{source}: {own[name]:.0%}" for source, own in result.shares.items()]
+        axes[0].set_title(f"{name} ({', '.join(shares)} of the S/N\u00b2)", **TITLE)
+        axes[1].set_title(f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}", **TITLE)
+        for ax in axes:
+            ax.tick_params(labelbottom=row == len(shown) - 1)
+    _draw_spectra(result, figure.add_subplot(grid[-1, :]))
+    more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
+    figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
+    return figure
+
+
+def _draw_exposure(view, axes):
+    """Data of an exposure with its traces, and what the fit leaves."""
+    image = view.image
+    mask = view.fit.image.mask & ~view.fit.rejected
+    data = np.where(mask, np.nan, image.data)
+    _show(axes[0], image, data, norm=_light_norm(data))
+    sigma = np.sqrt(np.where(mask, np.nan, view.variance))
+    _show(axes[1], image, (data - view.model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
+    for number, name in enumerate(view.sources):
+        axes[0].plot(image.x, view.trace(name), color=_color(number), lw=1.1, ls="--")
+    rows, columns = np.nonzero(view.fit.rejected)
+    axes[1].plot(image.x[columns], image.y[rows], "k.", ms=1.2)
+    axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
+    axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
+    axes[0].set_ylabel("row")
 
 
 def plot_fit(fit, figure=None, *, n_most=4):
@@ -105,12 +160,12 @@ def plot_results(results, figure=None, *, n_most=8):
 
 
 def _title(result):
-    fit = result.fit
+    return f"{result.image.name}: {_state(result.fit)}"
+
+
+def _state(fit):
     state = "" if fit.success else f", {fit.message}"
-    return (
-        f"{result.image.name}: chi2/dof {fit.reduced_chi2:.3g}, "
-        f"{int(fit.rejected.sum())} pixels rejected{state}"
-    )
+    return f"chi2/dof {fit.reduced_chi2:.3g}, {fit.n_rejected} pixels rejected{state}"
 
 
 def _draw_images(result, axes):

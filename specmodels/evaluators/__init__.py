@@ -16,6 +16,7 @@ from .base import Evaluator, ImageEvaluator, ResultSet
 from .contamination import ContaminationSubtraction
 from .contamination_result import ContaminationResult
 from .detected_mask import DetectedMask
+from .dithered_result import DitheredExtractionResult
 from .extraction import ExtractionResult, OptimalExtraction
 from .flicker import FlickerNoiseSubtraction
 from .flicker_result import FlickerResult
@@ -32,6 +33,7 @@ __all__ = [
     "Background",
     "ClippedMask",
     "DetectedMask",
+    "DitheredExtractionResult",
     "Evaluator",
     "ExtractionResult",
     "FlaggedSlits",

@@ -31,6 +31,7 @@ from ..models import (
 )
 from ..models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .first_guess import find_sources
+from .leaves import leaves_of, replace_leaf
 
 __all__ = ["SlitModelBuilder"]
 
@@ -141,7 +142,7 @@ class SlitModelBuilder:
         model = self._with_sky(model, fit, coarse, guess)
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._refined(self._empirical(model, image, guess), coarse)
+            return self._refined(self.learnt(model, image, guess), coarse)
         return model
 
     def _refined(self, model, coarse):
@@ -189,9 +190,7 @@ class SlitModelBuilder:
         simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
         if snr <= SNR_MOFFAT:
             return simple if degree else simple[:1]
-        moffat = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
-        moffat.alpha.prior = MOFFAT_ALPHA
-        return [(moffat, degree), *simple]
+        return [(star_profile(), degree), *simple]
 
     def _width_degree(self, snr, guess):
         if self.width_degree is not None:
@@ -227,7 +226,7 @@ class SlitModelBuilder:
             model, flat = trial, fitted
         return model
 
-    def _empirical(self, model, image, guess):
+    def learnt(self, model, image, guess):
         """Model with B-spline profiles that start from the parametric ones.
 
         The spline reaches no further than the slit; where the slit is too narrow for wings to be
@@ -258,6 +257,13 @@ class SlitModelBuilder:
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
         return with_fixed_frame(with_shared_shape(model))
+
+
+def star_profile():
+    """A Moffat profile whose wings are expected to be those of stars."""
+    profile = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+    profile.alpha.prior = MOFFAT_ALPHA
+    return profile
 
 
 def with_drifting_shape(model, image):
@@ -348,21 +354,6 @@ def project(model, x, values):
     for k, value in zip(form.linear, solution, strict=True):
         setattr(new, form.names[k], value)
     return new
-
-
-def leaves_of(model):
-    """Elementary models of a compound, in order."""
-    if hasattr(model, "op"):
-        return [*leaves_of(model.left), *leaves_of(model.right)]
-    return [model]
-
-
-def replace_leaf(model, name, new):
-    """Compound with the elementary model called `name` replaced."""
-    if hasattr(model, "op"):
-        left, right = replace_leaf(model.left, name, new), replace_leaf(model.right, name, new)
-        return type(model)(model.op, left, right, name=model.name)
-    return new if model.name == name else model
 
 
 def with_shared_shape(model):

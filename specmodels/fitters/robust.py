@@ -77,7 +77,8 @@ class SigmaClipFitter(Fitter):
     def _fit_system(self, model, images, batch, share):
         """As for columns, where pixels of all images depend on one another."""
         rejected = [np.zeros(image.shape, dtype=bool) for image in images]
-        if LinearForm(model).nonlinear:  # hits would lead them astray
+        first = model[0] if isinstance(model, list) else model
+        if LinearForm(first).nonlinear:  # hits would lead them astray
             result = LinearFitter()(model, images, batch=batch, share=share)
             rejected = system_outliers(result, images, self.sigma, self.profile_error)
         for number in range(self.max_rounds):

@@ -5,8 +5,6 @@ being some rows of an image. The entries of a large frame take more memory than 
 less time to make than to keep.
 """
 
-from copy import copy
-
 import numpy as np
 
 from ...numerics.sparse_rows import image_of, transposed
@@ -46,9 +44,14 @@ class Entries:
             found = found[:done] + [make(number, slice(0, shape[0])) for number, shape in rest]
             self._held = _side_by_side(found)
 
+    def __getstate__(self):
+        """State to pickle: the entries themselves, for what makes them cannot be pickled."""
+        return {**vars(self), "make": None, "_held": self._all()}
+
     def of_image(self, number):
         """The entries of the pixels of one image alone."""
-        one, start = copy(self), self.starts[number]
+        one, start = Entries.__new__(Entries), self.starts[number]
+        vars(one).update(vars(self))  # a copy would make all that is not held
         one.shapes, one.starts = [self.shapes[number]], [0]
         one.n_pixel = int(np.prod(self.shapes[number]))
         one.make = lambda _, rows: self.make(number, rows)

@@ -72,6 +72,10 @@ class SharedParameters:
         """Entries of the vector that are those of an image."""
         return [n for n, (_, image) in enumerate(self.entries) if image in (None, number)]
 
+    def entry(self, k, number):
+        """Entry of the parameter at a position for an image; None where it is not free."""
+        return next((n for n in self.places[number] if self.entries[n][0] == k), None)
+
     @property
     def names(self):
         """Names of the entries, with the number of the image where each has its own."""
