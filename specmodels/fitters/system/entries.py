@@ -36,9 +36,12 @@ class Entries:
         self.starts, self.n_pixel = starts[:-1], starts[-1]
         self._held = None
         first = self.shapes[0]
-        _, value = make(0, slice(0, min(_rows_at_once(first), first[0])))
-        if self.n_pixel * value.shape[1] <= MOST_HELD:
-            found = [make(number, slice(0, shape[0])) for number, shape in enumerate(self.shapes)]
+        rows = min(_rows_at_once(first), first[0])
+        found = [make(0, slice(0, rows))]
+        if self.n_pixel * found[0][1].shape[1] <= MOST_HELD:
+            done = int(rows == first[0])  # the rows that told how many there are may be all
+            rest = enumerate(self.shapes[done:], start=done)
+            found = found[:done] + [make(number, slice(0, shape[0])) for number, shape in rest]
             self._held = _side_by_side(found)
 
     def __getstate__(self):
