@@ -27,9 +27,12 @@ NAMES = (
     "background_speed",
     "contamination_truth",
     "contamination_speed",
+    "composing_truth",
     "time_series",
-    "tilted_slits",
     "overlapping_orders",
+    "tilted_slits",
+    "dithers",
+    "composing_speed",
 )
 
 

@@ -77,13 +77,6 @@ class OptimalExtraction(ImageEvaluator):
         data. Not to be given together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    wavelength_terms : bool, optional
-        Whether spectra and sky are functions of the wavelength in each pixel, or a flux and a sky
-        per column. Default: of wavelength where lines of constant wavelength span more than a tenth
-        of a column over the slit and those of the sky are seen to move with them.
-    wavelengths : array_like or `~astropy.units.Quantity`, optional
-        Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
-        wavelengths. Default: the wavelength at the trace in each column.
     orders : sequence of `~specmodels.Order`, optional
         Spectral orders of one source, which may overlap: where they lie and what wavelengths they
         have. They share a profile: `profile`, or one that is learnt. Not together with `model`.
@@ -97,6 +90,13 @@ class OptimalExtraction(ImageEvaluator):
     lobes : sequence of float, optional
         Weights of the lobes of the one source of images that were combined of nods, by increasing
         row, such as ``(-0.5, 1, -0.5)``: they give one spectrum.
+    wavelength_terms : bool, optional
+        Whether spectra and sky are functions of the wavelength in each pixel, or a flux and a sky
+        per column. Default: of wavelength where lines of constant wavelength span more than a tenth
+        of a column over the slit and those of the sky are seen to move with them.
+    wavelengths : array_like or `~astropy.units.Quantity`, optional
+        Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
+        wavelengths. Default: the wavelength at the trace in each column.
 
     Raises
     ------
@@ -148,9 +148,9 @@ class OptimalExtraction(ImageEvaluator):
                              f"{wavelength_terms!r}")  # fmt: skip
         if wavelength_terms is not None and model is not None:
             raise ValueError("model: cannot be given together with wavelength_terms")
+        self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
         self.wavelength_terms = wavelength_terms
         self.wavelengths = None if wavelengths is None else checked_grid(wavelengths)
-        self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands.
@@ -315,8 +315,9 @@ class OptimalExtraction(ImageEvaluator):
         if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
             image = image.replace(wavelength=fit.image.wavelength)
         wavelengths = {} if self.orders is None else self.orders.wavelengths
-        return ExtractionResult(fit, image, self.aperture, wavelengths=wavelengths,
-                                grid=self.wavelengths)  # fmt: skip
+        return ExtractionResult(
+            fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -333,18 +334,18 @@ class ExtractionResult(SpectrumSums):
         Half the height of the comparison aperture, in full widths at half maximum.
     source_exposure : `~specmodels.exposure.Exposure`
         What the image came from.
-    grid : ndarray or `~astropy.units.Quantity`, optional
-        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
     wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
         Wavelength of each column of the sources, by name, that do not have those of the image.
+    grid : ndarray or `~astropy.units.Quantity`, optional
+        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
     """
 
     fit: object
     image: object
     aperture: float = 1.5
     source_exposure: object = None
-    grid: object = None
     wavelengths: dict = field(default_factory=dict)
+    grid: object = None
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
@@ -401,15 +402,13 @@ class ExtractionResult(SpectrumSums):
         position = self.sources[name][1][0]
         if self.fit.independent_columns or position not in self.fit.form.linear:
             own = self.source_fluxes[name]
-            return SpectrumCovariance.sharing(own.error, np.nan_to_num(own.common))
-        whole = self.fit.covariance_of(self.fit.names[position])
-        return SpectrumCovariance.of_matrix(whole, len(whole))
+            return SpectrumCovariance.with_common(own.error, own.common)
+        return SpectrumCovariance.of_dense(self.fit.covariance_of(self.fit.names[position]))
 
     def covariances(self):
         """Covariances of spectra whose samples are not independent, by source, for files."""
-        if self.seen_spectra is None:
-            return {}
-        return {name: self.seen_spectra.covariances[name] for name in self.sources}
+        found = {name: self.sample_covariance(name) for name in self.sources}
+        return {name: own for name, own in found.items() if not own.is_diagonal}
 
     def samples(self, name):
         """Wavelength, flux, error and mask of a source in each column."""

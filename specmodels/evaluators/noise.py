@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from ..fitters import LinearFitter
 from ..models import ColumnPolynomial, UniformSky
+from ..models.correlated import without_noise
 from ..numerics.robust import MAD_TO_SIGMA, column_scatter
 from .leaves import leaves_of, replace_leaf
 
@@ -151,7 +152,7 @@ def _smooth_poisson(like, image, good):
     for sky in (leaf for leaf in leaves_of(template) if isinstance(leaf, UniformSky)):
         template = replace_leaf(template, sky.name, ColumnPolynomial(0, name=sky.name))
     flat = image.replace(data=poisson, variance=np.ones(image.shape), components={}, mask=~good)
-    fit = LinearFitter()(template, flat, **like.options)
+    fit = LinearFitter()(without_noise(template), flat, **like.options)
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
 
 
@@ -159,7 +160,7 @@ def _follows_the_noise(like, image, good):
     """Whether the Poisson variances are high where the data are."""
     if not good.any():
         return False
-    fit = LinearFitter()(like.template, image.replace(mask=~good), **like.options)
+    fit = LinearFitter()(without_noise(like.template), image.replace(mask=~good), **like.options)
     residual = (image.data - np.nan_to_num(fit.predict()))[good]
     excess = (_noisy_part(image) - _smooth_poisson(like, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]

@@ -18,6 +18,8 @@ __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 
 FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
 LEAST_FACTOR = 0.1
+# Fits, each with the spectra of correlated noise as the one before leaves it.
+NOISE_ROUNDS = 10
 # Information below this is rounding: the data say nothing of the parameter.
 LEAST_INFORMATION = 1e-100
 # Part of a parameter in directions without information (squared) above which it is lost with them.
@@ -85,7 +87,13 @@ class VarProFitter(Fitter):
         parameters = problem.parameters
         if not len(parameters.initial):
             return system_result(problem, parameters.initial)
-        state, success, count = self._minimise(problem, parameters)
+        problem.noise_is_held, count = True, 0
+        for _ in range(NOISE_ROUNDS):
+            state, success, passes = self._minimise(problem, parameters)
+            count += passes
+            if not problem.learns_noise(state.theta):
+                break
+            parameters.initial = state.theta
         return fitted_system(problem, state, _complaint(success, count), count)
 
     def _minimise(self, problem, parameters):

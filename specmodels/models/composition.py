@@ -10,8 +10,16 @@ from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
 from scipy.ndimage import map_coordinates
 
-__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over",
-           "sum_of"]  # fmt: skip
+__all__ = [
+    "Composable",
+    "Composition",
+    "Coordinate",
+    "bound",
+    "of_table",
+    "on_pixels",
+    "repeated_over",
+    "sum_of",
+]
 
 PIXELS = ("x", "y")
 
@@ -78,12 +86,30 @@ class Coordinate(Model):
                 f"coordinate {self.coordinate!r}: not known; fit the model to an image that has it,"
                 f" or bind it by bound(model, image)"
             )
-        columns, rows, values = self.table
-        if np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[0] == np.shape(y)[1] == 1:
-            grid = _run(y[:, 0], rows), _run(x[0], columns)
-            if None not in grid:
-                return cut_to(values, grid)
-        return _interpolated(values, _places(y, rows), _places(x, columns))
+        return of_table(x, y, self.table)
+
+
+def of_table(x, y, table):
+    """Value of a table of pixels at columns and rows.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Column and row numbers.
+    table : tuple of ndarray
+        Column numbers (n_x,), row numbers (n_y,), and values, (n_y, n_x), (1, n_x) or (n_y, 1).
+
+    Returns
+    -------
+    ndarray
+        Linear between pixels, NaN outside of the table.
+    """
+    columns, rows, values = table
+    if np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[0] == np.shape(y)[1] == 1:
+        grid = _run(y[:, 0], rows), _run(x[0], columns)
+        if None not in grid:
+            return cut_to(values, grid)
+    return _interpolated(values, _places(y, rows), _places(x, columns))
 
 
 def varying(values):

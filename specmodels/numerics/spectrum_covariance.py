@@ -47,14 +47,32 @@ class SpectrumCovariance:
     @classmethod
     def independent(cls, error):
         """Of samples that have nothing in common, from their standard errors, shape (n,)."""
-        return cls.sharing(error, np.zeros((0, len(error))))
+        return cls.with_common(error, np.zeros((0, len(error))))
 
     @classmethod
-    def sharing(cls, error, common):
-        """Of samples that share parts of their errors, (n,), and nothing else: (n_part, n)."""
-        error, common = np.asarray(error, dtype=float), np.asarray(common, dtype=float)
-        variance = np.maximum(error**2 - np.sum(common**2, axis=0), 0.0)
-        return cls(np.where(np.isfinite(error), variance, np.inf)[:, None], common.T)
+    def with_common(cls, error, common):
+        """Of samples whose standard errors, shape (n,), have a part in common.
+
+        Parameters
+        ----------
+        error : array_like, shape (n,)
+            Of each sample, all parts included.
+        common : array_like, shape (n_common, n)
+            Each row is an error of all samples at once.
+        """
+        common = np.nan_to_num(np.asarray(common, dtype=float))
+        own = np.asarray(error, dtype=float) ** 2 - np.sum(common**2, axis=0)
+        own = np.where(np.isfinite(own), np.maximum(own, 0.0), np.inf)
+        return cls(own[:, None], common.T)
+
+    @classmethod
+    def of_dense(cls, matrix):
+        """Of a matrix, shape (n, n), of which nothing is known to vanish."""
+        unknown = ~np.isfinite(np.diagonal(matrix))
+        known = np.where(unknown[:, None] | unknown, 0.0, np.nan_to_num(matrix))
+        values, vectors = np.linalg.eigh(known)
+        low_rank = vectors * np.sqrt(np.maximum(values, 0.0))
+        return cls(np.where(unknown, np.inf, 0.0)[:, None], low_rank)
 
     @classmethod
     def of_matrix(cls, matrix, width):
@@ -71,6 +89,11 @@ class SpectrumCovariance:
     @property
     def _rank(self):
         return self.low_rank.shape[1]
+
+    @property
+    def is_diagonal(self):
+        """Whether samples are independent."""
+        return not self.band[:, 1:].any() and not self.low_rank.any()
 
     @property
     def unknown(self):

@@ -59,7 +59,7 @@ class SystemFitResult(FitResult):
     @property
     def solver(self):
         """How the linear system was solved, in words."""
-        return self.equations.structure.kind
+        return self.equations.kind
 
     @property
     def options(self):
@@ -73,9 +73,13 @@ class SystemFitResult(FitResult):
 
     @property
     def strengths(self):
-        """Strengths of the priors, given or learnt, by the names of their models."""
-        all_ = self.fitted.penalties.all
-        return {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        """Strengths of the priors, given or learnt, by the names of their models.
+
+        Those of correlated noise are the amplitudes and exponents of its spectra.
+        """
+        all_, noise = self.fitted.penalties.all, self.fitted.noise
+        own = {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        return own if noise is None else own | noise.strengths
 
     @property
     def reduced_chi2(self):
@@ -252,7 +256,7 @@ class SystemFitResult(FitResult):
     def model_of(self, number):
         """The fitted model, bound to one of the images."""
         base = self.fitted.parameters.of(number, self.theta)[0]
-        if any(group.over for group in self.layout.groups):
+        if self.fitted.noise is not None or any(group.over for group in self.layout.groups):
             values = partial(self.layout.at, self._repeated_where_seen, base, number)
             return FittedModel(self.fitted.forms[number], values, self.images[number])
         model = bound(self.templates[number].copy(), self.images[number])

@@ -103,6 +103,11 @@ class Structure:
             )
         return best
 
+    @classmethod
+    def dense(cls, n):
+        """All coefficients in the border."""
+        return cls(np.arange(n), 0, 0)
+
     @property
     def is_small(self):
         """Whether it can be factorised."""

@@ -33,6 +33,7 @@ MODEL_TYPES = [
     "specmodels.models.background.MasterBackgroundSpectrum",
     "specmodels.models.bspline_trace.BSplineTrace",
     "specmodels.models.composition.Coordinate",
+    "specmodels.models.correlated.CorrelatedNoise",
     "specmodels.models.correlated.FlickerSpectrum",
     "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
@@ -63,7 +64,6 @@ MODEL_TYPES = [
     "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
-    "specmodels.models.correlated.CorrelatedNoise",
     "specmodels.models.nsclean.NSCleanNoise",
     "specmodels.models.nsclean.NSCleanSubarrayNoise",
     "specmodels.numerics.readout.Readout",
@@ -199,7 +199,7 @@ class CompositionConverter(Converter):
 
 
 class SettingsConverter(Converter):
-    """Saves dataclasses that are nothing but settings, as `CorrelatedNoise` and `Readout`."""
+    """Saves dataclasses that are nothing but settings, as `NSCleanNoise` and `Readout`."""
 
     tags = [f"{TAGS}/settings-1.0.0"]
     types = SETTINGS_TYPES
@@ -209,7 +209,8 @@ class SettingsConverter(Converter):
         return {"class": _path(type(value)), "settings": settings}
 
     def from_yaml_tree(self, node, tag, ctx):
-        if node["class"] not in SETTINGS_TYPES:
+        # Of models that were settings alone once, older files have no more than these.
+        if node["class"] not in (*SETTINGS_TYPES, *MODEL_TYPES):
             raise TypeError(f"class: expected one of {SETTINGS_TYPES}, got {node['class']}")
         module, _, name = node["class"].rpartition(".")
         return getattr(import_module(module), name)(**node["settings"])
