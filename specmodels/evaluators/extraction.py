@@ -43,7 +43,6 @@ from .source_flux import source_fluxes
 from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 from .tables import readable
 from .tilted import (
-    NEIGHBOURS,
     SeenSpectra,
     TiltedSlitBuilder,
     is_doubtful,
@@ -219,6 +218,8 @@ class OptimalExtraction(ImageEvaluator):
             # Learnt beside lobes of the other sign a profile would have wings of theirs.
             builder = replace(builder, profile=star_profile())
         one.builder = builder
+        if np.ndim(image.wavelength) < 2:  # tilt found in one of them is not known to all
+            one.wavelength_terms = False
         return one.fit(image)
 
     def fit(self, image):
@@ -630,7 +631,7 @@ class ExtractionResult(SpectrumSums):
             bad = (weights[:, self.mask(name)] != 0).any(axis=1)
         else:
             fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
-            covariance, bad = SpectrumCovariance.of_matrix(whole, NEIGHBOURS), ~np.isfinite(fluxes)
+            covariance, bad = SpectrumCovariance.of_matrix(whole, len(whole)), ~np.isfinite(fluxes)
         mask = bad | ~inside | ~np.isfinite(covariance.variances)
         unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
         axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix

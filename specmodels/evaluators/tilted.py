@@ -26,7 +26,6 @@ from ..numerics.spectrum_covariance import SpectrumCovariance
 from .leaves import leaves_of
 
 __all__ = [
-    "NEIGHBOURS",
     "SeenSpectra",
     "TiltedSlitBuilder",
     "is_doubtful",
