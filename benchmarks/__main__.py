@@ -27,8 +27,12 @@ NAMES = (
     "background_speed",
     "contamination_truth",
     "contamination_speed",
+    "composing_truth",
     "time_series",
+    "overlapping_orders",
+    "tilted_slits",
     "dithers",
+    "composing_speed",
 )
 
 

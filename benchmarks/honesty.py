@@ -16,8 +16,10 @@ SIGMA, LEAST_ERROR = 3.0, 0.02
 N_PARTS, LEAST_COLUMNS = 4, 4
 # A source must be told from noise before it is missed.
 DETECTABLE = 15.0
+# On no seed from here on was anything chosen.
+FIRST_SEED = 500_004
 # Scenes of each feature.
-FEW, MANY = 4, 80
+FEW, MANY = 4, 60
 FAILURES = (ValueError, TypeError, np.linalg.LinAlgError, ArithmeticError, IndexError)
 # One of each hundred right answers lies beyond three standard errors in one of four quarters.
 OUTCOMES = ("ok, right", "ok, wrong", "check, right", "check, wrong", "no answer")
@@ -27,7 +29,7 @@ def run(*, quick=False):
     """One row for each feature, and one for all."""
     counts = {feature: dict.fromkeys(OUTCOMES, 0) for feature in FEATURES}
     seconds = dict.fromkeys(FEATURES, 0.0)
-    for seed in range((FEW if quick else MANY) * len(FEATURES)):
+    for seed in range(FIRST_SEED, FIRST_SEED + (FEW if quick else MANY) * len(FEATURES)):
         feature = FEATURES[seed % len(FEATURES)]
         start = time.process_time()
         for outcome, _ in judged(draw(seed, feature)):
@@ -73,7 +75,7 @@ def judged(scene):
                     ("no answer", f"not found; {[float(r['row']) for r in report.values()]}")
                 )
             continue
-        off, answered = error_of(result.table(name), true)
+        off, answered = error_of(result.table(name), result.covariance(name), true)
         if not answered:
             outcomes.append(("no answer", str(report[name]["reason"])))
             continue
@@ -111,8 +113,11 @@ def _detectable(scene, flux):
     return np.sqrt(np.sum(flux**2 / (flux + pixels))) > DETECTABLE
 
 
-def error_of(table, true):
-    """What is wrong with a flux, in words; and whether at least half of it was given."""
+def error_of(table, covariance, true):
+    """What is wrong with a flux, in words; and whether at least half of it was given.
+
+    The error of a mean holds what columns have in common.
+    """
     flux, error = (np.asarray(table[key].value) for key in ("flux", "flux_error"))
     good = ~np.asarray(table["mask"]) & np.isfinite(flux) & np.isfinite(error)
     wrong, given = [], 0
@@ -122,7 +127,7 @@ def error_of(table, true):
             continue
         given += 1
         off = np.mean(flux[used] - true[used])
-        sigma = np.sqrt(np.sum(error[used] ** 2)) / used.size
+        sigma = np.sqrt(np.sum(covariance[np.ix_(used, used)])) / used.size
         level = abs(np.mean(true[used]))
         if abs(off) > SIGMA * sigma and abs(off) > LEAST_ERROR * level:
             wrong.append(f"{off / max(level, 1e-9):+.1%} ({off / sigma:+.1f} sigma)")

@@ -52,7 +52,7 @@ class Slit:
     def judged(self, flux, error):
         """Figures of merit of each source, a list of dictionaries; see the judge's docstring."""
         truth = {"flux": self.flux[: len(flux)], "crlb": self.error[: len(flux)]}
-        extraction = _shared("judge").extraction if HAVE_SCENES else _figures
+        extraction = shared("judge").extraction if HAVE_SCENES else _figures
         return extraction(SimpleNamespace(truth=truth), flux, error)
 
 
@@ -88,7 +88,7 @@ def make_slit(seed, *, n_sources=1, snr=30.0, straight=False, flagged=False, noi
 
 def _from_scenes(seed, n_sources, snr, straight, flagged, shape):
     bend = {"tilt": 0.0, "curvature": 0.0} if straight else {}
-    scene = _shared("scenes").slit_scene(
+    scene = shared("scenes").slit_scene(
         seed, n_sources=n_sources, snr=snr, flag_hits=flagged, shape=shape, **bend
     )
     truth = scene.truth
@@ -113,7 +113,8 @@ def _with_noisy_variance(slit):
     return Slit(noisy, slit.flux, slit.error, slit.trace, slit.profiles)
 
 
-def _shared(name):
+def shared(name):
+    """Import one of the shared tools by its name."""
     if str(TOOLS) not in sys.path:
         sys.path.append(str(TOOLS))
     return __import__(name)

@@ -18,7 +18,7 @@ SETTINGS = {
 
 def run(*, quick=False):
     """Rows of the table: settings, and how well the light curve comes out."""
-    number = 100 if quick else 1000
+    number = 250 if quick else 1000
     return [_row(name, number, options) for name, options in SETTINGS.items()]
 
 

@@ -50,8 +50,8 @@ class SpectralImage:
         Column and row numbers, by default counted from zero. A cutout keeps those of its parent, so
         that one model serves both.
     readout : `~specmodels.Readout`, optional
-        Order in which the pixels were read. It gives the coordinates ``line``, ``output`` and
-        ``time`` (within the line, in pixel times).
+        Order in which the pixels were read. It gives the coordinates ``line``, ``output``,
+        ``time`` (within the line) and ``clock`` (within the frame, both in pixel times).
     coordinates : mapping of str to array_like, optional
         Further coordinates of the pixels by name, which models may be functions of or repeat over.
     notes : tuple of str
@@ -137,8 +137,9 @@ class SpectralImage:
 
     def _all_coordinates(self, shape):
         """The coordinates given, and those of the readout that are not."""
-        known = {} if self.readout is None else self.readout.coordinates(shape)
-        known |= dict(self.coordinates)
+        known = dict(self.coordinates)
+        if self.readout is not None and not {"line", "output", "time", "clock"} <= known.keys():
+            known = self.readout.coordinates(shape) | known
         return {key: _checked_shape(value, f"coordinates[{key!r}]", shape)
                 for key, value in known.items()}  # fmt: skip
 
@@ -161,7 +162,7 @@ class SpectralImage:
         known |= self.coordinates
         if known.get(name) is None:
             there = sorted(key for key, value in known.items() if value is not None)
-            needs = ", or a readout" if name in ("time", "line", "output") else ""
+            needs = ", or a readout" if name in ("clock", "line", "output", "time") else ""
             raise ValueError(
                 f"image {self.name!r}: expected the coordinate {name!r}{needs}, has {there}"
             )

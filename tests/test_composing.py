@@ -24,6 +24,18 @@ X, Y = np.arange(float(NX)), np.arange(float(NY))[:, None]
 WAVE = 1.0 + 0.8 * (X + 0.35 * (Y - 20)) / (NX - 1)
 FLUX = 200 + X
 READOUT = sm.Readout(fast_axis=-2)  # lines are columns
+
+
+def flicker(shape, amplitude, exponent, seed):
+    """Noise of this spectrum in columns read one after another: a piece of a longer series."""
+    size = 8 * np.prod(shape)
+    frequency = np.fft.rfftfreq(size)
+    root = np.sqrt(amplitude * (2 * frequency.clip(1 / size)) ** -exponent) * (frequency > 0)
+    white = np.random.default_rng(seed).normal(size=size)
+    return np.fft.irfft(np.fft.rfft(white) * root, size)[: size // 8].reshape(shape[::-1]).T
+
+
+FLICKER = flicker((NY, NX), 0.2, 1.0, 5)
 SHADOW = dict(pitch=14.0, height=12.0, center=20.0, sigma=1.0)
 
 
@@ -80,7 +92,8 @@ CASES = {
     "star + FourierNoise + level": lambda: (
         star() + sm.FourierNoise(n_harmonics=2, period=40.0, fixed={"c0": True}) + level(),
         20 + np.random.default_rng(3).normal(0, 5, NX) * np.cos(2 * np.pi * Y / 40), 1),
-    "star + CorrelatedNoise": lambda: (star() + sm.CorrelatedNoise(), 0, 1),
+    "star + CorrelatedNoise + level": lambda: (
+        star() + sm.CorrelatedNoise() + level(), 20 + FLICKER, 1),
     "star + LineOffset + level": lambda: (
         star() + sm.LineOffset(name="lines are columns") + level(), 0, 1),
     "star * throughput + level": lambda: (

@@ -31,6 +31,7 @@ from ..models import (
 )
 from ..models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .first_guess import find_sources
+from .leaves import leaves_of, replace_leaf
 
 __all__ = ["SlitModelBuilder"]
 
@@ -353,21 +354,6 @@ def project(model, x, values):
     for k, value in zip(form.linear, solution, strict=True):
         setattr(new, form.names[k], value)
     return new
-
-
-def leaves_of(model):
-    """Elementary models of a compound, in order."""
-    if hasattr(model, "op"):
-        return [*leaves_of(model.left), *leaves_of(model.right)]
-    return [model]
-
-
-def replace_leaf(model, name, new):
-    """Compound with the elementary model called `name` replaced."""
-    if hasattr(model, "op"):
-        left, right = replace_leaf(model.left, name, new), replace_leaf(model.right, name, new)
-        return type(model)(model.op, left, right, name=model.name)
-    return new if model.name == name else model
 
 
 def with_shared_shape(model):

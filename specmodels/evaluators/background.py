@@ -320,6 +320,7 @@ def _sky(setup, name, value, variance, level, error):
     variance *= scale
     variance *= scale
     variance += own
+    np.copyto(variance, np.inf, where=np.isfinite(value) & ~(variance > 0))  # out of range
     return SlitSky(value, variance, throughput, level, error, setup.factors[name])
 
 

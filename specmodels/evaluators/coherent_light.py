@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..numerics import NormalEquations
 
-__all__ = ["CoherentLight", "coherent_light", "line_pixels", "summed_flux"]
+__all__ = ["CoherentLight", "coherent_light", "common_errors", "line_pixels", "summed_flux"]
 
 # Boxes of rows and columns in which residuals are summed, and how many standard deviations a sum
 # must have: there are some 1e5 boxes in an image.
@@ -23,6 +23,7 @@ THRESHOLD = 6.0
 LARGEST_PIXEL = 4.0
 # Pixels of a line: so far from the model, so many that touch, over so many rows and columns.
 LINE_SIGMA, LEAST_PIXELS, LEAST_COLUMNS, LEAST_ROWS = 3.0, 7, 3, 2
+LEAST_NEGATIVE = 3
 # Correlation of neighbours in a line along the dispersion and along the slit: a Gaussian of 0.6
 # pixels has one half. Cosmic rays are sharp in one direction at least.
 LEAST_CORRELATION = 0.4
@@ -47,6 +48,32 @@ class CoherentLight:
     lines: np.ndarray
     found: np.ndarray
     residual: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class SummedFlux:
+    """Flux of a source as a sum of pixels, see `summed_flux`.
+
+    Attributes
+    ----------
+    flux, error : ndarray, shape (n,)
+    difference, difference_error : ndarray, shape (n,)
+        The flux less that of the profile, and the error of this from the noise of the pixels.
+    response : ndarray, shape (n_row, n)
+        Derivative of the flux by the data.
+    filled : ndarray, shape (n,)
+        Part of the source's model that is not summed.
+    common : ndarray, shape (n_common, n)
+        Errors that come from what all columns share, as in `~specmodels.fitters.FitResult`.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    difference: np.ndarray
+    difference_error: np.ndarray
+    response: np.ndarray
+    filled: np.ndarray
+    common: np.ndarray
 
 
 def coherent_light(fit, model):
@@ -104,6 +131,8 @@ def line_pixels(student, rejected):
         smooth = [_correlation(high, axis, labels, index) > LEAST_CORRELATION for axis in (0, 1)]
         is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
         is_line &= smooth[0] & smooth[1]
+        if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
+            is_line |= (size >= LEAST_NEGATIVE) & (columns >= 2)
         out |= np.append(False, is_line)[labels]
     return out & rejected
 
@@ -156,11 +185,7 @@ def summed_flux(fit, position, columns, zones, light):
 
     Returns
     -------
-    flux, error : ndarray, shape (n,)
-    response : ndarray, shape (n_row, n)
-        Derivative of the flux by the data.
-    filled : ndarray, shape (n,)
-        Part of the source's model that is not summed.
+    SummedFlux
     """
     image, form = fit.image, fit.form
     local = [v[columns] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
@@ -179,10 +204,20 @@ def summed_flux(fit, position, columns, zones, light):
     own = form.linear.index(position)
     rest[own] += 1.0
     response = weights + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * inverse
+    fitted_response = np.einsum("lx,lyx->yx", held[own], basis) * inverse
     noise = np.sum(response**2 * variance, axis=0)
     noise += np.maximum(np.einsum("kx,klx,lx->x", rest, whole - held, rest, optimize=True), 0.0)
     residual = np.sum(weights * light.residual[:, columns], axis=0)
-    return local[position] + residual, np.sqrt(noise), response, rest[own]
+    common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
+    between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
+    return SummedFlux(local[position] + residual, np.sqrt(noise), residual, np.sqrt(between),
+                      response, rest[own], common)  # fmt: skip
+
+
+def common_errors(fit):
+    """Errors of the linear parameters that all columns share; of no rows where there are none."""
+    shape = (len(fit.form.linear), 0, fit.image.shape[1])
+    return np.zeros(shape) if fit.common is None else fit.common
 
 
 def _sky_weights(weights, dark, terms):

@@ -7,28 +7,35 @@ be done. What they say is about all sources, or about one.
 import numpy as np
 from scipy import ndimage
 
-from ..numerics.robust import MAD_TO_SIGMA
-from .coherent_light import LEAST_DARK, summed_flux
+from .coherent_light import LEAST_DARK
+from .hidden_wings import outer_light
+from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "blends", "extrapolated", "light_beside", "light_outside", "no_dark_rows", "noise_scale",
-    "one_sided",
-    "sky_that_follows", "sums_in_bands", "tilt_of_lines",
+    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "light_beside", "light_outside",
+    "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
+    "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
+# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error.
+LEAST_SNR = 5.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
-# Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile.
-LEAST_SEPARATION = 1.0
+# Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
+# the larger distance where the total signal-to-noise ratio is not so high that it is known well.
+LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.7, 1.0, 30.0
+# Unless sources are so many full widths apart in such a part of the columns.
+APART, LEAST_PART_APART = 1.5, 0.25
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
-OUTER_ROWS = 0.15
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
+# Light of the sky that is moved by it in the pixels of a source, as a part of its flux.
+LEAST_HARM = 0.01
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
-LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.05
+LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
 # Change of the light on one side, as a part of the flux.
 LARGEST_SIDE = 0.02
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
@@ -37,41 +44,56 @@ SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
 def noise_scale(result):
     """Scatter of the residuals over their errors, where no light is left; NaN of few pixels."""
-    light, image = result.coherent_light, result.fit.image
-    use = ~image.mask & ~light.found
-    if np.count_nonzero(use) < LEAST_PIXELS:
-        return np.nan
-    student = np.abs(light.residual[use]) * np.sqrt(image.weights[use])
-    freedom = np.sum(result.fit.dof) / max(np.count_nonzero(~image.mask), 1)
-    return float(MAD_TO_SIGMA * np.median(student) / np.sqrt(np.clip(freedom, 0.1, 1.0)))
+    return scatter_of_dark_pixels(result.fit, result.model, result.coherent_light.found)
 
 
 def blends(result, name):
-    """Sources so near to one that errors of the profile exchange their light."""
+    """Sources so near to one that errors of the profile exchange their light.
+
+    Where the profile itself is hardly known they do so from farther away. Where they are apart in
+    many columns, as orders that diverge, those tell the profile.
+    """
     trace, width = result.trace(name), float(np.median(result.fwhm(name)))
+    own = result.source_fluxes[name]
+    total = total_snr(own.flux, own.error, result.mask(name))
+    least = LEAST_SEPARATION if total > WELL_KNOWN else NEAR
     for other in result.sources:
         if other != name:
-            distance = float(np.min(np.abs(result.trace(other) - trace)))
-            if distance < LEAST_SEPARATION * width:
+            distances = np.abs(result.trace(other) - trace)
+            distance, apart = float(np.min(distances)), np.mean(distances > APART * width)
+            if distance < least * width and apart < LEAST_PART_APART:
                 yield (
                     f"{other!r} is {distance:.2g} pixels away, the FWHM being {width:.2g}: the sum "
                     "is certain, the shares are not; give the profile"
                 )
 
 
+def hidden_neighbours(result, name):
+    """Sources that were asked for and are not seen: their light may be in one that is."""
+    for other, own in result.source_fluxes.items():
+        if other != name and total_snr(own.flux, own.error, result.mask(other)) < LEAST_SNR:
+            yield (
+                f"{other!r} was asked for and is not seen: its light may be in this one; set "
+                "n_sources, or give the profile"
+            )
+            return
+
+
+def total_snr(flux, error, mask):
+    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        snr = (flux / error)[~mask]
+    if not snr.size:
+        return 0.0
+    mean = abs(np.sum(snr)) / np.sqrt(snr.size)
+    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
+
+
 def light_outside(result, name):
     """Wings that reach the ends of the slit, where they cannot be told from sky."""
     leaf, positions = result.sources[name]
-    image = result.fit.image
-    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
-    own = [v[some] if np.ndim(v) else v for v in (result.fit.values[k] for k in positions)]
-    light = leaf.fraction(image.x[some][None], image.y[:, None], own)
-    rows = np.flatnonzero((~image.mask).any(axis=1))
-    light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))[rows]
-    distance = np.abs(image.y[rows] - np.median(result.trace(name)))
-    n_outer = max(int(OUTER_ROWS * len(rows)), 1)
-    outer = np.argsort(distance)[-n_outer:]
-    part = float(np.max(np.mean(light[outer], axis=0))) * len(rows)
+    values = [result.fit.values[k] for k in positions]
+    part = outer_light(leaf, values, result.fit.image, result.trace(name))
     if part > LARGEST_WINGS:
         yield (
             f"wings reach the end of the slit: {part:.0%} of the light cannot be told from sky; "
@@ -85,26 +107,20 @@ def sums_in_bands(result, name):
     Of two estimates of which one is the best if the model holds, the difference has the difference
     of their variances (Hausman 1978, Econometrica 46, 1251).
     """
-    own, fit = result.source_fluxes[name], result.fit
-    position = result.sources[name][1][0]
-    if position not in fit.form.linear or not fit.independent_columns or fit.image.variance is None:
-        return
-    usable = np.flatnonzero(~result.mask(name) & (own.error > 0))
+    own = result.source_fluxes[name]
+    usable = np.flatnonzero(~result.mask(name) & (own.difference_error > 0))
     usable = np.setdiff1d(usable, own.columns)
     if usable.size < N_BANDS:
         return
-    zones = {result.sources[n][1][0]: f.zone[:, usable] for n, f in result.source_fluxes.items()}
-    total, error, *_ = summed_flux(fit, position, usable, zones, result.coherent_light)
-    flux, own_error = own.flux[usable], own.error[usable]
-    variance = np.maximum(error**2 - own_error**2, 0.01 * error**2)
+    off = (own.difference - own.flux + own.fitted)[usable]
+    flux, variance = own.flux[usable], own.difference_error[usable] ** 2
     everywhere = np.arange(usable.size)
     for band in (everywhere, *np.array_split(everywhere, N_BANDS)):
-        off = np.sum(total[band] - flux[band])
-        level = abs(np.sum(flux[band]))
-        if abs(off) > max(BAND_SIGMA * np.sqrt(np.sum(variance[band])), BAND_PART * level):
-            low, high = fit.image.x[usable[band[[0, -1]]]]
+        total, level = np.sum(off[band]), abs(np.sum(flux[band]))
+        if abs(total) > max(BAND_SIGMA * np.sqrt(np.sum(variance[band])), BAND_PART * level):
+            low, high = result.image.x[usable[band[[0, -1]]]]
             yield (
-                f"the sum of the rows differs from the profile's flux by {off / level:+.0%} in "
+                f"the sum of the rows differs from the profile's flux by {total / level:+.0%} in "
                 f"columns {low:g} to {high:g}: another profile or sky is needed"
             )
             return
@@ -181,9 +197,9 @@ def sky_that_follows(result, name):
     fit, own = result.fit, result.source_fluxes[name]
     position = result.sources[name][1][0]
     levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    if position not in fit.form.linear or len(levels) != 1 or np.ndim(fit.values[levels[0]]) != 1:
+    names = [fit.names[k] for k in (position, *levels)]
+    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
         return
-    names = fit.names[position], fit.names[levels[0]]
     flux, sky = own.fitted, np.asarray(fit.values[levels[0]])
     use = np.isfinite(flux) & np.isfinite(sky) & ~result.mask(name)
     if np.count_nonzero(use) < LEAST_PIXELS:
@@ -222,8 +238,8 @@ def light_beside(result, name):
         )
 
 
-def tilt_of_lines(result):
-    """Lines of the sky that are tilted against the columns.
+def tilt_of_lines(result, name):
+    """Lines of the sky that are tilted against the columns, and not much fainter than a source.
 
     A slope of the sky in each column follows them in part, and is counted with what is left.
     """
@@ -248,7 +264,11 @@ def tilt_of_lines(result):
         return
     tilt = np.sum(weights * term * left) / information
     shift = abs(tilt) * np.ptp(image.y)
-    if shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA:
+    own = result.source_fluxes[name]
+    moved = np.abs(np.sum(np.where(own.zone, y * slope, 0.0), axis=0)) * abs(tilt)
+    harm = np.mean(moved) / max(abs(np.nanmean(own.flux)), 1e-300)
+    seen = shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA
+    if seen and harm > LEAST_HARM:
         yield (
             f"lines are tilted by about {shift:.1f} pixels from end to end of the slit: rectify, "
             "or give the wavelength of each pixel to a model that uses it"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models import Source
-from .automatic import leaves_of, with_held_shape
+from .automatic import with_held_shape
 from .dithered_lobes import with_lobes
 from .dithered_model import (
     LEAST_SNR,
@@ -35,6 +35,7 @@ from .dithered_view import (
     source_names,
 )
 from .exposure_shifts import without_flexure
+from .leaves import leaves_of
 from .throughputs import agreed, first_throughputs
 
 __all__ = ["JointExtraction", "JointFit"]

@@ -20,8 +20,9 @@ from ..models import (
     repeated_over,
     sky_of_wavelength,
 )
-from .automatic import SNR_EMPIRICAL, leaves_of, project, with_shared_shape
+from .automatic import SNR_EMPIRICAL, project, with_shared_shape
 from .first_guess import Guess
+from .leaves import leaves_of
 from .noise import with_constant_variance
 from .region import slit_region
 from .tilted import SKY_SPACING, spectrum_name

@@ -96,7 +96,7 @@ class DitheredExtractionResult:
 
     def covariance(self, name):
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
-        return self.first.seen_spectra.covariance(name)
+        return self.first.covariance(name)
 
     def throughput(self, name):
         """Light of a source in each exposure, relative to those that agree, and its error."""

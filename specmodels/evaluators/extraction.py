@@ -6,7 +6,7 @@ sources, an unknown sky and masked pixels.
 """
 
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,30 +15,35 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
 from ..dithers import Dithers
-from ..fitters import SigmaClipFitter, VarProFitter
+from ..fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ..io import is_series, read, read_series
 from ..io.whole_frames import many_spectra
 from ..models import MoffatProfile, Source
+from ..numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
 from .aperture import source_sums
-from .automatic import (
-    SlitModelBuilder,
-    leaves_of,
-    star_profile,
-    with_held_shape,
-    with_initial_values,
-)
+from .automatic import SlitModelBuilder, star_profile, with_held_shape, with_initial_values
 from .base import ImageEvaluator, ResultSet
 from .coherent_light import coherent_light
 from .dithered import JointExtraction
 from .dithered_lobes import checked_lobes
 from .dithered_result import DitheredExtractionResult
 from .dithered_spectrum import JointSpectra, plain_wavelengths
-from .noise import with_constant_variance, with_estimated_variance, with_smooth_poisson
+from .leaves import leaves_of
+from .line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
+from .noise import (
+    with_constant_variance,
+    with_estimated_variance,
+    with_scaled_variance,
+    with_smooth_poisson,
+)
+from .orders import OrdersBuilder
 from .quality import judge_source
 from .region import rows_near, slit_region
 from .source_flux import source_fluxes
+from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 from .tables import readable
 from .tilted import (
+    NEIGHBOURS,
     SeenSpectra,
     TiltedSlitBuilder,
     is_doubtful,
@@ -52,7 +57,7 @@ __all__ = ["ExtractionResult", "OptimalExtraction"]
 
 LEAST_LIGHT = 0.05
 # Lines that span more columns than this over the rows of a slit are no columns any more.
-MOST_TILT = 0.5
+MOST_TILT = 0.1
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -73,9 +78,26 @@ class OptimalExtraction(ImageEvaluator):
         data. Not to be given together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
+    orders : sequence of `~specmodels.Order`, optional
+        Spectral orders of one source, which may overlap: where they lie and what wavelengths they
+        have. They share a profile: `profile`, or one that is learnt. Not together with `model`.
+    distortion : int
+        Degree of the distortion of traces of orders that are given as rows.
+    common_distortion : bool
+        Whether all orders have the same.
+    spectrum : `~astropy.modeling.Model`, optional
+        A spectrum of wavelength, such as `~specmodels.MasterBackgroundSpectrum`, that all orders
+        show, times their throughputs. Default: each order has fluxes of its own in each column.
     lobes : sequence of float, optional
         Weights of the lobes of the one source of images that were combined of nods, by increasing
         row, such as ``(-0.5, 1, -0.5)``: they give one spectrum.
+    wavelength_terms : bool, optional
+        Whether spectra and sky are functions of the wavelength in each pixel, or a flux and a sky
+        per column. Default: of wavelength where lines of constant wavelength span more than a tenth
+        of a column over the slit and those of the sky are seen to move with them.
+    wavelengths : array_like or `~astropy.units.Quantity`, optional
+        Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
+        wavelengths. Default: the wavelength at the trace in each column.
 
     Raises
     ------
@@ -98,7 +120,9 @@ class OptimalExtraction(ImageEvaluator):
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
-        trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None,
+        trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
+        distortion=2, common_distortion=False, spectrum=None, wavelength_terms=None,
+        wavelengths=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -106,10 +130,28 @@ class OptimalExtraction(ImageEvaluator):
         given = [key for key, value in settings.items() if value is not None]
         if model is not None and given:
             raise ValueError(f"model: cannot be given together with {given}, which would shape it")
+        if spectrum is not None and orders is None:
+            raise ValueError("spectrum: expected orders that share it, got none")
+        self.orders, self.spectrum = None, spectrum
+        if orders is not None:
+            given += ["model"] if model is not None else []
+            wrong = sorted(set(given) - {"profile", "sky"})
+            if wrong:
+                raise ValueError(f"orders: cannot be given together with {wrong}")
+            self.orders = OrdersBuilder(
+                orders, profile, sky, distortion=distortion, common=common_distortion
+            )
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
+        if wavelength_terms not in (None, True, False):
+            raise ValueError(f"wavelength_terms: expected True, False or None, got "
+                             f"{wavelength_terms!r}")  # fmt: skip
+        if wavelength_terms is not None and model is not None:
+            raise ValueError("model: cannot be given together with wavelength_terms")
         self.aperture, self.lobes = aperture, checked_lobes(lobes, [model, n_sources])
+        self.wavelength_terms = wavelength_terms
+        self.wavelengths = None if wavelengths is None else checked_grid(wavelengths)
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` or `~specmodels.read_series` understands.
@@ -181,6 +223,8 @@ class OptimalExtraction(ImageEvaluator):
 
     def fit(self, image):
         """Fit the model to an image; variances that are missing or noisy are made first."""
+        if self.orders is not None:
+            return self._fit_orders(image)
         if image.mask.all():
             raise ValueError(f"image {image.name!r}: no usable pixel: {_reasons(image)}")
         image = slit_region(image)
@@ -193,11 +237,28 @@ class OptimalExtraction(ImageEvaluator):
             plain = replace(self.builder, profile=MoffatProfile())
             other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
             fit = min(fit, other, key=lambda one: one.reduced_chi2)
+        mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
+        for with_better_variance in mend:
+            better = with_better_variance(image, fit)
+            if better is not None:
+                final = self._fitted(fit.template, better)
+                success, message = fit.success and final.success, fit.message or final.message
+                image, fit = better, final.replace(success=success, message=message)
+        return fit
+
+    def _fit_orders(self, image):
+        """Fit of orders: each with fluxes of its own, then, where they share one, of a spectrum."""
+        known = image.variance is not None
+        image = image if known else with_constant_variance(image)
+        fitter = StagedFitter() if self.fitter is self.default_fitter else self.fitter
+        fit = fitter(self.orders.build(image), image)
         better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
-        if better is None:
+        if better is not None:
+            image, fit = better, fitter(fit.template, better)
+        if self.spectrum is None:
             return fit
-        final = self._fitted(fit.template, better)
-        return final if fit.success else final.replace(success=False, message=fit.message)
+        shared = self.orders.shared(fit.template, image, self.spectrum)
+        return self.default_fitter(shared, image)
 
     def _fitted(self, model, image):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
@@ -212,11 +273,34 @@ class OptimalExtraction(ImageEvaluator):
         """Model with initial values, and the part of the image that it describes."""
         if self.model is not None:
             return self.build_model(image), image
-        if line_tilt(image) > MOST_TILT and lines_move(image):
+        image = self._with_lines_found(image)
+        if self._of_wavelength(image):
             return TiltedSlitBuilder(self.builder).build(image), image
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         return self.builder.build(image, guess), image
+
+    def _with_lines_found(self, image):
+        """Image with the wavelength of each pixel, where lines are seen to be tilted."""
+        given = image.wavelength is not None and np.ndim(image.wavelength) == 1
+        if not given or self.wavelength_terms is False:
+            return image
+        start = correlated_map(image)
+        if start is None:
+            return image
+        trial = image.replace(wavelength=pixel_wavelengths(image, start))
+        tilted = line_tilt(trial) > MOST_TILT and lines_move(trial)
+        return with_fitted_tilt(image, start) if tilted or self.wavelength_terms else image
+
+    def _of_wavelength(self, image):
+        """Whether spectra are functions of wavelength: as the user says, or as the lines show."""
+        if self.wavelength_terms is None:
+            return line_tilt(image) > MOST_TILT and lines_move(image)
+        if self.wavelength_terms and np.ndim(image.wavelength) != 2:
+            raise ValueError(
+                f"wavelength_terms: image {image.name!r} has no wavelength for each pixel"
+            )
+        return self.wavelength_terms
 
     def _one(self, image, exposure):
         _check_slit(image)
@@ -227,11 +311,16 @@ class OptimalExtraction(ImageEvaluator):
         if fit.image.shape != image.shape:
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
-        return ExtractionResult(fit, image, self.aperture)
+        if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
+            image = image.replace(wavelength=fit.image.wavelength)
+        wavelengths = {} if self.orders is None else self.orders.wavelengths
+        return ExtractionResult(
+            fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ExtractionResult:
+class ExtractionResult(SpectrumSums):
     """Spectra of the sources of one image, with all that led to them.
 
     Attributes
@@ -244,12 +333,18 @@ class ExtractionResult:
         Half the height of the comparison aperture, in full widths at half maximum.
     source_exposure : `~specmodels.exposure.Exposure`
         What the image came from.
+    wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
+        Wavelength of each column of the sources, by name, that do not have those of the image.
+    grid : ndarray or `~astropy.units.Quantity`, optional
+        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
     """
 
     fit: object
     image: object
     aperture: float = 1.5
     source_exposure: object = None
+    wavelengths: dict = field(default_factory=dict)
+    grid: object = None
 
     def __repr__(self):
         return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
@@ -291,15 +386,34 @@ class ExtractionResult:
         parts = {leaf.name for leaf, _ in self.fit.form.leaves()}
         if not all(spectrum_name(name) in parts for name in self.sources):
             return None
-        found = {name: self.image.wavelength_along(self.trace(name)) for name in self.sources}
+        found = {name: self.wavelength(name) for name in self.sources}
         return SeenSpectra(self.fit, {name: np.asarray(getattr(wave, "value", wave), dtype=float)
                                       for name, wave in found.items()})  # fmt: skip
 
     def covariance(self, name):
         """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.sample_covariance(name).dense()
+
+    def sample_covariance(self, name):
+        """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
         if self.seen_spectra is not None:
-            return self.seen_spectra.covariance(name)
-        return np.diag(self._flux(name)[1] ** 2)
+            return self.seen_spectra.covariances[name]
+        position = self.sources[name][1][0]
+        if self.fit.independent_columns or position not in self.fit.form.linear:
+            own = self.source_fluxes[name]
+            return SpectrumCovariance.with_common(own.error, own.common)
+        return SpectrumCovariance.of_dense(self.fit.covariance_of(self.fit.names[position]))
+
+    def covariances(self):
+        """Covariances of spectra whose samples are not independent, by source, for files."""
+        found = {name: self.sample_covariance(name) for name in self.sources}
+        return {name: own for name, own in found.items() if not own.is_diagonal}
+
+    def samples(self, name):
+        """Wavelength, flux, error and mask of a source in each column."""
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error = self._flux(name)
+        return u.Quantity(self.wavelength(name)), flux * unit, error * unit, self.mask(name)
 
     @cached_property
     def _sums(self):
@@ -319,7 +433,8 @@ class ExtractionResult:
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
         traces = {name: self.trace(name) for name in self.sources}
         widths = {name: self.fwhm(name) for name in self.sources}
-        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light)
+        sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
         if self.seen_spectra is None:
             return found
         fluxes = self.seen_spectra.fluxes
@@ -357,6 +472,12 @@ class ExtractionResult:
         values = [self.fit.values[k] for k in positions]
         return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
 
+    def wavelength(self, name):
+        """Wavelength of a source in each column, a Quantity or plain numbers; columns in pixels."""
+        if name in self.wavelengths:
+            return self.wavelengths[name]
+        return self.image.wavelength_along(self.trace(name))
+
     def fwhm(self, name):
         """Full width at half maximum of a source in each column, in pixels."""
         leaf, positions = self.sources[name]
@@ -370,7 +491,9 @@ class ExtractionResult:
         `~astropy.table.QTable`
             ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
             pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
-            ``n_rejected``, and ``var_read``, … for the components of the variance.
+            ``n_rejected``, ``resolution`` where fluxes are samples of a function of wavelength
+            (full width at half maximum of what they average over), and ``var_read``, … for the
+            components of the variance.
         """
         return self.tables()[name]
 
@@ -388,12 +511,16 @@ class ExtractionResult:
         aperture_flux, aperture_error = self.aperture_flux(name)
         table = QTable()
         table["column"] = self.image.x
-        table["wavelength"] = self.image.wavelength_along(trace)
+        table["wavelength"] = self.wavelength(name)
         table["flux"], table["flux_error"] = flux * unit, error * unit
         table["mask"] = self.mask(name)
         table["background"] = self._sums[name].background * unit
         table["aperture_flux"] = aperture_flux * unit
         table["aperture_error"] = aperture_error * unit
+        if self.seen_spectra is not None:
+            width = self.seen_spectra.resolution(name)
+            unit = self.image.wavelength_unit
+            table["resolution"] = width if unit is None else width * unit
         table["trace"], table["chi2"] = trace, self.fit.column_chi2()
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
@@ -466,6 +593,8 @@ class ExtractionResult:
     @cached_property
     def spectra(self):
         """Spectra of all sources, by name."""
+        if self.grid is not None:
+            return {name: self.spectrum_at(self.grid, name) for name in self.sources}
         return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
 
     @cached_property
@@ -473,11 +602,51 @@ class ExtractionResult:
         """Spectra of the comparison aperture of all sources, by name."""
         return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
 
+    def spectrum_at(self, wavelengths, name=None):
+        """Spectrum of a source at any wavelengths, as light per pixel of the detector.
+
+        Parameters
+        ----------
+        wavelengths : array_like or `~astropy.units.Quantity`, shape (n,)
+            Increasing; bare numbers are in the unit of the wavelengths of the image.
+        name : str, optional
+            The source; may be left out where there is only one.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Of functions of wavelength their values there; fluxes per column are interpolated. Its
+            covariance is in ``meta["specmodels"]["covariance"]``. Masked beyond the columns, and
+            where a masked one has a part.
+        """
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        name = self._source(name)
+        axis = u.Quantity(self.samples(name)[0])
+        grid = numbers_in(checked_grid(wavelengths), axis.unit, "wavelengths")
+        weights, inside = interpolation_weights(axis.value, grid)
+        if self.seen_spectra is not None:
+            fluxes, covariance = self.seen_spectra.at(name, grid)
+            bad = (weights[:, self.mask(name)] != 0).any(axis=1)
+        else:
+            fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
+            covariance, bad = SpectrumCovariance.of_matrix(whole, NEIGHBOURS), ~np.isfinite(fluxes)
+        mask = bad | ~inside | ~np.isfinite(covariance.variances)
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix
+        error = np.sqrt(np.where(mask, np.nan, covariance.variances))
+        return Spectrum(
+            flux=np.where(mask, np.nan, fluxes) * unit, spectral_axis=grid * axis_unit, mask=mask,
+            uncertainty=StdDevUncertainty(error, unit=unit),
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": covariance}},
+        )  # fmt: skip
+
     def _spectrum(self, name, flux, error):
         """Spectrum of the columns that have a wavelength, by increasing wavelength."""
         from specutils import Spectrum  # here, because it takes a second to import
 
-        wavelength = u.Quantity(self.image.wavelength_along(self.trace(name)))
+        wavelength = u.Quantity(self.wavelength(name))
         order = np.argsort(wavelength.value, kind="stable")
         order = order[np.isfinite(wavelength.value[order])]
         if order.size == 0:
@@ -488,7 +657,8 @@ class ExtractionResult:
             flux=flux[order] * flux_unit, spectral_axis=wavelength.value[order] * unit,
             uncertainty=StdDevUncertainty(error[order], unit=flux_unit),
             mask=self.mask(name)[order],
-            meta={"specmodels": {"source": name, "image": self.image.name}},
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": self.sample_covariance(name).selected(order)}},
         )  # fmt: skip
 
     def report(self):
@@ -545,6 +715,13 @@ def _check_slit(image):
             f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
             f"{image.shape}: {frame[1]}"
         )
+
+
+def _has_sky(fit):
+    """Whether a part of the model that is no source was fitted."""
+    sources = [set(p) for leaf, p in fit.form.leaves() if isinstance(leaf, Source)]
+    free = {*fit.form.linear, *fit.form.nonlinear}
+    return bool(free - set().union(*sources))
 
 
 def _reasons(image):

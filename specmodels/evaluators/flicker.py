@@ -12,6 +12,7 @@ import numpy as np
 from ..io.ramps import read_ramp
 from ..models.coarse_noise import CoarseNoise
 from ..models.correlated import CorrelatedNoise
+from ..models.line_models import as_noise_model
 from .backgrounds import Background, SmoothBackground
 from .base import Evaluator
 from .detected_mask import DetectedMask
@@ -33,8 +34,9 @@ class FlickerNoiseSubtraction(Evaluator):
     ----------
     noise_model : object, optional
         `~specmodels.models.CorrelatedNoise` (default), `~specmodels.models.FourierNoise`,
-        `~specmodels.models.LineMedian` or `~specmodels.models.LineOffset`, or whatever has a method
-        ``plan`` as they do.
+        `~specmodels.models.LineMedian` or `~specmodels.models.LineOffset`; a
+        `~specmodels.BasisModel` of the time, which is fitted to each line; or whatever has a method
+        ``plan``, which returns a `~specmodels.NoisePlan`.
     background : `~specmodels.evaluators.backgrounds.Background`, optional
         Fitted first and restored afterwards; default: `SmoothBackground`.
     mask : MaskStrategy or array_like of bool, optional
@@ -67,15 +69,13 @@ class FlickerNoiseSubtraction(Evaluator):
         self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False
     ):
         super().__init__()
-        self.noise_model = CorrelatedNoise() if noise_model is None else noise_model
+        self.noise_model = as_noise_model(CorrelatedNoise() if noise_model is None else noise_model)
         self.background = SmoothBackground() if background is None else background
         if mask is None:
             mask = DetectedMask(background=self.background)
         self.mask = mask if isinstance(mask, MaskStrategy) else GivenMask(_mask_array(mask))
         self.flat = None if flat is None else _filled(flat)
         self.per_integration = bool(per_integration)
-        if isinstance(self.noise_model, type) or not hasattr(self.noise_model, "plan"):
-            raise TypeError(f"noise_model: expected a noise model with a plan, got {noise_model!r}")
         if not isinstance(self.background, Background):
             raise TypeError(f"background: expected a Background, got {self.background!r}")
 
@@ -154,7 +154,8 @@ class FlickerNoiseSubtraction(Evaluator):
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
             scene = replace(draft, model=self.noise_model, near=draft.noise)
-        return _with_wings(scene.prepared(), strategy.wings)
+        scene = _with_wings(scene.prepared(), strategy.wings)
+        return scene.with_lit_traces()
 
     def _flattened(self, frame):
         return frame if self.flat is None else frame / self.flat
@@ -196,7 +197,7 @@ class FlickerNoiseSubtraction(Evaluator):
         """Noise and white noise of a frame, zero where not used; what is bad in it; background."""
         frame = self._flattened(frame)
         missing = ~np.isfinite(frame)
-        missing &= scene.use
+        missing &= scene.seen
         if missing.any():
             bad = missing if bad is None else bad | missing
         use = scene.use if bad is None else scene.use & ~bad
@@ -207,11 +208,12 @@ class FlickerNoiseSubtraction(Evaluator):
             known = frame if bad is None else np.where(bad, np.nan, frame)
             background = self.background(known, use, scene.ramp)
         left = frame - background - scene.wings
-        unknown = use & ~np.isfinite(left)
+        seen = scene.seen if bad is None else scene.seen & ~bad
+        unknown = seen & ~np.isfinite(left)
         if unknown.any():  # to the background, in this frame
             bad = unknown if bad is None else bad | unknown
-            use = use & ~unknown
-        return np.where(use, left, 0), bad, background
+            seen = seen & ~unknown
+        return np.where(seen, left, 0), bad, background
 
     def _typical_frame(self, ramp, i, scene):
         """Signal of the frame whose spread is the median of some: the first may be an odd one."""

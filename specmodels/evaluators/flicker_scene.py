@@ -17,6 +17,7 @@ from ..models.correlated import (
 )
 from ..numerics.detection import robust_location
 from .backgrounds import Background
+from .lit_traces import beside_traces, lit_traces
 from .scene_mask import SceneMask
 
 __all__ = ["FlickerScene", "check_precision", "draft_rate"]
@@ -37,6 +38,7 @@ class FlickerScene:
     background: object = np.float32(0)
     wings: object = np.float32(0)
     plan: object = None
+    lit: tuple = ()  # of LitLines
     near: np.ndarray | None = None
 
     def prepared(self):
@@ -54,6 +56,23 @@ class FlickerScene:
         """Pixels without light."""
         return self.mask.use
 
+    def with_lit_traces(self):
+        """The scene with the light of traces along the stripes, whose pixels tell of the noise."""
+        lit = lit_traces(self)
+        if not lit:
+            return self
+        order = self.ramp.readout
+        light = order.frames(np.broadcast_to(self.wings, self.use.shape)).copy()
+        for one in lit:
+            near = beside_traces(np.isfinite(one.ratio))
+            light[:, one.lines][near] = one.light[near]
+        return replace(self, wings=order.image(light), lit=lit, plan=self.plan.with_light(lit))
+
+    @property
+    def seen(self):
+        """Pixels that tell of the noise: those without light, and those whose light is modelled."""
+        return self.plan.use if self.lit else self.use
+
     @property
     def level(self):
         """Mean background."""
@@ -61,14 +80,15 @@ class FlickerScene:
 
     @property
     def signal(self):
-        """The rate without background and faint light, zero where not used."""
-        return np.where(self.use, self.rate - self.background - self.wings, 0).astype("f4")
+        """The rate without background and modelled light, zero where it tells of no noise."""
+        return np.where(self.seen, self.rate - self.background - self.wings, 0).astype("f4")
 
     def make_plan(self, sample):
         """Plan of the noise of frames with noise like that of the sample."""
         white = _white_variance(self.ramp.readout, sample, self.use)
-        return self.model.plan(self.ramp.readout, self.use, white=white, sample=sample,
+        plan = self.model.plan(self.ramp.readout, self.use, white=white, sample=sample,
                                variance=_known_variance(self.ramp))  # fmt: skip
+        return plan.with_light(self.lit) if self.lit else plan
 
     def frame_plan(self, sample):
         """Plan of the noise of single frames, made once for what the function `sample` gives."""

@@ -87,6 +87,8 @@ class IntegrationFitter:
         data, weights, scale = self._pixels(image)
         sums = self.profiles.sums(data, weights, scale)
         fit, hits = self.profiles.fit(sums, start), np.zeros(data.shape, dtype=bool)
+        if not self.profiles.is_within(fit.theta):  # led astray by a hit, most likely
+            fit = self.profiles.at_rest(sums)
         for _ in range(MAX_ROUNDS):
             found = self._outliers(fit, data, weights)
             if np.array_equal(found, hits):

@@ -21,6 +21,8 @@ __all__ = ["Geometry"]
 GRID = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
 # Bounds of the largest ones: full widths at half maximum, and relative stretch.
 LEAST_REACH, MOST_REACH = (0.03, 0.03), (0.5, 0.4)
+# The first ones, in units of the least; and how far beyond the largest ones a series may be used.
+FIRST_REACH, LIMIT = 5.0, 1.5
 # Step for the second derivative by position, in full widths.
 BLUR_STEP = 0.25
 # What is expected of an integration: shift in full widths, and relative stretch.
@@ -52,7 +54,7 @@ class Geometry:
     def __post_init__(self):
         least = np.array([LEAST_REACH[0] * self.fwhm, LEAST_REACH[1]])
         most = np.array([MOST_REACH[0] * self.fwhm, MOST_REACH[1]])
-        reach = 3 * least if self.reach is None else np.array(self.reach)
+        reach = FIRST_REACH * least if self.reach is None else np.array(self.reach)
         object.__setattr__(self, "reach", tuple(np.clip(reach, least, most)))
 
     @property
@@ -121,11 +123,12 @@ class Geometry:
         shape = self.image.shape
         usable = self.image.weights > 0
         return MovingProfiles(
-            sources=sources,
+            sources=sources.astype(np.float32),
             sky=np.array(sky).reshape(-1, *shape),
             levels=np.ones((self.levels, *shape)),
             weights=np.divide(1.0, self.variance, out=np.zeros(shape), where=usable),
             spread=np.array([SHIFT_SPREAD * self.fwhm, STRETCH_SPREAD]),
+            limit=LIMIT * np.array(self.reach),
         )
 
     def _series_images(self):

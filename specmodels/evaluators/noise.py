@@ -8,9 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..fitters import LinearFitter
+from ..models import ColumnPolynomial, UniformSky
+from ..models.correlated import without_noise
 from ..numerics.robust import MAD_TO_SIGMA, column_scatter
+from .leaves import leaves_of, replace_leaf
 
-__all__ = ["with_estimated_variance", "with_smooth_poisson"]
+__all__ = ["scatter_of_dark_pixels", "with_estimated_variance", "with_scaled_variance",
+           "with_smooth_poisson"]  # fmt: skip
 
 LEAST_CORRELATION = 0.2
 PROBED_COLUMNS = 256
@@ -20,6 +24,10 @@ SMALLEST_NOISE = 1e-150
 # Noise is at least this fraction of the brightest pixel, so that chi-square is a number.
 RANGE = 1e-12
 N_LEVELS = 12
+# Pixels are dark where sources bring less than so many standard deviations; so many must be.
+DARK, LEAST_DARK_PIXELS = 3.0, 100
+# Variances are too small by a factor in this range where dark pixels scatter by so much more.
+TOO_SMALL = (1.3, 5.0)
 
 
 def first_noise(image):
@@ -67,7 +75,8 @@ def with_estimated_variance(image, fit):
                            min(N_LEVELS, max(1, level.size // 50)))  # fmt: skip
     levels, excess = (np.array([np.mean(a[part]) for part in parts]) for a in (level, excess))
     slope = _slope(levels, excess)
-    return image.replace(variance=noise**2 + slope * light)
+    notes = (*image.notes, "variance estimated from the data")
+    return image.replace(variance=noise**2 + slope * light, notes=notes)
 
 
 def _freedom(fit):
@@ -138,8 +147,12 @@ def _noisy_part(image):
 def _smooth_poisson(like, image, good):
     """Poisson variances fitted by the model, weights equal; not below a fiftieth of the median."""
     poisson = np.where(good, _noisy_part(image), 0.0)
+    template = like.template
+    # Of a level that columns share, the fit has the value of the data.
+    for sky in (leaf for leaf in leaves_of(template) if isinstance(leaf, UniformSky)):
+        template = replace_leaf(template, sky.name, ColumnPolynomial(0, name=sky.name))
     flat = image.replace(data=poisson, variance=np.ones(image.shape), components={}, mask=~good)
-    fit = LinearFitter()(like.template, flat, **like.options)
+    fit = LinearFitter()(without_noise(template), flat, **like.options)
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
 
 
@@ -147,10 +160,54 @@ def _follows_the_noise(like, image, good):
     """Whether the Poisson variances are high where the data are."""
     if not good.any():
         return False
-    fit = LinearFitter()(like.template, image.replace(mask=~good), **like.options)
+    fit = LinearFitter()(without_noise(like.template), image.replace(mask=~good), **like.options)
     residual = (image.data - np.nan_to_num(fit.predict()))[good]
     excess = (_noisy_part(image) - _smooth_poisson(like, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):
         return False
     return np.corrcoef(*clipped)[0, 1] > LEAST_CORRELATION
+
+
+def scatter_of_dark_pixels(fit, model, left_out=False):
+    """Robust scatter of residuals over their errors where sources are faint; NaN of few pixels.
+
+    Parameters
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+    model : ndarray, shape (n_row, n_column)
+        Image of its model.
+    left_out : ndarray of bool, same shape, optional
+        Pixels which the model does not describe.
+    """
+    image, model = fit.image, np.nan_to_num(model)
+    root = np.sqrt(image.weights)
+    signal = np.abs(model - np.median(model, axis=0)) * root
+    use = ~image.mask & (signal < DARK) & ~np.asarray(left_out)
+    if np.count_nonzero(use) < LEAST_DARK_PIXELS:
+        return np.nan
+    student = np.abs((image.data - model)[use] * root[use])
+    freedom = np.sum(fit.dof) / max(np.count_nonzero(~image.mask), 1)
+    return float(MAD_TO_SIGMA * np.median(student) / np.sqrt(np.clip(freedom, 0.1, 1.0)))
+
+
+def with_scaled_variance(image, fit):
+    """Image whose variances are raised to what dark pixels show, or None where they need it not.
+
+    Variances that are too large are left: neighbours that a resampling has made alike scatter by
+    less than sums of them do.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+    fit : `~specmodels.fitters.FitResult`
+        Fit of that image.
+    """
+    factor = scatter_of_dark_pixels(fit, fit.predict()) ** 2
+    if not TOO_SMALL[0] < factor < TOO_SMALL[1]:
+        return None
+    components = {key: factor * value for key, value in image.components.items()}
+    note = f"variances multiplied by {factor:.2f}, as the residuals scatter"
+    return image.replace(
+        variance=factor * image.variance, components=components, notes=(*image.notes, note)
+    )

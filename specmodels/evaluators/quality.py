@@ -7,15 +7,15 @@ from .tilted import is_doubtful
 
 __all__ = ["judge_source"]
 
-# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error;
-# and faint below this median of its columns.
-LEAST_SNR, FAINT_SNR, LINE_SNR = 8.0, 1.0, 20.0
-CHI2_RANGE = (0.5, 1.6)
+# Variances in this range, as the residuals have it, are mended, or err on the safe side.
+CHI2_RANGE = (0.2, 1.6)
 LARGEST_CHI2 = 3.0
-LARGEST_LOSS = 0.2
+LARGEST_LOSS, MOSTLY = 0.2, 0.5
 TESTS = (
-    criticism.blends, criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
+    criticism.blends, criticism.hidden_neighbours, criticism.light_outside,
+    criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
+    criticism.tilt_of_lines,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (criticism.blends, criticism.light_outside, criticism.light_beside)
@@ -79,13 +79,9 @@ def _reasons(result, name, figures):
         return
     if figures["lost"] > LARGEST_LOSS:
         yield f"{figures['lost']:.0%} of the columns lost"
-    total = _total_snr(*result._flux(name), result.mask(name))
-    if not total >= LEAST_SNR:
+    total = criticism.total_snr(*result._flux(name), result.mask(name))
+    if not total >= criticism.LEAST_SNR:
         yield f"uncertain: S/N {total:.2g} of all columns"
-    elif not abs(figures["snr"]) >= FAINT_SNR and figures["summed"] == 0 and total < LINE_SNR:
-        yield f"faint: S/N {figures['snr']:.2g} per column"
-    if result.image.variance is None:
-        yield "variance estimated from the data"
     if figures["fwhm"] < LEAST_FWHM:
         yield f"profile narrower than noise can be told from: {figures['fwhm']:.2g} pixels"
     scale = criticism.noise_scale(result) ** 2
@@ -95,26 +91,28 @@ def _reasons(result, name, figures):
             f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
             "most pixels"
         )
-    elif figures["chi2_dof"] > LARGEST_CHI2 or (
-        result.image.variance is not None and is_doubtful(fit)
+    chi2 = _chi2_of_profile(result, name)
+    if not off and (
+        chi2 > LARGEST_CHI2 or (result.image.variance is not None and is_doubtful(fit))
     ):
         yield (
-            f"chi2/dof {figures['chi2_dof']:.3g}, in some pixels: the model lacks light, or hits "
+            f"chi2/dof {chi2:.3g}, in some pixels: the model lacks light, or hits "
             "are left; look at the residual"
         )
     offset = abs(figures["optimal_over_aperture"] - 1)
-    if offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
+    of_profile = figures["summed"] < MOSTLY  # or it is a sum of pixels itself
+    if of_profile and offset > max(LARGEST_OFFSET, 5 * figures["optimal_over_aperture_error"]):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
     for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
         yield from test(result, name)
-    yield from criticism.tilt_of_lines(result)
 
 
-def _total_snr(flux, error, mask):
-    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr = (flux / error)[~mask]
-    if not snr.size:
-        return 0.0
-    mean = abs(np.sum(snr)) / np.sqrt(snr.size)
-    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
+def _chi2_of_profile(result, name):
+    """Reduced chi-square of the columns whose flux is that of the profile."""
+    fit = result.fit
+    if not fit.independent_columns:
+        return float(fit.reduced_chi2)
+    kept = np.ones(result.image.shape[1], dtype=bool)
+    kept[result.source_fluxes[name].columns] = False
+    dof = np.sum(fit.dof[kept])
+    return float(np.sum(fit.chi2[kept]) / dof) if dof > 0 else 0.0

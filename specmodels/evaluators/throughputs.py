@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .automatic import leaves_of
+from .leaves import leaves_of
 
 __all__ = ["agreed", "first_throughputs"]
 

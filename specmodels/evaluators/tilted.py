@@ -13,6 +13,7 @@ import numpy as np
 
 from ..fitters import LinearFitter, SigmaClipFitter
 from ..models import (
+    BSplineProfile,
     GaussianPrior,
     MasterBackgroundSpectrum,
     SlitFunction,
@@ -21,9 +22,11 @@ from ..models import (
     sky_of_wavelength,
 )
 from ..numerics.robust import MAD_TO_SIGMA
-from .automatic import leaves_of
+from ..numerics.spectrum_covariance import SpectrumCovariance
+from .leaves import leaves_of
 
 __all__ = [
+    "NEIGHBOURS",
     "SeenSpectra",
     "TiltedSlitBuilder",
     "is_doubtful",
@@ -38,7 +41,10 @@ SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
-COLUMNS_AT_ONCE = 512
+# Columns beyond which fluxes have nothing in common but shapes; a spline forgets a knot by a
+# factor of four. The width of the blur by knots a pixel apart, in pixels.
+NEIGHBOURS, COLUMNS_AT_ONCE = 16, 240
+BLUR = 1.2
 # Chi-square per degree of freedom beyond one by so much, and by so many standard deviations.
 LEAST_EXCESS, EXCESS_SIGMA = 0.05, 6.0
 # Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
@@ -170,14 +176,19 @@ class TiltedSlitBuilder:
         return sky
 
     def _sources(self, image, sky):
-        """Sources found in the image less the first sky, with their traces and profiles."""
-        less = image.replace(data=image.data - sky, wavelength=None)
+        """Sources found in the image less the first sky, with their traces and profiles.
+
+        In units of the noise: steps of fits are scaled by the largest of all parameters.
+        """
+        noise = 1 / np.sqrt(np.median(image.weights[~image.mask]))
+        less = image.replace(data=(image.data - sky) / noise, variance=image.variance / noise**2,
+                             components={}, wavelength=None)  # fmt: skip
         return [leaf for leaf in leaves_of(self.builder.build(less)) if isinstance(leaf, Source)]
 
     @staticmethod
     def _seen(source, image):
         """A source of flux one, times its spectrum of wavelength."""
-        source = source.copy()
+        source = _with_scale_held(source.copy())
         source.flux = 1.0
         source.flux.fixed = True
         spectrum = MasterBackgroundSpectrum(
@@ -204,6 +215,11 @@ class SeenSpectra:
         """Coefficients of the spectrum of a source."""
         return next(g for g in self.fit.layout.groups if g.leaf.name == spectrum_name(name))
 
+    def at(self, name, wavelengths):
+        """Fluxes of a source at other wavelengths, and their covariance."""
+        other = SeenSpectra(self.fit, {name: wavelengths})
+        return other.fluxes[name][0], other.covariances[name]
+
     def rows(self, name):
         """The flux in each column as weighted sums of all coefficients.
 
@@ -223,18 +239,52 @@ class SeenSpectra:
         return self.fit.covariance_of_rows(self.rows(name))
 
     @cached_property
+    def covariances(self):
+        """Covariance of the fluxes of each source, a `SpectrumCovariance`."""
+        return {name: self._covariance(name) for name in self.wavelengths}
+
+    def _covariance(self, name):
+        rows = self.rows(name)
+        n = len(rows)
+        band = np.zeros((n, NEIGHBOURS))
+        for start in range(0, n, COLUMNS_AT_ONCE):
+            own = self.fit.covariance_of_linear_rows(
+                rows[start : start + COLUMNS_AT_ONCE + NEIGHBOURS]
+            )
+            for k in range(NEIGHBOURS):
+                entries = np.diagonal(own, k)[:COLUMNS_AT_ONCE]
+                band[start : start + len(entries), k] = entries
+        band[~rows.any(axis=1), 0] = np.inf
+        return SpectrumCovariance(band, self.fit.shared_part(rows))
+
+    def resolution(self, name):
+        """Full width at half maximum of what each flux averages over, in the wavelength's unit."""
+        return BLUR * SOURCE_SPACING * np.abs(np.gradient(self.wavelengths[name]))
+
+    @cached_property
     def fluxes(self):
         """Flux and standard error of each source in each column; NaN where there is none."""
         return {name: self._flux(name) for name in self.wavelengths}
 
     def _flux(self, name):
-        rows = self.rows(name)
-        parts = [rows[start : start + COLUMNS_AT_ONCE]
-                 for start in range(0, len(rows), COLUMNS_AT_ONCE)]  # fmt: skip
-        variance = np.concatenate([np.diagonal(self.fit.covariance_of_rows(p)) for p in parts])
-        known = rows.any(axis=1) & np.isfinite(variance)
-        flux = np.where(known, rows @ self.fit.coefficients, np.nan)
+        variance = self.covariances[name].variances
+        known = np.isfinite(variance)
+        flux = np.where(known, self.rows(name) @ self.fit.coefficients, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
+
+
+def _with_scale_held(source):
+    """Source whose learnt profile has its largest coefficient held.
+
+    A profile has the sum one whatever the scale of its coefficients: together they could go to
+    zero, and their errors beyond all bounds.
+    """
+    if isinstance(source.profile, BSplineProfile):
+        names = [n for n in source.profile.param_names if n in source.param_names and n[0] == "c"]
+        largest = max(names, key=lambda n: getattr(source, n).value)
+        if not source.tied[largest]:
+            getattr(source, largest).fixed = True
+    return source
 
 
 def _slit_function(rows):

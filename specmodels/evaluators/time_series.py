@@ -61,7 +61,7 @@ class TimeSeriesExtraction:
     def _geometry(self, image, number, reach=None):
         """What all integrations share, from their mean image and the number that it is worth."""
         fit = self.extraction.fit(image)
-        if fit.batch != "columns":
+        if not fit.independent_columns:
             raise ValueError(
                 f"image {image.name!r}: expected columns that are independent of one another in a "
                 "time series, got tilted lines, or terms that columns share: rectify the "
@@ -113,20 +113,23 @@ class TimeSeriesExtraction:
 def _median(series):
     """Median of a few integrations as an image, and the number of integrations it is worth."""
     numbers = np.unique(np.linspace(0, len(series) - 1, min(len(series), FEW)).astype(int))
-    images = [series[int(i)] for i in numbers]
-    good = np.array([~image.mask for image in images])
-    count = good.sum(axis=0)
-    data = np.array([np.where(image.mask, np.nan, image.data) for image in images])
+    first = series.first
+    data = np.empty((len(numbers), *first.shape), np.float32)
+    count, total = np.zeros(first.shape), np.zeros(first.shape)
+    for own, i in zip(data, numbers, strict=True):
+        image = series[int(i)]
+        own[...] = np.where(image.mask, np.nan, image.data)
+        count += ~image.mask
+        if image.variance is not None:
+            total += np.where(image.mask, 0.0, image.variance)
     seen = count > 0
-    median = np.full(data.shape[1:], np.nan)
+    median = np.full(first.shape, np.nan)
     median[seen] = np.nanmedian(data[:, seen], axis=0)
     worth = np.maximum(np.where(count > 2, count / MEDIAN_VARIANCE, count), 1)
     variance = None
-    if images[0].variance is not None:
-        total = sum(np.where(g, image.variance, 0.0) for g, image in zip(good, images, strict=True))
+    if first.variance is not None:
         variance = np.where(seen, total / np.maximum(count, 1) / worth, 1.0)
-    image = images[0].replace(data=median, variance=variance, mask=~seen, components={})
-    return image, worth
+    return first.replace(data=median, variance=variance, mask=~seen, components={}), worth
 
 
 def _smooth(total, number):

@@ -15,6 +15,9 @@ __all__ = ["TimeSeriesResult"]
 
 # Movements beyond these, in full widths and relative, are no small ones: Taylor series end.
 LARGEST_SHIFT, LARGEST_STRETCH = 0.5, 0.4
+# Fluxes with so many times the variance that their column has in most integrations are lost: hits
+# lie where the light is.
+LARGEST_LOSS = 10.0
 # Integrations whose chi-square lies so many of its standard deviations off the others are named.
 STRANGE_SIGMA = 8.0
 
@@ -128,9 +131,17 @@ class TimeSeriesResult:
         return np.sqrt(self.variance[name] + np.sum(self.moved[name].astype(float) ** 2, axis=1))
 
     def mask(self, source=None):
-        """Fluxes that cannot be used, shape (n_integration, n_column)."""
+        """Fluxes that cannot be used, shape (n_integration, n_column).
+
+        Nothing determines them, or they have ten times the usual variance of their column.
+        """
         name = self._named(source)
-        unknown = ~np.isfinite(self.flux[name]) | ~(self.variance[name] > 0)
+        variance = np.where(np.isfinite(self.flux[name]), self.variance[name], np.nan)
+        known = np.isfinite(variance).any(axis=0)
+        usual = np.full(variance.shape[1], np.nan)
+        usual[known] = np.nanmedian(variance[:, known], axis=0)
+        with np.errstate(invalid="ignore"):
+            unknown = ~((variance > 0) & (variance < LARGEST_LOSS * usual))
         return unknown | self.mean.mask(name)
 
     def light_curves(self, bins=None, *, source=None):

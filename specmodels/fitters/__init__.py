@@ -11,6 +11,7 @@ from .sky import SkyFit, SkyPixels, SlitFit, SlitSkyFitter
 from .sky_model import SkyModelFitter
 from .sky_polynomial import LogPolynomialSkyFitter
 from .sky_spline import SkyFitter
+from .staged import StagedFitter
 from .statistics import (
     HuberStatistic,
     PoissonStatistic,
@@ -35,6 +36,7 @@ __all__ = [
     "LinearFitter",
     "LogPolynomialSkyFitter",
     "SigmaClipFitter",
+    "StagedFitter",
     "SkyFit",
     "SkyFitter",
     "SkyModelFitter",

@@ -40,10 +40,17 @@ class FitResult:
         too many: then, and for any weighted sum of them, ask `covariance_of`.
     shared_covariance : ndarray, shape (n_free, n_free, n_system)
         Of the free non-linear parameters.
+    common : ndarray, shape (n_linear, n_free, n_batch), optional
+        Errors of the linear parameters that come from those that all columns share: the covariance
+        of columns :math:`x` and :math:`x'` is the sum of ``common[k, :, x] * common[l, :, x']``.
+        None where nothing is shared.
     chi2, dof : ndarray, shape (n_batch,)
         Chi-square and degrees of freedom (linear parameters subtracted).
     rejected : ndarray of bool, shape of the image
         Pixels left out by a robust fitter; a list where several images were fitted.
+    batch : {"columns", None, "system"}
+        What was solved at once: a column, all pixels with parameters they share, or terms that
+        repeat each in its own way; see `independent_columns` and `options`.
     success : bool
         Whether the fit converged; `message` says what happened.
     n_iterations : int
@@ -63,6 +70,7 @@ class FitResult:
     message: str = ""
     n_iterations: int = 1
     form: LinearForm = field(default=None)
+    common: np.ndarray | None = None
 
     def __post_init__(self):
         if self.rejected is None:

@@ -174,7 +174,10 @@ class PolynomialCurve:
         basis = self.model.terms(safe)
         relative = np.einsum("...i,ij,...j->...", basis, self.coefficient_covariance, basis,
                              optimize=True) + self._misfit(safe) ** 2  # fmt: skip
-        return np.where(inside, value, np.nan), np.where(inside, value**2 * relative, np.nan)
+        variance = value**2 * relative
+        # Where the exponential is no number any more, or zero, nothing is known.
+        variance = np.where(variance > 0, variance, np.inf)
+        return np.where(inside, value, np.nan), np.where(inside, variance, np.nan)
 
     def covariance(self, wavelength):
         """Covariance matrix of the values at the wavelengths, shape (n, n)."""

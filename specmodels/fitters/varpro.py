@@ -18,6 +18,8 @@ __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 
 FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
 LEAST_FACTOR = 0.1
+# Fits, each with the spectra of correlated noise as the one before leaves it.
+NOISE_ROUNDS = 10
 # Information below this is rounding: the data say nothing of the parameter.
 LEAST_INFORMATION = 1e-100
 # Part of a parameter in directions without information (squared) above which it is lost with them.
@@ -85,7 +87,13 @@ class VarProFitter(Fitter):
         parameters = problem.parameters
         if not len(parameters.initial):
             return system_result(problem, parameters.initial)
-        state, success, count = self._minimise(problem, parameters)
+        problem.noise_is_held, count = True, 0
+        for _ in range(NOISE_ROUNDS):
+            state, success, passes = self._minimise(problem, parameters)
+            count += passes
+            if not problem.learns_noise(state.theta):
+                break
+            parameters.initial = state.theta
         return fitted_system(problem, state, _complaint(success, count), count)
 
     def _minimise(self, problem, parameters):
@@ -245,6 +253,7 @@ def column_result(problem, parameters, state, message="", count=1):
     shared_covariance, lost = covariance_of(information)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
+    common = common_errors(solved.response, shared_covariance) if problem.shared else None
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
@@ -254,7 +263,15 @@ def column_result(problem, parameters, state, message="", count=1):
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,
         success=not message, n_iterations=count, message=message,
+        common=common,
     )  # fmt: skip
+
+
+def common_errors(response, covariance):
+    """Errors of the linear parameters by independent ones of the shared: see `FitResult.common`."""
+    eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
+    root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
+    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
 
 
 def covariance_of(information):

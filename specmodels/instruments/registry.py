@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 
 from astropy.utils.exceptions import AstropyUserWarning
 
-__all__ = ["find_class", "matches", "recognise_instrument", "register"]
+__all__ = ["find_class", "load_entry_points", "matches", "recognise_instrument", "register"]
 
 _classes = {}
 
@@ -76,14 +76,15 @@ def matches(key, header):
 
 
 @cache
-def load_entry_points():
-    """Import what other packages declare; one that cannot be imported is warned of."""
-    for entry in entry_points(group="specmodels.instruments"):
+def load_entry_points(group="specmodels.instruments"):
+    """Import what other packages declare in a group; one that cannot be imported is warned of."""
+    what = group.rpartition(".")[2].removesuffix("s")
+    for entry in entry_points(group=group):
         try:
             entry.load()
         except (ImportError, AttributeError, ValueError) as error:
             warnings.warn(
-                f"the instrument {entry.name!r} ({entry.value}) cannot be loaded: {error}",
+                f"the {what} {entry.name!r} ({entry.value}) cannot be loaded: {error}",
                 AstropyUserWarning,
                 stacklevel=2,
             )

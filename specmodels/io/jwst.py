@@ -161,7 +161,10 @@ class _Slit:
         data = self.array("data")
         if data is None or data.ndim != 2 or not data.size:
             shape = "none" if data is None else f"shape {data.shape}"
-            raise ValueError(f"obj: expected a {self.kind} with two-dimensional data, got {shape}")
+            hint = "; read_series reads integrations" if np.ndim(data) == 3 else ""
+            raise ValueError(
+                f"obj: expected a {self.kind} with two-dimensional data, got {shape}{hint}"
+            )
         return data
 
     def keywords(self):

@@ -116,6 +116,10 @@ class ReadOptions:
         if axis != VERTICAL:
             return replace(self, dispersion_axis=None)
 
+        if callable(self.wavelength) or hasattr(self.wavelength, "d2c"):
+            raise ValueError("wavelength: expected an array for images that are dispersed "
+                             f"vertically, got {type(self.wavelength).__name__}")  # fmt: skip
+
         def turn(array):
             if isinstance(array, Mapping):
                 return {key: turn(one) for key, one in array.items()}
@@ -187,7 +191,7 @@ def _for_each(function, value, name):
 
 
 def _check_spectral_unit(value, name):
-    unit = getattr(value, "unit", None)
+    unit = None if callable(value) else getattr(value, "unit", None)
     if unit is None or unit.is_equivalent(u.pix) or unit.is_equivalent(u.m, u.spectral()):
         return
     raise ValueError(f"{name}: expected a unit of wavelength, frequency or energy, got {unit}")

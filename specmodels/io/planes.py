@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..exposure import Exposure
+from .wavelengths import given_wavelengths
 
 __all__ = [
     "MAPS", "NUMBERS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map",
@@ -46,6 +47,8 @@ class Planes:
     def with_options(self, options):
         """Return the planes with what the user gave in place of what was found."""
         changes = options.changes()
+        if "wavelength" in changes:
+            changes["wavelength"] = given_wavelengths(changes["wavelength"], np.shape(self.data))
         if "mask" in changes:
             changes |= {"flags": None, "data": _unmasked(self.data)}
         return replace(self, **changes)

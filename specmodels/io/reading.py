@@ -5,8 +5,11 @@ it was and what was wrong with it.
 """
 
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
+
+from astropy.utils.exceptions import AstropyUserWarning
 
 from .asdf_checks import ASDF_START, check_asdf
 from .fits_checks import FITS_STARTS, check_fits
@@ -16,6 +19,7 @@ __all__ = ["is_asdf", "reading"]
 # Errors that say what to do as they are, and warnings that a user has turned into errors.
 _UNCHANGED = (FileNotFoundError, PermissionError, ImportError, Warning)
 _REFUSALS = (OSError, TypeError, ValueError)
+_HEADERS = "astropy/io/fits/"
 _NAMED = re.compile(r"[a-z_]+(\[[^\]]*\])?: ")  # begins with the name of an argument
 
 
@@ -42,8 +46,9 @@ def reading(path, name="obj"):
     """
     path = Path(path)
     try:
-        _check(path, name)
-        yield path
+        with _one_warning_of_headers(path):
+            _check(path, name)
+            yield path
     except _UNCHANGED:
         raise
     except _REFUSALS as error:
@@ -57,6 +62,23 @@ def reading(path, name="obj"):
         raise ValueError(
             f"{name}: {path} cannot be read, it is broken: {type(error).__name__}: {error}"
         ) from error
+
+
+@contextmanager
+def _one_warning_of_headers(path):
+    """One warning that names the file for all that astropy has to say of its headers."""
+    with warnings.catch_warnings(record=True) as seen:
+        yield
+    of_headers = [one for one in seen if _HEADERS in Path(one.filename).as_posix()]
+    for one in seen:
+        if one not in of_headers:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno,
+                                   source=one.source)  # fmt: skip
+    if of_headers:
+        first, more = " ".join(str(of_headers[0].message).split()), len(of_headers) - 1
+        also = f", and {more} more of the kind" if more else ""
+        warnings.warn(f"{path}: its headers are broken: {first}{also}", AstropyUserWarning,
+                      stacklevel=5)  # fmt: skip
 
 
 def is_asdf(path):

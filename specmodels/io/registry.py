@@ -1,11 +1,14 @@
 """`read` and `write`, and the registries of readers and writers behind them.
 
 Readers are found by the type of the input, writers by the suffix, format or type of the target.
-Types of packages that may be absent or slow to import are registered by name.
+Types of packages that may be absent or slow to import are registered by name. Other packages add
+theirs with the entry point group ``specmodels.io``, each entry naming a module whose import
+registers readers and writers.
 """
 
 import os
 from collections.abc import Iterable
+from inspect import signature
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -13,6 +16,7 @@ from astropy.io import fits
 
 from ..dithers import Dithers
 from ..exposure import Exposure, SpectralImage
+from ..instruments.registry import load_entry_points
 from ..ramp import Ramp
 from .options import ReadOptions
 from .planes import changed_images
@@ -20,30 +24,46 @@ from .replacing import replacing
 
 __all__ = ["read", "reader", "reader_of", "write", "writer"]
 
+# Entry points of other packages, whose import registers readers and writers.
+PLUGINS = "specmodels.io"
 _readers = {}
 _writers = {}
 
 
 def reader(*types):
-    """Register a function as the reader of some types.
+    """Register a function as the reader of some types or files.
 
     Parameters
     ----------
     *types : type or str
-        The types; by name, as ``"package.Class"``, where the package need not be imported.
+        The types; by name, as ``"package.Class"``, where the package need not be imported; or
+        suffixes of file names (``".dat"``).
 
     Returns
     -------
     decorator : callable
-        For a function ``function(obj, options)`` of the object and its `ReadOptions`, which
-        returns an `Exposure`, a `SpectralImage` or several.
+        For a function ``function(obj)``, which returns anything that `read` understands, to which
+        its options are then applied; or ``function(obj, options)``, which applies its
+        `ReadOptions` by itself, and returns an `Exposure`, a `SpectralImage` or several.
     """
 
     def decorate(function):
-        _readers.update(dict.fromkeys(types, function))
+        _readers.update(dict.fromkeys(types, _with_options(function)))
         return function
 
     return decorate
+
+
+def _with_options(function):
+    """The reader itself, or one that applies the options to what it returns."""
+    if len(signature(function).parameters) > 1:
+        return function
+
+    def reading(obj, options):
+        found = function(obj)
+        return _as_exposure(reader_of(found, "what a reader returned")(found, options), obj)
+
+    return reading
 
 
 def writer(*targets):
@@ -87,8 +107,10 @@ def read(
         of the same sources, `Dithers`; options hold for each of them.
     dispersion_axis : int, optional
         Axis along which the input is dispersed: -1 (horizontal, along rows) or -2 (vertical).
-    wavelength : array_like or `~astropy.units.Quantity`, optional
-        Per pixel, or one per step along the dispersion.
+    wavelength : array_like, `~astropy.units.Quantity`, `~gwcs.WCS`, callable, optional
+        Per pixel, or one per step along the dispersion. A function of columns and rows will do, a
+        gwcs, or the tilt solution that `specreduce` makes of arc lines (the dispersion coordinate,
+        in pixels).
     variance : array_like or `~astropy.units.Quantity`, optional
         Variance per pixel.
     uncertainty : `~astropy.nddata.NDUncertainty` or array_like, optional
@@ -164,6 +186,7 @@ def write(result, target, *, overwrite=False, format=None):
     TypeError, ValueError
         If the result or the target is of an unknown kind.
     """
+    load_entry_points(PLUGINS)
     if isinstance(target, type):
         function = _by_type(_writers, target)
         if function is None:
@@ -209,7 +232,12 @@ def _read_image(image, options):
 
 
 def find_reader(obj):
-    """The reader for an object, None if there is none."""
+    """The reader for an object, or for a file of its name; None if there is none."""
+    if isinstance(obj, str | os.PathLike):
+        load_entry_points(PLUGINS)
+        found = _by_suffix(_readers, os.path.basename(os.fspath(obj)))
+        if found is not None:
+            return found
     return _by_type(_readers, type(obj))
 
 
@@ -222,6 +250,9 @@ def reader_of(obj, name="obj"):
         If there is none; `name` says what the object is.
     """
     function = find_reader(obj)
+    if function is None:
+        load_entry_points(PLUGINS)
+        function = find_reader(obj)
     if function is None and isinstance(obj, os.PathLike):
         function = _readers[PurePath]
     if function is None:
@@ -248,13 +279,18 @@ def _file_writer(path, format):
         if format not in formats:
             raise ValueError(f"format: expected one of {formats}, got {format!r}")
         return _writers[format]
-    suffixes = sorted((key for key in _writers if key.startswith(".")), key=len, reverse=True)
-    for suffix in suffixes:
-        if path.name.lower().endswith(suffix):
-            return _writers[suffix]
-    raise ValueError(
-        f"target: expected a name ending in one of {sorted(suffixes)}, got {path.name!r}"
-    )
+    found = _by_suffix(_writers, path.name)
+    if found is None:
+        suffixes = sorted(key for key in _writers if key.startswith("."))
+        raise ValueError(f"target: expected a name ending in one of {suffixes}, got {path.name!r}")
+    return found
+
+
+def _by_suffix(registry, name):
+    """The entry of the longest suffix that a file name ends in, None if there is none."""
+    suffixes = [key for key in registry if isinstance(key, str) and key.startswith(".")]
+    fitting = [key for key in suffixes if str(name).lower().endswith(key.lower())]
+    return registry[max(fitting, key=len)] if fitting else None
 
 
 def _as_exposure(result, source):

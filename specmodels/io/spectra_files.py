@@ -5,8 +5,10 @@ second of everyone.
 """
 
 import sys
+from contextlib import nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
+from pathlib import PurePath
 
 import numpy as np
 from astropy import units as u
@@ -14,15 +16,18 @@ from astropy.io import fits
 from astropy.io import registry as io_registry
 from astropy.nddata import StdDevUncertainty
 
+from ..numerics.spectrum_covariance import SpectrumCovariance
 from .fits_checks import CREATOR
 from .planes import native_copy
+from .reading import reading
 from .text import decoded
 from .units import known_unit
 
-__all__ = ["UNIT_ASSUMED", "read_spectra", "read_spectrum_of", "register_loaders",
+__all__ = ["COVARIANCE", "UNIT_ASSUMED", "read_spectra", "read_spectrum_of", "register_loaders",
            "register_when_imported"]  # fmt: skip
 
 FORMAT = "specmodels"
+COVARIANCE = "COVARIANCE"  # extensions with that of the samples of a spectrum
 UNIT_ASSUMED = "NOUNIT"  # in headers of spectra whose data came without a unit
 _PRIORITY = 20  # above those of specutils, which take the first table for all
 
@@ -41,14 +46,22 @@ def read_spectra(file, **options):
     -------
     `~specutils.SpectrumList`
         One spectrum per source in the order of the file: columns with a wavelength, by increasing
-        wavelength. ``meta`` has the headers of the file and of the table, and ``source``.
+        wavelength. ``meta`` has the headers of the file and of the table, and ``source``; where
+        samples are not independent, ``covariance``, a `~specmodels.numerics.SpectrumCovariance`.
     """
     from specutils import SpectrumList
 
-    with fits.open(file, memmap=False) as hdus:
+    with _checked(file) as file, fits.open(file, memmap=False) as hdus:
         primary = hdus[0].header
         tables = [hdu for hdu in hdus if _is_spectrum(hdu)]
-        return SpectrumList([_spectrum(hdu, primary) for hdu in tables])
+        found = dict(_covariance(hdu) for hdu in hdus if hdu.name == COVARIANCE)
+        return SpectrumList([_spectrum(hdu, primary, found.get(decoded(hdu.name)))
+                             for hdu in tables])  # fmt: skip
+
+
+def _checked(file):
+    """Context of a file: errors name it, and it is whole."""
+    return reading(file, "file") if isinstance(file, str | PurePath) else nullcontext(file)
 
 
 def read_spectrum_of(file, source=None, **options):
@@ -77,7 +90,17 @@ def read_spectrum_of(file, source=None, **options):
     return found[source]
 
 
-def _spectrum(hdu, primary):
+def _covariance(hdu):
+    """Name of the source, and the covariance of its samples."""
+    band = np.asarray(native_copy(hdu.data["band"]), dtype=float).reshape(len(hdu.data), -1)
+    low_rank = np.zeros((len(band), 0))
+    if "low_rank" in hdu.columns.names:
+        low_rank = np.asarray(native_copy(hdu.data["low_rank"]), dtype=float)
+    low_rank = low_rank.reshape(len(band), -1)
+    return decoded(hdu.header["SOURCE"]), SpectrumCovariance(band, low_rank)
+
+
+def _spectrum(hdu, primary, covariance):
     from specutils import Spectrum
 
     wavelength, flux, error = (
@@ -90,6 +113,8 @@ def _spectrum(hdu, primary):
     axis_unit = known_unit(hdu.columns["wavelength"].unit) or u.pix
     mask = np.array(hdu.data["mask"], dtype=bool)[order] if "mask" in hdu.columns.names else None
     meta = {"header": primary, "table_header": hdu.header, "source": decoded(hdu.name)}
+    if covariance is not None:
+        meta["covariance"] = covariance.selected(order)
     return Spectrum(
         flux=flux[order] * unit, spectral_axis=wavelength[order] * axis_unit, mask=mask,
         uncertainty=StdDevUncertainty(error[order], unit=unit), meta=meta,

@@ -15,7 +15,7 @@ from .fits_checks import CREATOR
 from .planes import MAPS, NUMBERS, own_map
 from .reading import is_asdf
 from .registry import writer
-from .spectra_files import UNIT_ASSUMED
+from .spectra_files import COVARIANCE, UNIT_ASSUMED
 from .text import encoded, readable
 from .units import unit_text
 
@@ -62,6 +62,7 @@ def write_fits(result, path):
         names = _extension_names(tables)
         pairs = zip(tables.values(), names, strict=True)
         hdus = [_table_hdu(table, *name) for table, name in pairs]
+        hdus += [_covariance_hdu(*pair, n + 1) for n, pair in enumerate(_covariances(result))]
     source = getattr(getattr(result, "source_exposure", None), "source", None)
     fits.HDUList([primary_hdu(len(hdus), source), *hdus]).writeto(path)
 
@@ -77,6 +78,9 @@ def write_asdf(result, path):
         tree = {IMAGES: [_image_tree(image) for image in result.values()]}
     else:
         tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
+        found = {name: {"band": one.band, "low_rank": one.low_rank}
+                 for name, one in _covariances(result)}  # fmt: skip
+        tree |= {"covariance": found} if found else {}
     with asdf.AsdfFile(tree) as file:
         file.write_to(path)
 
@@ -132,6 +136,23 @@ def _table_hdu(table, name, version):
     for key, value in table.meta.items():
         for card in _cards(key, value):
             hdu.header.append(card, end=True)
+    return hdu
+
+
+def _covariances(result):
+    """Names of sources, and covariances of spectra whose samples are not independent."""
+    found = getattr(result, "covariances", None)
+    return list(found().items()) if callable(found) else []
+
+
+def _covariance_hdu(name, covariance, version):
+    """Band and low rank of a covariance: a row for each sample, as the table of the source has."""
+    table = Table({"band": covariance.band, "low_rank": covariance.low_rank})
+    if not covariance.low_rank.shape[1]:
+        table.remove_column("low_rank")
+    hdu = fits.table_to_hdu(table)
+    hdu.header["EXTNAME"], hdu.header["EXTVER"] = COVARIANCE, version
+    hdu.header["SOURCE"] = (encoded(name), "EXTNAME of the spectrum")
     return hdu
 
 

@@ -9,14 +9,55 @@ from astropy.utils.exceptions import AstropyUserWarning
 from .units import known_unit
 
 __all__ = [
-    "header_axis", "steepest_axis", "wavelengths_from_gwcs", "wavelengths_from_header",
-    "wavelengths_from_table",
+    "given_wavelengths", "header_axis", "steepest_axis", "wavelengths_from_gwcs",
+    "wavelengths_from_header", "wavelengths_from_table",
 ]  # fmt: skip
 
 SPECTRAL = ("WAVE", "AWAV", "LAMBDA", "FREQ", "ENER", "WAVN")
 # Columns of tables that hold wavelengths.
 TABLE_NAMES = ("wavelength", "wave", "lambda", "lam")
 DEFAULT_UNITS = {"WAVE": u.m, "AWAV": u.m, "FREQ": u.Hz, "ENER": u.J, "WAVN": u.m**-1}
+
+
+def given_wavelengths(given, shape):
+    """Wavelengths of the pixels of an image from what a user gives.
+
+    Parameters
+    ----------
+    given : array_like, `~gwcs.WCS`, tilt solution, or callable
+        Arrays stay as they are. A tilt solution is what `specreduce` makes of arc lines: an object
+        with ``d2c(along, across)``, the dispersion coordinate of a pixel in columns of the
+        reference row, and ``disp_axis``, as numpy counts axes. A callable takes columns and rows.
+    shape : tuple of int
+        Shape of the image as it lies in the input, (n_y, n_x).
+
+    Returns
+    -------
+    array_like or `~astropy.units.Quantity`
+
+    Raises
+    ------
+    ValueError
+        If a WCS leads to no wavelength, or a function to another shape than that of the image.
+    """
+    if not (callable(given) or hasattr(given, "d2c")):
+        return given
+    if hasattr(given, "output_frame"):
+        found = wavelengths_from_gwcs(given, shape)
+        if found is None:
+            raise ValueError("wavelength: expected a WCS from two pixel coordinates to wavelengths")
+        return found
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    if hasattr(given, "d2c"):
+        along, across = (x, y) if getattr(given, "disp_axis", 1) in (1, -1) else (y, x)
+        return np.asarray(given.d2c(along, across), dtype=float) * u.pix
+    found = given(x, y)
+    if np.shape(found) != tuple(shape):
+        raise ValueError(
+            f"wavelength: expected a function whose values have the shape {tuple(shape)} of the "
+            f"image, got {np.shape(found)}"
+        )
+    return found
 
 
 def wavelengths_from_gwcs(wcs, shape):

@@ -2,16 +2,17 @@
 
 from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
-from .composition import Coordinate, bound, on_pixels, repeated_over
+from .composition import Coordinate, bound, on_pixels, repeated_over, sum_of
 from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset
+from .flicker import FourierNoise, LineMedian, LineOffset, NoisePlan
 from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
+from .orders import Order
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
 from .profiles import (
     BoxProfile,
@@ -29,7 +30,7 @@ from .sky import breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
-from .traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from .traces import DistortedTrace, PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
 from .wavelength_map import WavelengthMap, with_wavelength_map
 
@@ -48,6 +49,7 @@ __all__ = [
     "bound",
     "on_pixels",
     "repeated_over",
+    "sum_of",
     "BoxProfile",
     "ColumnPolynomial",
     "CorrelatedNoise",
@@ -67,6 +69,7 @@ __all__ = [
     "MoffatProfile",
     "NSCleanNoise",
     "NSCleanSubarrayNoise",
+    "NoisePlan",
     "PolynomialTrace",
     "Profile",
     "SlitFunction",
@@ -75,6 +78,8 @@ __all__ = [
     "SplineTrace",
     "TabulatedPSF",
     "TabulatedTrace",
+    "DistortedTrace",
+    "Order",
     "TiedTo",
     "UniformSky",
     "VoigtProfile",

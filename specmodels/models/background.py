@@ -86,8 +86,19 @@ class MasterBackgroundSpectrum(BasisModel):
         """Value of the spline."""
         known = one_number_each(coefficients)
         if known is None:
-            return super().evaluate(wavelength, *coefficients)
+            return self._of_arrays(wavelength, coefficients)
         return spline_value(wavelength, padded_knots(self._breaks), known)
+
+    def _of_arrays(self, wavelength, coefficients):
+        """Value where coefficients are arrays: a spectrum for each pixel, or each of a set."""
+        coefficients = np.stack(np.broadcast_arrays(*coefficients))
+        index, value = self.local_basis(wavelength)
+        shape = np.broadcast_shapes(index.shape[:-1], coefficients.shape[1:])
+        index, value = (np.broadcast_to(np.moveaxis(one, -1, 0), (one.shape[-1], *shape))
+                        for one in (index, value))  # fmt: skip
+        all_ = np.broadcast_to(coefficients, (len(coefficients), *shape))
+        own = np.take_along_axis(all_, index.astype(np.intp), axis=0)
+        return np.where(value == 0, 0.0, value * own).sum(axis=0)
 
     def integrals(self, wavelength):
         """Integral of each B-spline from the first breakpoint, shape (n_wavelength, n_terms)."""

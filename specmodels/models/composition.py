@@ -10,7 +10,16 @@ from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
 from scipy.ndimage import map_coordinates
 
-__all__ = ["Composable", "Composition", "Coordinate", "bound", "on_pixels", "repeated_over"]
+__all__ = [
+    "Composable",
+    "Composition",
+    "Coordinate",
+    "bound",
+    "of_table",
+    "on_pixels",
+    "repeated_over",
+    "sum_of",
+]
 
 PIXELS = ("x", "y")
 
@@ -57,10 +66,15 @@ class Coordinate(Model):
         return f"<Coordinate({self.coordinate!r}){'' if known else ', of the image'}>"
 
     def bound_to(self, image):
-        """Copy with the coordinates of the pixels of an image."""
+        """Copy with the coordinates of the pixels of an image; its own where that has none."""
         if self.coordinate in PIXELS:
             return self
-        values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        try:
+            values = varying(np.asarray(image.coordinate(self.coordinate), dtype=float))
+        except ValueError:
+            if self.table is None:
+                raise
+            return self
         return Coordinate(self.coordinate, (image.x, image.y, values), name=self.name)
 
     def evaluate(self, x, y):
@@ -72,12 +86,30 @@ class Coordinate(Model):
                 f"coordinate {self.coordinate!r}: not known; fit the model to an image that has it,"
                 f" or bind it by bound(model, image)"
             )
-        columns, rows, values = self.table
-        if np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[0] == np.shape(y)[1] == 1:
-            grid = _run(y[:, 0], rows), _run(x[0], columns)
-            if None not in grid:
-                return cut_to(values, grid)
-        return _interpolated(values, _places(y, rows), _places(x, columns))
+        return of_table(x, y, self.table)
+
+
+def of_table(x, y, table):
+    """Value of a table of pixels at columns and rows.
+
+    Parameters
+    ----------
+    x, y : ndarray
+        Column and row numbers.
+    table : tuple of ndarray
+        Column numbers (n_x,), row numbers (n_y,), and values, (n_y, n_x), (1, n_x) or (n_y, 1).
+
+    Returns
+    -------
+    ndarray
+        Linear between pixels, NaN outside of the table.
+    """
+    columns, rows, values = table
+    if np.ndim(x) == np.ndim(y) == 2 and np.shape(x)[0] == np.shape(y)[1] == 1:
+        grid = _run(y[:, 0], rows), _run(x[0], columns)
+        if None not in grid:
+            return cut_to(values, grid)
+    return _interpolated(values, _places(y, rows), _places(x, columns))
 
 
 def varying(values):
@@ -263,3 +295,38 @@ def repeated_over(model, *names):
     new = model.copy()
     new.over = tuple(str(name) for name in names)
     return new
+
+
+def sum_of(models):
+    """Sum of any number of models: sources of a hundred slits, say.
+
+    As ``a + b + c + …``, but the tree of the sum is balanced, and not as deep as there are models.
+
+    Parameters
+    ----------
+    models : sequence of `~astropy.modeling.Model`
+        One or more.
+
+    Returns
+    -------
+    `~astropy.modeling.Model`
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> from astropy.modeling.models import Const1D
+    >>> from specmodels import sum_of
+    >>> float(sum_of([Const1D(n) for n in range(500)])(0.0))
+    124750.0
+    """
+    models = list(models)
+    if not models:
+        raise ValueError("models: expected at least one, got none")
+    while len(models) > 1:
+        pairs = zip(models[::2], models[1::2], strict=False)
+        models = [left + right for left, right in pairs] + models[len(models) - len(models) % 2 :]
+    return models[0]

@@ -96,7 +96,23 @@ def variance_left(plan, correlated, error=None):
     error = simulated_error(plan, correlated) if error is None else error
     if error is None:
         return np.full(plan.use.shape, np.nan, "f4")
-    return _averaged_by(error.nearby, error.error, error.error, where=error.quiet)
+    left = _averaged_by(error.nearby, error.error, error.error, where=error.quiet)
+    for fit in getattr(plan, "lit", ()):
+        _set_lit(left, fit, plan.readout, error.error)
+    return left
+
+
+def _set_lit(left, fit, readout, error):
+    """Variance of lit pixels: that of their bins, and of what differs within these.
+
+    One simulation says little of the former, as a trace has few bins.
+    """
+    lit, bins = np.isfinite(fit.lit.ratio), fit.bins
+    frames = readout.frames(error)[:, fit.lit.lines]
+    within = (frames - bins.spread(bins.every.mean(frames)))[lit]
+    own = readout.frames(left)
+    own[:, fit.lit.lines][lit] = fit.variance[lit] + np.mean(within**2)
+    left[...] = readout.image(own)
 
 
 def leverage(plan, error):

@@ -1,6 +1,7 @@
 """`CorrelatedPlan`: conditional means of correlated noise for the frames that share a mask."""
 
 import warnings
+from copy import copy
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -9,6 +10,7 @@ from ..numerics.correlated import CorrelatedSystem, TimeGrid
 from ..numerics.detection import robust_location
 from .correlated_error import variance_left
 from .flicker import NoisePlan
+from .lit_lines import LitFit
 
 __all__ = ["CorrelatedPlan"]
 
@@ -45,7 +47,43 @@ class CorrelatedPlan(NoisePlan):
         self.extra, share = (np.float32(0), 1.0) if variance is None else self._excess(variance)
         self.extra = self.extra * np.float32(share * self.laws.white)
         self.system = self._system(share * self.laws.white)
+        self.lit = ()
         self.iterations = []
+
+    def with_light(self, lit):
+        """The plan that also uses pixels whose light is fitted together with the noise.
+
+        Parameters
+        ----------
+        lit : sequence of `~specmodels.models.lit_lines.LitLines`
+            Frames are to be without their light, as far as it is known.
+
+        Returns
+        -------
+        CorrelatedPlan
+        """
+        if self.system is None or not lit:
+            return self
+        plan, ratio = copy(self), np.full(self.grid.frames(self.used).shape, np.inf, "f4")
+        for one in lit:
+            ratio[:, one.lines] = np.minimum(ratio[:, one.lines], one.ratio)
+        seen = self.grid.frames(self.used) | np.isfinite(ratio)
+        extra = np.where(np.isfinite(ratio), ratio - 1, 0) * np.float32(self.system.white)
+        plan.use = self.readout.image(seen)
+        plan.used = self.grid.series(seen, False)
+        plan.extra = self.extra + self.grid.series(extra)
+        plan.lit = tuple(LitFit(self, one) for one in lit)
+        return plan
+
+    def _without_light(self, frame, bad):
+        """The frame without the light that is fitted together with the noise."""
+        if not self.lit:
+            return frame
+        frames = self.readout.frames(frame).astype("f4")
+        good = None if bad is None else ~self.readout.frames(bad)
+        for fit in self.lit:
+            frames[:, fit.lit.lines] -= fit(frames, good)
+        return self.readout.image(frames)
 
     @property
     def n_empty(self):
@@ -141,6 +179,7 @@ class CorrelatedPlan(NoisePlan):
         used = self.used
         if bad is not None and (bad & self.use).any():
             used = used & ~self.grid.series(self.readout.frames(bad), False)
+        frame = self._without_light(frame, bad)
         start = None if near is None else self._start(near)
         noise = self.grid.frames(self._noise(self._series(frame, used), used, start))
         if used.any():

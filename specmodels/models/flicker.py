@@ -21,9 +21,12 @@ __all__ = ["FourierNoise", "LineMedian", "LineOffset", "NoisePlan"]
 class NoisePlan:
     """What is known of the noise of frames with one mask: ``plan(frame)`` gives its noise.
 
-    A subclass defines ``__call__(frame, bad=None, near=None)``, which returns the noise in the
-    shape of the frame, and `variance`. Pixels may be bad in that frame only; noise found before,
-    of a frame that hardly differs, may serve as a first guess.
+    A noise model makes it by its method ``plan(readout, use, *, white, sample, variance)``, whose
+    last two are a frame of noise, zero where not used, and the variances of pixels, or None where
+    they are not known. A subclass defines ``__call__(frame, bad=None, near=None)``, which returns
+    the noise in the shape of the frame, zero in the mean of the used pixels, for the background
+    has that; and it may define `variance`. Pixels may be bad in that frame only; noise found
+    before, of a frame that hardly differs, may serve as a first guess.
 
     Parameters
     ----------
@@ -37,10 +40,6 @@ class NoisePlan:
 
     # Whether pixels with a larger variance count less.
     weighs = False
-
-    # A noise model makes it by its method
-    #   plan(readout, use, *, white=nan, sample=None, variance=None)
-    # with a frame of noise, zero where not used, and the variances of pixels, where they are known.
 
     def __init__(self, readout, use, white=np.nan):
         self.readout, self.use, self.white = readout, use, white

@@ -301,7 +301,7 @@ class DispersedSource(BasisModel):
     def local_basis(self, x, y):
         """Numbers and values of the basis images that are not zero, both (..., n_entry)."""
         flat, inside = self._pixels(x, y)
-        rows = self._rows[flat.ravel()]
+        rows = self._rows_at(flat.ravel())
         count = np.diff(rows.indptr)
         width = max(int(count.max(initial=0)), 1)
         place = (np.repeat(np.arange(flat.size), count),
@@ -311,6 +311,11 @@ class DispersedSource(BasisModel):
         index[place], value[place] = rows.indices, rows.data
         value *= inside.reshape(-1, 1)
         return (array.reshape(*flat.shape, width) for array in (index, value))
+
+    def _rows_at(self, flat):
+        """The basis images in some pixels; whole rows of the detector are not copied one by one."""
+        run = flat.size and flat[-1] - flat[0] == flat.size - 1 and np.all(np.diff(flat) == 1)
+        return self._rows[flat[0] : flat[-1] + 1] if run else self._rows[flat]
 
     def _pixels(self, x, y):
         """Index of the nearest pixel of the detector, and whether there is one."""

@@ -96,11 +96,12 @@ class LinearForm:
         self.tied = [k for k, one in enumerate(self.parameters) if one.tied]
         fixed = {k for k, one in enumerate(self.parameters) if one.fixed} | set(self.tied)
         self._root = node(model, 0, image)
-        self.declared_linear = frozenset(self._root.linear_positions(fixed))
-        self.linear = sorted(self.declared_linear - fixed)
         ties = {k: self.parameters[k].tied for k in self.tied} if follow_ties else {}
-        self.followers = {k: tie for k, tie in ties.items()
-                          if k in self.declared_linear and isinstance(tie, TiedTo)}  # fmt: skip
+        named = {k: tie for k, tie in ties.items() if isinstance(tie, TiedTo)}
+        # What follows a free parameter is as free as that.
+        self.declared_linear = frozenset(self._root.linear_positions(fixed - set(named)))
+        self.linear = sorted(self.declared_linear - fixed)
+        self.followers = {k: tie for k, tie in named.items() if k in self.declared_linear}
         self._root.select({*self.linear, *self.followers})
         apart = fixed.union(self.linear)
         self.nonlinear = [k for k in range(len(self.names)) if k not in apart]

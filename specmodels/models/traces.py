@@ -9,7 +9,7 @@ from ..numerics.positions import finite, legendre_terms, spline_terms
 from .linear import BasisModel
 from .quantities import with_units
 
-__all__ = ["PolynomialTrace", "SplineTrace", "TabulatedTrace"]
+__all__ = ["DistortedTrace", "PolynomialTrace", "SplineTrace", "TabulatedTrace"]
 
 
 class PolynomialTrace(BasisModel):
@@ -74,7 +74,72 @@ class SplineTrace(BasisModel):
         return spline_terms(x, self.knots, self.degree)
 
 
-class TabulatedTrace(BasisModel):
+class DistortedTrace(BasisModel):
+    r"""A measured or predicted trace and its distortion, :math:`y_\mathrm{table}(x) + \sum_j c_j P_j(t)`.
+
+    The table is linear between its points, and keeps its end values beyond them.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+        Columns (increasing) and rows.
+    degree : int
+        Degree of the Legendre series of the distortion, with the first and the last column at
+        :math:`t = \mp 1`.
+    **parameters : float
+        Coefficients ``c0``, ``c1``, …, by default zero and free.
+
+    Raises
+    ------
+    ValueError
+        If the table is not made of two finite columns of one length, with increasing `x`, or the
+        degree is negative.
+    """  # noqa: E501
+
+    def __init__(self, x, y, *, degree=1, **parameters):
+        x, y = np.array(x, dtype=float), np.array(y, dtype=float)
+        if x.ndim != 1 or x.shape != y.shape or x.size < 1:
+            raise ValueError(f"x, y: expected two columns of one length, got {x.shape}, {y.shape}")
+        if np.any(np.diff(x) <= 0) or not np.isfinite(y).all():
+            raise ValueError("x, y: expected increasing columns x and finite rows y")
+        if int(degree) != degree or degree < 0:
+            raise ValueError(f"degree: expected a whole number from 0, got {degree!r}")
+        self.table, self.degree = (x, y), int(degree)
+        super().__init__(self.degree + 1, **parameters)
+
+    data_parameters = ()
+
+    @property
+    def position_parameters(self):
+        """Names of the parameters that are lengths: all."""
+        return self.param_names
+
+    @property
+    def settings(self):
+        """Arguments that make this trace again."""
+        return dict(zip("xy", self.table, strict=True), degree=self.degree)
+
+    def basis(self, x):
+        """Legendre polynomials, shape (..., degree + 1)."""
+        first, last = self.table[0][0], self.table[0][-1]
+        return legendre_terms(x, (first, last if last > first else first + 1), self.degree)
+
+    @with_units
+    def evaluate(self, x, *coefficients):
+        """Row of the trace."""
+        return super().evaluate(x, *coefficients) + np.interp(finite(x), *self.table)
+
+    def linear_columns(self, inputs, values, wanted):
+        """Offset and basis images: the table is part of the offset."""
+        offset, columns = super().linear_columns(inputs, values, wanted)
+        return offset + np.interp(finite(inputs[0]), *self.table), columns
+
+    def sum_of_implicit_terms(self, x):
+        """The part without a parameter, for astropy's linear fitter."""
+        return np.interp(x, *self.table)
+
+
+class TabulatedTrace(DistortedTrace):
     r"""A measured trace, :math:`y(x) = c_0 + y_\mathrm{table}(x)`, linear between its points.
 
     Parameters
@@ -91,37 +156,10 @@ class TabulatedTrace(BasisModel):
     """
 
     def __init__(self, x, y, **parameters):
-        x, y = np.array(x, dtype=float), np.array(y, dtype=float)
-        if x.ndim != 1 or x.shape != y.shape or x.size < 1:
-            raise ValueError(f"x, y: expected two columns of one length, got {x.shape}, {y.shape}")
-        if np.any(np.diff(x) <= 0) or not np.isfinite(y).all():
-            raise ValueError("x, y: expected increasing columns x and finite rows y")
-        self.table = (x, y)
         parameters.setdefault("fixed", {"c0": True})
-        super().__init__(1, **parameters)
-
-    data_parameters = ()
-    position_parameters = ("c0",)
+        super().__init__(x, y, degree=0, **parameters)
 
     @property
     def settings(self):
         """Arguments that make this trace again."""
         return dict(zip("xy", self.table, strict=True))
-
-    def basis(self, x):
-        """A constant: the shift. Shape (..., 1)."""
-        return np.ones((*np.shape(x), 1))
-
-    @with_units
-    def evaluate(self, x, c0):
-        """Row of the trace."""
-        return c0 + np.interp(finite(x), *self.table)
-
-    def linear_columns(self, inputs, values, wanted):
-        """Offset and basis images: the table is part of the offset."""
-        offset, columns = super().linear_columns(inputs, values, wanted)
-        return offset + np.interp(finite(inputs[0]), *self.table), columns
-
-    def sum_of_implicit_terms(self, x):
-        """The part without a parameter, for astropy's linear fitter."""
-        return np.interp(x, *self.table)

@@ -10,7 +10,6 @@ import numpy as np
 from .block_band import place_of
 
 __all__ = [
-    "add_products",
     "connect",
     "couplings",
     "joined",
@@ -180,13 +179,3 @@ def solve_rows(factor, vectors):
             if factor[j, d] != 0.0:
                 own -= factor[j, d] * vectors[j + d]
         own /= factor[j, 0]
-
-
-@numba.njit(cache=True, nogil=True)
-def add_products(left, right, out):
-    """Add the product of the transpose of a sparse matrix (zeros are passed over) and another."""
-    for j in range(left.shape[0]):
-        own = right[j]
-        for c in range(left.shape[1]):
-            if left[j, c] != 0.0:
-                out[c] += left[j, c] * own

@@ -129,9 +129,9 @@ class BlockBand:
         block = np.repeat(np.arange(len(layout.sizes)), layout.sizes)
         return layout.starts, block, layout.tails, self._at, layout.n_border
 
-    def add(self, which, matrix):
-        """Add a dense matrix of some coefficients, increasing, in place."""
-        _add_dense(self.numbers, np.asarray(which), matrix, *self.address)
+    def add_part(self, rows, columns, matrix):
+        """Add to some rows and columns; what is added in all must be symmetric."""
+        _add_part(self.numbers, rows, columns, matrix, *self.address)
 
     def add_pairs(self, first, second, value):
         """Add elements, each pair given once."""
@@ -216,36 +216,44 @@ class BlockBand:
             parts[i][:] = _backward(self.diagonal[i], parts[i])
         return out
 
+    def _inverse_blocks(self):
+        """Block, its meeting with the next and with the border, of the inverse: the last first."""
+        eye, after, far = np.eye(self.layout.n_border), None, None
+        corner = dense_solve(self.corner, eye)
+        for i in range(len(self.diagonal) - 1, -1, -1):
+            tail, meet = self.layout.tails[i], self.below[i]
+            half = forward_solve(self.diagonal[i], np.eye(len(self.diagonal[i])))
+            border = self.reach[i].T @ half  # rows of the factor below, times the inverse factor
+            own, reach = half.T @ half, -border.T @ corner
+            if self.below[i].size:
+                nearby = self.below[i] @ half[-tail:]
+                reach -= nearby.T @ far
+                meet = -after @ nearby - far @ border
+                own -= nearby.T @ meet
+                meet = meet[:, -tail:]
+            own -= border.T @ reach.T
+            after, far = own, reach
+            yield i, own, meet, reach
+
     @cached_property
     def _inverse(self):
         """Blocks of the inverse where the matrix has blocks: another `BlockBand`."""
         new = BlockBand(self.layout)
-        eye = np.eye(self.layout.n_border)
-        new.corner[:] = dense_solve(self.corner, eye) if eye.size else eye
-        for i in range(len(self.diagonal) - 1, -1, -1):
-            factor, tail = self.diagonal[i], self.layout.tails[i]
-            half = forward_solve(factor, np.eye(len(factor)))
-            border = self.reach[i].T @ half  # rows of the factor below, times the inverse factor
-            new.diagonal[i][:] = half.T @ half
-            new.reach[i][:] = -border.T @ new.corner
-            if self.below[i].size:
-                nearby = self.below[i] @ half[-tail:]
-                after, far = new.diagonal[i + 1], new.reach[i + 1]
-                new.reach[i] -= nearby.T @ far
-                meet = -after @ nearby - far @ border
-                new.diagonal[i] -= nearby.T @ meet
-                new.below[i][:] = meet[:, -tail:]
-            new.diagonal[i] -= border.T @ new.reach[i].T
+        new.corner[:] = dense_solve(self.corner, np.eye(self.layout.n_border))
+        for i, own, meet, reach in self._inverse_blocks():
+            new.diagonal[i][:], new.below[i][:], new.reach[i][:] = own, meet, reach
         return new
 
     def inverse_of(self, which):
-        """Covariances of some coefficients, increasing, all of which meet one another."""
+        """Covariances of some coefficients, increasing; zero where two of them do not meet."""
         inverse = self._inverse
         return _dense(inverse.numbers, np.asarray(which), *inverse.address)
 
     def variances(self):
-        """Diagonal of the inverse, shape (n,)."""
-        return self._inverse.matrix_diagonal()
+        """Diagonal of the inverse, shape (n,), without the rest of it being held."""
+        corner = dense_solve(self.corner, np.eye(self.layout.n_border))
+        own = [np.diagonal(block).copy() for _, block, _, _ in self._inverse_blocks()]
+        return np.concatenate([*own[::-1], np.diagonal(corner)])
 
 
 def _backward(factor, vectors):
@@ -280,15 +288,18 @@ def place_of(low, high, starts, block, tails, at, n_border):
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_dense(numbers, which, matrix, starts, block, tails, at, n_border):
-    for a in range(which.size):
-        for b in range(a + 1):
-            value = matrix[a, b]
-            if value != 0.0:
-                one, two = place_of(which[b], which[a], starts, block, tails, at, n_border)
-                numbers[one] += value
-                if two != one:
-                    numbers[two] += value
+def _add_part(numbers, rows, columns, matrix, starts, block, tails, at, n_border):
+    for a in range(rows.size):
+        i = rows[a]
+        for b in range(columns.size):
+            if matrix[a, b] == 0.0:
+                continue
+            j = columns[b]
+            low, high = place_of(min(i, j), max(i, j), starts, block, tails, at, n_border)
+            if low != high:
+                numbers[low if i > j else high] += matrix[a, b]
+            elif i <= j:
+                numbers[low] += matrix[a, b]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -307,5 +318,5 @@ def _dense(numbers, which, starts, block, tails, at, n_border):
     for a in range(which.size):
         for b in range(a + 1):
             one, _ = place_of(which[b], which[a], starts, block, tails, at, n_border)
-            out[a, b] = out[b, a] = numbers[one] if one >= 0 else np.nan
+            out[a, b] = out[b, a] = numbers[one] if one >= 0 else 0.0
     return out

@@ -206,12 +206,16 @@ class BorderedBand(Factored):
         return scaled_band(out, self.scale[:n])
 
     @cached_property
-    def border_inverse(self):
-        """The block of the inverse that belongs to the border, (n_border, n_border)."""
+    def border_root(self):
+        """Matrix that times its transpose is the border's block of the inverse."""
         half = forward_solve(self.schur, np.eye(len(self.schur)))
         half[:, self.out[self.n_band :]] = 0.0
-        right = self.scale[self.n_band :]
-        return half.T @ half * right[:, None] * right
+        return (half * self.scale[self.n_band :]).T
+
+    @cached_property
+    def border_inverse(self):
+        """The block of the inverse that belongs to the border, (n_border, n_border)."""
+        return self.border_root @ self.border_root.T
 
     @cached_property
     def variances(self):

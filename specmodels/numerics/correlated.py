@@ -86,7 +86,8 @@ class CorrelatedSystem:
         if n_output == 1:  # with which it shares nothing
             common, separate = np.float32(0), separate + common
         self.common = np.asarray(common, "f4")
-        self.own = (1 / (separate + white)).astype("f4")
+        tiny = np.finfo("f4").tiny  # so that its inverse is a number
+        self.own = np.maximum(1 / (separate + white), tiny).astype("f4")
         self.shared = np.float32(0)
         if n_output > 1:
             self.shared = self.common * self.own / (1 / self.own + n_output * self.common)

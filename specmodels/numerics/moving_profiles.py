@@ -38,6 +38,8 @@ class MovingProfiles:
         Inverse variances of a typical integration, zero for pixels to leave out.
     spread : ndarray, shape (2,)
         Standard deviations of shift and stretch that are expected, wide; zero: held.
+    limit : ndarray, shape (2,)
+        Largest shift and stretch, beyond which the images say nothing.
     """
 
     sources: np.ndarray
@@ -45,6 +47,7 @@ class MovingProfiles:
     levels: np.ndarray
     weights: np.ndarray
     spread: np.ndarray
+    limit: np.ndarray
 
     @cached_property
     def images(self):
@@ -132,7 +135,16 @@ class MovingProfiles:
             if gain < SMALL_GAIN:  # what is left is of second order in the step
                 return solved.along(step, gain)
             theta = theta + step
+            theta[:2] = np.clip(theta[:2], -self.limit, self.limit)
         return solved
+
+    def at_rest(self, sums):
+        """Fit of the columns where nothing has moved."""
+        return self._solved(sums, np.zeros(2 + len(self.levels)))[0]
+
+    def is_within(self, theta):
+        """Whether movements are within their limits."""
+        return bool((np.abs(theta[:2]) < self.limit).all())
 
     def mixing(self, theta):
         """Images that are the basis of the columns, moved, as sums of all: (n_image, n_linear)."""

@@ -185,16 +185,19 @@ class Readout:
         return frames
 
     def coordinates(self, shape):
-        """Line, output and time within the line of each pixel of an image of this shape.
+        """Line, output and times of each pixel of an image of this shape.
 
         Returns
         -------
         dict of str to ndarray, each of shape (n_y, n_x)
-            ``line``, ``output`` and ``time``, the latter in pixel times.
+            ``line``, ``output``, ``time`` since the start of the line, and ``clock``, that since
+            the start of the frame, pauses between lines included; both in pixel times.
         """
-        numbers = np.indices(self.frame_shape(shape)).astype(float)
-        names = ("output", "line", "time")
-        return {name: self.image(array) for name, array in zip(names, numbers, strict=True)}
+        frame = self.frame_shape(shape)
+        output, line, time = np.indices(frame).astype(float)
+        numbers = {"line": line, "output": output, "time": time,
+                   "clock": line * (frame[2] + self.overhead) + time}  # fmt: skip
+        return {name: self.image(array) for name, array in numbers.items()}
 
     def image(self, frames):
         """Image of pixels in readout order: the inverse of `frames`.

@@ -22,7 +22,7 @@ N_FIXED = 1 + N_SHAPE
 LEAST_TAIL = 0.01
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _shape_at(shape, u, out):
     """Profile in ``out[:, 0]``, then its derivatives, in each row; u: place of the column."""
     center = shape[0] + u * (shape[1] + u * shape[2])
@@ -44,7 +44,7 @@ def _shape_at(shape, u, out):
         out[y, 5] = halo * logarithm / tail**2 - 0.5 * spread / tail
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def profile_at(shape, places, n_row):
     """Profile at all rows, at some places along the columns; shape (n_row, n_place)."""
     out, terms = np.empty((n_row, places.size)), np.empty((n_row, N_RAW))
@@ -55,7 +55,7 @@ def profile_at(shape, places, n_row):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def column_means(sky, weights, wavelength):
     """What the columns of a slit weigh, and their wavelengths.
 
@@ -87,7 +87,7 @@ def column_means(sky, weights, wavelength):
     return columns, places
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def first_sums(data, sky, weights, columns, edges):
     """Sums over blocks of columns, in each row without its largest and its smallest residual.
 
@@ -127,7 +127,7 @@ def first_sums(data, sky, weights, columns, edges):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def block_sums(images, columns, edges, source, level, limit, model_error):
     """Sums over blocks of columns, without outliers.
 
@@ -186,7 +186,7 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
     return _summed(data, sky, kept, columns, edges, amplitude, norm)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _summed(data, sky, weights, columns, edges, amplitude, norm):
     n_row, n_block = data.shape[0], edges.size - 1
     out = np.zeros((4, n_row, n_block))
@@ -212,7 +212,7 @@ def _summed(data, sky, weights, columns, edges, amplitude, norm):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def step(sums, places, state, robust, light, errors, prior, center, smooth, first, limit):
     """One step of Gauss and Newton for a slit: level, shape, departures; amplitudes eliminated.
 
@@ -282,11 +282,11 @@ def step(sums, places, state, robust, light, errors, prior, center, smooth, firs
             weight = smooth[i - N_FIXED, j - N_FIXED]
             figures[3] -= inverse[i, j] * weight
             figures[4] += state[i] * weight * state[j]
-    figures[5] = abs(change[0]) / np.sqrt(inverse[0, 0])
+    figures[5] = abs(change[0]) / np.sqrt(max(inverse[0, 0], 1e-300))
     return variances, figures
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _inverse(matrix):
     """Inverse of a positive definite matrix, of which the lower triangle is read.
 
@@ -315,7 +315,7 @@ def _inverse(matrix):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _add_block(matrix, vector, figures, block, state, settings, first):
     """Add the normal equations of one block of columns, less those of its amplitude."""
     sums, u, robust, light, terms = block
@@ -363,7 +363,7 @@ def _add_block(matrix, vector, figures, block, state, settings, first):
     _expand(matrix, vector, products, departures, u, norm)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _expand(matrix, vector, sums, departures, u, norm):
     """From the products of one block to the normal equations of all terms."""
     power, last = np.array([1.0, u, u * u]), N_RAW + 1

@@ -43,21 +43,25 @@ def append_entries(index, value, filled, window, terms, entries, keys, numbers):
     """
     first, stride, factor = numbers
     y0, x0, n_y, n_x = window
+    # Steps of zero where an array has one row or column for all.
+    steps = (
+        int(terms.shape[0] > 1), int(terms.shape[1] > 1), int(entries.shape[0] > 1),
+        int(entries.shape[1] > 1), int(keys.shape[0] > 1), int(keys.shape[1] > 1),
+    )  # fmt: skip
     for y in range(n_y):
-        ty, ey = min(y, terms.shape[0] - 1), min(y, entries.shape[0] - 1)
-        ky = min(y, keys.shape[0] - 1)
+        term_row, entry_row = terms[y * steps[0]], entries[y * steps[2]]
+        key_row = keys[y * steps[4]]
         for x in range(n_x):
-            tx, ex = min(x, terms.shape[1] - 1), min(x, entries.shape[1] - 1)
-            key = keys[ky, min(x, keys.shape[1] - 1)]
+            key = key_row[x * steps[5]]
             if key < 0:
                 continue
+            own, number = entry_row[x * steps[3]], term_row[x * steps[1]]
             n = filled[y0 + y, x0 + x]
-            for e in range(entries.shape[2]):
-                own = entries[ey, ex, e]
-                if own != 0.0:
-                    term = terms[ty, tx, e]
+            for e in range(own.size):
+                if own[e] != 0.0:
+                    term = number[e]
                     index[y0 + y, x0 + x, n] = first[term] + key * stride[term]
-                    value[y0 + y, x0 + x, n] = own * factor[term]
+                    value[y0 + y, x0 + x, n] = own[e] * factor[term]
                     n += 1
             filled[y0 + y, x0 + x] = n
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.modeling import Fittable1DModel, Parameter
 from numpy.testing import assert_allclose, assert_array_equal
 
 import specmodels as sm
@@ -189,3 +190,37 @@ def test_leaf_is_replaced_wherever_it_stands():
     new = replace_leaf(model, "b", sm.ColumnPolynomial(1, name="new"))
     assert [leaf.name for leaf in leaves_of(new)] == ["a", "new", "c"]
     assert [leaf.name for leaf in leaves_of(model)] == ["a", "b", "c"]
+
+
+class Arc(Fittable1DModel):
+    """A trace that is a parabola about a column which is not known."""
+
+    row, middle, curvature = Parameter(default=0.0), Parameter(default=80.0), Parameter(default=0.0)
+
+    @staticmethod
+    def evaluate(x, row, middle, curvature):
+        return row + curvature * (x - middle) ** 2
+
+
+@pytest.mark.parametrize("profile", [None, sm.GaussianProfile()])
+def test_traces_of_ones_own_are_found_and_differ_from_source_to_source(profile):
+    y, x = np.arange(40)[:, None], np.arange(200)
+    rows = [12 + 2e-4 * (x - 60) ** 2, 26 + 2e-4 * (x - 60) ** 2]
+    light = sum(f * sm.GaussianProfile(stddev=1.5)(y - row)
+                for f, row in zip((900, 500), rows, strict=True))  # fmt: skip
+    data = np.random.default_rng(4).normal(light + 20, 2.0)
+    image = sm.SpectralImage(data, variance=np.full(data.shape, 4.0))
+    result = sm.OptimalExtraction(trace=Arc(), n_sources=2, profile=profile)(image)
+    for name, row, flux in zip(result.sources, rows, (900, 500), strict=True):
+        assert np.abs(result.trace(name) - row).max() < 0.1
+        table = result.table(name)
+        pulls = (table["flux"].value - flux) / table["flux_error"].value
+        assert abs(pulls.mean()) < 0.5
+        assert 0.8 < pulls.std() < 1.2
+
+
+def test_a_trace_and_its_degree_are_not_given_together():
+    with pytest.raises(ValueError, match="trace_degree"):
+        sm.OptimalExtraction(trace=Arc(), trace_degree=2)
+    with pytest.raises(TypeError, match="trace: expected a Model"):
+        sm.OptimalExtraction(trace="arc")

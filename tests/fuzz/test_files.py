@@ -4,12 +4,12 @@ import pytest
 
 import specmodels as sm
 
-from .files import image, read_broken, run, written
+from .files import image, read_broken, read_one, run, written
 
 
 @pytest.fixture(scope="module")
 def counted():
-    return run(420, seed=1)
+    return run(450, seed=1)
 
 
 def test_every_broken_file_is_read_or_refused_by_name(counted):
@@ -21,11 +21,11 @@ def test_both_kinds_of_outcome_are_met(counted):
     counts, _ = counted
     ends = {end for _, _, end in counts}
     assert {"refused", "whole"} <= ends
-    assert sum(counts.values()) == 420
+    assert sum(counts.values()) == 450
 
 
 def test_lost_plane_would_be_seen(tmp_path):
-    whole = sm.Exposure([image()])
+    whole = read_one(sm.write(image(), tmp_path / "w.fits"))
     path = sm.write(image().replace(variance=None, components={}), tmp_path / "x.fits")
     assert read_broken(path, whole).is_fault
     assert not read_broken(sm.write(image(), tmp_path / "y.fits"), whole).is_fault
@@ -33,5 +33,5 @@ def test_lost_plane_would_be_seen(tmp_path):
 
 def test_files_of_all_kinds_are_written(tmp_path):
     paths = written(tmp_path)
-    assert len(paths) == 7
+    assert len(paths) == 9
     assert all(path.stat().st_size for path in paths.values())

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import warnings
 
 import asdf
 import numpy as np
@@ -13,6 +14,7 @@ import specmodels as sm
 from specmodels.io.claims import check_claim
 from specmodels.io.jwst import model_class
 from specmodels.io.reading import reading
+from specmodels.io.spectra_files import read_spectra
 
 IMAGE = sm.SpectralImage(np.arange(80.0).reshape(4, 20), variance=np.ones((4, 20)),
                          wavelength=np.linspace(1, 2, 20), wavelength_unit="um")  # fmt: skip
@@ -180,3 +182,33 @@ def test_only_datamodels_are_named_by_headers(name):
 def test_missing_file_stays_what_it_is(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
         sm.read(os.fspath(tmp_path / "x.fits"))
+
+
+def test_broken_headers_give_one_warning_that_names_the_file(tmp_path):
+    path = sm.write(IMAGE, tmp_path / "x.fits")
+    content = bytearray(path.read_bytes())
+    for k, card in enumerate((b"XTENSION", b"COMMENT ", b"HISTORY ")):
+        at = content.find(card)
+        if at > 0 and k:
+            content[at : at + 8] = b"a\xe9 b=  ="
+    content[content.find(b"END     ") + 3 : content.find(b"END     ") + 6] = b"  !"
+    path.write_bytes(bytes(content))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        sm.read(path)
+    assert len(seen) == 1
+    assert path.name in str(seen[0].message)
+
+
+def test_other_warnings_pass_as_they_are(tmp_path):
+    path = sm.write(IMAGE, tmp_path / "x.fits")
+    with pytest.warns(DeprecationWarning, match="mine"), reading(path):
+        warnings.warn("mine", DeprecationWarning, stacklevel=1)
+
+
+def test_cut_spectra_are_refused_by_name(tmp_path):
+    slit, _ = sm.datasets.make_slit(shape=(20, 40))
+    path = sm.write(sm.OptimalExtraction()(slit), tmp_path / "spectra.fits")
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises((OSError, ValueError), match=r"file: .*spectra\.fits"):
+        read_spectra(path)

@@ -38,7 +38,12 @@ from specmodels.models.spectra import (
     SourceSpectrum,
     TabulatedSpectrum,
 )
-from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
+from specmodels.models.traces import (
+    DistortedTrace,
+    PolynomialTrace,
+    SplineTrace,
+    TabulatedTrace,
+)
 from specmodels.models.wavelength_map import WavelengthMap
 
 BASES = (Profile, BasisModel, Source, UniformSky, FlickerSpectrum, LogPolynomialSpectrum, BarShadow,
@@ -144,6 +149,10 @@ def examples():
         ),
         "spline": Example(
             lambda: SplineTrace([0, 30, 60, 100], c0=20, c1=22, c2=21, c3=25, c4=24, c5=23), columns
+        ),
+        "distorted trace": Example(
+            lambda: DistortedTrace([0, 50, 100], [20, 25, 22], degree=2, c0=0.5, c1=0.1, c2=-0.2),
+            columns,
         ),
         "tabulated trace": Example(
             lambda: TabulatedTrace([0, 50, 100], [20, 25, 22], c0=0.5, fixed={"c0": False}), columns

@@ -23,7 +23,7 @@ def profiles(spread=(1.0, 1.0), reach=0.1):
     sky = np.ones((1, N_ROW, N_COLUMN))
     weights = np.full((N_ROW, N_COLUMN), 0.25)
     return MovingProfiles(images[None], sky, np.zeros((0, N_ROW, N_COLUMN)), weights,
-                          np.array(spread))  # fmt: skip
+                          np.array(spread), np.array([0.5, 0.5]))  # fmt: skip
 
 
 def scene(rng, shift=0.06, stretch=-0.04):
@@ -94,3 +94,11 @@ def test_movements_without_room_are_held():
     fit = moving.fit(moving.sums(data, moving.weights))
     assert not fit.theta.any()
     assert not fit.common.any()
+
+
+def test_movements_stay_within_their_limits():
+    moving = profiles()
+    data = scene(np.random.default_rng(7))[1]
+    data[5, 3] += 1e7
+    fit = moving.fit(moving.sums(data, moving.weights))
+    assert (np.abs(fit.theta) <= 0.5).all()

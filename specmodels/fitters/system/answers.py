@@ -21,6 +21,8 @@ def correlations(result, least):
         for term, k in enumerate(group.positions):
             if k not in result.form.followers:
                 numbers.extend(group.numbers(term))
+    # Of what the data do not determine there is no correlation.
+    numbers = [number for number in numbers if result.equations.determined[number]]
     names = [result.layout.name(number) for number in numbers]
     covariance = joint_covariance(result, np.array(numbers, dtype=int))
     names += result.fitted.parameters.names
@@ -52,6 +54,7 @@ def prediction_error(result):
         place = result.fitted.parameters.places[number]
         slopes = result.fitted._slopes(number, result.theta, result.coefficients)
         net = slopes - np.stack([equations.image(r)[part] for r in result.response[:, place].T])
+        net = equations.followed(net, part)
         outer = result.known_covariance[np.ix_(place, place)]
         variance[part] += np.einsum("pn,pq,qn->n", net, outer, net)
     return np.sqrt(np.where(equations.weights > 0, variance, np.nan))
@@ -60,14 +63,14 @@ def prediction_error(result):
 def propagated(result, variance):
     """Variance of each linear parameter that a variance of the pixels brings, as a list."""
     equations, out = result.equations, []
-    root = equations.weights * np.sqrt(np.nan_to_num(np.ravel(variance)))
+    root = np.sqrt(np.nan_to_num(np.ravel(variance)))
     for k in result.form.linear:
         group, term = result.layout.place[k]
         own = np.empty(group.size)
         for start in range(0, group.size, AT_ONCE):
             numbers = group.numbers(term)[start : start + AT_ONCE]
             solved = equations.solve(_unit(result, numbers))
-            own[start : start + len(numbers)] = [np.sum((root * equations.image(c)) ** 2)
-                                                 for c in solved.T]  # fmt: skip
+            images = (equations.weighted(equations.image(c)) for c in solved.T)
+            own[start : start + len(numbers)] = [np.sum((root * one) ** 2) for one in images]
         out.append(own.reshape(group.shape) if group.over else own)
     return out

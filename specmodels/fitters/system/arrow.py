@@ -11,7 +11,6 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.arrow_kernels import (
-    add_products,
     couplings,
     mark_shared,
     solve_rows,
@@ -29,9 +28,9 @@ from ...numerics.bordered_band import (
 
 __all__ = ["ArrowFactor", "Block"]
 
-# Columns of a coupling with a larger part of entries are dense; so many rows are held together.
-DENSE, ROWS_AT_ONCE = 0.1, 64
-# Entries of solutions this small, relative to the largest, change no digit of a variance.
+# What the inverse of a block makes of a coupling falls off along the block: so many rows are looked
+# at together, and entries this small, relative to the largest, change no digit of what follows.
+ROWS_AT_ONCE = 64
 LEAST_ENTRY = 1e-18
 # So many suspects of being undetermined are looked at; where there are more, all of them are lost.
 MOST_SUSPECTS = 256
@@ -140,7 +139,11 @@ class ArrowFactor(Factored):
         self.factor, left = band_factor(band, self.out[:n], floor)
         self.out = np.concatenate([left, self.out[n:]])
         for block in self.blocks():
-            shared.add(block.shared, -_product(block))
+            for rows, active, part in pieces(block.solved):
+                left = block.coupling[rows]
+                met = np.flatnonzero(left.any(axis=0))
+                taken = left[:, met].T @ part
+                shared.add_part(block.shared[met], block.shared[active], -taken)
         self.out[n:] = shared.factorise(self.out[n:], floor)
         self.shared = shared
 
@@ -201,7 +204,7 @@ class ArrowFactor(Factored):
         rank, out = self.structure.rank, np.empty(vectors.shape)
         plain = (vectors * self.scale[:, None])[rank]
         for number, vector in enumerate(plain.T):
-            own = self.entries.transposed(self.weights * self.entries.image(vector))
+            own = self.entries.product(self.weights, vector)
             own += self.ridge * self.data_diagonal[rank] * vector
             out[rank, number] = own
         low, high, value = self.extra
@@ -255,20 +258,3 @@ def pieces(solved):
         active = np.flatnonzero((np.abs(solved[rows]) > least).any(axis=0))
         if len(active):
             yield rows, active, solved[rows][:, active]
-
-
-def _product(block):
-    """Transpose of the coupling times what the inverse of the block makes of it."""
-    left, right = block.coupling, block.solved
-    filled = np.count_nonzero(left, axis=0) > DENSE * len(left)
-    out = np.zeros((left.shape[1],) * 2)
-    if filled.any():
-        dense = np.ascontiguousarray(left[:, filled])
-        out[filled] = dense.T @ right
-        out[:, filled] = out[filled].T
-    if not filled.all():
-        some = np.ascontiguousarray(left[:, ~filled])
-        own = np.zeros((some.shape[1],) * 2)
-        add_products(some, np.ascontiguousarray(right[:, ~filled]), own)
-        out[np.ix_(~filled, ~filled)] = own
-    return out

@@ -22,6 +22,14 @@ class ArrowEquations(Equations):
         """The same with these coefficients held."""
         return self._replaced(held=held)
 
+    def of_image(self, number, pixels):
+        """The same coefficients and factors, with the entries of one image alone."""
+        one = ArrowEquations(self.entries.of_image(number), self.weights[pixels], self.structure,
+                             self.penalties, self.strengths, self.ridge, self.held,
+                             {"all images": (self, pixels)})  # fmt: skip
+        one.__dict__["factor"], one.__dict__["_data_diagonal"] = self.factor, self.diagonal
+        return one
+
     def _replaced(self, **changes):
         settings = dict(ridge=self.ridge, held=self.held, strengths=self.strengths) | changes
         return ArrowEquations(self.entries, self.weights, self.structure, self.penalties,
@@ -70,8 +78,12 @@ class ArrowEquations(Equations):
 
     @cached_property
     def _shared_variances(self):
-        n = self.structure.n_band
-        return self.factor.shared.variances() * self.factor.scale[n:] ** 2
+        return self.factor.shared.variances() * self._scale[self.structure.n_band :] ** 2
+
+    @cached_property
+    def _scale(self):
+        """Scale of the coefficients that have a part in the solution, zero of others."""
+        return np.where(self.factor.out, 0.0, self.factor.scale)
 
     def _in_one_block(self, first, second):
         ends = self.structure.blocks[:, 1]
@@ -99,10 +111,13 @@ class ArrowEquations(Equations):
                     inner = factor.shared.inverse_of(block.shared[active])
                     left, right = (b[:, active] for b in both)
                     out[part] += np.einsum("pi,pi->p", left @ inner, right)
-        return out * factor.scale[low] * factor.scale[high]
+        return out * self._scale[low] * self._scale[high]
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+        if "all images" in self.known:
+            whole, pixels = self.known["all images"]
+            return whole.leverages()[pixels]
         factor, rank, n = self.factor, self.structure.rank, self.structure.n_band
         out = np.zeros(len(self.weights))
         band = inverse_in_band(factor.factor)
@@ -122,7 +137,7 @@ class ArrowEquations(Equations):
             for p in np.flatnonzero(alone):
                 which, number = np.unique(place[p][value[p] != 0] - n, return_inverse=True)
                 row = np.bincount(number, value[p][value[p] != 0], len(which))
-                row *= factor.scale[n + which]
+                row *= self._scale[n + which]
                 out[pixels.start + p] = row @ factor.shared.inverse_of(which) @ row
         return np.clip(self.weights * out, 0.0, 1.0)
 
@@ -133,7 +148,7 @@ class ArrowEquations(Equations):
     def _forms(self, block, band, place, value):
         """Quadratic forms of pixels that see a block in the covariance, shape (n_pixel,)."""
         factor, n, first = self.factor, self.structure.n_band, block.ranks.start
-        scaled = value * factor.scale[place]
+        scaled = value * self._scale[place]
         inside = (place < n) & (value != 0)
         own = np.where(inside, scaled, 0.0)
         where = np.where(inside, place - first, 0)

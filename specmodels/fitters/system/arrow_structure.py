@@ -64,11 +64,14 @@ class Reach:
         return low + np.where(seen, self.last, low)
 
     @property
+    def size(self):
+        """Length of the frame along each way, shape (n_way,)."""
+        return np.maximum(self.last.max(axis=1) - self.first.min(axis=1), 1.0)
+
+    @property
     def part(self):
         """Largest part of the frame over which each reaches, shape (n,)."""
-        size = np.max(np.where(np.isfinite(self.last), self.last, -np.inf), axis=1)
-        size = np.maximum(size - self.first.min(axis=1), 1.0)
-        return np.max(self.span / size[:, None], axis=0)
+        return np.max(self.span / self.size[:, None], axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +117,12 @@ class ArrowStructure:
 
     @property
     def work(self):
-        """Rough number of operations of a factorisation, those of sparse loops counted tenfold."""
+        """Rough number of operations of a factorisation, those of sparse loops counted tenfold.
+
+        A coefficient of a block is taken to meet some tens of shared ones, however many the block.
+        """
         size, met = np.diff(self.blocks[:, :2], axis=1)[:, 0], self.met.astype(float)
-        own = size * met * (40.0 * (self.width + 1) + met)
+        own = size * met * (40.0 * (self.width + 1) + np.minimum(met, 640.0))
         return float(np.sum(own)) + self.layout.work
 
     @property
@@ -140,12 +146,18 @@ class ArrowStructure:
         """
         best = None
         for limit in _limits(reach.part):
+            ways = range(len(reach.first))
             for number in SEGMENTS:
-                for one in _all_ways(entries, weights, reach, pairs, limit, number):
+                found = _all_ways(entries, weights, reach, pairs, limit, number, ways)
+                for one in found:
                     if best is None or (one.is_small, -one.work) > (best.is_small, -best.work):
                         best = one
                 if best.is_small and best.work < LITTLE_WORK:
                     return best
+                # Cuts help along the way in which few coefficients are wide.
+                least = min(found, key=lambda one: one.layout.n_border)
+                ways = (least.choice[-1],)
+        return best
         return best
 
     @property
@@ -185,9 +197,8 @@ def _limits(part):
     return [float(steps[k]) for k in order if jumps[k] > LEAST_JUMP]
 
 
-def _all_ways(entries, weights, reach, pairs, limit, number, ways=None):
-    """Structures with what is shared ordered along each way."""
-    ways = range(len(reach.first)) if ways is None else ways
+def _all_ways(entries, weights, reach, pairs, limit, number, ways):
+    """Structures with what is shared ordered along each of some ways."""
     found = []
     shared = [_shared(reach, limit, number, way) for way in ways]
     for way, own in zip(ways, shared, strict=True):
@@ -210,7 +221,7 @@ def _shared(reach, limit, number, way):
 def _shared_places(reach, shared, limit, way):
     """Place of shared coefficients along a way, their border last, and the size of that."""
     span = reach.span[way]
-    wide = shared & (span > limit * max(np.max(span), 1.0))
+    wide = shared & (span > limit * reach.size[way])
     narrow = np.flatnonzero(shared & ~wide)
     order = narrow[np.argsort(reach.middle[way][narrow], kind="stable")]
     place = np.full(len(shared), -2)
@@ -249,9 +260,10 @@ def _structure(entries, weights, reach, pairs, shared, place, n_border, choice):
     if len(pairs[0]):
         one, two = np.sort(rank[np.stack(pairs)], axis=0)
         width = max(width, int(np.max((two - one)[two < n_band], initial=0)))
-    met = blocks[:, 5] - blocks[:, 4] + 1 + n_border
-    return ArrowStructure(rank, n_band, width, blocks[:, :4], BlockLayout.of(far, n_border),
-                          np.maximum(met, 0), choice)  # fmt: skip
+    met = np.maximum(blocks[:, 5] - blocks[:, 4] + 1, 0) + n_border
+    return ArrowStructure(
+        rank, n_band, width, blocks[:, :4], BlockLayout.of(far, n_border), met, choice
+    )
 
 
 def _connect_pairs(pairs, place, parent, low, high):

@@ -124,6 +124,22 @@ class Entries:
             out += transposed(index, value, pixels[part], self.n)
         return out
 
+    def gradient(self, weights, data, coefficients):
+        """Transpose of the weighted data less their model: as the two before, in one pass."""
+        out = np.zeros(self.n)
+        for part, index, value in self:
+            left = weights[part] * (data[part] - image_of(index, value, coefficients))
+            out += transposed(index, value, left, self.n)
+        return out
+
+    def product(self, weights, coefficients):
+        """Weighted normal matrix times coefficients, shape (n_coefficient,)."""
+        out = np.zeros(self.n)
+        for part, index, value in self:
+            own = weights[part] * image_of(index, value, coefficients)
+            out += transposed(index, value, own, self.n)
+        return out
+
     def see(self, coefficients):
         """Which pixels see any coefficient of a mask, shape (n_pixel,)."""
         out = np.empty(self.n_pixel, dtype=bool)

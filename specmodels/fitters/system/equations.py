@@ -46,18 +46,36 @@ class Equations:
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""
-        return replace(self, strengths=strengths, known={"matrix": self.data_matrix})
+        return replace(self, strengths=strengths, known=self._kept)
 
     def holding(self, held):
         """The same with these coefficients held."""
-        return replace(self, held=held, known={"matrix": self.data_matrix})
+        return replace(self, held=held, known=self._kept)
+
+    @property
+    def _kept(self):
+        """What neither strengths nor bounds change."""
+        return {"matrix": self.data_matrix}
+
+    @property
+    def kind(self):
+        """How they are solved, in words."""
+        return self.structure.kind
+
+    def weighted(self, values, part=slice(None)):
+        """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
+        return values * self.weights[part]
 
     def of_image(self, number, pixels):
         """The same coefficients and factors, with the entries of one image alone."""
-        one = replace(self, entries=self.entries.of_image(number), weights=self.weights[pixels],
-                      known={"matrix": self.data_matrix})  # fmt: skip
+        one = replace(self, **self._of_image(number, pixels))
         one.__dict__["factor"] = self.factor
         return one
+
+    def _of_image(self, number, pixels):
+        """Fields that are those of one image."""
+        return {"entries": self.entries.of_image(number), "weights": self.weights[pixels],
+                "known": {"matrix": self.data_matrix}}  # fmt: skip
 
     @property
     def n(self):
@@ -137,9 +155,23 @@ class Equations:
         out[:] = self.factor.solve(ranked)[order]
         return out
 
-    def vector(self, data):
-        """Right-hand side for data, shape (n_pixel,), the means of priors included."""
-        vector = self.transposed(self.weights * data)
+    def gradient(self, data, coefficients):
+        """Sum over pixels of the weighted data less their model times entries, shape (n,)."""
+        return self.entries.gradient(self.weights, data, coefficients)
+
+    def data_product(self, coefficients):
+        """Matrix of the data alone times coefficients."""
+        return self.entries.product(self.weights, coefficients)
+
+    def vector(self, data, coefficients=None):
+        """Right-hand side for data, shape (n_pixel,), the means of priors included.
+
+        Where coefficients are given, their model is taken from the data.
+        """
+        if coefficients is None or not coefficients.any():
+            vector = self.transposed(self.weighted(data))
+        else:
+            vector = self.gradient(data, coefficients)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             vector += strength * penalty.pull(self.n)
         return vector
@@ -152,7 +184,7 @@ class Equations:
         fixed = np.zeros(self.n) if self.held is None else np.where(self.held, at, 0.0)
         coefficients = fixed
         for _ in range(1 + REFINEMENTS):
-            left = self.vector(data - self.image(coefficients))
+            left = self.vector(data, coefficients)
             for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
                 left -= strength * penalty.product(coefficients)
             left -= self.ridge * self.diagonal * coefficients if self.ridge else 0.0
@@ -162,7 +194,7 @@ class Equations:
 
     def product(self, coefficients):
         """Matrix, priors included, times coefficients."""
-        out = self.transposed(self.weights * self.image(coefficients))
+        out = self.data_product(coefficients)
         out += self.ridge * self.diagonal * coefficients
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             out += strength * penalty.product(coefficients)
@@ -201,6 +233,19 @@ class Equations:
         unit = np.zeros((self.n, len(which)))
         unit[which, np.arange(len(which))] = 1.0
         return self.solve(unit)[first, place]
+
+    def taken(self, parts):
+        """Degrees of freedom that the coefficients take of each image's part of the pixels."""
+        leverages = self.leverages()
+        return [leverages[part].sum() for part in parts]
+
+    def followed(self, change, part):
+        """What changes of a model, (n, n_pixel), leave when the correlated noise follows them."""
+        return change
+
+    def noise_image(self, residual):
+        """Correlated noise of each pixel given what the coefficients leave of the data."""
+        return np.zeros(residual.shape)
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""

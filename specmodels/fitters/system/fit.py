@@ -40,14 +40,19 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
     reasons += _undetermined(problem, equations, covariance[..., 0])
-    chi2 = np.array([np.sum(equations.weights[part] * residual[part] ** 2)
+    chi2 = np.array([np.sum(residual[part] * equations.weighted(residual[part], part))
                      for part in problem.slices])  # fmt: skip
+    noise = equations.noise_image(residual)
+    if problem.noise is not None:
+        for leaf, image, part in zip(problem.noise.leaves, problem.images, problem.slices,
+                                     strict=True):  # fmt: skip
+            leaf.table = image.x, image.y, noise[part].reshape(image.shape)
     return SystemFitResult(
         template=templates[0], image=problem.images[0], values=tuple(values), covariance=None,
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
-        batch=problem.batch, success=not reasons, message="; ".join(reasons),
+        batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
-        coefficients=coefficients, offset=offset, equations=equations, response=response,
+        coefficients=coefficients, offset=offset + noise, equations=equations, response=response,
         fitted=problem, templates=templates,
     )  # fmt: skip
 
@@ -90,9 +95,7 @@ def _freedom(problem, equations):
     """Degrees of freedom of each image: pixels less what the coefficients take of them."""
     counts = [np.count_nonzero(equations.weights[part] > 0) for part in problem.slices]
     if len(counts) > 1:
-        taken = equations.leverages()
-        return np.array([n - taken[part].sum()
-                         for n, part in zip(counts, problem.slices, strict=True)])  # fmt: skip
+        return np.array(counts) - equations.taken(problem.slices)
     free = np.count_nonzero(~equations.factor.out)
     for penalty, strength in zip(problem.penalties.all, equations.strengths, strict=True):
         free -= strength * penalty.trace(equations.covariance)

@@ -16,7 +16,10 @@ from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
 from .entries import Entries
 from .equations import Equations
+from .iterated import with_noise
 from .layout import Layout
+from .noise import noise_of
+from .noise_strengths import learnt_noise
 from .parameters import SharedParameters
 from .priors import Penalties
 from .structure import Structure
@@ -69,6 +72,7 @@ class SystemProblem:
         self.slices = [slice(*pair) for pair in pairwise(ends)]
         self.inputs = [self._inputs(image) for image in self.images]
         self.layout = self.structure = self.penalties = self.strengths = None
+        self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
 
     def of_image(self, number):
         """The same system as it is seen in one of its images, whose pixels alone it has."""
@@ -79,6 +83,8 @@ class SystemProblem:
         one.data, one.weights = self.data[part], self.weights[part]
         one.parameters = self.parameters.of_image(number)
         one.layout = self.layout.of_image(number)
+        if self.noise is not None:
+            one.noise = self.noise.of_image(number, part)
         return one
 
     def _inputs(self, image):
@@ -128,6 +134,15 @@ class SystemProblem:
         kind = ArrowEquations if isinstance(structure, ArrowStructure) else Equations
         return kind(entries, weights, structure, self.penalties, self.strengths, self.ridge)
 
+    def _with_noise(self, equations, data):
+        """The same equations with the correlated noise as part of the data's covariance."""
+        if self.noise is None or (self.noise_is_held and not self.noise.is_started):
+            return equations
+        if not self.noise.is_started:
+            left = data - equations.image(equations.solved(data))
+            self.noise = self.noise.started(left, equations.weights)
+        return with_noise(equations, self.noise)
+
     def _positions(self):
         """Ways to order the pixels: by column or row, of all images or one image after another."""
         x = [np.broadcast_to(image.x[None], image.shape).ravel() for image in self.images]
@@ -152,16 +167,49 @@ class SystemProblem:
         equations = self._equations(entries, weights)
         data = np.where(equations.weights > 0, self.data - offset, 0.0)
         if self.strengths is None:
-            self.strengths = self.penalties.first_strengths(equations.diagonal)
+            self.strengths = self.penalties.first_strengths(
+                equations.diagonal if self.penalties.learnt else None
+            )
             equations = equations.with_strengths(self.strengths)
-        if self.penalties.learnt:
+        equations = self._with_noise(equations, data)
+        if self.penalties.learnt or self._noise_is_learnt:
             equations = self._learn(equations, data)
         equations, coefficients = within_bounds(equations, data, self._limits)
         residual = np.where(equations.weights > 0, data - equations.image(coefficients), 0.0)
         return equations, coefficients, offset, residual
 
+    def learns_noise(self, theta):
+        """Learn the spectra of correlated noise at these values; whether that has changed them.
+
+        Between such calls they are held: chi-square would not be comparable from pass to pass, and
+        what is left of a bad start would be taken for noise.
+        """
+        if self.noise is None or not self.noise.wanted:
+            return False
+        before, self.noise_is_held = self.noise, False
+        self.solve(theta)
+        self.noise_is_held = True
+        return self.noise is not before
+
+    @property
+    def _noise_is_learnt(self):
+        return self.noise is not None and bool(self.noise.learnt) and not self.noise_is_held
+
     def _learn(self, equations, data):
         """Equations with strengths of greatest restricted likelihood."""
+        for _ in range(STRENGTH_STEPS):
+            change, before = 0.0, self.noise
+            if self.penalties.learnt:
+                equations, change = self._learn_priors(equations, data)
+            if self._noise_is_learnt:
+                equations = learnt_noise(equations, data)
+                self.noise = equations.noise
+            if self.noise is before or not self.penalties.learnt:
+                break
+        return equations
+
+    def _learn_priors(self, equations, data):
+        """Equations with other strengths of the priors, and how much those have changed."""
         for _ in range(STRENGTH_STEPS):
             coefficients = equations.solved(data)
             new = self.penalties.updated(self.strengths, coefficients, equations.covariance)
@@ -170,7 +218,7 @@ class SystemProblem:
             equations = equations.with_strengths(new)
             if change < STRENGTH_TOLERANCE:
                 break
-        return equations
+        return equations, change
 
     def linearise(self, theta):
         """Solve, and differentiate by the others: a `~specmodels.fitters.problem.Pass`."""
@@ -181,7 +229,7 @@ class SystemProblem:
         for number, part in enumerate(self.slices):
             slopes = self._slopes(number, theta, coefficients)
             place = self.parameters.places[number]
-            weighted = slopes * weights[part]
+            weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
             _, *own = equations.entries.rows(number, slice(0, self.images[number].shape[0]))
@@ -190,7 +238,7 @@ class SystemProblem:
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
         response[_held(equations)[:, 0]] = 0.0
         information -= mixed.T @ response
-        chi2 = np.sum(weights * residual**2) + sum(
+        chi2 = np.sum(residual * equations.weighted(residual)) + sum(
             strength * penalty.square(coefficients)
             for penalty, strength in zip(self.penalties.all, equations.strengths, strict=True)
         )

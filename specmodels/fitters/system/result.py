@@ -59,12 +59,12 @@ class SystemFitResult(FitResult):
     @property
     def solver(self):
         """How the linear system was solved, in words."""
-        return self.equations.structure.kind
+        return self.equations.kind
 
     @property
     def options(self):
         """With which options a fitter fits other images the same way."""
-        return {"batch": self.batch, "share": self.fitted.parameters.share}
+        return {"batch": self.fitted.batch, "share": self.fitted.parameters.share}
 
     @property
     def layout(self):
@@ -73,9 +73,13 @@ class SystemFitResult(FitResult):
 
     @property
     def strengths(self):
-        """Strengths of the priors, given or learnt, by the names of their models."""
-        all_ = self.fitted.penalties.all
-        return {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        """Strengths of the priors, given or learnt, by the names of their models.
+
+        Those of correlated noise are the amplitudes and exponents of its spectra.
+        """
+        all_, noise = self.fitted.penalties.all, self.fitted.noise
+        own = {one.name: float(s) for one, s in zip(all_, self.equations.strengths, strict=True)}
+        return own if noise is None else own | noise.strengths
 
     @property
     def reduced_chi2(self):
@@ -175,6 +179,25 @@ class SystemFitResult(FitResult):
 
     def covariance_of_rows(self, rows):
         """As `covariance_of`, for weights of all coefficients, shape (n_sum, n_coefficient)."""
+        shared = self.shared_part(rows)
+        covariance = self.covariance_of_linear_rows(rows) + shared @ shared.T
+        bad = ~np.isfinite(np.diagonal(covariance))
+        covariance[bad] = covariance[:, bad] = np.nan
+        covariance[bad, bad] = np.inf
+        return covariance
+
+    def shared_part(self, rows):
+        """What non-linear parameters do to sums of coefficients, shape (n_sum, n_free).
+
+        Products of its rows are their part of the covariance.
+        """
+        if not len(self.theta):
+            return np.zeros((len(rows), 0))
+        values, vectors = np.linalg.eigh(self.known_covariance)
+        return rows @ (self.response @ (vectors * np.sqrt(np.maximum(values, 0.0))))
+
+    def covariance_of_linear_rows(self, rows):
+        """As `covariance_of_rows`, with the non-linear parameters held."""
         solved = self.equations.solve(np.ascontiguousarray(rows.T))
         if self.equations.held is not None:
             solved[self.equations.held] = 0.0
@@ -182,9 +205,6 @@ class SystemFitResult(FitResult):
         ranked = np.empty(rows.shape)
         ranked[:, self.equations.structure.rank] = rows
         bad = ~self.equations.factor.determines(ranked)
-        if len(self.theta):
-            moved = rows @ self.response
-            covariance = covariance + moved @ self.known_covariance @ moved.T
         covariance[bad] = covariance[:, bad] = np.nan
         covariance[bad, bad] = np.inf
         return covariance
@@ -236,7 +256,7 @@ class SystemFitResult(FitResult):
     def model_of(self, number):
         """The fitted model, bound to one of the images."""
         base = self.fitted.parameters.of(number, self.theta)[0]
-        if any(group.over for group in self.layout.groups):
+        if self.fitted.noise is not None or any(group.over for group in self.layout.groups):
             values = partial(self.layout.at, self._repeated_where_seen, base, number)
             return FittedModel(self.fitted.forms[number], values, self.images[number])
         model = bound(self.templates[number].copy(), self.images[number])

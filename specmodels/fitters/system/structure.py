@@ -92,10 +92,9 @@ class Structure:
             found += [cls(*_ranks(middle, span > limit), 0) for limit in _cuts(span)]
         # The work without any diagonals tells which are out of the question.
         least = min(found, key=lambda one: one.work)
-        found = [one for one in found if one.is_small] or [least]
-        found = _with_widths(found, entries, weights, pairs)
-        best = min(found, key=lambda one: one.work)
-        if best.work > MUCH_WORK or not best.is_small:
+        found = _with_widths([one for one in found if one.is_small], entries, weights, pairs)
+        best = min(found, key=lambda one: one.work, default=least)
+        if best.work > MUCH_WORK or not best.is_small or best is least:
             best = _cheaper(best, entries, weights, positions, pairs)
         if not best.is_small:
             raise TooLargeError(
@@ -103,6 +102,11 @@ class Structure:
                 f"({best.kind})"
             )
         return best
+
+    @classmethod
+    def dense(cls, n):
+        """All coefficients in the border."""
+        return cls(np.arange(n), 0, 0)
 
     @property
     def is_small(self):
@@ -117,7 +121,7 @@ class Structure:
 def _with_widths(structures, entries, weights, pairs):
     """The structures with as many diagonals as these entries and pairs need."""
     widths = np.zeros(len(structures), dtype=int)
-    for pixels, index, value in entries:
+    for pixels, index, value in entries if structures else ():
         for k, one in enumerate(structures):
             if one.n_band:
                 own = band_width(index, value, weights[pixels], one.rank, one.n_band)

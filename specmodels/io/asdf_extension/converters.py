@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.resources import files
 
 import asdf
@@ -19,6 +20,7 @@ __all__ = [
     "RampConverter",
     "SettingsConverter",
     "TieConverter",
+    "declared_models",
     "extension",
     "register_model",
 ]
@@ -31,6 +33,7 @@ MODEL_TYPES = [
     "specmodels.models.background.MasterBackgroundSpectrum",
     "specmodels.models.bspline_trace.BSplineTrace",
     "specmodels.models.composition.Coordinate",
+    "specmodels.models.correlated.CorrelatedNoise",
     "specmodels.models.correlated.FlickerSpectrum",
     "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
@@ -56,11 +59,11 @@ MODEL_TYPES = [
     "specmodels.models.spectra.TabulatedSpectrum",
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
+    "specmodels.models.traces.DistortedTrace",
     "specmodels.models.traces.TabulatedTrace",
     "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
-    "specmodels.models.correlated.CorrelatedNoise",
     "specmodels.models.nsclean.NSCleanNoise",
     "specmodels.models.nsclean.NSCleanSubarrayNoise",
     "specmodels.numerics.readout.Readout",
@@ -92,6 +95,14 @@ def register_model(model_class):
     _registered[_path(model_class)] = model_class
     asdf.get_config().add_extension(extension([model_class]))
     return model_class
+
+
+def declared_models():
+    """Full names of the model classes that other packages declare, which are not imported for it.
+
+    Each entry point of the group ``specmodels.models`` names one, as ``"package.module:Class"``.
+    """
+    return [entry.value.replace(":", ".") for entry in entry_points(group="specmodels.models")]
 
 
 def extension(model_types=MODEL_TYPES, manifest=MANIFEST):
@@ -188,7 +199,7 @@ class CompositionConverter(Converter):
 
 
 class SettingsConverter(Converter):
-    """Saves dataclasses that are nothing but settings, as `CorrelatedNoise` and `Readout`."""
+    """Saves dataclasses that are nothing but settings, as `NSCleanNoise` and `Readout`."""
 
     tags = [f"{TAGS}/settings-1.0.0"]
     types = SETTINGS_TYPES
@@ -198,7 +209,8 @@ class SettingsConverter(Converter):
         return {"class": _path(type(value)), "settings": settings}
 
     def from_yaml_tree(self, node, tag, ctx):
-        if node["class"] not in SETTINGS_TYPES:
+        # Of models that were settings alone once, older files have no more than these.
+        if node["class"] not in (*SETTINGS_TYPES, *MODEL_TYPES):
             raise TypeError(f"class: expected one of {SETTINGS_TYPES}, got {node['class']}")
         module, _, name = node["class"].rpartition(".")
         return getattr(import_module(module), name)(**node["settings"])
@@ -250,7 +262,7 @@ def _path(model_class):
 def _class_of(path):
     if path in _registered:
         return _registered[path]
-    if path not in MODEL_TYPES:
+    if path not in MODEL_TYPES and path not in declared_models():
         raise TypeError(f"class: {path} is not known; import it and call register_model on it")
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from asdf.resource import DirectoryResourceMapping
 
-from .converters import OLD_MANIFESTS, extension
+from .converters import MODEL_TYPES, OLD_MANIFESTS, declared_models, extension
 
 __all__ = ["get_extensions", "get_resource_mappings"]
 
@@ -22,4 +22,4 @@ def get_resource_mappings():
 def get_extensions():
     """Extensions: entry point ``asdf.extensions``."""
     old = [extension(model_types=[], manifest=manifest) for manifest in OLD_MANIFESTS]
-    return [extension(), *old]
+    return [extension([*MODEL_TYPES, *declared_models()]), *old]

@@ -1,0 +1,129 @@
+"""Extraction with any composition: two blended sources, a sky of wavelength, and flicker lines."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import specmodels as sm
+
+NY, NX = 36, 150
+X, Y = np.arange(float(NX)), np.arange(float(NY))[:, None]
+WAVE = 2.0 + 1.1 * (X + 0.3 * (Y - 18)) / (NX - 1)
+SKY = 30 + 8 * np.sin(5 * WAVE)
+FLUX = {"target": 400 + 100 * np.sin(X / 9), "neighbour": 150 + 60 * np.cos(X / 13)}
+ROWS = {"target": 11.3, "neighbour": 17.2}
+SCATTER = 1.5
+
+
+def slit(seed):
+    """The image, and what on it is no source."""
+    rng = np.random.default_rng(seed)
+    wave = 2 * np.pi * X / NX
+    lines = rng.normal(0, SCATTER, (2, NY, 1)) * [np.cos(wave) + 0 * Y, np.sin(wave) + 0 * Y]
+    below = SKY + lines.sum(axis=0)
+    light = sum(FLUX[n] * sm.GaussianProfile(stddev=1.7, center=ROWS[n])(Y) for n in FLUX)
+    image = sm.SpectralImage(
+        rng.normal(light + below, 1.0), variance=np.ones((NY, NX)), wavelength=WAVE,
+        readout=sm.Readout(fast_axis=-1),
+    )  # fmt: skip
+    return image, below
+
+
+def model():
+    sources = [
+        sm.Source(sm.GaussianProfile(stddev=1.5), sm.PolynomialTrace(1, limits=(0, NX - 1)),
+                  trace_c0=row, name=name) for name, row in (("target", 11), ("neighbour", 17.5))
+    ]  # fmt: skip
+    sky = sm.MasterBackgroundSpectrum(np.linspace(1.8, 3.3, 60), name="sky")
+    flicker = sm.FourierNoise(n_harmonics=1, period=NX, name="flicker")
+    flicker.coefficient_prior = sm.FlickerPrior(offset=1.0)
+    return sources[0] + sources[1] + sky + flicker
+
+
+@pytest.fixture(scope="module")
+def results():
+    out = []
+    for seed in range(8):
+        image, below = slit(seed)
+        out.append((sm.OptimalExtraction(model())(image), below))
+    return out
+
+
+def test_fluxes_have_true_errors(results):
+    """Columns are not independent: whole frames are, and sums have errors of their covariance."""
+    single, sums = [], []
+    parts = np.repeat(np.eye(NX // 25), 25, axis=1)
+    for result, _ in results:
+        assert result.fit.success, result.fit.message
+        for name, flux in FLUX.items():
+            table = result.table(name)
+            off = table["flux"].value - flux
+            single.append(off / table["flux_error"].value)
+            covariance = parts @ result.covariance(name) @ parts.T
+            sums.append(parts @ off / np.sqrt(np.diagonal(covariance)))
+            assert_allclose(
+                np.sqrt(np.diagonal(result.covariance(name))), table["flux_error"].value
+            )
+    assert np.sqrt(np.mean(np.square(single))) == pytest.approx(1, abs=0.25)
+    assert np.sqrt(np.mean(np.square(sums))) == pytest.approx(1, abs=0.35)
+
+
+def test_errors_of_sums_are_larger_than_those_of_independent_columns(results):
+    result = results[0][0]
+    error = result.table("target")["flux_error"].value
+    total = np.sqrt(result.covariance("target").sum())
+    assert total > 3 * np.sqrt(np.sum(error**2))
+
+
+def test_sky_is_all_that_is_no_source(results):
+    for result, below in results:
+        parts = result.fit.components()
+        assert_allclose(result.sky, parts["sky"] + parts["flicker"], rtol=1e-9, atol=1e-9)
+        seen = below[np.isin(Y[:, 0], result.fit.image.y)]
+        off = result.sky - seen
+        away = np.abs(result.fit.image.y - 14) > 8
+        assert np.std(off[away]) < 0.4
+        assert np.abs(np.mean(off[away])) < 0.15
+
+
+def test_aperture_and_background_are_those_of_the_rest_subtracted(results):
+    for result, below in results:
+        for name, flux in FLUX.items():
+            table = result.table(name)
+            assert np.median(table["aperture_flux"].value / flux) == pytest.approx(1, abs=0.03)
+            rows = np.round(result.trace(name)).astype(int)
+            off = table["background"].value - below[rows, np.arange(NX)]
+            assert np.abs(np.median(off)) < 2.0
+
+
+def test_report_and_figure_tell_of_both_sources(results):
+    result = results[0][0]
+    report = result.report()
+    assert list(report["source"]) == ["target", "neighbour"]
+    assert set(report["status"]) == {"ok"}
+    figure = result.plot()
+    images = [ax.images[0].get_array() for ax in figure.axes if ax.images]
+    assert_allclose(np.ma.filled(images[1], np.nan), result.model)
+    assert result.table("target")["chi2"].sum() == pytest.approx(result.fit.chi2.sum())
+
+
+def test_sources_behind_factors_and_pipes_are_found():
+    from astropy.modeling.models import Const2D, Scale
+
+    image, _ = slit(1)
+    half = Const2D(0.5, name="half", fixed={"amplitude": True})
+    target = model()["target"]
+    rest = model()["neighbour"] + model()["sky"]
+    for seen in (half * target, target / Const2D(2.0, name="two", fixed={"amplitude": True}),
+                 target | Scale(0.5, fixed={"factor": True}, name="scale")):  # fmt: skip
+        result = sm.OptimalExtraction(seen + rest)(image)
+        assert list(result.sources) == ["target", "neighbour"]
+        ratio = result.table("target")["flux"].value / FLUX["target"]
+        assert np.median(ratio) == pytest.approx(2, abs=0.05)
+        assert np.abs(np.median(result.sky - SKY[np.isin(Y[:, 0], result.fit.image.y)])) < 0.5
+
+
+def test_two_sources_of_one_name_are_refused():
+    twice = model()["target"] + model()["target"] + model()["sky"]
+    with pytest.raises(ValueError, match=r"names must differ, got more than one \['target'\]"):
+        sm.OptimalExtraction(twice)(slit(2)[0])
