@@ -1,18 +1,17 @@
 """Light in wings so wide that the sky took it: seen where the sky follows the features of a source.
 
-A level that is free in each column takes what wings bring to the ends of the slit, and no residual
-tells of it. But the sky of one column does not know of the lines of the source.
+A level takes what wings bring to the ends of the slit. But where it is the same in all columns it
+does not know of the lines of the source.
 """
 
 import numpy as np
-from scipy import ndimage
 
 from ..models import BSplineProfile
 
 __all__ = ["expected_wings", "outer_light", "wings_in_sky"]
 
-# Rows beyond the sources from which the sky is read; columns over which a spectrum is smooth.
-LEAST_DARK, LEAST_COLUMNS, SMOOTH = 6, 100, 31
+# Rows beyond the sources from which the sky is read, and columns that are needed.
+LEAST_DARK, LEAST_COLUMNS = 6, 100
 # Wings differ from row to row, and from what the profile has of them, by such parts; they are
 # believed beyond that where the sky follows the source by so many standard errors.
 SHAPE_ERROR, FOLLOWS_SIGMA = 0.3, 4.0
@@ -23,9 +22,9 @@ OUTER_ROWS = 0.15
 def wings_in_sky(fluxes, sky, zones, light, image, expected):
     r"""Part of the light of all sources that lies in the sky, and its error.
 
-    The mean sky of a column, and what the model leaves in rows without sources, is
-    :math:`s_x + h F_x`: of its fluctuations and of those of the flux :math:`F`, both less what is
-    smooth, :math:`h` is the ratio. Where all columns have one sky only the mean is left out.
+    Where all columns have one sky, what the model leaves in rows without sources is
+    :math:`s + h F_x` of the flux :math:`F`. A sky that differs from column to column has lines of
+    its own: then nothing is counted, and the error is a part of what is expected.
 
     Parameters
     ----------
@@ -44,7 +43,9 @@ def wings_in_sky(fluxes, sky, zones, light, image, expected):
     part, error : float
         Mean and standard deviation of the part, given the data.
     """
-    part, error = _measured(fluxes, sky, zones, light, image)
+    if np.ptp(np.nan_to_num(sky)) > 0:  # lines of the sky lie on those of sources by chance
+        return 0.0, SHAPE_ERROR * expected
+    part, error = _measured(fluxes, zones, light, image)
     if part > FOLLOWS_SIGMA * error:
         expected = max(expected, part)
     if not (expected > 0 and np.isfinite(error)):
@@ -54,7 +55,7 @@ def wings_in_sky(fluxes, sky, zones, light, image, expected):
     return float(part), float(np.hypot(np.sqrt(weight) * error, SHAPE_ERROR * part))
 
 
-def _measured(fluxes, sky, zones, light, image):
+def _measured(fluxes, zones, light, image):
     """Part of the light in the sky and its error, infinite where the data do not tell."""
     good = ~image.mask
     dark, flux = good & ~zones, np.sum(fluxes, axis=0)
@@ -62,22 +63,15 @@ def _measured(fluxes, sky, zones, light, image):
     use = (n_dark >= LEAST_DARK) & np.isfinite(flux)
     if np.count_nonzero(use) < LEAST_COLUMNS or np.nanmin(np.nansum(fluxes, axis=1)) < 0:
         return 0.0, np.inf
-    sky = np.nan_to_num(sky)
     weights = np.where(dark, image.weights, 0.0)[:, use]
     left = np.sum(weights * light.residual[:, use], axis=0) / np.sum(weights, axis=0)
-    level = np.mean(sky, axis=0)[use] + left
-    one_sky = np.ptp(sky) == 0
-    flux, level = (_fluctuations(a, one_sky) for a in (flux[use], level))
+    flux, level = flux[use] - np.mean(flux[use]), left - np.mean(left)
     power = np.sum(flux**2)
     if not power > 0:
         return 0.0, np.inf
     slope = np.sum(flux * level) / power
     error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
     return slope * n_row, error * n_row
-
-
-def _fluctuations(values, one_sky):
-    return values - (np.mean(values) if one_sky else ndimage.median_filter(values, SMOOTH))
 
 
 def expected_wings(leaf, values, image, trace):
