@@ -161,7 +161,9 @@ def _with_sums(own, fit, leaf, position, zones, light):
     )  # fmt: skip
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
-    shared = np.concatenate([scale.errors * own.fitted, [expected_miss(leaf) * missed]])
+    # What other columns see the profile has right.
+    unseen = expected_miss(leaf) * np.median(sums.filled) * own.fitted
+    shared = np.concatenate([scale.errors * own.fitted, [unseen]])
     common = np.concatenate([common * scale.factor, shared])
     error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
     flux, columns = own.fitted * scale.factor, known[bright]
