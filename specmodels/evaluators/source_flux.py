@@ -6,7 +6,7 @@ import numpy as np
 
 from .coherent_light import common_errors, summed_flux
 from .hidden_wings import expected_wings, wings_in_sky
-from .profile_scale import expected_miss, profile_scale
+from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
 
 __all__ = ["SourceFlux", "source_fluxes", "source_zones"]
 
@@ -161,7 +161,9 @@ def _with_sums(own, fit, leaf, position, zones, light):
     )  # fmt: skip
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
-    shared = np.concatenate([scale.errors * own.fitted, [expected_miss(leaf) * missed]])
+    # What other columns see the profile has right.
+    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT) * np.median(sums.filled) * own.fitted
+    shared = np.concatenate([scale.errors * own.fitted, [unseen]])
     common = np.concatenate([common * scale.factor, shared])
     error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
     flux, columns = own.fitted * scale.factor, known[bright]
