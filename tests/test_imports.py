@@ -27,12 +27,6 @@ LAYERS = (
     "many",
     "injection",
     "plotting",
-    "plotting_time_series",
-    "datasets_flicker",
-    "datasets_slitless",
-    "datasets_slitlets",
-    "datasets_time_series",
-    "datasets_undersampled",
     "datasets",
     "command_line",
     "__main__",
@@ -40,7 +34,7 @@ LAYERS = (
 )
 # `result.plot()` may fetch its figures from above, at the time of the call. The test of cycles
 # makes sure that the figures in turn know nothing of what calls them.
-DEFERRED = {"plotting", "plotting_time_series"}
+DEFERRED = {"plotting"}
 WITHOUT_LAYER = {"version"}  # written by the build, imports nothing
 
 PEERS = {"crds", "grizli", "jwst", "msaexp", "pypeit", "slitlessutils", "specreduce", "stcal"}

@@ -1,10 +1,14 @@
 """What is done with a fitted model: one evaluator for each job."""
 
-from .automatic import SlitModelBuilder
-from .background import MasterBackgroundSubtraction
-from .background_result import MasterBackgroundResult, SlitSky
-from .background_series import MedianOverIntegrations
-from .backgrounds import (
+from .base import Evaluator, ImageEvaluator, ResultSet
+from .contamination.result import ContaminationResult
+from .contamination.subtraction import ContaminationSubtraction
+from .dithers.result import DitheredExtractionResult
+from .extraction.automatic import SlitModelBuilder
+from .extraction.optimal import OptimalExtraction
+from .extraction.result import ExtractionResult
+from .flicker.background_series import MedianOverIntegrations
+from .flicker.backgrounds import (
     Background,
     GivenBackground,
     MedianBackground,
@@ -12,22 +16,19 @@ from .backgrounds import (
     NoBackground,
     SmoothBackground,
 )
-from .base import Evaluator, ImageEvaluator, ResultSet
-from .contamination import ContaminationSubtraction
-from .contamination_result import ContaminationResult
-from .detected_mask import DetectedMask
-from .dithered_result import DitheredExtractionResult
-from .extraction import ExtractionResult, OptimalExtraction
-from .flicker import FlickerNoiseSubtraction
-from .flicker_result import FlickerResult
-from .oversampling import TraceOversampling
-from .oversampling_result import OversamplingResult
-from .pixel_replacement import PixelReplacement, ReplacementResult
-from .residuals import FullResidual, NoResidual, SignificantResidual
-from .scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
-from .slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
-from .time_series import TimeSeriesExtraction
-from .time_series_result import TimeSeriesResult
+from .flicker.detected_mask import DetectedMask
+from .flicker.result import FlickerResult
+from .flicker.scene_mask import ClippedMask, GivenMask, MaskStrategy, SceneMask
+from .flicker.subtraction import FlickerNoiseSubtraction
+from .master_background.result import MasterBackgroundResult, SlitSky
+from .master_background.slit_selection import FlaggedSlits, NamedSlits, SkyPixelSelection
+from .master_background.subtraction import MasterBackgroundSubtraction
+from .oversampling.oversample import TraceOversampling
+from .oversampling.pixel_replacement import PixelReplacement, ReplacementResult
+from .oversampling.residuals import FullResidual, NoResidual, SignificantResidual
+from .oversampling.result import OversamplingResult
+from .time_series.result import TimeSeriesResult
+from .time_series.series import TimeSeriesExtraction
 
 __all__ = [
     "Background",

@@ -5,12 +5,12 @@ from .kernel import KernelSliceFitter
 from .linear import LinearFitter
 from .projection import Projection
 from .robust import SigmaClipFitter
-from .scene import SceneFitter
-from .scene_fit import SceneFit
-from .sky import SkyFit, SkyPixels, SlitFit, SlitSkyFitter
-from .sky_model import SkyModelFitter
-from .sky_polynomial import LogPolynomialSkyFitter
-from .sky_spline import SkyFitter
+from .scene.fit import SceneFit
+from .scene.fitter import SceneFitter
+from .sky.fit import SkyFit, SkyPixels, SlitFit, SlitSkyFitter
+from .sky.model import SkyModelFitter
+from .sky.polynomial import LogPolynomialSkyFitter
+from .sky.spline import SkyFitter
 from .staged import StagedFitter
 from .statistics import (
     HuberStatistic,
@@ -20,8 +20,8 @@ from .statistics import (
     StudentStatistic,
 )
 from .varpro import VarProFitter
-from .windowed import WindowedFitter
-from .windowed_fit import WindowedFit
+from .windowed.fit import WindowedFit
+from .windowed.fitter import WindowedFitter
 
 __all__ = [
     "FitResult",

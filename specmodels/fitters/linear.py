@@ -4,9 +4,9 @@ import numpy as np
 
 from ..models.linear_form import LinearForm
 from .base import FitResult, Fitter
+from .columns.problem import Problem
 from .parameters import consistent_values
 from .paths import by_columns, checked_model, images_of
-from .problem import Problem
 from .system import SystemProblem
 from .system.fit import system_result
 

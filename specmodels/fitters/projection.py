@@ -7,10 +7,10 @@ minimise it, any other optimiser is another.
 import numpy as np
 
 from ..models.linear_form import LinearForm
+from .columns.problem import Problem
 from .linear import linear_result
 from .parameters import FreeParameters
 from .paths import by_columns, checked_model, images_of
-from .problem import Problem
 from .system import SystemProblem
 from .varpro import State, column_result, fitted_system
 

@@ -6,10 +6,10 @@ from functools import cached_property, partial
 import numpy as np
 
 from ..models.linear_form import LinearForm
-from . import column_answers
+from .columns import answers as column_answers
+from .columns.problem import Problem
 from .fitted import FittedModel, model_set
 from .goodness import column_chi2, goodness
-from .problem import Problem
 
 __all__ = ["FitResult"]
 

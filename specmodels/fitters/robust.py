@@ -6,9 +6,9 @@ from ..models.correlated import without_noise
 from ..models.linear_form import LinearForm
 from ..numerics.clipping import local_scale, reject_by_column, relative_misfit
 from .base import Fitter
+from .columns.problem import Problem
 from .linear import LinearFitter
 from .paths import by_columns, checked_model, images_of
-from .problem import Problem
 from .system import SystemFitResult
 from .system.outliers import system_outliers
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from ..numerics.fine_pixels import look_up
-from .windowed_pixels import LEAST_FREEDOM
+from .windowed.pixels import LEAST_FREEDOM
 
 __all__ = ["shape_errors"]
 

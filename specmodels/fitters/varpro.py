@@ -7,10 +7,10 @@ import numpy as np
 from ..models.linear_form import LinearForm
 from ..numerics.normal import factorise, invert_lower, solve_factorised
 from .base import FitResult, Fitter
+from .columns.problem import Problem
 from .linear import linear_result
 from .parameters import FreeParameters, consistent_values
 from .paths import by_columns, checked_model, images_of
-from .problem import Problem
 from .system import SystemProblem
 from .system.fit import not_determined, system_result, with_infinite_variances
 

@@ -17,7 +17,7 @@ from specmodels import (
     TiedTo,
     VarProFitter,
 )
-from specmodels.fitters import problem
+from specmodels.fitters.columns import problem
 from tests.fitters.simulated import (
     LIMITS,
     N_COLUMN,

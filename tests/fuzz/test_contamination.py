@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import specmodels as sm
-from specmodels.datasets_slitless import analytic_grism
+from specmodels.datasets.slitless import analytic_grism
 
 from .generated import SEEDS, check_errors, masked, outcome, shape_of, spoilt, variances
 

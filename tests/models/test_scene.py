@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.table import Table
 
 import specmodels as sm
-from specmodels.datasets_slitless import analytic_grism, moved
+from specmodels.datasets.slitless import analytic_grism, moved
 
 SHAPE = (60, 170)
 

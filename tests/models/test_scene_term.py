@@ -6,7 +6,7 @@ from astropy.modeling.models import Const2D
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.datasets_slitless import analytic_grism
+from specmodels.datasets.slitless import analytic_grism
 from tests.fitters.simulated import assert_unit_pulls
 
 SKY, LINES = 2.0, 0.3

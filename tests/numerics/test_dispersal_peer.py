@@ -12,7 +12,7 @@ from astropy.modeling import Model
 from numpy.polynomial import legendre
 
 import specmodels as sm
-from specmodels.datasets_slitless import analytic_grism
+from specmodels.datasets.slitless import analytic_grism
 from specmodels.numerics.dispersal import Squares, Steps, Traces, disperse
 
 peer = pytest.importorskip("jwst.wfss_contam.disperse", reason="jwst is not installed")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..column_answers import correlation_table
+from ..columns.answers import correlation_table
 
 __all__ = ["correlations", "joint_covariance", "prediction_error", "propagated"]
 

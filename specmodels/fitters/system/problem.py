@@ -9,8 +9,8 @@ from ...models.composition import cut_to
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import transposed
-from ..elimination import Slopes
-from ..problem import Pass
+from ..columns.elimination import Slopes
+from ..columns.problem import Pass
 from .arrow_equations import ArrowEquations
 from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
@@ -221,7 +221,7 @@ class SystemProblem:
         return equations
 
     def linearise(self, theta):
-        """Solve, and differentiate by the others: a `~specmodels.fitters.problem.Pass`."""
+        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`."""
         equations, coefficients, _, residual = self.solve(theta)
         weights, n_free = equations.weights, len(self.parameters.entries)
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))

@@ -1,0 +1,1 @@
+"""Several exposures of the same sources as one extraction."""

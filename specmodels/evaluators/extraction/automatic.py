@@ -1,0 +1,542 @@
+"""A model of a slit made from the data alone, or a user's model with the values it leaves open.
+
+What the user set is never changed: a parameter counts as left open where it still has the value
+that its class gives it and is not fixed.
+"""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from astropy.modeling import Model
+from astropy.modeling.fitting import TRFLSQFitter
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.polynomial import legendre
+
+from ...fitters import LinearFitter, SigmaClipFitter, VarProFitter
+from ...models import (
+    BSplineProfile,
+    ColumnPolynomial,
+    DriftingBSplineProfile,
+    GaussianPrior,
+    GaussianProfile,
+    LinearForm,
+    MoffatProfile,
+    PolynomialTrace,
+    Profile,
+    Source,
+    TiedTo,
+    UniformSky,
+)
+from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
+from .first_guess import find_sources
+from .leaves import leaves_of, replace_leaf
+
+__all__ = ["SlitModelBuilder"]
+
+# Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
+SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
+# Steepness of the wings of stars, which data without a view of wings cannot tell from any other.
+MOFFAT_ALPHA = GaussianPrior(3.5, 2.0)
+COARSE_COLUMNS = 256
+LEAST_ROWS_FOR_SKY = 5
+# Sky below this many standard errors in most columns may be none at all.
+FAINT_SKY = 3.0
+LARGEST_SKY_DEGREE = 2
+# A sloping sky takes so many rows on either side, so many full widths from the sources.
+LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
+# It does where what all columns have in common lowers chi-square by so much.
+SHARED_GAIN = 30.0
+# Half the width of an empirical profile, in standard deviations of its core: at the most, at the
+# least, and as a fraction of the slit.
+LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
+# It ends at the next source, which it could take light from, but for blends: these tell its shape
+# only together.
+BLENDED = 7.0
+# A profile of which one side lies outside of the slit keeps its symmetric, parametric shape.
+LEAST_SIDE = 3.0
+# So does one of which less than this part of the pixels at some distance from the trace are good.
+LEAST_SEEN = 0.3
+# Range in which its coefficients are expected: relative to themselves, and the part of all light
+# that each may bring.
+RELATIVE_PRIOR, LIGHT_PRIOR = 0.5, 3e-3
+# A profile may drift where each further coefficient lowers chi-square by this much.
+DRIFT_GAIN = 6.0
+# Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
+# trial.
+LEAST_MISFIT = 0.1
+
+
+@dataclass(frozen=True)
+class SlitModelBuilder:
+    """Settings by which a model of a slit is made.
+
+    Attributes
+    ----------
+    n_sources : int, optional
+        Number of sources; default: those found.
+    profile : `~specmodels.models.Profile`, optional
+        Profile of all sources; default: as the signal-to-noise ratio allows, a Gaussian, a Moffat
+        or a B-spline.
+    sky : `~astropy.modeling.Model`, optional
+        Sky of a column; default: a constant or a slope.
+    trace : `~astropy.modeling.Model`, optional
+        Row as a function of the column, as a template for all sources; default: a polynomial.
+    trace_degree, width_degree : int, optional
+        Degrees of the polynomials of the trace and of the width; default: chosen by the data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a setting is of another kind, or out of range.
+    """
+
+    n_sources: int | None = None
+    profile: object = None
+    sky: object = None
+    trace: object = None
+    trace_degree: int | None = None
+    width_degree: int | None = None
+
+    def __post_init__(self):
+        for key, least in (("n_sources", 1), ("trace_degree", 0), ("width_degree", 0)):
+            value = getattr(self, key)
+            if value is not None and not (isinstance(value, Integral) and value >= least):
+                raise ValueError(f"{key}: expected a whole number from {least}, got {value!r}")
+        for key, kind in (("profile", Profile), ("sky", Model), ("trace", Model)):
+            value = getattr(self, key)
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{key}: expected a {kind.__name__}, got {value!r}")
+        if self.trace is not None and self.trace_degree is not None:
+            raise ValueError("trace_degree: cannot be given together with a trace")
+
+    def guess(self, image):
+        """Where the sources are; see `find_sources`."""
+        return find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
+
+    def build(self, image, guess=None):
+        """Model of `image`, its values near the solution.
+
+        Parameters
+        ----------
+        image : `~specmodels.exposure.SpectralImage`
+        guess : `~specmodels.evaluators.extraction.first_guess.Guess`, optional
+            Where the sources are; default: what `guess` finds.
+
+        Returns
+        -------
+        `~astropy.modeling.Model`
+            A compound of sources (``source``, or ``source 1``, …) and ``sky``.
+        """
+        guess = self.guess(image) if guess is None else guess
+        snr = float(np.abs(guess.snr).max())
+        coarse = _every_nth_column(image)
+        for profile, width_degree in self._shapes(snr, guess):
+            model = self._parametric(image, guess, snr, profile, width_degree)
+            fit = SigmaClipFitter(VarProFitter())(model, coarse)
+            sensible = _is_sensible(fit, guess, coarse)
+            if sensible:
+                break
+        model = fit.template if sensible else with_held_shape(model)
+        model = self._with_sky(model, fit, coarse, guess)
+        free = LinearForm(model).nonlinear
+        if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
+            return self._refined(self.learnt(model, image, guess), coarse)
+        return model
+
+    def _refined(self, model, coarse):
+        """Empirical model fitted to some of the columns, drifting where they ask for it."""
+        fit = SigmaClipFitter(VarProFitter())(model, coarse)
+        if not fit.success:
+            return model
+        drifting = with_drifting_shape(fit.template, coarse) if _misfits(fit) else None
+        if drifting is None:
+            return fit.template
+        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
+        richer = VarProFitter()(drifting, cleaned)
+        n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
+        worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
+        return richer.template if worth else fit.template
+
+    def _parametric(self, image, guess, snr, profile, width_degree):
+        """Sources of a parametric profile at the places found, with a constant sky."""
+        limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
+        degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
+        width = width_guess(profile, guess.fwhm)
+        trace = PolynomialTrace(degree, limits=limits) if self.trace is None else self.trace
+        sources = []
+        for number, center in enumerate(guess.centers):
+            name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
+            own = project(trace, image.x, guess.shape + center)
+            width_model = PolynomialTrace(width_degree, limits=limits, c0=width)
+            if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
+                width_model = None
+            sources.append(Source(profile, own, width=width_model, name=name))
+        model = sources[0]
+        for source in sources[1:]:
+            model = model + source
+        if self.sky is not None:
+            model = model + self.sky
+        elif image.shape[0] >= LEAST_ROWS_FOR_SKY:
+            model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
+        return with_shared_shape(model)
+
+    def _shapes(self, snr, guess):
+        """Profiles to try with the degree of their width, the richest first."""
+        degree = self._width_degree(snr, guess)
+        if self.profile is not None:
+            return [(self.profile, degree)]
+        simple = [(GaussianProfile(), degree), (GaussianProfile(), self.width_degree or 0)]
+        if snr <= SNR_MOFFAT:
+            return simple if degree else simple[:1]
+        return [(star_profile(), degree), *simple]
+
+    def _width_degree(self, snr, guess):
+        if self.width_degree is not None:
+            return self.width_degree
+        by_light = 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
+        # What only one line or two constrain is held.
+        return min(by_light, guess.n_bright - 1)
+
+    def _with_sky(self, model, fit, coarse, guess):
+        """Model with the sky that the data ask for: one level for all columns, or terms for each.
+
+        One level for all serves where a level per column fits no better than it would to noise, so
+        that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
+        than twice the number of columns (Akaike's criterion), or all columns together show it.
+        """
+        if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
+            return model
+        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
+        n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
+        flat = LinearFitter()(model, cleaned)
+        if _faint_sky(flat):
+            bare = VarProFitter()(replace_leaf(model, "sky", UniformSky(name="sky")), cleaned)
+            if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
+                return bare.template
+        if not _has_sky_on_both_sides(coarse, guess):
+            return model
+        for degree in range(1, LARGEST_SKY_DEGREE + 1):
+            sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
+            trial = replace_leaf(model, "sky", sky)
+            fitted = LinearFitter()(trial, cleaned)
+            if _gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
+                break
+            model, flat = trial, fitted
+        return model
+
+    def learnt(self, model, image, guess):
+        """Model with B-spline profiles that start from the parametric ones.
+
+        The spline reaches no further than the slit; where the slit is too narrow for wings to be
+        told from sky, the parametric profile stays.
+        """
+        sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
+        parametric = sources[0].part("profile")
+        ends = sources[0].part("width")(np.array(sources[0].width.limits))
+        width = float(np.mean(ends))
+        setattr(parametric, parametric.width_parameter, width)
+        unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
+        if min(_sides(sources, image)) < LEAST_SIDE * unit or not _core_is_seen(sources, image):
+            return model
+        largest = max(LARGEST_REACH, guess.extent / unit)
+        reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
+        nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
+        if nearest > BLENDED:
+            reach = min(reach, nearest)
+        if reach < LEAST_REACH:
+            return model
+        profile = with_wing_priors(
+            BSplineProfile.like(parametric, graded_knots(reach), falling=True)
+        )
+        for source in sources:
+            scale = source.part("width")
+            for n in scale.param_names:
+                setattr(scale, n, unit / width * getattr(scale, n).value)
+            new = source.with_parts(profile=profile, width=scale)
+            model = replace_leaf(model, source.name, new)
+        return with_fixed_frame(with_shared_shape(model))
+
+
+def star_profile():
+    """A Moffat profile whose wings are expected to be those of stars."""
+    profile = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
+    profile.alpha.prior = MOFFAT_ALPHA
+    return profile
+
+
+def with_drifting_shape(model, image):
+    """Model whose empirical profiles may change along the dispersion; None where there are none."""
+    sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
+    empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
+    # Neighbours would exchange light by a drift, which no column by itself forbids.
+    if not empirical or len(image.x) < 2 or len(sources) > 1:
+        return None
+    limits = (image.x[0], image.x[-1])
+    for source in sources:
+        profile = DriftingBSplineProfile.from_profile(source.part("profile"), limits)
+        for n in profile.param_names:
+            if n.endswith("_x1"):
+                sigma = getattr(profile, n.removesuffix("_x1")).prior.sigma
+                getattr(profile, n).prior = GaussianPrior(0.0, sigma)
+        model = replace_leaf(model, source.name, source.with_parts(profile=profile))
+    return with_fixed_frame(with_shared_shape(model), degree=1)
+
+
+def with_wing_priors(profile):
+    """Spline whose coefficients are expected within a wide range of their values.
+
+    Where the data say something the prior does not matter; where they do not, in wings that the sky
+    absorbs, the parametric shape is kept but for a small part of the light.
+    """
+    names = [n for n in profile.param_names if n not in ("center", "scale")]
+    values = np.array([float(getattr(profile, n).value) for n in names])
+    light = values @ profile.areas
+    for n, value, area in zip(names, values, profile.areas, strict=True):
+        sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
+        getattr(profile, n).prior = GaussianPrior(value, sigma)
+    return profile
+
+
+def _core_is_seen(sources, image):
+    """Whether good pixels lie at all distances from the trace within the full width.
+
+    Where a row is bad along the trace, a free shape would be whatever fits beside it.
+    """
+    for source in sources:
+        offset = np.round(image.y[:, None] - source.trace_position(image.x))
+        for distance in range(-int(width := np.median(source.fwhm(image.x))), int(width) + 1):
+            there = offset == distance
+            if np.mean(~image.mask[there]) < LEAST_SEEN:
+                return False
+    return True
+
+
+def _room(sources, image):
+    """Rows between the traces and the farther edge of the usable part of the image."""
+    below, above = _sides(sources, image, outer=max)
+    return max(below, above)
+
+
+def _sides(sources, image, outer=min):
+    """Rows between the traces and either edge of the usable part of the image."""
+    rows = image.y[(~image.mask).any(axis=1)]
+    centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
+    return outer(c - rows[0] for c in centers), outer(rows[-1] - c for c in centers)
+
+
+def width_guess(profile, fwhm):
+    """Value of the width parameter that gives the profile this full width at half maximum."""
+    if profile.width_parameter is None:
+        return None
+    shape = {n: getattr(profile, n).value for n in profile.param_names if n != "center"}
+    ordered = [{**shape, profile.width_parameter: 1.0}[n] for n in shape]
+    unit = float(np.squeeze(profile.fwhm(*ordered)))
+    pixel = 0.9 * profile.pixel_size
+    return max(np.sqrt(max(fwhm**2 - pixel**2, 0.25)), 0.5) / unit
+
+
+def project(model, x, values):
+    """Copy of a one-dimensional model that is nearest to `values` in the least-squares sense."""
+    form = LinearForm(model)
+    if form.nonlinear:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # of a start is asked no more
+            return TRFLSQFitter()(model, np.asarray(x, dtype=float), values)
+    if not form.linear:
+        return model.copy()
+    inputs = (np.asarray(x, dtype=float),)
+    offset, columns = form.columns(form.values, inputs)
+    basis = np.stack([np.broadcast_to(columns[k], np.shape(x)) for k in form.linear], axis=-1)
+    solution = np.linalg.lstsq(basis, values - offset, rcond=None)[0]
+    new = model.copy()
+    for k, value in zip(form.linear, solution, strict=True):
+        setattr(new, form.names[k], value)
+    return new
+
+
+def with_shared_shape(model):
+    """Tie shape, width and distortion of all sources to those of the first: one instrument."""
+    leaves = leaves_of(model)
+    numbers = [j for j, leaf in enumerate(leaves) if isinstance(leaf, Source)]
+    for j in numbers[1:]:
+        for n in leaves[j].param_names:
+            own = n == "flux" or (n.startswith("trace_") and not _is_polynomial(leaves[j]))
+            if not own and n != "trace_c0":
+                leaves[j].tied[n] = TiedTo(f"{n}_{numbers[0]}")
+                getattr(leaves[j], n).tied = TiedTo(f"{n}_{numbers[0]}")
+    return model
+
+
+def _is_polynomial(source):
+    """Whether it is known which parameters of the trace are its position and slope."""
+    return isinstance(source.trace, PolynomialTrace)
+
+
+def with_fixed_frame(model, *, degree=0):
+    """Fix position and width of the first source, to a degree that a free profile has in itself.
+
+    A trace that is no polynomial is fixed as a whole, where the parametric profile had it.
+    """
+    first = next(leaf for leaf in leaves_of(model) if isinstance(leaf, Source))
+    for n in () if _is_polynomial(first) else first.param_names:
+        if n.startswith("trace_"):
+            getattr(first, n).fixed = True
+    for k in range(degree + 1):
+        for n in (f"trace_c{k}", f"width_c{k}"):
+            if n in first.param_names:
+                getattr(first, n).fixed = True
+    return model
+
+
+def _misfits(fit):
+    """Whether the residuals are larger where the sources are bright than in the sky."""
+    root = np.sqrt(fit.image.weights)
+    model = np.nan_to_num(fit.predict())
+    signal = np.abs(model - np.median(model, axis=0)) * root
+    square = (np.where(root > 0, fit.image.data - model, 0.0) * root) ** 2
+    bright, dark = (root > 0) & (signal > 5), (root > 0) & (signal < 1)
+    if min(np.count_nonzero(bright), np.count_nonzero(dark)) < 100:
+        return False
+    excess = np.mean(square[bright]) / np.mean(square[dark])
+    return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
+
+
+def _has_sky_on_both_sides(image, guess):
+    """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
+    rows = image.y[(~image.mask).any(axis=1)]
+    reach = SKY_FWHM * guess.fwhm
+    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
+    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
+    return min(below, above) >= LEAST_SKY_ROWS
+
+
+def _slopes_in_common(fit, guess, degree):
+    """Whether the rows away from the sources have a slope or parabola that all columns share."""
+    image, limits = fit.image, _row_limits(fit.image)
+    t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
+    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
+    away = distance > 1.5 * SKY_FWHM * guess.fwhm
+    if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
+        return False
+    weights = image.weights[away]
+    residual = np.where(weights > 0, fit.residual()[away], 0.0)
+    total = np.maximum(np.sum(weights, axis=0), 1e-300)
+    terms = [np.broadcast_to(v[:, None], weights.shape)
+             for v in legendre.legvander(t[away], degree)[:, 1:].T]  # fmt: skip
+    # Each column has a level of its own, which takes its part of the terms.
+    terms = [term - np.sum(weights * term, axis=0) / total for term in terms]
+    matrix = np.array([[np.sum(weights * a * b) for a in terms] for b in terms])
+    vector = np.array([np.sum(weights * term * residual) for term in terms])
+    gain = vector @ np.linalg.lstsq(matrix, vector)[0]
+    return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
+
+
+def _faint_sky(fit):
+    """Whether the sky of most columns is not significant or negative, as after a subtraction."""
+    name = next(n for n in reversed(fit.names) if n.startswith("c0"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        significance = fit[name] / fit.error(name)
+    known = significance[np.isfinite(significance)]
+    return known.size > 0 and np.median(known) < FAINT_SKY
+
+
+def _gain(simple, rich):
+    """By how much the richer of two fits lowers chi-square, in units of its noise."""
+    return np.sum(simple.chi2 - rich.chi2) / max(rich.reduced_chi2, 1.0)
+
+
+def with_held_shape(model):
+    """Fix traces, widths and shapes of all sources at their values; their fluxes stay free."""
+    for source in leaves_of(model):
+        if isinstance(source, Source):
+            for n in source.param_names:
+                if n != "flux" and not source.tied[n]:
+                    getattr(source, n).fixed = True
+    return model
+
+
+def _is_sensible(fit, guess, image):
+    """Whether a coarse fit converged near the first guess, with widths that a profile can have."""
+    if not fit.success:
+        return False
+    reach = max(guess.fwhm, 2.0)
+    for source, center in zip(leaves_of(fit.template), guess.centers, strict=False):
+        trace = source.trace_position(image.x)
+        fwhm = source.fwhm(image.x)
+        if abs(np.mean(trace) - center) > reach or np.ptp(trace) > np.ptp(guess.shape) + 2 * reach:
+            return False
+        widest = max(4 * guess.fwhm, 0.7 * image.shape[0])
+        if fwhm.min() < max(0.2, 0.35 * guess.fwhm) or fwhm.max() > widest:
+            return False
+    return True
+
+
+def _every_nth_column(image):
+    step = max(1, image.shape[1] // COARSE_COLUMNS)
+    return image.cutout(columns=slice(None, None, step)) if step > 1 else image
+
+
+def _row_limits(image):
+    return (image.y[0], image.y[-1])
+
+
+def with_initial_values(model, image):
+    """Copy of a user's model in which what was left open is guessed from the image.
+
+    A trace counts as open where all its coefficients are zero and free, a width likewise, or where
+    it has its default value.
+
+    Parameters
+    ----------
+    model : `~astropy.modeling.Model`
+        A model with any number of sources.
+    image : `~specmodels.exposure.SpectralImage`
+
+    Returns
+    -------
+    `~astropy.modeling.Model`
+    """
+    model = model.copy()
+    sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
+    open_traces = [source for source in sources if _is_open(source, "trace_")]
+    open_widths = [source for source in sources if _has_open_width(source)]
+    if not open_traces and not open_widths:
+        return model
+    guess = find_sources(image, n_sources=max(len(sources), 1))
+    centers = np.resize(guess.centers, len(sources))
+    for source, center in zip(sources, centers, strict=True):
+        if source in open_traces:
+            found = project(source.trace, image.x, guess.shape + center)
+            for n in found.param_names:
+                setattr(source, f"trace_{n}", getattr(found, n).value)
+        if source in open_widths:
+            _set_width(source, guess, image)
+    return model
+
+
+def _is_open(source, prefix):
+    names = [n for n in source.param_names if n.startswith(prefix) and not source.tied[n]]
+    return bool(names) and all(
+        np.all(getattr(source, n).value == 0) and not source.fixed[n] for n in names
+    )
+
+
+def _has_open_width(source):
+    if source.width is not None:
+        return _is_open(source, "width_")
+    n, own = source.profile.width_parameter, source.width_parameter
+    return n is not None and not source.fixed[own] and not source.tied[own] and (
+        getattr(source, own).value == getattr(type(source.profile), n, getattr(source, own)).default
+    )  # fmt: skip
+
+
+def _set_width(source, guess, image):
+    width = width_guess(source.profile, guess.fwhm)
+    if source.width is None:
+        setattr(source, source.width_parameter, width)
+        return
+    found = project(source.width, image.x, np.full(image.shape[1], width))
+    for n in found.param_names:
+        setattr(source, f"width_{n}", getattr(found, n).value)

@@ -1,0 +1,146 @@
+"""Tilt and bow of lines that nobody measured, from the lines of the sky in the image itself.
+
+Neighbouring blocks of rows are correlated for a start; then the sky, a spline of wavelength, is
+fitted with the coordinate (`~specmodels.WavelengthMap`) free.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from ...fitters import SigmaClipFitter, VarProFitter
+from ...models import (
+    MasterBackgroundSpectrum,
+    WavelengthMap,
+    bound,
+    breakpoints,
+    sky_of_wavelength,
+    with_wavelength_map,
+)
+
+__all__ = ["correlated_map", "pixel_wavelengths", "with_fitted_tilt"]
+
+# Rows in a block, columns of the continuum, and the largest shift between two blocks.
+BLOCK_ROWS, CONTINUUM_COLUMNS, LARGEST_STEP = 6, 51, 4
+LEAST_BLOCKS, LEAST_COLUMNS = 4, 64
+# Knots of the sky in pixels; rows that exceed others by so many times their scatter hold sources.
+SPACING, LIGHT = 2 / 3, 4.0
+
+
+def correlated_map(image):
+    """Tilt and bow of the lines by correlation of neighbouring rows, to a tenth of a pixel or so.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        With a wavelength per column.
+
+    Returns
+    -------
+    `~specmodels.WavelengthMap` or None
+        Bound to the image; None where there are too few rows or columns.
+    """
+    n_block = image.shape[0] // BLOCK_ROWS
+    if n_block < LEAST_BLOCKS or image.shape[1] < LEAST_COLUMNS:
+        return None
+    data = np.where(image.mask, np.nan, image.data)
+    rows = np.array_split(np.arange(image.shape[0]), n_block)
+    with np.errstate(all="ignore"):
+        profiles = [_lines(_column_medians(data[own])) for own in rows]
+    steps = [_shift(one, other) for one, other in pairwise(profiles)]
+    shift = np.concatenate([[0.0], np.cumsum(steps)])
+    limits = (image.y[0], image.y[-1])
+    t = (2 * np.array([image.y[own].mean() for own in rows]) - sum(limits)) / (
+        limits[1] - limits[0]
+    )
+    bow, half_tilt, _ = np.polyfit(t, shift, 2)
+    return bound(_map(image, tilt=2 * half_tilt, bow=bow), image)
+
+
+def with_fitted_tilt(image, start):
+    """Image with the wavelength of each pixel, by the tilt and bow that fit the lines of the sky.
+
+    Those given per column are taken to be those of the middle row.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        With a wavelength per column.
+    start : `~specmodels.WavelengthMap`
+        From `correlated_map`.
+
+    Returns
+    -------
+    `~specmodels.exposure.SpectralImage`
+    """
+    wide = pixel_wavelengths(image, start)
+    dark = image.replace(mask=image.mask | _bright_rows(image)[:, None])
+    spectrum = MasterBackgroundSpectrum(breakpoints(_wider(wide), SPACING))
+    moved = _map(image, column_degree=1)
+    for n in moved.param_names:
+        if n in start.param_names:
+            setattr(moved, n, getattr(start, n).value)
+    moved.shift.fixed = moved.shift_x1.fixed = True
+    model = with_wavelength_map(sky_of_wavelength(spectrum), moved)
+    fit = SigmaClipFitter(VarProFitter())(model, dark)
+    values = {n: float(fit[f"{n}_0"]) for n in moved.param_names}
+    # The middle row, at which the terms of the bow are not zero, has the wavelengths given.
+    values["shift"], values["shift_x1"] = values["bow"] / 3, values["bow_x1"] / 3
+    found = bound(_map(image, column_degree=1, **values), image)
+    note = f"lines tilted by {values['tilt']:.2f} and bowed by {values['bow']:.2f} pixels"
+    return image.replace(wavelength=pixel_wavelengths(image, found), notes=(*image.notes, note))
+
+
+def pixel_wavelengths(image, wavelength_map):
+    """Wavelength of each pixel, shape of the image."""
+    values = [getattr(wavelength_map, n).value for n in wavelength_map.param_names]
+    return wavelength_map.evaluate(image.x[None], image.y[:, None], *values)
+
+
+def _map(image, **settings):
+    return WavelengthMap(2, limits=(image.y[0], image.y[-1]),
+                         column_limits=(image.x[0], image.x[-1]), **settings)  # fmt: skip
+
+
+def _wider(wavelength):
+    """Wavelengths with some pixels more at both ends: lines may turn out to reach there."""
+    step = np.nanmedian(np.diff(wavelength, axis=1))
+    ends = step * np.arange(1, 4)
+    return np.concatenate([wavelength, wavelength[:, -1:] + ends, wavelength[:, :1] - ends], axis=1)
+
+
+def _column_medians(rows):
+    """Median of the good pixels of each column, zero where there is none."""
+    known = np.isfinite(rows).any(axis=0)
+    out = np.zeros(rows.shape[1])
+    out[known] = np.nanmedian(rows[:, known], axis=0)
+    return out
+
+
+def _lines(spectrum):
+    """Spectrum less its continuum."""
+    return spectrum - median_filter(spectrum, CONTINUUM_COLUMNS)
+
+
+def _shift(one, other):
+    """By how many columns the lines of a spectrum are moved against those of another."""
+    steps = np.arange(-LARGEST_STEP, LARGEST_STEP + 1)
+    inner = slice(LARGEST_STEP, len(one) - LARGEST_STEP)
+    match = np.array([np.sum(one[inner] * np.roll(other, -step)[inner]) for step in steps])
+    if not match.max() > 0:
+        return 0.0
+    best = int(np.clip(np.argmax(match), 1, len(steps) - 2))
+    low, middle, high = match[best - 1 : best + 2]
+    bend = low - 2 * middle + high
+    return steps[best] + (0.5 * (low - high) / bend if bend < 0 else 0.0)
+
+
+def _bright_rows(image):
+    """Rows brighter than most, which hold sources."""
+    rows = np.array([np.median(row[good]) if good.any() else np.nan
+                     for row, good in zip(image.data, ~image.mask, strict=True)])  # fmt: skip
+    middle = np.nanmedian(rows)
+    scatter = 1.4826 * np.nanmedian(np.abs(rows - middle))
+    bright = np.nan_to_num(rows - middle) > LIGHT * scatter
+    return bright if np.count_nonzero(~bright) >= 3 else np.zeros(len(rows), dtype=bool)

@@ -1,0 +1,294 @@
+"""Peaks of a collapsed profile: where sources lie along the slit, their signs and their width."""
+
+import numpy as np
+from scipy import ndimage
+
+from ...numerics.robust import MAD_TO_SIGMA
+from .deblending import deblended
+
+__all__ = ["find_peaks", "light_extent", "stands_out", "vertex", "without_trend"]
+
+LEAST_SIGNIFICANCE = 8.0
+LEAST_FWHM = 1.5
+# Least height of a peak relative to a brighter one; from so many full widths on it falls with the
+# distance, as wings do.
+LEAST_HEIGHT, WINGS_FROM, WING_SLOPE = 0.05, 2.5, -3.0
+KERNELS = (0.6, 1.5)
+# Neighbours nearer than this, in full widths at half maximum, are told apart only if their number
+# is known.
+LEAST_DISTANCE = 1.2
+# A peak so many rows from the end of the slit need fall off on the inner side only.
+EDGE_ROWS = 3
+# A parabola is taken for sky where the scatter of the rows falls by such a factor.
+LEAST_ROWS_FOR_TREND, TREND_ROUNDS, TREND_GAIN = 12, 8, 3.0
+# Gaps of unusable rows that a profile is continued across.
+WIDEST_GAP = 6
+# Standard deviation of some tens of normal numbers over that found from the lower half of them, and
+# from the half that lie closest together.
+DARK_HALF, SHORTEST_HALF = 1.69, 1.15
+# The darker half is not that of the sky where it scatters so many times as much.
+SKEWED = 2.0
+# A positive peak is the first source unless a negative one is so many times as high.
+NEGATIVE_RATIO = 3.0
+
+
+def find_peaks(profile, error, n_sources=None):
+    """Rows, significance and width of the sources in a collapsed profile.
+
+    Parameters
+    ----------
+    profile, error : ndarray, shape (n_row,)
+        Mean light of each row and its standard error, infinite where no pixel is usable.
+    n_sources : int, optional
+        How many to find; default: all that stand out, of either sign.
+
+    Returns
+    -------
+    rows, snr : ndarray, shape (n_source,)
+        Place and signal-to-noise ratio, those of positive sign first, brightest first.
+    fwhm : float
+        Full width at half maximum, in rows.
+
+    Raises
+    ------
+    ValueError
+        If all rows are the same.
+    """
+    if len(profile) < 3:
+        return np.array([float(np.argmax(profile))]), np.array([profile.max() / error.min()]), 2.0
+    noise = error
+    profile, error, usable = _bridged(profile, error)
+    raw = profile
+    profile, error, kernel = _smoothed(profile, error, usable)
+    rows, fwhm = _one_by_one(profile, error, usable, kernel, n_sources)
+    if n_sources is not None and n_sources > 1 and usable.any():
+        scatter = np.hypot(np.where(np.isfinite(noise), noise, 10 * error), 0.01 * np.ptp(raw))
+        rows, fwhm = deblended(raw[usable], scatter[usable], np.flatnonzero(usable), n_sources,
+                               rows, fwhm)  # fmt: skip
+    heights = np.interp(rows, np.arange(len(profile)), profile)
+    snr = heights / _nearest_finite(noise, rows) * np.sqrt(fwhm)
+    order = sorted(np.argsort(-np.abs(snr), kind="stable"), key=lambda j: snr[j] < 0)
+    return rows[order], snr[order], fwhm
+
+
+def stands_out(profile, error):
+    """Whether there is a peak above the scatter of the rows, without much smoothing."""
+    if len(profile) < 3:
+        return True
+    return _smoothed(*_bridged(profile, error))[2] == KERNELS[0]
+
+
+def without_trend(profile, error):
+    """Profile less the parabola of a sloping sky, where rows then scatter several times less."""
+    usable = np.isfinite(error)
+    if np.count_nonzero(usable) < LEAST_ROWS_FOR_TREND:
+        return profile
+    t = np.linspace(-1, 1, len(profile))
+    kept = usable.copy()
+    for _ in range(TREND_ROUNDS):
+        left = profile - np.polyval(np.polyfit(t[kept], profile[kept], 2), t)
+        spread = MAD_TO_SIGMA * np.median(np.abs(left[kept]))
+        again = usable & (np.abs(left) < 2.5 * spread + 1e-300)
+        if np.count_nonzero(again) < LEAST_ROWS_FOR_TREND or np.array_equal(again, kept):
+            break
+        kept = again
+    flat = _row_scatter(left, usable) < _row_scatter(profile, usable) / TREND_GAIN
+    return left if flat else profile
+
+
+def light_extent(profile, error, centers):
+    """Distance from a lone source to the first row without significant light."""
+    if len(centers) > 1 or len(profile) < 3:
+        return 0.0
+    usable = np.isfinite(error)
+    noise = np.hypot(error, _row_noise(profile, usable))
+    dark = usable & ~(np.abs(profile) > 3 * noise)
+    k = int(np.clip(np.round(centers[0]), 0, len(profile) - 1))
+    distances = np.abs(np.flatnonzero(dark) - k)
+    return float(distances[distances > 0].min(initial=len(profile)))
+
+
+def _bridged(profile, error):
+    """Profile continued across gaps of unusable rows, so that a dead row splits no source."""
+    usable = np.isfinite(error)
+    good = np.flatnonzero(usable)
+    if good.size < 2 or usable.all():
+        return profile, error, usable
+    labels, n = ndimage.label(~usable)
+    rows = np.arange(len(profile))
+    filled, widened, used = profile.copy(), error.copy(), usable.copy()
+    for part in ndimage.find_objects(labels, n):
+        inside = part[0].start > good[0] and part[0].stop <= good[-1]
+        if inside and part[0].stop - part[0].start <= WIDEST_GAP:
+            filled[part] = _through_neighbours(rows[part], good, profile)
+            widened[part] = np.interp(rows[part], good, error[good])
+            used[part] = True
+    return filled, widened, used
+
+
+def _through_neighbours(rows, good, profile):
+    """Values in a gap by the cubic through two rows on either side, within a factor of theirs."""
+    after = np.searchsorted(good, rows[0])
+    near = good[max(after - 2, 0) : after + 2]
+    cubic = np.polyfit(near - rows[0], profile[near], min(len(near) - 1, 3))
+    values = np.polyval(cubic, rows - rows[0])
+    largest = 2 * np.max(np.abs(profile[near]))
+    return np.clip(values, -largest, largest)
+
+
+def _one_by_one(profile, error, usable, kernel, n_sources):
+    """Rows of the peaks, the highest first, each found in what the others leave; their width."""
+    residual, taken, fwhm = profile.copy(), [], None
+    limit = n_sources or max(1, len(profile) // 6)
+    while len(taken) < limit:
+        candidate = np.where(usable, np.abs(residual), 0.0)
+        for row, _ in taken:
+            candidate[np.abs(np.arange(len(profile)) - row) < LEAST_DISTANCE * fwhm] = 0.0
+        k = _next_peak(residual, candidate, usable, first=fwhm is None)
+        if k is None:
+            break
+        if fwhm is None:
+            fwhm = _width(profile, k, kernel)
+        elif n_sources is None and not _is_source(residual, error, k, taken, fwhm):
+            break
+        place = vertex if kernel == KERNELS[0] else _centroid
+        taken.append((k + place(residual * np.sign(residual[k]), k), residual[k]))
+        residual = _subtract_peaks(profile, taken, fwhm)
+    if not taken:
+        raise ValueError("image: no source found, its rows do not differ")
+    return np.array([row for row, _ in taken]), fwhm
+
+
+def _nearest_finite(error, rows):
+    """Standard error of the usable row nearest to each place."""
+    usable = np.flatnonzero(np.isfinite(error))
+    nearest = np.argmin(np.abs(usable - np.asarray(rows)[:, None]), axis=1)
+    return error[usable[nearest]]
+
+
+def vertex(values, k):
+    """Offset of the vertex of the parabola through a maximum and its neighbours."""
+    if not 0 < k < len(values) - 1:
+        return 0.0
+    left, middle, right = values[k - 1 : k + 2]
+    curvature = left - 2 * middle + right
+    return 0.0 if curvature >= 0 else float(np.clip(0.5 * (left - right) / curvature, -1, 1))
+
+
+def _centroid(values, k):
+    """Offset of the centre of all that lies above half of a maximum and adjoins it."""
+    above = values > 0.5 * values[k]
+    label, _ = ndimage.label(above)
+    rows = np.flatnonzero(label == label[k])
+    return float(np.average(rows, weights=values[rows])) - k
+
+
+def _row_noise(profile, usable):
+    """Scatter of neighbouring rows about each other, the light itself being smooth."""
+    steps = np.diff(profile[usable], n=2)
+    return MAD_TO_SIGMA * np.median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
+
+
+def _smoothed(profile, error, usable):
+    """Profile smoothed a little, or more where its rows scatter; with its error and the kernel."""
+    filled = np.where(usable, profile, 0.0)
+    for kernel in KERNELS:
+        smooth = ndimage.gaussian_filter1d(filled, kernel, mode="nearest")
+        scatter = np.hypot(error, _row_scatter(smooth, usable))
+        if np.max(np.where(usable, np.abs(smooth) / scatter, 0)) > LEAST_SIGNIFICANCE:
+            break
+    return smooth, scatter, kernel
+
+
+def _row_scatter(profile, usable):
+    """Scatter from row to row which noise does not explain: flat-field errors, bars.
+
+    From the darker half of the rows, where broad sources have no part; or, where negative sources
+    lie in it, from the half that are most alike.
+    """
+    values = np.sort(profile[usable])
+    if values.size <= 8:
+        return 0.0
+    half = (values.size + 1) // 2
+    dark = values[:half]
+    of_dark = DARK_HALF * np.median(np.abs(dark - np.median(dark)))
+    of_alike = SHORTEST_HALF * 0.5 * np.min(values[half:] - values[: values.size - half])
+    return MAD_TO_SIGMA * float(of_alike if of_dark > SKEWED * of_alike else of_dark)
+
+
+def _next_peak(residual, candidate, usable, *, first):
+    """Row of the highest candidate that falls off on both sides within the usable rows.
+
+    A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
+    a first source has to be named.
+    """
+    if first:
+        candidate = np.where(residual > 0, NEGATIVE_RATIO, 1.0) * candidate
+    order = np.argsort(-candidate, kind="stable")
+    order = order[candidate[order] > 0]
+    for k in order:
+        if _falls_off(residual, usable, k):
+            return int(k)
+    return int(order[0]) if first and order.size else None
+
+
+def _falls_off(residual, usable, k):
+    """Whether a peak falls below its half on both sides, or runs out of the slit on one."""
+    height = residual * np.sign(residual[k] or 1.0)
+    ends = 0
+    for direction in (1, -1):
+        j = k + direction
+        while 0 <= j < len(height) and usable[j] and height[j] > 0.5 * height[k]:
+            j += direction
+        if not (0 <= j < len(height) and usable[j]):
+            ends += 1 if residual[k] > 0 and abs(j - k) <= EDGE_ROWS else 2
+    return ends < 2
+
+
+def _is_source(residual, error, k, taken, fwhm):
+    """Whether a further peak is one by itself: significant, above wings, and a local extreme."""
+    near = np.abs(residual[max(k - 1, 0) : k + 2])
+    return (
+        abs(residual[k]) >= near.max()
+        and abs(residual[k]) > LEAST_SIGNIFICANCE * error[k]
+        and all(
+            abs(residual[k]) > abs(height) * _wing(abs(k - row) / fwhm) for row, height in taken
+        )
+    )
+
+
+def _wing(distance):
+    """Height that wings may have, relative to their peak, at a distance in full widths."""
+    return LEAST_HEIGHT * max(distance / WINGS_FROM, 1.0) ** WING_SLOPE
+
+
+def _width(profile, k, kernel):
+    """Full width at half maximum of the peak at row `k`, without that of the smoothing kernel."""
+    height = profile * np.sign(profile[k] or 1.0)
+    sides = [_half_width(height, k, direction) for direction in (1, -1)]
+    known = [side for side, inside in sides if inside]
+    # A side that the slit cuts off is taken to be as wide as the other.
+    width = 2 * known[0] if len(known) == 1 else sum(side for side, _ in sides)
+    width = np.sqrt(max(width**2 - (2.355 * kernel) ** 2, LEAST_FWHM**2))
+    return float(np.clip(width, LEAST_FWHM, max(0.4 * len(profile), LEAST_FWHM)))
+
+
+def _half_width(height, k, direction):
+    """Distance to half the maximum, and whether it lies within the rows."""
+    half, j = 0.5 * height[k], k
+    while 0 <= j + direction < len(height) and height[j + direction] > half:
+        j += direction
+    beyond = j + direction
+    if not 0 <= beyond < len(height):
+        return abs(j - k) + 0.5, False
+    drop = height[j] - height[beyond]
+    return abs(j - k) + ((height[j] - half) / drop if drop > 0 else 0.5), True
+
+
+def _subtract_peaks(profile, taken, fwhm):
+    """Profile less Gaussians at all peaks, fitted together with a constant."""
+    rows = np.arange(len(profile))
+    columns = [np.exp(-4 * np.log(2) * ((rows - row) / fwhm) ** 2) for row, _ in taken]
+    basis = np.stack([*columns, np.ones(len(profile))], axis=1)
+    heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
+    return profile - basis @ heights

@@ -1,0 +1,93 @@
+"""How much light a profile misses: a smooth factor between its flux and the sum of the pixels.
+
+No family of profiles is exact, and the part of the light that a wrong shape misses is the same in
+all columns, or changes slowly with them: the mean of many columns is wrong by more than their noise
+says. Sums of the pixels tell of that part as well as their noise lets them, and what they do not
+tell is an error that the columns have in common.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from ...models import BSplineProfile
+
+__all__ = ["ProfileScale", "profile_scale"]
+
+# Part of the light by which a profile may be wrong: of families with a shape of their own, and of
+# those whose shape is learnt. A slope and a bow along the spectrum are expected to be smaller.
+MISSED, MISSED_BY_LEARNT = 0.10, 0.03
+DEGREE = 2
+N_BLOCKS = 16
+# A block in which the sum is off by itself, at a line say, counts for less.
+ROBUST_SIGMA, N_ROUNDS = 3.0, 6
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileScale:
+    """Smooth factor by which the flux of a profile is to be multiplied.
+
+    Attributes
+    ----------
+    factor : ndarray, shape (n_column,)
+    errors : ndarray, shape (n_term, n_column)
+        Its independent errors, each of all columns at once.
+    """
+
+    factor: np.ndarray
+    errors: np.ndarray
+
+
+def expected_miss(source):
+    """Standard deviation of the part of the light that the profile of a source misses."""
+    profile = source.profile
+    shape = [n for n in profile.param_names if n != "center"]
+    if all(profile.fixed[n] for n in shape):  # what is given is taken at its word
+        return 0.0
+    return MISSED_BY_LEARNT if isinstance(profile, BSplineProfile) else MISSED
+
+
+def profile_scale(flux, difference, variance, n_column, columns, expected):
+    r"""Estimate the factor from differences between sums and fluxes.
+
+    With the flux :math:`F`, Legendre polynomials :math:`B_k` and the difference :math:`d`,
+
+    .. math::
+        d_x = F_x \sum_k \delta_k B_k(x) + n_x, \qquad \delta_k \sim N(0, s^2 / (k + 1)^2).
+
+    Flux and difference are averaged over blocks of columns, so that the noise of the flux does not
+    count.
+
+    Parameters
+    ----------
+    flux, difference, variance : ndarray, shape (n,)
+        Flux of the profile, sum less flux, and the variance of that.
+    n_column : int
+    columns : ndarray of int, shape (n,)
+        Where they are, among `n_column`.
+    expected : float
+        The standard deviation :math:`s`.
+
+    Returns
+    -------
+    ProfileScale
+    """
+    terms = legendre.legvander(np.linspace(-1, 1, n_column), DEGREE)
+    if not expected or columns.size == 0:
+        return ProfileScale(np.ones(n_column), np.zeros((0, n_column)))
+    blocks = np.array_split(np.arange(columns.size), min(N_BLOCKS, columns.size))
+    weight = 1 / variance
+    total = np.array([weight[b].sum() for b in blocks])
+    level, off = (np.array([weight[b] @ a[b] for b in blocks]) / total for a in (flux, difference))
+    design = np.array([weight[b] @ terms[columns[b]] for b in blocks]) / total[:, None]
+    design *= level[:, None]
+    prior = np.diag((np.arange(DEGREE + 1) + 1.0) ** 2 / expected**2)
+    robust = np.ones(len(blocks))
+    for _ in range(N_ROUNDS):
+        kept = total * robust
+        information = design.T @ (kept[:, None] * design) + prior
+        delta = np.linalg.solve(information, design.T @ (kept * off))
+        robust = 1 / (1 + (off - design @ delta) ** 2 * total / ROBUST_SIGMA**2)
+    root = np.linalg.inv(np.linalg.cholesky(information))
+    return ProfileScale(1 + terms @ delta, root @ terms.T)

@@ -1,0 +1,388 @@
+"""What an extraction returns: spectra of the sources, with all that led to them."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import StdDevUncertainty
+from astropy.table import QTable
+
+from ...models import Source
+from ...numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
+from ..tables import readable
+from .aperture import source_sums
+from .coherent_light import coherent_light
+from .quality import judge_source
+from .source_flux import source_fluxes
+from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
+from .tilted import (
+    SeenSpectra,
+    spectrum_name,
+)
+
+__all__ = ["LEAST_LIGHT", "ExtractionResult"]
+
+# A column whose good pixels get less of the light than this has no flux.
+LEAST_LIGHT = 0.05
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExtractionResult(SpectrumSums):
+    """Spectra of the sources of one image, with all that led to them.
+
+    Attributes
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+        The fitted model of the slit.
+    image : `~specmodels.exposure.SpectralImage`
+        The data extracted.
+    aperture : float
+        Half the height of the comparison aperture, in full widths at half maximum.
+    source_exposure : `~specmodels.exposure.Exposure`
+        What the image came from.
+    wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
+        Wavelength of each column of the sources, by name, that do not have those of the image.
+    grid : ndarray or `~astropy.units.Quantity`, optional
+        Wavelengths of the samples of ``spectra``, where they are not those of the columns.
+    """
+
+    fit: object
+    image: object
+    aperture: float = 1.5
+    source_exposure: object = None
+    wavelengths: dict = field(default_factory=dict)
+    grid: object = None
+
+    def __repr__(self):
+        return f"<ExtractionResult of {self.image.name!r}: {list(self.sources)}, {self.fit!r}>"
+
+    @property
+    def notes(self):
+        """What was masked before the fit, and where light beyond the profile was counted."""
+        summed = [f"light beyond the profile of {name!r} counted in {len(own.columns)} columns"
+                  for name, own in self.source_fluxes.items() if len(own.columns)]  # fmt: skip
+        return (*self.fit.image.notes, *summed)
+
+    def __getstate__(self):
+        """State to pickle: what was cached is made again (a Spectrum cannot be pickled)."""
+        return {key: self.__dict__[key] for key in self.__dataclass_fields__}
+
+    def with_exposure(self, exposure):
+        """Return the result with where it came from."""
+        return replace(self, source_exposure=exposure)
+
+    @cached_property
+    def sources(self):
+        """Sources of the fitted model, by name."""
+        found = {}
+        for number, (leaf, positions) in enumerate(self.fit.form.leaves()):
+            if isinstance(leaf, Source):
+                found[leaf.name or f"source {number + 1}"] = (leaf, positions)
+        return found
+
+    @property
+    def carriers(self):
+        """First position of the part of the model that carries the light of each source."""
+        seen = self.seen_spectra
+        return {name: positions[0] if seen is None else int(seen.group(name).positions[0])
+                for name, (_, positions) in self.sources.items()}  # fmt: skip
+
+    @cached_property
+    def seen_spectra(self):
+        """Spectra of wavelength, of a tilted slit; None where fluxes are those of columns."""
+        parts = {leaf.name for leaf, _ in self.fit.form.leaves()}
+        if not all(spectrum_name(name) in parts for name in self.sources):
+            return None
+        found = {name: self.wavelength(name) for name in self.sources}
+        return SeenSpectra(self.fit, {name: np.asarray(getattr(wave, "value", wave), dtype=float)
+                                      for name, wave in found.items()})  # fmt: skip
+
+    def covariance(self, name):
+        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
+        return self.sample_covariance(name).dense()
+
+    def sample_covariance(self, name):
+        """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
+        if self.seen_spectra is not None:
+            return self.seen_spectra.covariances[name]
+        position = self.sources[name][1][0]
+        if self.fit.independent_columns or position not in self.fit.form.linear:
+            own = self.source_fluxes[name]
+            return SpectrumCovariance.with_common(own.error, own.common)
+        return SpectrumCovariance.of_dense(self.fit.covariance_of(self.fit.names[position]))
+
+    def covariances(self):
+        """Covariances of spectra whose samples are not independent, by source, for files."""
+        found = {name: self.sample_covariance(name) for name in self.sources}
+        return {name: own for name, own in found.items() if not own.is_diagonal}
+
+    def samples(self, name):
+        """Wavelength, flux, error and mask of a source in each column."""
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error = self._flux(name)
+        return u.Quantity(self.wavelength(name)), flux * unit, error * unit, self.mask(name)
+
+    @cached_property
+    def _sums(self):
+        traces = {name: self.trace(name) for name in self.sources}
+        radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
+        image = self.fit.image
+        whole = self.fit.replace(image=image.replace(mask=image.mask & ~self.coherent_light.lines))
+        return source_sums(whole, self.sources, traces, radii, carriers=self.carriers)
+
+    @cached_property
+    def coherent_light(self):
+        """Light that the model does not describe, over neighbouring pixels."""
+        return coherent_light(self.fit, self.model)
+
+    @cached_property
+    def source_fluxes(self):
+        """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
+        traces = {name: self.trace(name) for name in self.sources}
+        widths = {name: self.fwhm(name) for name in self.sources}
+        sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
+        found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
+        if self.seen_spectra is None:
+            return found
+        fluxes = self.seen_spectra.fluxes
+        return {name: replace(own, flux=fluxes[name][0], error=fluxes[name][1],
+                              fitted=fluxes[name][0]) for name, own in found.items()}  # fmt: skip
+
+    @cached_property
+    def model(self):
+        """Image of the fitted model."""
+        return self.fit.predict()
+
+    @property
+    def residual(self):
+        """Data minus model."""
+        return self.image.data - self.model
+
+    @cached_property
+    def sky(self):
+        """Image of all of the model that is no source."""
+        sky, sources = np.array(self.model), set(self.carriers.values())
+        for chunk, _, _, parts in self.fit.parts():
+            for _, positions, light in parts:
+                if len(positions) and positions[0] in sources:
+                    sky[:, chunk] -= light
+        return sky
+
+    @property
+    def variance(self):
+        """Variance used in the fit; where the image had none, that estimated."""
+        return self.fit.image.variance
+
+    def trace(self, name):
+        """Row of a source in each column."""
+        leaf, positions = self.sources[name]
+        values = [self.fit.values[k] for k in positions]
+        return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
+
+    def wavelength(self, name):
+        """Wavelength of a source in each column, a Quantity or plain numbers; columns in pixels."""
+        if name in self.wavelengths:
+            return self.wavelengths[name]
+        return self.image.wavelength_along(self.trace(name))
+
+    def fwhm(self, name):
+        """Full width at half maximum of a source in each column, in pixels."""
+        leaf, positions = self.sources[name]
+        return leaf.fwhm(self.image.x, [self.fit.values[k] for k in positions])
+
+    def table(self, name):
+        """All that is known of a source per column.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            ``column``, ``wavelength``, ``flux``, ``flux_error``, ``mask``, ``background`` (of one
+            pixel at the trace), ``aperture_flux``, ``aperture_error``, ``trace``, ``chi2``,
+            ``n_rejected``, ``resolution`` where fluxes are samples of a function of wavelength
+            (full width at half maximum of what they average over), and ``var_read``, … for the
+            components of the variance.
+        """
+        return self.tables()[name]
+
+    def tables(self):
+        """The table of each source, by name; see `table`."""
+        return dict(self._tables)
+
+    @cached_property
+    def _tables(self):
+        return {name: self._table(name) for name in self.sources}
+
+    def _table(self, name):
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        flux, error, trace = *self._flux(name), self.trace(name)
+        aperture_flux, aperture_error = self.aperture_flux(name)
+        table = QTable()
+        table["column"] = self.image.x
+        table["wavelength"] = self.wavelength(name)
+        table["flux"], table["flux_error"] = flux * unit, error * unit
+        table["mask"] = self.mask(name)
+        table["background"] = self._sums[name].background * unit
+        table["aperture_flux"] = aperture_flux * unit
+        table["aperture_error"] = aperture_error * unit
+        if self.seen_spectra is not None:
+            width = self.seen_spectra.resolution(name)
+            unit = self.image.wavelength_unit
+            table["resolution"] = width if unit is None else width * unit
+        table["trace"], table["chi2"] = trace, self.fit.column_chi2()
+        table["n_rejected"] = self.fit.rejected.sum(axis=0)
+        for key, variance in self._propagated(name).items():
+            table[f"var_{key}"] = variance * unit**2
+        table.meta = {"source": name, "image": self.image.name, **judge_source(self, name)}
+        return table
+
+    def _flux(self, name):
+        own = self.source_fluxes[name]
+        return own.flux, own.error
+
+    def _propagated(self, name):
+        """Variance of the flux that each component of the pixels' variance brings."""
+        position = self.sources[name][1][0]
+        if (
+            self.seen_spectra is not None
+            or position not in self.fit.form.linear
+            or not self.fit.image.components
+        ):
+            return {}
+        row, own = self.fit.form.linear.index(position), self.source_fluxes[name]
+        return {key: own.propagate(value, self.fit.propagate(np.nan_to_num(value))[row])
+                for key, value in self.fit.image.components.items()}  # fmt: skip
+
+    def mask(self, name):
+        """Columns whose flux cannot be used.
+
+        The data do not determine it, the trace lies outside the image, or the good pixels get less
+        than a twentieth of the light.
+        """
+        flux, error = self._flux(name)
+        trace = self.trace(name)
+        outside = (trace < self.image.y[0] - 0.5) | (trace > self.image.y[-1] + 0.5)
+        seen = self._sums[name].seen >= LEAST_LIGHT
+        return ~np.isfinite(flux) | ~np.isfinite(error) | outside | ~seen
+
+    def aperture_flux(self, name):
+        """Flux in the comparison aperture and its error, per column, less sky and other sources."""
+        return self._sums[name].flux, self._sums[name].error
+
+    def normalisation(self, name):
+        """Optimal flux over aperture flux, which has been corrected for the light outside.
+
+        Returns
+        -------
+        ratio, error : float
+            Ratio of the weighted sums over all columns, and its standard error; NaN where there is
+            nothing to compare.
+        """
+        sums = self._sums[name]
+        flux, error, enclosed = sums.flux, sums.error, sums.enclosed
+        use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
+        summed = self.source_fluxes[name].columns
+        if summed.size < 0.5 * use.size:  # whose flux is not that of the profile
+            use[summed] = False
+        if not use.any():
+            return np.nan, np.nan
+        weight = enclosed[use] / error[use] ** 2
+        total = np.sum(weight * flux[use])
+        ratio = np.sum(weight * enclosed[use]) / total if total else np.nan
+        return float(ratio), float(
+            abs(ratio) * np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
+        )
+
+    @property
+    def spectrum(self):
+        """Spectrum of the first source, a `~specutils.Spectrum`."""
+        return next(iter(self.spectra.values()))
+
+    @cached_property
+    def spectra(self):
+        """Spectra of all sources, by name."""
+        if self.grid is not None:
+            return {name: self.spectrum_at(self.grid, name) for name in self.sources}
+        return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
+
+    @cached_property
+    def aperture_spectra(self):
+        """Spectra of the comparison aperture of all sources, by name."""
+        return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+
+    def spectrum_at(self, wavelengths, name=None):
+        """Spectrum of a source at any wavelengths, as light per pixel of the detector.
+
+        Parameters
+        ----------
+        wavelengths : array_like or `~astropy.units.Quantity`, shape (n,)
+            Increasing; bare numbers are in the unit of the wavelengths of the image.
+        name : str, optional
+            The source; may be left out where there is only one.
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            Of functions of wavelength their values there; fluxes per column are interpolated. Its
+            covariance is in ``meta["specmodels"]["covariance"]``. Masked beyond the columns, and
+            where a masked one has a part.
+        """
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        name = self._source(name)
+        axis = u.Quantity(self.samples(name)[0])
+        grid = numbers_in(checked_grid(wavelengths), axis.unit, "wavelengths")
+        weights, inside = interpolation_weights(axis.value, grid)
+        if self.seen_spectra is not None:
+            fluxes, covariance = self.seen_spectra.at(name, grid)
+            bad = (weights[:, self.mask(name)] != 0).any(axis=1)
+        else:
+            fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
+            covariance, bad = SpectrumCovariance.of_matrix(whole, len(whole)), ~np.isfinite(fluxes)
+        mask = bad | ~inside | ~np.isfinite(covariance.variances)
+        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix
+        error = np.sqrt(np.where(mask, np.nan, covariance.variances))
+        return Spectrum(
+            flux=np.where(mask, np.nan, fluxes) * unit, spectral_axis=grid * axis_unit, mask=mask,
+            uncertainty=StdDevUncertainty(error, unit=unit),
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": covariance}},
+        )  # fmt: skip
+
+    def _spectrum(self, name, flux, error):
+        """Spectrum of the columns that have a wavelength, by increasing wavelength."""
+        from specutils import Spectrum  # here, because it takes a second to import
+
+        wavelength = u.Quantity(self.wavelength(name))
+        order = np.argsort(wavelength.value, kind="stable")
+        order = order[np.isfinite(wavelength.value[order])]
+        if order.size == 0:
+            raise ValueError("wavelength: no column has one, so that there is no spectrum")
+        unit = wavelength.unit if wavelength.unit != u.dimensionless_unscaled else u.pix
+        flux_unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
+        return Spectrum(
+            flux=flux[order] * flux_unit, spectral_axis=wavelength.value[order] * unit,
+            uncertainty=StdDevUncertainty(error[order], unit=flux_unit),
+            mask=self.mask(name)[order],
+            meta={"specmodels": {"source": name, "image": self.image.name,
+                                 "covariance": self.sample_covariance(name).selected(order)}},
+        )  # fmt: skip
+
+    def report(self):
+        """One row for each source: how well it was extracted, and a reason where to look closer."""
+        rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
+        return readable(QTable(rows))
+
+    def plot(self, figure=None):
+        """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""
+        from ...plotting import plot_extraction
+
+        return plot_extraction(self, figure)
+
+
+def _has_sky(fit):
+    """Whether a part of the model that is no source was fitted."""
+    sources = [set(p) for leaf, p in fit.form.leaves() if isinstance(leaf, Source)]
+    free = {*fit.form.linear, *fit.form.nonlinear}
+    return bool(free - set().union(*sources))

@@ -1,0 +1,216 @@
+"""Flux of the sources of a fit: that of the profile, and sums where the profile does not hold."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .coherent_light import common_errors, summed_flux
+from .hidden_wings import expected_wings, wings_in_sky
+from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
+
+__all__ = ["SourceFlux", "source_fluxes", "source_zones"]
+
+# How far along the slit a source reaches: full widths at half maximum, or this part of its light.
+REACH_FWHM, REACH_LIGHT = 2.0, 0.99
+LARGEST_FWHM = 6.0
+# So many pixels of a column with coherent light make its flux a sum.
+LEAST_PIXELS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFlux:
+    """Flux of a source in each column.
+
+    Attributes
+    ----------
+    flux, error : ndarray, shape (n_column,)
+        Flux and standard error.
+    fitted : ndarray, shape (n_column,)
+        What the profile alone gives.
+    scale : ndarray, shape (n_column,)
+        Factor by which that was multiplied, see `~specmodels.evaluators.extraction.profile_scale`.
+    difference, difference_error : ndarray, shape (n_column,)
+        What the sum of the pixels is in excess of `fitted`, and its error; NaN where not summed.
+    columns : ndarray of int, shape (n_summed,)
+        Columns in which the flux is a sum of pixels.
+    response : ndarray, shape (n_row, n_summed)
+        Derivative of the flux by the data in these columns.
+    filled : ndarray, shape (n_summed,)
+        Part of the light in these columns that is outside of the sum, as the profile has it.
+    zone : ndarray of bool, shape (n_row, n_column)
+        Pixels to which the source reaches.
+    common : ndarray, shape (n_common, n_column)
+        Part of the errors that columns have in common: each row is an error of all of them at once.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    fitted: np.ndarray
+    scale: np.ndarray
+    difference: np.ndarray
+    difference_error: np.ndarray
+    columns: np.ndarray
+    response: np.ndarray
+    filled: np.ndarray
+    zone: np.ndarray
+    common: np.ndarray
+
+    @property
+    def covariance(self):
+        """Covariance of the flux, shape (n_column, n_column)."""
+        common = np.nan_to_num(self.common)
+        out = common.T @ common
+        out[np.diag_indices_from(out)] = self.error**2
+        return out
+
+    def error_of_mean(self, columns):
+        """Standard error of the mean flux of some columns, and its part that they share."""
+        shared = np.mean(self.common[:, columns], axis=1)
+        own = self.error[columns] ** 2 - np.sum(self.common[:, columns] ** 2, axis=0)
+        own = np.sum(np.maximum(own, 0.0)) / np.size(columns) ** 2
+        return float(np.sqrt(own + shared @ shared)), float(np.sqrt(shared @ shared))
+
+    def scaled(self, factor, error):
+        """Flux multiplied by a factor that has an error of its own, the same in all columns."""
+        common = np.concatenate([factor * self.common, [error * self.flux]])
+        return replace(
+            self, flux=factor * self.flux, common=common, scale=factor * self.scale,
+            response=factor * self.response,
+            error=np.hypot(factor * self.error, error * self.flux),
+        )  # fmt: skip
+
+    def propagate(self, variance, fitted):
+        """Variance of the flux from one of the pixels, given that of the fitted flux."""
+        out = self.scale**2 * fitted
+        given = np.nan_to_num(variance[:, self.columns])
+        out[self.columns] = np.sum(self.response**2 * given, axis=0)
+        return out
+
+
+def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
+    """Flux of each source of a fit.
+
+    Parameters
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+    sources : dict of str to tuple
+        Each `~specmodels.models.Source` with the positions of its parameters.
+    traces, fwhm : dict of str to ndarray, shape (n_column,)
+    light : `~specmodels.evaluators.extraction.coherent_light.CoherentLight`
+        What the fit leaves.
+    sky : ndarray, shape (n_row, n_column), optional
+        Image of all of the model that is no source; default: not to be looked at.
+
+    Returns
+    -------
+    dict of str to SourceFlux
+    """
+    zones, out = source_zones(fit, sources, traces, fwhm), {}
+    by_position = {sources[n][1][0]: zone for n, zone in zones.items()}
+    for name, (leaf, positions) in sources.items():
+        own = _of_profile(fit, positions[0], zones[name])
+        if positions[0] in fit.form.linear and fit.independent_columns:
+            own = _with_sums(own, fit, leaf, positions[0], by_position, light)
+        out[name] = own
+    if sky is None or not fit.independent_columns or fit.image.variance is None:
+        return out
+    return _with_wings(out, fit, sources, traces, light, sky)
+
+
+def _with_wings(fluxes, fit, sources, traces, light, sky):
+    """Fluxes with the light that the sky has of them, and with what of it is not known."""
+    all_zones = np.any([own.zone for own in fluxes.values()], axis=0)
+    fitted, out = np.array([own.fitted for own in fluxes.values()]), {}
+    for name, own in fluxes.items():
+        leaf, positions = sources[name]
+        values = [fit.values[k] for k in positions]
+        expected = expected_wings(leaf, values, fit.image, traces[name])
+        part, error = wings_in_sky(fitted, sky, all_zones, light, fit.image, expected)
+        out[name] = own.scaled(1 + part, error)
+    return out
+
+
+def _of_profile(fit, position, zone):
+    """Flux of the profile alone."""
+    n_row, n_column = fit.image.shape
+    flux = np.array(np.broadcast_to(fit.values[position], n_column))
+    error = np.array(np.broadcast_to(fit.error(fit.names[position]), n_column))
+    return SourceFlux(
+        flux=flux, error=error, fitted=flux.copy(), scale=np.ones(n_column),
+        difference=np.full(n_column, np.nan), difference_error=np.full(n_column, np.nan),
+        columns=np.empty(0, dtype=int), response=np.empty((n_row, 0)), filled=np.empty(0),
+        zone=zone, common=np.zeros((0, n_column)),
+    )  # fmt: skip
+
+
+def _with_sums(own, fit, leaf, position, zones, light):
+    """Flux with what the sums of the pixels tell: its scale, or all of it where light is left."""
+    common = common_errors(fit)[fit.form.linear.index(position)]
+    known = np.flatnonzero(np.isfinite(own.flux) & np.isfinite(own.error) & (own.error > 0))
+    if fit.image.variance is None or not known.size:
+        return replace(own, common=common)
+    local = {p: zone[:, known] for p, zone in zones.items()}
+    sums = summed_flux(fit, position, known, local, light)
+    bright = (np.count_nonzero(light.found & own.zone, axis=0) >= LEAST_PIXELS)[known]
+    difference, difference_error = (np.full(len(own.flux), np.nan) for _ in range(2))
+    difference[known], difference_error[known] = sums.difference, sums.difference_error
+    telling = known[~bright & (sums.difference_error > 0)]
+    scale = profile_scale(
+        own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
+        telling, expected_miss(leaf),
+    )  # fmt: skip
+    missed = np.zeros(len(own.flux))
+    missed[known] = sums.filled * own.fitted[known]
+    # What other columns see the profile has right.
+    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT) * np.median(sums.filled) * own.fitted
+    shared = np.concatenate([scale.errors * own.fitted, [unseen]])
+    common = np.concatenate([common * scale.factor, shared])
+    error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
+    flux, columns = own.fitted * scale.factor, known[bright]
+    # What the sum lacks is as the profile has it, which here does not hold.
+    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), expected_miss(leaf))
+    common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
+    common[: len(sums.common), columns] = sums.common[:, bright]
+    flux[columns] = sums.flux[bright]
+    error[columns] = np.hypot(sums.error[bright], common[-1, columns])
+    return replace(
+        own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
+        difference=difference, difference_error=difference_error,
+        response=sums.response[:, bright], filled=sums.filled[bright],
+    )  # fmt: skip
+
+
+def _misfit(fit, zone, light, columns):
+    """By which part the model of the light is wrong, in the pixels of some columns; at most one."""
+    good = zone & ~fit.image.mask[:, columns]
+    model = np.nan_to_num(fit.predict()[:, columns])
+    model = np.where(good, model - np.min(model, axis=0), 0.0)
+    excess = np.where(good, light.residual[:, columns] ** 2 - fit.image.variance[:, columns], 0.0)
+    power = np.sum(model**2)
+    return float(np.sqrt(np.clip(np.sum(excess) / power, 0.0, 1.0))) if power > 0 else 0.0
+
+
+def source_zones(fit, sources, traces, fwhm):
+    """Pixels to which each source reaches, and no other is nearer; dict of str to ndarray."""
+    image = fit.image
+    distance = {name: np.abs(image.y[:, None] - trace) for name, trace in traces.items()}
+    nearest = np.min(list(distance.values()), axis=0)
+    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
+    zones = {}
+    for name, (leaf, positions) in sources.items():
+        own = [v[some] if np.ndim(v) else v for v in (fit.values[k] for k in positions)]
+        light = leaf.fraction(image.x[some][None], image.y[:, None], own)
+        light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))
+        reach = max(map(_reach, light.T, distance[name][:, some].T))
+        width = np.median(fwhm[name])
+        reach = np.clip(reach, REACH_FWHM * width, LARGEST_FWHM * width) + 0.5
+        zones[name] = (distance[name] <= reach) & (distance[name] <= nearest)
+    return zones
+
+
+def _reach(light, distance):
+    """Distance within which nearly all of the light lies."""
+    order = np.argsort(distance, kind="stable")
+    enclosed = np.cumsum(light[order])
+    k = np.searchsorted(enclosed, REACH_LIGHT * enclosed[-1])
+    return distance[order][min(k, len(order) - 1)]

@@ -1,0 +1,1 @@
+"""Master background: one sky of all slits, taken from each of them."""

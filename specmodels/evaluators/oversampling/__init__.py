@@ -1,0 +1,1 @@
+"""The adaptive trace model: slices on finer rows, and bad pixels filled."""

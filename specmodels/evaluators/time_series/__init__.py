@@ -1,0 +1,1 @@
+"""Spectra of all integrations of a time series, with what they have in common."""

@@ -1,0 +1,158 @@
+"""Extraction of a time series: geometry learnt from all integrations, a spectrum for each.
+
+    series → median of a few → fit → mean of many, unmoved → fit → each integration by shared images
+
+Integrations are read one at a time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .integration import IntegrationFitter
+from .moving_sources import Geometry
+from .result import TimeSeriesResult
+
+__all__ = ["TimeSeriesExtraction"]
+
+# Integrations of which the first estimate is the median: so many are held at once.
+FEW = 9
+# Of a longer series so many integrations, evenly spread, tell trace, profile and width.
+MANY = 200
+MEDIAN_VARIANCE = np.pi / 2
+# The scatter of a pixel in so many integrations, and of its neighbours along the dispersion, is its
+# variance where none is known.
+LEAST_SCATTER, NEIGHBOURS = 5, 31
+
+
+@dataclass(frozen=True)
+class TimeSeriesExtraction:
+    """Extract the spectra of all integrations of a time series.
+
+    Parameters
+    ----------
+    extraction : `~specmodels.OptimalExtraction`
+        By which the mean image is extracted, from which trace, profile and width are learnt.
+    sigma : float
+        Threshold of the rejection of hits in single integrations, in standard deviations.
+    """
+
+    extraction: object
+    sigma: float = 4.5
+
+    def __call__(self, series):
+        """Extract a `~specmodels.TimeSeries`; returns a `TimeSeriesResult`.
+
+        Raises
+        ------
+        ValueError
+            If no pixel can be used, or the lines are tilted so that columns are not independent.
+        """
+        geometry = self._geometry(*_median(series))
+        mean, number, reach = self._mean(series, geometry)
+        geometry = self._geometry(mean, number, reach)
+        fitter = IntegrationFitter(geometry, self.sigma)
+        found = [None] * len(series)
+        for i in range(len(series)):
+            found[i] = _summary(fitter(series[i]), geometry)
+        return TimeSeriesResult.of(series, geometry, found)
+
+    def _geometry(self, image, number, reach=None):
+        """What all integrations share, from their mean image and the number that it is worth."""
+        fit = self.extraction.fit(image)
+        if not fit.independent_columns:
+            raise ValueError(
+                f"image {image.name!r}: expected columns that are independent of one another in a "
+                "time series, got tilted lines, or terms that columns share: rectify the "
+                "integrations, or extract each by itself"
+            )
+        result = self.extraction.evaluate(fit, image)
+        rows = slice(*np.searchsorted(image.y, (fit.image.y[0], fit.image.y[-1] + 0.5)))
+        variance = fit.image.variance * number[rows]
+        return Geometry(result, variance, reach)
+
+    def _mean(self, series, geometry):
+        """Mean of the integrations as if none had moved, without hits; and what `_geometry` takes.
+
+        Returns
+        -------
+        mean : `~specmodels.SpectralImage`
+        number : ndarray
+            Integrations in each pixel.
+        reach : ndarray, shape (2,)
+            Largest movements, and a little more.
+        """
+        fitter = IntegrationFitter(geometry, self.sigma)
+        shape = geometry.image.shape
+        data, variance, number = (np.zeros(shape) for _ in range(3))
+        known, reach = series.first.variance is not None, np.zeros(2)
+        numbers = np.unique(np.linspace(0, len(series) - 1, min(len(series), MANY)).astype(int))
+        for i in numbers:
+            image = series[int(i)]
+            one = fitter(image)
+            good, reach = one.used, np.maximum(reach, np.abs(one.fit.theta[:2]))
+            moved = one.fit.model - one.fit.at_rest().model
+            part = geometry.cut(image)
+            data[good] += (image.data[part] - moved)[good]
+            number[good] += 1
+            spread = image.variance[part] if known else one.residual**2
+            variance[good] += spread[good]
+        seen = number > 0
+        safe = np.maximum(number, 1)
+        known |= len(numbers) >= LEAST_SCATTER
+        if series.first.variance is None:
+            variance = number * _smooth(variance, number)
+        mean = geometry.result.image.replace(
+            data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
+            variance=np.where(seen, variance / safe**2, 1.0) if known else None,
+        )  # fmt: skip
+        return mean, safe, 1.2 * reach
+
+
+def _median(series):
+    """Median of a few integrations as an image, and the number of integrations it is worth."""
+    numbers = np.unique(np.linspace(0, len(series) - 1, min(len(series), FEW)).astype(int))
+    first = series.first
+    data = np.empty((len(numbers), *first.shape), np.float32)
+    count, total = np.zeros(first.shape), np.zeros(first.shape)
+    for own, i in zip(data, numbers, strict=True):
+        image = series[int(i)]
+        own[...] = np.where(image.mask, np.nan, image.data)
+        count += ~image.mask
+        if image.variance is not None:
+            total += np.where(image.mask, 0.0, image.variance)
+    seen = count > 0
+    median = np.full(first.shape, np.nan)
+    median[seen] = np.nanmedian(data[:, seen], axis=0)
+    worth = np.maximum(np.where(count > 2, count / MEDIAN_VARIANCE, count), 1)
+    variance = None
+    if first.variance is not None:
+        variance = np.where(seen, total / np.maximum(count, 1) / worth, 1.0)
+    return first.replace(data=median, variance=variance, mask=~seen, components={}), worth
+
+
+def _smooth(total, number):
+    """Mean of what was summed over integrations, along the dispersion, shape of the image."""
+    totals, numbers = (ndimage.uniform_filter1d(a, NEIGHBOURS, mode="nearest", axis=1)
+                       for a in (total, number))  # fmt: skip
+    return totals / np.maximum(numbers, 1 / NEIGHBOURS)
+
+
+def _summary(one, geometry):
+    """What is kept of an integration: no images."""
+    fit = one.fit
+    own = slice(0, len(geometry.numbers))  # fluxes come first
+    held = np.einsum("kkx->kx", fit.covariance)[own]
+    rows, columns = np.nonzero(one.hits)
+    return {
+        "flux": fit.values[own],
+        "variance": held,
+        "moved": fit.common[:, own].astype(np.float32),
+        "background": geometry.background(fit).astype(np.float32),
+        "theta": fit.theta,
+        "theta_error": np.sqrt(np.diagonal(fit.theta_covariance)),
+        "chi2": fit.chi2,
+        "dof": fit.dof,
+        "hits": (rows, columns),
+    }

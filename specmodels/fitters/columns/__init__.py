@@ -1,0 +1,1 @@
+"""Fits of independent columns: the linear parameters of each are eliminated."""

@@ -1,0 +1,1 @@
+"""The spectra of all sources of a grism scene."""

@@ -1,0 +1,1 @@
+"""One sky of several slits: where it is sampled, which slits agree, what a fit returns."""

@@ -1,0 +1,1 @@
+"""Spatial profiles from windows of neighbouring columns."""

@@ -1,0 +1,25 @@
+"""Light is told from hits by its smoothness."""
+
+import numpy as np
+import pytest
+
+from specmodels.evaluators.extraction.coherent_light import line_pixels
+
+
+@pytest.mark.parametrize("sigma", [0.85, 1.5, 3.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_line_is_one_at_any_place_within_a_pixel(sigma, sign):
+    y, x = np.mgrid[:30, :40]
+    for shift in (0.0, 0.3, 0.5):
+        line = 40 * np.exp(-0.5 * (((x - 20 - shift) / sigma) ** 2 + ((y - 15) / 2) ** 2))
+        rejected = line > 5
+        assert line_pixels(sign * line, rejected)[rejected].all()
+
+
+def test_hits_are_none():
+    rng = np.random.default_rng(2)
+    student = rng.normal(size=(40, 400))
+    hits = rng.random(student.shape) < 0.02
+    student[hits] += 30
+    student[12, 100:112] += 30  # a track
+    assert not line_pixels(student, np.abs(student) > 5).any()

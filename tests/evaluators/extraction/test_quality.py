@@ -1,0 +1,68 @@
+"""Reports: good extractions are left alone, the others named with a reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import specmodels as sm
+from specmodels.datasets import make_slit
+from specmodels.evaluators.extraction.quality import judge_source
+
+
+def judged(image, name="source", **settings):
+    return judge_source(sm.OptimalExtraction(**settings)(image), name)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_good_extraction_is_ok(seed):
+    image, truth = make_slit(seed=seed)
+    row = judged(image)
+    assert (row["status"], row["reason"]) == ("ok", "")
+    expected = np.median(truth.flux[0] / truth.smallest_error[0])
+    assert row["snr"] == pytest.approx(expected, rel=0.05)
+    assert row["flux"] == pytest.approx(np.median(truth.flux[0]), rel=0.03)
+    assert row["row"] == pytest.approx(truth.trace[0].mean(), abs=0.1)
+    assert row["fwhm"] == pytest.approx(2.355 * 1.1, rel=0.15)
+    error = row["optimal_over_aperture_error"]
+    assert abs(row["optimal_over_aperture"] - 1) < 0.01 + 4 * error
+
+
+@pytest.mark.parametrize(("factor", "reason"), [(9.0, "chi2/dof"), (1 / 9, "chi2/dof")])
+def test_variances_that_are_off_are_named(factor, reason):
+    image, _ = make_slit(seed=1)
+    row = judged(image.replace(variance=factor * image.variance, components={}))
+    assert row["status"] == "check"
+    assert reason in row["reason"]
+
+
+def test_faint_source_is_named():
+    """Only where it is not certain: a mean of faint columns is right within its error."""
+    image, _ = make_slit(seed=2, snr=0.1)
+    row = judged(image, n_sources=1)
+    assert "uncertain" in row["reason"]
+
+
+def test_fit_that_failed_is_named():
+    image, _ = make_slit(seed=3)
+    result = sm.OptimalExtraction()(image)
+    failed = replace(result, fit=result.fit.replace(success=False, message="not converged"))
+    assert judge_source(failed, "source")["reason"] == "not converged"
+
+
+def test_profile_too_narrow_for_the_data_is_named():
+    """The model misses light, which is summed, and its sky takes the rest."""
+    image, _ = make_slit(seed=4, width=(2.0, 2.0), wing=0.0)
+    profile = sm.GaussianProfile(stddev=1.2, fixed={"stddev": True})
+    row = judged(image, profile=profile, aperture=3.0)
+    assert row["status"] == "check"
+    assert "give the profile" in row["reason"]
+
+
+def test_numbers_are_plain_for_tables():
+    image, _ = make_slit(seed=5)
+    kinds = {key: type(value) for key, value in judged(image).items()}
+    assert kinds.pop("status") is str
+    assert kinds.pop("reason") is str
+    assert kinds.pop("n_rejected") is int
+    assert set(kinds.values()) == {float}

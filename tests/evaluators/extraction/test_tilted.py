@@ -1,0 +1,110 @@
+"""Slits with tilted lines: spectra of wavelength, against the truth."""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+import specmodels as sm
+from specmodels.evaluators.extraction.tilted import line_tilt
+
+NY, NX = 40, 400
+
+
+def spread(y, center, sigma):
+    ends = (erf((y + side - center) / sigma / 2**0.5) for side in (0.5, -0.5))
+    return 0.5 * (next(ends) - next(ends))
+
+
+def tilted_slit(seed, tilt=5.0, unit=1.0):
+    """One source with lines under a bright line sky; the wavelength is known in each pixel."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:NY, :NX].astype(float)
+    p = x - tilt * (y - NY / 2) / NY
+    lines = rng.uniform(0, NX, 30), rng.uniform(50, 1500, 30)
+
+    def night(p):
+        return 60 + sum(
+            h * np.exp(-0.5 * ((p - c) / 1.1) ** 2) for c, h in zip(*lines, strict=True)
+        )
+
+    def star(p):
+        return 900 + 300 * np.sin(p / 40) + 1500 * np.exp(-0.5 * ((p - 180) / 1.3) ** 2)
+
+    row = 20.3 + 0.004 * x
+    image = night(p) * (1 + 0.04 * np.sin(y / 9)) + star(p) * spread(y, row, 1.6)
+    data = rng.poisson(image) + rng.normal(0, 3, image.shape)
+    wavelength = 1.0 + 0.001 * p
+    given = sm.SpectralImage(unit * data, variance=unit**2 * (image + 9), wavelength=wavelength,
+                             wavelength_unit="um")  # fmt: skip
+    return given, star
+
+
+def figures(result, star):
+    table = result.table(next(iter(result.spectra)))
+    truth = star((table["wavelength"].value - 1.0) / 0.001)
+    inside = slice(15, -15)
+    wrong = (np.asarray(table["flux"].value) - truth)[inside]
+    return wrong / np.asarray(table["flux_error"].value)[inside], wrong, truth[inside]
+
+
+def test_tilt_is_measured_in_columns():
+    assert line_tilt(tilted_slit(0)[0]) == pytest.approx(5.0 * (NY - 1) / NY)
+    assert line_tilt(sm.datasets.make_slit()[0]) == 0
+    assert line_tilt(tilted_slit(0, tilt=0.0)[0]) < 1e-6
+
+
+@pytest.mark.parametrize("seed", [1, 2, 15])
+def test_fluxes_under_tilted_lines_have_honest_errors(seed):
+    image, star = tilted_slit(seed)
+    result = sm.OptimalExtraction(n_sources=1)(image)
+    assert result.fit.success
+    assert result.seen_spectra is not None
+    assert 0.95 < result.fit.reduced_chi2 < 1.06
+    pulls, wrong, truth = figures(result, star)
+    assert abs(np.mean(pulls)) < 0.4  # what learnt wings and the slit function share
+    assert 0.85 < np.std(pulls) < 1.15
+    assert abs(np.sum(wrong) / np.sum(truth)) < 0.02
+
+
+def test_errors_of_sums_need_the_covariance():
+    image, star = tilted_slit(3)
+    result = sm.OptimalExtraction(n_sources=1)(image)
+    name = next(iter(result.spectra))
+    covariance = result.covariance(name)
+    _, error = result.seen_spectra.fluxes[name]
+    np.testing.assert_allclose(np.sqrt(np.diagonal(covariance)), error, rtol=1e-8)
+    _, wrong, _ = figures(result, star)
+    sums = wrong[: 18 * 20].reshape(18, 20).sum(axis=1)
+    inner = covariance[15 : 15 + 360, 15 : 15 + 360].reshape(18, 20, 18, 20)
+    expected = np.sqrt(np.einsum("kikj->k", inner))
+    assert 0.6 < np.std(sums / expected) < 1.5
+
+
+def test_the_unit_of_the_data_does_not_matter():
+    one, two = (sm.OptimalExtraction(n_sources=1)(tilted_slit(1, unit=unit)[0])
+                for unit in (1.0, 1e-17))  # fmt: skip
+    name = next(iter(one.spectra))
+    (flux, error), (small, _) = one.seen_spectra.fluxes[name], two.seen_spectra.fluxes[name]
+    assert np.nanmax(np.abs(small / 1e-17 - flux) / error) < 0.02
+
+
+@pytest.mark.parametrize("spoil", ["columns", "wavelengths", "rows", "variance", "reversed"])
+def test_spoilt_tilted_slits_are_extracted(spoil):
+    image, star = tilted_slit(14)
+    data, variance, wave = (np.array(a) for a in (image.data, image.variance, image.wavelength))
+    if spoil == "columns":
+        data[:, 100:120] = np.nan
+    elif spoil == "wavelengths":
+        wave[:4], wave[:, :30] = np.nan, np.nan
+    elif spoil == "rows":
+        data[10:14] = np.nan
+    elif spoil == "variance":
+        variance = None
+    else:
+        data, variance, wave = (a[:, ::-1] for a in (data, variance, wave))
+    given = sm.SpectralImage(data, variance=variance, wavelength=wave, wavelength_unit="um")
+    result = sm.OptimalExtraction(n_sources=1)(given)
+    pulls, *_ = figures(result, star)
+    assert np.isfinite(pulls).mean() > 0.9
+    assert abs(np.nanmean(pulls)) < 0.5
+    assert 0.8 < np.nanstd(pulls) < 1.25
