@@ -142,4 +142,5 @@ def _planes(tree, name, options):
 
 
 def _is_readable(value):
-    return find_reader(value) is not None and not isinstance(value, str | np.ndarray)
+    other = str | np.ndarray | list | tuple  # of which readers think in other ways than a tree
+    return find_reader(value) is not None and not isinstance(value, other)

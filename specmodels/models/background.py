@@ -94,6 +94,9 @@ class MasterBackgroundSpectrum(BasisModel):
         coefficients = np.stack(np.broadcast_arrays(*coefficients))
         index, value = self.local_basis(wavelength)
         shape = np.broadcast_shapes(index.shape[:-1], coefficients.shape[1:])
+        missing = len(shape) - (coefficients.ndim - 1)
+        coefficients = coefficients.reshape(len(coefficients), *(1,) * missing,
+                                            *coefficients.shape[1:])  # fmt: skip
         index, value = (np.broadcast_to(np.moveaxis(one, -1, 0), (one.shape[-1], *shape))
                         for one in (index, value))  # fmt: skip
         all_ = np.broadcast_to(coefficients, (len(coefficients), *shape))

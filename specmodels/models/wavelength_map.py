@@ -118,11 +118,11 @@ class WavelengthMap(Composable, UnitRules, FittableModel):
             (2 * finite(v) - low - high) / (high - low)
             for v, (low, high) in ((y, self.limits), (x, self.column_limits))
         )
-        rows = list(np.moveaxis(legendre.legvander(t, self.degree), -1, 0))
+        rows = list(_legendre(t, self.degree))
         for k, scale in ((1, 0.5), (2, 2 / 3)):
             if k <= self.degree:
                 rows[k] = scale * rows[k]
-        columns = np.moveaxis(legendre.legvander(s, self.column_degree), -1, 0)
+        columns = _legendre(s, self.column_degree)
         return [row * column for column in columns for row in rows]
 
     @with_units
@@ -211,6 +211,11 @@ def _increasing(name, limits):
     if not low < high:
         raise ValueError(f"{name}: expected increasing numbers, got {limits!r}")
     return low, high
+
+
+def _legendre(t, degree):
+    """Legendre polynomials at numbers of any shape, the degree along the first axis."""
+    return np.moveaxis(legendre.legvander(t, degree), -1, 0).reshape(degree + 1, *np.shape(t))
 
 
 def _along(columns, x):

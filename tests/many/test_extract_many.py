@@ -96,7 +96,7 @@ def test_failure_while_writing_leaves_no_partial_file(folder, tmp_path, monkeypa
 
 def test_anything_that_can_be_read_may_be_given_by_name(folder):
     image, _ = make_slit(seed=3, shape=(24, 60))
-    inputs = {"memory": image, "file": folder / "a.fits", "array": np.zeros((2, 2, 2))}
+    inputs = {"memory": image, "file": folder / "a.fits", "array": np.zeros((2, 2, 2, 2))}
     results, summary = sm.extract_many(inputs, progress_bar=False)
     assert list(results) == ["memory", "file"]
     assert "data: expected 2 dimensions" in summary["reason"][list(summary["input"]).index("array")]

@@ -31,8 +31,9 @@ APART, LEAST_PART_APART = 1.5, 0.25
 LARGEST_WINGS = 0.02
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
 LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
-# Light of the sky that is moved by it in the pixels of a source, as a part of its flux.
-LEAST_HARM = 0.01
+# Light of the sky that is moved by it in the pixels of a source, as a part of its flux; or in
+# standard errors of the flux, in so many columns.
+LEAST_HARM, HARM_SIGMA, LEAST_HARMED = 0.01, 2.0, 4
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
@@ -268,7 +269,8 @@ def tilt_of_lines(result, name):
     moved = np.abs(np.sum(np.where(own.zone, y * slope, 0.0), axis=0)) * abs(tilt)
     harm = np.mean(moved) / max(abs(np.nanmean(own.flux)), 1e-300)
     seen = shift > LARGEST_TILT and abs(tilt) * np.sqrt(information) > TILT_SIGMA
-    if seen and harm > LEAST_HARM:
+    harmed = np.count_nonzero(moved > HARM_SIGMA * np.nan_to_num(own.error, posinf=np.inf))
+    if seen and (harm > LEAST_HARM or harmed >= LEAST_HARMED):
         yield (
             f"lines are tilted by about {shift:.1f} pixels from end to end of the slit: rectify, "
             "or give the wavelength of each pixel to a model that uses it"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.evaluators.test_tilted import NX, NY, figures, tilted_slit
+from tests.evaluators.extraction.test_tilted import NX, NY, figures, tilted_slit
 
 import specmodels as sm
 from specmodels.evaluators.extraction.line_shifts import correlated_map, with_fitted_tilt
