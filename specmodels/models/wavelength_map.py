@@ -7,9 +7,8 @@ many columns it is wrong. Spectra behind a map, lines of the sky above all, tell
 import numpy as np
 from astropy import units as u
 from astropy.modeling import CompoundModel, FittableModel, Parameter
-from numpy.polynomial import legendre
 
-from ..numerics.positions import finite
+from ..numerics.positions import finite, legendre_terms
 from .composition import PIXELS, Composable, Coordinate
 from .linear import TiedTo
 from .parameters import declare, repeated
@@ -114,15 +113,12 @@ class WavelengthMap(Composable, UnitRules, FittableModel):
 
     def _terms(self, x, y):
         """Derivative of the shift by each parameter, in pixels."""
-        t, s = (
-            (2 * finite(v) - low - high) / (high - low)
-            for v, (low, high) in ((y, self.limits), (x, self.column_limits))
-        )
-        rows = list(_legendre(t, self.degree))
+        rows = list(np.moveaxis(legendre_terms(y, self.limits, self.degree), -1, 0))
         for k, scale in ((1, 0.5), (2, 2 / 3)):
             if k <= self.degree:
                 rows[k] = scale * rows[k]
-        columns = _legendre(s, self.column_degree)
+        columns = legendre_terms(x, self.column_limits, self.column_degree)
+        columns = np.moveaxis(columns, -1, 0)
         return [row * column for column in columns for row in rows]
 
     @with_units
@@ -211,11 +207,6 @@ def _increasing(name, limits):
     if not low < high:
         raise ValueError(f"{name}: expected increasing numbers, got {limits!r}")
     return low, high
-
-
-def _legendre(t, degree):
-    """Legendre polynomials at numbers of any shape, the degree along the first axis."""
-    return np.moveaxis(legendre.legvander(t, degree), -1, 0).reshape(degree + 1, *np.shape(t))
 
 
 def _along(columns, x):
