@@ -76,14 +76,14 @@ class SummedFlux:
     common: np.ndarray
 
 
-def coherent_light(fit, model):
+def coherent_light(fit, model, sky):
     """Find the light that a fit leaves over neighbouring pixels.
 
     Parameters
     ----------
     fit : `~specmodels.fitters.FitResult`
-    model : ndarray, shape (n_row, n_column)
-        Image of its model.
+    model, sky : ndarray, shape (n_row, n_column)
+        Image of its model, and of all of that which is no source.
 
     Returns
     -------
@@ -95,7 +95,9 @@ def coherent_light(fit, model):
     usable = given & np.isfinite(model) & (variance > 0)
     residual = np.where(usable, image.data - np.nan_to_num(model), 0.0)
     student = residual / np.sqrt(np.where(usable, variance, 1.0))
-    lines = line_pixels(student, fit.rejected & usable)
+    below = image.data - sky < -LINE_SIGMA * np.sqrt(variance)
+    # A source can lack the light of its model, and no more: what is darker is another's.
+    lines = line_pixels(student, fit.rejected & usable) & ~(below & (model >= sky))
     available = usable & (~fit.rejected | lines)
     found = _significant(np.where(available, student, 0.0))
     return CoherentLight(lines, found & available, np.where(available, residual, 0.0))

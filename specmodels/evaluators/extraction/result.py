@@ -134,7 +134,7 @@ class ExtractionResult(SpectrumSums):
     @cached_property
     def coherent_light(self):
         """Light that the model does not describe, over neighbouring pixels."""
-        return coherent_light(self.fit, self.model)
+        return coherent_light(self.fit, self.model, self.sky)
 
     @cached_property
     def source_fluxes(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import specmodels as sm
 from specmodels.evaluators.extraction.coherent_light import line_pixels
 
 
@@ -23,3 +24,20 @@ def test_hits_are_none():
     student[hits] += 30
     student[12, 100:112] += 30  # a track
     assert not line_pixels(student, np.abs(student) > 5).any()
+
+
+def test_dark_lobe_of_another_source_takes_nothing_away():
+    """What is below the sky beside a source belongs to a source of the other sign."""
+    y, x = np.mgrid[:50, :200].astype(float)
+    line = 40 * (1 + 30 * np.exp(-0.5 * ((x - 100) / 3) ** 2))
+    profile = np.exp(-0.5 * ((y - 25) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
+    lobe = np.exp(-0.5 * ((y - 32) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
+    rng = np.random.default_rng(5)
+    data = line * (profile - 0.8 * lobe) + rng.normal(0, 1, y.shape)
+    image = sm.SpectralImage(data, variance=np.ones(y.shape))
+    extract = sm.OptimalExtraction(
+        n_sources=1, profile=sm.GaussianProfile(), sky=sm.ColumnPolynomial(0, limits=(0, 49))
+    )
+    result = extract(image)
+    flux = result.source_fluxes["source"].flux
+    assert abs(np.sum(flux[85:116]) / np.sum(line[0, 85:116]) - 1) < 0.05
