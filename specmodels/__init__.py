@@ -138,6 +138,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "NSCleanSubarrayNoise",
         "NoisePlan",
         "Order",
+        "Orders",
         "PolynomialTrace",
         "Profile",
         "RidgePrior",

@@ -12,7 +12,7 @@ from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
-from .orders import Order
+from .orders import Order, Orders
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
 from .profiles import (
     BoxProfile,
@@ -80,6 +80,7 @@ __all__ = [
     "TabulatedTrace",
     "DistortedTrace",
     "Order",
+    "Orders",
     "TiedTo",
     "UniformSky",
     "VoigtProfile",

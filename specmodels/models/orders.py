@@ -9,7 +9,7 @@ from .composition import Coordinate
 from .linear import TiedTo
 from .traces import DistortedTrace
 
-__all__ = ["Order", "with_shared_spectrum"]
+__all__ = ["Order", "Orders", "with_shared_spectrum"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,63 @@ class Order:
                 f"trace: expected a row for each of the {len(x)} columns, got {len(rows)}"
             )
         return DistortedTrace(x, rows, degree=degree)
+
+
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """Spectral orders of one source, and what they have in common.
+
+    Parameters
+    ----------
+    orders : sequence of Order
+        At least one; their names differ.
+    distortion : int
+        Degree of the distortion of traces that are given as rows.
+    common_distortion : bool
+        Whether all orders have the same one.
+    spectrum : `~astropy.modeling.Model`, optional
+        A spectrum of wavelength, such as `~specmodels.MasterBackgroundSpectrum`, that all orders
+        show, times their throughputs. Default: each order has fluxes of its own in each column.
+
+    Raises
+    ------
+    TypeError
+        If something else is given.
+    ValueError
+        If two orders have the same name.
+    """
+
+    orders: tuple
+    distortion: int = 2
+    common_distortion: bool = False
+    spectrum: object = None
+
+    def __post_init__(self):
+        orders = (self.orders,) if isinstance(self.orders, Order) else tuple(self.orders)
+        if not orders or not all(isinstance(order, Order) for order in orders):
+            raise TypeError(f"orders: expected one Order or more, got {self.orders!r}")
+        if self.spectrum is not None and not isinstance(self.spectrum, Model):
+            raise TypeError(f"spectrum: expected a Model, got {self.spectrum!r}")
+        object.__setattr__(self, "orders", orders)
+        if len(set(self.names)) < len(orders):
+            raise ValueError(f"orders: names must differ, got {self.names}")
+
+    def __iter__(self):
+        return iter(self.orders)
+
+    def __len__(self):
+        return len(self.orders)
+
+    @property
+    def names(self):
+        """Name of each order; its number among them where it has none."""
+        return [order.name or f"order {number + 1}" for number, order in enumerate(self.orders)]
+
+    @property
+    def wavelengths(self):
+        """Wavelengths of the orders that have any, by name."""
+        named = zip(self.names, self.orders, strict=True)
+        return {name: order.wavelength for name, order in named if order.wavelength is not None}
 
 
 def with_shared_spectrum(sources, orders, spectrum, x):

@@ -65,16 +65,9 @@ class OptimalExtraction(ImageEvaluator):
         data. Not to be given together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    orders : sequence of `~specmodels.Order`, optional
+    orders : `~specmodels.Orders` or sequence of `~specmodels.Order`, optional
         Spectral orders of one source, which may overlap: where they lie and what wavelengths they
         have. They share a profile: `profile`, or one that is learnt. Not together with `model`.
-    distortion : int
-        Degree of the distortion of traces of orders that are given as rows.
-    common_distortion : bool
-        Whether all orders have the same.
-    spectrum : `~astropy.modeling.Model`, optional
-        A spectrum of wavelength, such as `~specmodels.MasterBackgroundSpectrum`, that all orders
-        show, times their throughputs. Default: each order has fluxes of its own in each column.
     lobes : sequence of float, optional
         Weights of the lobes of the one source of images that were combined of nods, by increasing
         row, such as ``(-0.5, 1, -0.5)``: they give one spectrum.
@@ -108,8 +101,7 @@ class OptimalExtraction(ImageEvaluator):
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
-        distortion=2, common_distortion=False, spectrum=None, wavelength_terms=None,
-        wavelengths=None,
+        wavelength_terms=None, wavelengths=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -117,17 +109,13 @@ class OptimalExtraction(ImageEvaluator):
         given = [key for key, value in settings.items() if value is not None]
         if model is not None and given:
             raise ValueError(f"model: cannot be given together with {given}, which would shape it")
-        if spectrum is not None and orders is None:
-            raise ValueError("spectrum: expected orders that share it, got none")
-        self.orders, self.spectrum = None, spectrum
+        self.orders = None
         if orders is not None:
             given += ["model"] if model is not None else []
             wrong = sorted(set(given) - {"profile", "sky"})
             if wrong:
                 raise ValueError(f"orders: cannot be given together with {wrong}")
-            self.orders = OrdersBuilder(
-                orders, profile, sky, distortion=distortion, common=common_distortion
-            )
+            self.orders = OrdersBuilder(orders, profile, sky)
         if not aperture > 0:
             raise ValueError(f"aperture: expected a positive number, got {aperture!r}")
         self.builder = SlitModelBuilder(**settings)
@@ -244,9 +232,9 @@ class OptimalExtraction(ImageEvaluator):
         better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
         if better is not None:
             image, fit = better, fitter(fit.template, better)
-        if self.spectrum is None:
+        if self.orders.orders.spectrum is None:
             return fit
-        shared = self.orders.shared(fit.template, image, self.spectrum)
+        shared = self.orders.shared(fit.template, image)
         return self.default_fitter(shared, image)
 
     def _fitted(self, model, image):
@@ -302,7 +290,7 @@ class OptimalExtraction(ImageEvaluator):
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
         if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
             image = image.replace(wavelength=fit.image.wavelength)
-        wavelengths = {} if self.orders is None else self.orders.wavelengths
+        wavelengths = {} if self.orders is None else self.orders.orders.wavelengths
         return ExtractionResult(
             fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths
         )

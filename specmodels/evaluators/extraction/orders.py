@@ -10,7 +10,7 @@ import numpy as np
 from astropy.modeling import Model
 
 from ...models import BSplineProfile, ColumnPolynomial, Profile, Source, TiedTo
-from ...models.orders import Order, with_shared_spectrum
+from ...models.orders import Orders, with_shared_spectrum
 from .automatic import with_shared_shape, with_wing_priors
 from .leaves import leaves_of
 
@@ -31,16 +31,11 @@ class OrdersBuilder:
 
     Attributes
     ----------
-    orders : tuple of `~specmodels.Order`
-        The orders, at least one.
+    orders : `~specmodels.Orders`
     profile : `~specmodels.Profile`, optional
         Profile of all orders; default: a B-spline that is learnt.
     sky : `~astropy.modeling.Model`, optional
         Sky of a column; default: one level.
-    distortion : int
-        Degree of the distortion of traces that are given as arrays.
-    common : bool
-        Whether all orders have one distortion.
 
     Raises
     ------
@@ -48,33 +43,17 @@ class OrdersBuilder:
         If something else is given.
     """
 
-    orders: tuple
+    orders: Orders
     profile: object = None
     sky: object = None
-    distortion: int = 2
-    common: bool = False
 
     def __post_init__(self):
-        orders = tuple(self.orders)
-        if not orders or not all(isinstance(order, Order) for order in orders):
-            raise TypeError(f"orders: expected one Order or more, got {self.orders!r}")
-        if len(set(self._names(orders))) < len(orders):
-            raise ValueError(f"orders: names must differ, got {self._names(orders)}")
+        if not isinstance(self.orders, Orders):
+            object.__setattr__(self, "orders", Orders(self.orders))
         for key, kind in (("profile", Profile), ("sky", Model)):
             value = getattr(self, key)
             if value is not None and not isinstance(value, kind):
                 raise TypeError(f"{key}: expected a {kind.__name__}, got {value!r}")
-        object.__setattr__(self, "orders", orders)
-
-    @staticmethod
-    def _names(orders):
-        return [order.name or f"order {number + 1}" for number, order in enumerate(orders)]
-
-    @property
-    def wavelengths(self):
-        """Wavelengths of the orders that have any, by name."""
-        named = zip(self._names(self.orders), self.orders, strict=True)
-        return {name: order.wavelength for name, order in named if order.wavelength is not None}
 
     def build(self, image):
         """Model of `image`: a source for each order, and the sky.
@@ -87,10 +66,10 @@ class OrdersBuilder:
         -------
         `~astropy.modeling.Model`
         """
-        traces = [order.trace_model(image.x, self.distortion) for order in self.orders]
+        traces = [order.trace_model(image.x, self.orders.distortion) for order in self.orders]
         rows = np.array([np.broadcast_to(trace(image.x), image.x.shape) for trace in traces])
         profile = first_profile(image, rows) if self.profile is None else self.profile
-        names = self._names(self.orders)
+        names = self.orders.names
         sources = [Source(profile, trace, name=name)
                    for trace, name in zip(traces, names, strict=True)]  # fmt: skip
         model = sources[0]
@@ -108,14 +87,15 @@ class OrdersBuilder:
         """Model in which orders share the profile, and traces where they have one distortion."""
         sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
         arrays = [not isinstance(order.trace, Model) for order in self.orders]
+        common = self.orders.common_distortion and arrays[0]
         for source, array in zip(sources[1:], arrays[1:], strict=True):
             for n in [n for n in source.param_names if n.startswith("trace_")]:
-                tie = TiedTo(f"{n}_0") if self.common and array and arrays[0] else False
+                tie = TiedTo(f"{n}_0") if common and array else False
                 source.tied[n] = tie
                 getattr(source, n).tied = tie
         return model
 
-    def shared(self, model, image, spectrum):
+    def shared(self, model, image):
         """Model of orders of one spectrum, with the traces and profiles of a fitted model, held.
 
         Parameters
@@ -123,8 +103,6 @@ class OrdersBuilder:
         model : `~astropy.modeling.Model`
             As `build` makes it, with fitted values.
         image : `~specmodels.exposure.SpectralImage`
-        spectrum : `~astropy.modeling.Model`
-            As a function of wavelength.
         """
         leaves = leaves_of(model)
         sources = [leaf.copy() for leaf in leaves if isinstance(leaf, Source)]
@@ -133,7 +111,7 @@ class OrdersBuilder:
                 source.tied[n] = getattr(source, n).tied = False
                 getattr(source, n).fixed = True
         rest = [leaf for leaf in leaves if not isinstance(leaf, Source)]
-        out = with_shared_spectrum(sources, self.orders, spectrum, image.x)
+        out = with_shared_spectrum(sources, self.orders, self.orders.spectrum, image.x)
         for leaf in rest:
             out = out + leaf
         return out

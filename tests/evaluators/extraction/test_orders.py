@@ -66,7 +66,9 @@ class TestOwnFluxes:
         fluxes = np.array([500 + 100 * k + 50 * np.sin(9 * U + k) for k in range(5)])
         image, _ = observed(5, rows, fluxes, width=1.2)
         given = [sm.Order(row + 0.3 - 0.2 * U) for row in rows]
-        result = sm.OptimalExtraction(orders=given, distortion=1, common_distortion=True)(image)
+        result = sm.OptimalExtraction(
+            orders=sm.Orders(given, distortion=1, common_distortion=True)
+        )(image)
         shifts = [result.trace(name) - row for name, row in zip(result.sources, rows, strict=True)]
         assert_allclose(shifts, np.broadcast_to(shifts[0], rows.shape), atol=1e-9)
         for name, true in zip(result.sources, fluxes, strict=True):
@@ -91,7 +93,7 @@ class TestSharedSpectrum:
     def test_one_spectrum_is_found_from_both_orders(self):
         image, _ = observed(7)
         spectrum = sm.MasterBackgroundSpectrum(np.linspace(0.65, 2.85, 260))
-        result = sm.OptimalExtraction(orders=orders(), spectrum=spectrum)(image)
+        result = sm.OptimalExtraction(orders=sm.Orders(orders(), spectrum=spectrum))(image)
         alone = sm.OptimalExtraction(orders=orders())(image)
         for k, name in enumerate(result.sources):
             flux, error = (result.table(name)[key].value for key in ("flux", "flux_error"))
@@ -126,15 +128,15 @@ class TestRefused:
         with pytest.raises(TypeError, match=r"orders.*expected one Order"):
             sm.OptimalExtraction(orders=[TRACE[0]])
 
-    def test_a_spectrum_without_orders(self):
-        with pytest.raises(ValueError, match=r"spectrum.*orders"):
-            sm.OptimalExtraction(spectrum=sm.BSplineSpectrum())
+    def test_a_spectrum_that_is_none(self):
+        with pytest.raises(TypeError, match=r"spectrum: expected a Model"):
+            sm.Orders([sm.Order(TRACE[0])], spectrum=np.ones(3))
 
     def test_a_spectrum_of_orders_without_wavelengths(self):
         image, _ = observed(9)
         given = [sm.Order(row) for row in TRACE]
         with pytest.raises(ValueError, match=r"orders.*wavelengths of 'order 1'"):
-            sm.OptimalExtraction(orders=given, spectrum=sm.BSplineSpectrum())(image)
+            sm.OptimalExtraction(orders=sm.Orders(given, spectrum=sm.BSplineSpectrum()))(image)
 
     @pytest.mark.parametrize("setting", [{"n_sources": 2}, {"trace_degree": 1}])
     def test_settings_of_the_automatic_model(self, setting):
