@@ -100,5 +100,6 @@ def _draw_movements(result, axes):
         ax.errorbar(result.times, table[key], table[f"{key}_error"], fmt=".", ms=3, lw=0.6)
         ax.set_ylabel("shift (pixel)" if key == "shift" else "width, relative")
     axes[2].plot(result.times, table["background"].value, ".", ms=3)
-    axes[2].set_ylabel("background")
+    axes[2].set_ylabel(_with_unit("background", result.unit))
+    axes[2].locator_params(axis="x", nbins=5)
     axes[2].set_xlabel(_time_label(result))

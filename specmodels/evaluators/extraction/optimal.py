@@ -170,6 +170,8 @@ class OptimalExtraction(ImageEvaluator):
             raise ValueError(f"exposures: no usable pixel in any of them: {left_out}")
         for image in images:
             _check_slit(image)
+        if self.model is None:
+            images = [self._with_lines_found(image) for image in images]
         joint = JointExtraction(self._alone, self.fitter, self.builder, self.model,
                                 self.lobes)(images)  # fmt: skip
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
