@@ -1,7 +1,5 @@
 """Time series against their truth: light curves, movements, hits, and what is not kept."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -9,7 +7,6 @@ from numpy.testing import assert_allclose
 import specmodels as sm
 
 NGTS10 = "ERS_NGTS10_2022_new_drift_041_calints.fits"
-DATA = Path(__file__).parents[3] / "shared" / "data" / "extraction"
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +161,8 @@ def test_terms_that_columns_share_are_refused_with_a_reason():
         sm.OptimalExtraction(source + sky)(series)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data are not there")
-def test_miri_integrations_have_a_spectrum_each():
-    result = sm.OptimalExtraction(n_sources=1)(DATA / NGTS10)
+def test_miri_integrations_have_a_spectrum_each(shared_data):
+    result = sm.OptimalExtraction(n_sources=1)(shared_data / "extraction" / NGTS10)
     white = result.white_light()
     assert len(white) == 4
     spread = np.std(white["flux"]) / np.mean(white["flux"])
