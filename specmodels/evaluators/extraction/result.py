@@ -151,12 +151,9 @@ class ExtractionResult(SpectrumSums):
 
     @cached_property
     def model(self):
-        """Image of the fitted model.
-
-        In columns with the flux of some sources, those that the data do not determine are the
-        smallest that agree with the data: of what nothing is seen, nothing.
-        """
-        return _predicted(self.fit, [positions[0] for _, positions in self.sources.values()])
+        """Image of the fitted model; of what is not seen in a column with other light, nothing."""
+        fit = self.fit.completed() if self.fit.independent_columns else self.fit
+        return fit.predict()
 
     @property
     def residual(self):
@@ -383,22 +380,6 @@ class ExtractionResult(SpectrumSums):
         from ...plotting import plot_extraction
 
         return plot_extraction(self, figure)
-
-
-def _predicted(fit, fluxes):
-    """Image of a fit, also in columns in which only some of the fluxes are known."""
-    image = fit.predict()
-    if not fit.independent_columns:
-        return image
-    known = np.isfinite([np.broadcast_to(fit.values[k], image.shape[1]) for k in fluxes])
-    partly = known.any(axis=0) & ~known.all(axis=0)
-    if partly.any():
-        values = [np.nan_to_num(v) for v in fit.values]
-        smallest = fit.problem().solve(values).particular
-        for k, value in zip(fit.form.linear, smallest, strict=True):
-            values[k] = value
-        image[:, partly] = fit.replace(values=tuple(values)).predict()[:, partly]
-    return image
 
 
 def _has_sky(fit):
