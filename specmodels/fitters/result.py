@@ -286,6 +286,8 @@ class FitResult:
     def predict(self, image=None):
         """Value of the fitted model in each pixel, shape of the image; NaN where undetermined.
 
+        In a column of which the data determine some parameters, the pixels fitted have a value.
+
         Raises
         ------
         ValueError
@@ -298,10 +300,35 @@ class FitResult:
                 f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
             )
         problem, out = self.problem(image), np.empty(image.shape)
+        values, partly = self._smallest
         for chunk in problem.chunks(PREDICTED_IMAGES):
             inputs = problem.inputs(chunk)
-            out[:, chunk] = self.form.value(problem.local(self.values, chunk), inputs)
+            out[:, chunk] = self.form.value(problem.local(values, chunk), inputs)
+        if partly.any():
+            fitted = np.array_equal(image.y, self.image.y) & ~self.image.mask
+            out[~fitted & partly] = np.nan
         return out
+
+    def completed(self):
+        """Copy with all parameters in columns of which the data determine some.
+
+        The others are the smallest that agree with the data: zero where nothing is seen of them.
+        """
+        return self.replace(values=tuple(self._smallest[0]))
+
+    @cached_property
+    def _smallest(self):
+        """Values of `completed`, and the columns in which they differ from those of the fit."""
+        values, linear = list(self.values), self.form.linear
+        if not (self.independent_columns and linear):
+            return values, np.zeros(self.image.shape[1], dtype=bool)
+        known = np.isfinite([values[k] for k in linear])
+        partly = known.any(axis=0) & ~known.all(axis=0)
+        if partly.any():
+            smallest = self.problem().solve([np.nan_to_num(v) for v in values]).particular
+            for k, found in zip(linear, smallest, strict=True):
+                values[k] = np.where(partly, found, values[k])
+        return values, partly
 
     def residual(self, image=None):
         """Data minus model, shape of the image."""

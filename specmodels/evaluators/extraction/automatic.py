@@ -308,7 +308,7 @@ def _core_is_seen(sources, image):
         offset = np.round(image.y[:, None] - source.trace_position(image.x))
         for distance in range(-int(width := np.median(source.fwhm(image.x))), int(width) + 1):
             there = offset == distance
-            if np.mean(~image.mask[there]) < LEAST_SEEN:
+            if np.count_nonzero(there & ~image.mask) < LEAST_SEEN * np.count_nonzero(there):
                 return False
     return True
 

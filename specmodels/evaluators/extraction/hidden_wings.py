@@ -103,6 +103,8 @@ def outer_light(leaf, values, image, trace):
     own = [v[some] if np.ndim(v) else v for v in values]
     light = leaf.fraction(image.x[some][None], image.y[:, None], own)
     rows = np.flatnonzero((~image.mask).any(axis=1))
+    if not rows.size:
+        return 0.0
     light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))[rows]
     distance = np.abs(image.y[rows] - np.median(trace))
     outer = np.argsort(distance)[-max(int(OUTER_ROWS * len(rows)), 1) :]

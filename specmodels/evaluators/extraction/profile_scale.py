@@ -74,20 +74,33 @@ def profile_scale(flux, difference, variance, n_column, columns, expected):
     ProfileScale
     """
     terms = legendre.legvander(np.linspace(-1, 1, n_column), DEGREE)
-    if not expected or columns.size == 0:
+    expected = expected / (np.arange(DEGREE + 1) + 1.0)
+    if not expected.any():
         return ProfileScale(np.ones(n_column), np.zeros((0, n_column)))
+    if columns.size == 0:
+        return ProfileScale(np.ones(n_column), expected[:, None] * terms.T)
     blocks = np.array_split(np.arange(columns.size), min(N_BLOCKS, columns.size))
     weight = 1 / variance
     total = np.array([weight[b].sum() for b in blocks])
     level, off = (np.array([weight[b] @ a[b] for b in blocks]) / total for a in (flux, difference))
     design = np.array([weight[b] @ terms[columns[b]] for b in blocks]) / total[:, None]
-    design *= level[:, None]
-    prior = np.diag((np.arange(DEGREE + 1) + 1.0) ** 2 / expected**2)
+    design *= level[:, None] * expected  # of terms in units of what is expected
     robust = np.ones(len(blocks))
     for _ in range(N_ROUNDS):
-        kept = total * robust
-        information = design.T @ (kept[:, None] * design) + prior
-        delta = np.linalg.solve(information, design.T @ (kept * off))
+        root = np.sqrt(total * robust)
+        delta, errors = _posterior(root[:, None] * design, root * off)
         robust = 1 / (1 + (off - design @ delta) ** 2 * total / ROBUST_SIGMA**2)
-    root = np.linalg.inv(np.linalg.cholesky(information))
-    return ProfileScale(1 + terms @ delta, root @ terms.T)
+    terms = terms * expected
+    return ProfileScale(1 + terms @ delta, errors @ terms.T)
+
+
+def _posterior(design, data):
+    """Mean and independent errors (rows) of unknowns of unit variance, from data of unit variance.
+
+    From singular values, which hold where the data tell of one term by far more than of another.
+    """
+    left, known, right = np.linalg.svd(design)
+    n, spread = len(known), np.ones(len(right))  # of what no datum tells, as it was
+    spread[:n] = np.hypot(1, known)
+    mean = known / spread[:n] * (left[:, :n].T @ data / spread[:n]) @ right[:n]
+    return mean, right / spread[:, None]

@@ -151,8 +151,9 @@ class ExtractionResult(SpectrumSums):
 
     @cached_property
     def model(self):
-        """Image of the fitted model."""
-        return self.fit.predict()
+        """Image of the fitted model; of what is not seen in a column with other light, nothing."""
+        fit = self.fit.completed() if self.fit.independent_columns else self.fit
+        return fit.predict()
 
     @property
     def residual(self):

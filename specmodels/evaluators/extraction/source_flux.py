@@ -15,6 +15,9 @@ REACH_FWHM, REACH_LIGHT = 2.0, 0.99
 LARGEST_FWHM = 6.0
 # So many pixels of a column with coherent light make its flux a sum.
 LEAST_PIXELS = 2
+# Where a sum differs from the flux by no more than this part of the noise, it is the same sum, as
+# it is with one row: the difference is of rounding.
+TELLING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +155,10 @@ def _with_sums(own, fit, leaf, position, zones, light):
     local = {p: zone[:, known] for p, zone in zones.items()}
     sums = summed_flux(fit, position, known, local, light)
     bright = (np.count_nonzero(light.found & own.zone, axis=0) >= LEAST_PIXELS)[known]
+    bright &= np.isfinite(sums.error)  # not where another source of the column is not determined
     difference, difference_error = (np.full(len(own.flux), np.nan) for _ in range(2))
     difference[known], difference_error[known] = sums.difference, sums.difference_error
-    telling = known[~bright & (sums.difference_error > 0)]
+    telling = known[~bright & (sums.difference_error > TELLING * own.error[known])]
     scale = profile_scale(
         own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
         telling, expected_miss(leaf),
