@@ -94,14 +94,15 @@ def coherent_light(fit, model):
     variance = np.ones(image.shape) if image.variance is None else image.variance
     usable = given & np.isfinite(model) & (variance > 0)
     residual = np.where(usable, image.data - np.nan_to_num(model), 0.0)
-    student = residual / np.sqrt(np.where(usable, variance, 1.0))
-    lines = line_pixels(student, fit.rejected & usable)
+    noise, known = np.sqrt(np.where(usable, variance, 1.0)), np.nan_to_num(model)
+    student, light = residual / noise, (known - np.median(known, axis=0)) / noise
+    lines = line_pixels(student, fit.rejected & usable, light)
     available = usable & (~fit.rejected | lines)
     found = _significant(np.where(available, student, 0.0))
     return CoherentLight(lines, found & available, np.where(available, residual, 0.0))
 
 
-def line_pixels(student, rejected):
+def line_pixels(student, rejected, light=0.0):
     """Rejected pixels that belong to a line: as smooth as light is, in both directions.
 
     Parameters
@@ -110,6 +111,8 @@ def line_pixels(student, rejected):
         Residuals in standard deviations.
     rejected : ndarray of bool, same shape
         Outliers.
+    light : ndarray, same shape, optional
+        Light that the model has above the sky, in standard deviations.
 
     Returns
     -------
@@ -132,7 +135,8 @@ def line_pixels(student, rejected):
         is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
         is_line &= smooth[0] & smooth[1]
         if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
-            is_line |= (size >= LEAST_NEGATIVE) & (columns >= 2)
+            lit = ndimage.sum_labels(labels * 0 + (light > LINE_SIGMA), labels, index)
+            is_line |= (lit >= LEAST_NEGATIVE) & (columns >= 2)
         out |= np.append(False, is_line)[labels]
     return out & rejected
 

@@ -161,14 +161,15 @@ def _with_sums(own, fit, leaf, position, zones, light):
     )  # fmt: skip
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
-    # What other columns see the profile has right.
-    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT) * np.median(sums.filled) * own.fitted
-    shared = np.concatenate([scale.errors * own.fitted, [unseen]])
+    # The pixels that are seen tell whether a profile is worse than a learnt one where none is.
+    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT)
+    filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
+    shared = np.concatenate([scale.errors * own.fitted, [unseen * filled]])
     common = np.concatenate([common * scale.factor, shared])
     error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
     flux, columns = own.fitted * scale.factor, known[bright]
     # What the sum lacks is as the profile has it, which here does not hold.
-    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), expected_miss(leaf))
+    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), unseen)
     common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
     common[: len(sums.common), columns] = sums.common[:, bright]
     flux[columns] = sums.flux[bright]

@@ -23,3 +23,14 @@ def test_hits_are_none():
     student[hits] += 30
     student[12, 100:112] += 30  # a track
     assert not line_pixels(student, np.abs(student) > 5).any()
+
+
+def test_a_small_hole_is_a_line_where_the_model_has_light():
+    """Its lines lie elsewhere than those of the data; no light of a source is lost in the dark."""
+    student = np.zeros((20, 30))
+    student[10, 10:14] = student[5, 20:24] = -8.0
+    light = np.zeros((20, 30))
+    light[8:13] = 10.0
+    lines = line_pixels(student, student < -5, light)
+    assert lines[10, 10:14].all()
+    assert not lines[5].any()
