@@ -15,6 +15,8 @@ REACH_FWHM, REACH_LIGHT = 2.0, 0.99
 LARGEST_FWHM = 6.0
 # So many pixels of a column with coherent light make its flux a sum.
 LEAST_PIXELS = 2
+# Rows are without a source where no source reaches in so many of the columns.
+LEAST_PART = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +159,7 @@ def _with_sums(own, fit, leaf, position, zones, light):
     telling = known[~bright & (sums.difference_error > 0)]
     scale = profile_scale(
         own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
-        telling, expected_miss(leaf),
+        telling, expected_miss(leaf), _stray_light(fit, zones, light, own.zone),
     )  # fmt: skip
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
@@ -179,6 +181,21 @@ def _with_sums(own, fit, leaf, position, zones, light):
         difference=difference, difference_error=difference_error,
         response=sums.response[:, bright], filled=sums.filled[bright],
     )  # fmt: skip
+
+
+def _stray_light(fit, zones, light, zone):
+    """Light in the rows of a source that is no source's, as rows without one have it."""
+    dark = ~fit.image.mask & ~np.any(list(zones.values()), axis=0)
+    number = np.count_nonzero(dark, axis=1)
+    rows = number >= LEAST_PART * dark.shape[1]
+    if not rows.any():
+        return 0.0
+    left, noise = (
+        np.sum(np.where(dark, a, 0.0)[rows], axis=1) / number[rows] ** power
+        for a, power in ((light.residual, 1), (fit.image.variance, 2))
+    )
+    excess = max(float(np.mean(left**2 - noise)), 0.0)
+    return np.sqrt(excess) * float(np.median(np.count_nonzero(zone, axis=0)))
 
 
 def _misfit(fit, zone, light, columns):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.evaluators.test_tilted import NX, NY, figures, tilted_slit
 
 import specmodels as sm
 from specmodels.evaluators.extraction.line_shifts import correlated_map, with_fitted_tilt
+from tests.evaluators.extraction.test_tilted import NX, NY, figures, tilted_slit
 
 COLUMNS = np.arange(float(NX))
 

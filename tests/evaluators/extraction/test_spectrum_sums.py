@@ -6,10 +6,10 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from numpy.testing import assert_allclose
-from tests.evaluators.test_tilted import tilted_slit
 
 import specmodels as sm
 from specmodels.numerics import SpectrumCovariance
+from tests.evaluators.extraction.test_tilted import tilted_slit
 
 
 @pytest.fixture(scope="module")
