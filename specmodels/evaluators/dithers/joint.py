@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...models import Source
-from ..extraction.automatic import with_held_shape
 from ..extraction.leaves import leaves_of
+from ..extraction.shapes import with_held_shape
 from .lobes import with_lobes
 from .model import (
     LEAST_SNR,

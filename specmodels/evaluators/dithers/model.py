@@ -20,11 +20,13 @@ from ...models import (
     repeated_over,
     sky_of_wavelength,
 )
-from ..extraction.automatic import SNR_EMPIRICAL, project, with_shared_shape
+from ..extraction.automatic import SNR_EMPIRICAL
 from ..extraction.first_guess import Guess
+from ..extraction.initial_values import project
 from ..extraction.leaves import leaves_of
 from ..extraction.noise import with_constant_variance
 from ..extraction.region import slit_region
+from ..extraction.shapes import with_shared_shape
 from ..extraction.tilted import SKY_SPACING, spectrum_name
 
 __all__ = [

@@ -4,41 +4,41 @@ What the user set is never changed: a parameter counts as left open where it sti
 that its class gives it and is not fixed.
 """
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
-from astropy.modeling.fitting import TRFLSQFitter
-from astropy.utils.exceptions import AstropyUserWarning
 from numpy.polynomial import legendre
 
 from ...fitters import LinearFitter, SigmaClipFitter, VarProFitter
 from ...models import (
     BSplineProfile,
     ColumnPolynomial,
-    DriftingBSplineProfile,
-    GaussianPrior,
     GaussianProfile,
     LinearForm,
-    MoffatProfile,
     PolynomialTrace,
     Profile,
     Source,
-    TiedTo,
     UniformSky,
 )
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .first_guess import find_sources
+from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
+from .shapes import (
+    star_profile,
+    with_drifting_shape,
+    with_fixed_frame,
+    with_held_shape,
+    with_shared_shape,
+    with_wing_priors,
+)
 
 __all__ = ["SlitModelBuilder"]
 
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
-# Steepness of the wings of stars, which data without a view of wings cannot tell from any other.
-MOFFAT_ALPHA = GaussianPrior(3.5, 2.0)
 COARSE_COLUMNS = 256
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
@@ -58,9 +58,6 @@ BLENDED = 7.0
 LEAST_SIDE = 3.0
 # So does one of which less than this part of the pixels at some distance from the trace are good.
 LEAST_SEEN = 0.3
-# Range in which its coefficients are expected: relative to themselves, and the part of all light
-# that each may bring.
-RELATIVE_PRIOR, LIGHT_PRIOR = 0.5, 3e-3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
 # Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
@@ -259,46 +256,6 @@ class SlitModelBuilder:
         return with_fixed_frame(with_shared_shape(model))
 
 
-def star_profile():
-    """A Moffat profile whose wings are expected to be those of stars."""
-    profile = MoffatProfile(alpha=MOFFAT_ALPHA.mean)
-    profile.alpha.prior = MOFFAT_ALPHA
-    return profile
-
-
-def with_drifting_shape(model, image):
-    """Model whose empirical profiles may change along the dispersion; None where there are none."""
-    sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
-    empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
-    # Neighbours would exchange light by a drift, which no column by itself forbids.
-    if not empirical or len(image.x) < 2 or len(sources) > 1:
-        return None
-    limits = (image.x[0], image.x[-1])
-    for source in sources:
-        profile = DriftingBSplineProfile.from_profile(source.part("profile"), limits)
-        for n in profile.param_names:
-            if n.endswith("_x1"):
-                sigma = getattr(profile, n.removesuffix("_x1")).prior.sigma
-                getattr(profile, n).prior = GaussianPrior(0.0, sigma)
-        model = replace_leaf(model, source.name, source.with_parts(profile=profile))
-    return with_fixed_frame(with_shared_shape(model), degree=1)
-
-
-def with_wing_priors(profile):
-    """Spline whose coefficients are expected within a wide range of their values.
-
-    Where the data say something the prior does not matter; where they do not, in wings that the sky
-    absorbs, the parametric shape is kept but for a small part of the light.
-    """
-    names = [n for n in profile.param_names if n not in ("center", "scale")]
-    values = np.array([float(getattr(profile, n).value) for n in names])
-    light = values @ profile.areas
-    for n, value, area in zip(names, values, profile.areas, strict=True):
-        sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
-        getattr(profile, n).prior = GaussianPrior(value, sigma)
-    return profile
-
-
 def _core_is_seen(sources, image):
     """Whether good pixels lie at all distances from the trace within the full width.
 
@@ -324,70 +281,6 @@ def _sides(sources, image, outer=min):
     rows = image.y[(~image.mask).any(axis=1)]
     centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
     return outer(c - rows[0] for c in centers), outer(rows[-1] - c for c in centers)
-
-
-def width_guess(profile, fwhm):
-    """Value of the width parameter that gives the profile this full width at half maximum."""
-    if profile.width_parameter is None:
-        return None
-    shape = {n: getattr(profile, n).value for n in profile.param_names if n != "center"}
-    ordered = [{**shape, profile.width_parameter: 1.0}[n] for n in shape]
-    unit = float(np.squeeze(profile.fwhm(*ordered)))
-    pixel = 0.9 * profile.pixel_size
-    return max(np.sqrt(max(fwhm**2 - pixel**2, 0.25)), 0.5) / unit
-
-
-def project(model, x, values):
-    """Copy of a one-dimensional model that is nearest to `values` in the least-squares sense."""
-    form = LinearForm(model)
-    if form.nonlinear:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AstropyUserWarning)  # of a start is asked no more
-            return TRFLSQFitter()(model, np.asarray(x, dtype=float), values)
-    if not form.linear:
-        return model.copy()
-    inputs = (np.asarray(x, dtype=float),)
-    offset, columns = form.columns(form.values, inputs)
-    basis = np.stack([np.broadcast_to(columns[k], np.shape(x)) for k in form.linear], axis=-1)
-    solution = np.linalg.lstsq(basis, values - offset, rcond=None)[0]
-    new = model.copy()
-    for k, value in zip(form.linear, solution, strict=True):
-        setattr(new, form.names[k], value)
-    return new
-
-
-def with_shared_shape(model):
-    """Tie shape, width and distortion of all sources to those of the first: one instrument."""
-    leaves = leaves_of(model)
-    numbers = [j for j, leaf in enumerate(leaves) if isinstance(leaf, Source)]
-    for j in numbers[1:]:
-        for n in leaves[j].param_names:
-            own = n == "flux" or (n.startswith("trace_") and not _is_polynomial(leaves[j]))
-            if not own and n != "trace_c0":
-                leaves[j].tied[n] = TiedTo(f"{n}_{numbers[0]}")
-                getattr(leaves[j], n).tied = TiedTo(f"{n}_{numbers[0]}")
-    return model
-
-
-def _is_polynomial(source):
-    """Whether it is known which parameters of the trace are its position and slope."""
-    return isinstance(source.trace, PolynomialTrace)
-
-
-def with_fixed_frame(model, *, degree=0):
-    """Fix position and width of the first source, to a degree that a free profile has in itself.
-
-    A trace that is no polynomial is fixed as a whole, where the parametric profile had it.
-    """
-    first = next(leaf for leaf in leaves_of(model) if isinstance(leaf, Source))
-    for n in () if _is_polynomial(first) else first.param_names:
-        if n.startswith("trace_"):
-            getattr(first, n).fixed = True
-    for k in range(degree + 1):
-        for n in (f"trace_c{k}", f"width_c{k}"):
-            if n in first.param_names:
-                getattr(first, n).fixed = True
-    return model
 
 
 def _misfits(fit):
@@ -447,16 +340,6 @@ def _gain(simple, rich):
     return np.sum(simple.chi2 - rich.chi2) / max(rich.reduced_chi2, 1.0)
 
 
-def with_held_shape(model):
-    """Fix traces, widths and shapes of all sources at their values; their fluxes stay free."""
-    for source in leaves_of(model):
-        if isinstance(source, Source):
-            for n in source.param_names:
-                if n != "flux" and not source.tied[n]:
-                    getattr(source, n).fixed = True
-    return model
-
-
 def _is_sensible(fit, guess, image):
     """Whether a coarse fit converged near the first guess, with widths that a profile can have."""
     if not fit.success:
@@ -480,63 +363,3 @@ def _every_nth_column(image):
 
 def _row_limits(image):
     return (image.y[0], image.y[-1])
-
-
-def with_initial_values(model, image):
-    """Copy of a user's model in which what was left open is guessed from the image.
-
-    A trace counts as open where all its coefficients are zero and free, a width likewise, or where
-    it has its default value.
-
-    Parameters
-    ----------
-    model : `~astropy.modeling.Model`
-        A model with any number of sources.
-    image : `~specmodels.exposure.SpectralImage`
-
-    Returns
-    -------
-    `~astropy.modeling.Model`
-    """
-    model = model.copy()
-    sources = [leaf for leaf in leaves_of(model) if isinstance(leaf, Source)]
-    open_traces = [source for source in sources if _is_open(source, "trace_")]
-    open_widths = [source for source in sources if _has_open_width(source)]
-    if not open_traces and not open_widths:
-        return model
-    guess = find_sources(image, n_sources=max(len(sources), 1))
-    centers = np.resize(guess.centers, len(sources))
-    for source, center in zip(sources, centers, strict=True):
-        if source in open_traces:
-            found = project(source.trace, image.x, guess.shape + center)
-            for n in found.param_names:
-                setattr(source, f"trace_{n}", getattr(found, n).value)
-        if source in open_widths:
-            _set_width(source, guess, image)
-    return model
-
-
-def _is_open(source, prefix):
-    names = [n for n in source.param_names if n.startswith(prefix) and not source.tied[n]]
-    return bool(names) and all(
-        np.all(getattr(source, n).value == 0) and not source.fixed[n] for n in names
-    )
-
-
-def _has_open_width(source):
-    if source.width is not None:
-        return _is_open(source, "width_")
-    n, own = source.profile.width_parameter, source.width_parameter
-    return n is not None and not source.fixed[own] and not source.tied[own] and (
-        getattr(source, own).value == getattr(type(source.profile), n, getattr(source, own)).default
-    )  # fmt: skip
-
-
-def _set_width(source, guess, image):
-    width = width_guess(source.profile, guess.fwhm)
-    if source.width is None:
-        setattr(source, source.width_parameter, width)
-        return
-    found = project(source.width, image.x, np.full(image.shape[1], width))
-    for n in found.param_names:
-        setattr(source, f"width_{n}", getattr(found, n).value)

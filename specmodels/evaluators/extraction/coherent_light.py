@@ -94,16 +94,17 @@ def coherent_light(fit, model, sky):
     variance = np.ones(image.shape) if image.variance is None else image.variance
     usable = given & np.isfinite(model) & (variance > 0)
     residual = np.where(usable, image.data - np.nan_to_num(model), 0.0)
-    student = residual / np.sqrt(np.where(usable, variance, 1.0))
-    below = image.data - sky < -LINE_SIGMA * np.sqrt(variance)
+    noise = np.sqrt(np.where(usable, variance, 1.0))
+    student, light = residual / noise, np.nan_to_num(model - sky) / noise
     # A source can lack the light of its model, and no more: what is darker is another's.
-    lines = line_pixels(student, fit.rejected & usable) & ~(below & (model >= sky))
+    darker = (image.data - sky < -LINE_SIGMA * noise) & (model >= sky)
+    lines = line_pixels(student, fit.rejected & usable, light) & ~darker
     available = usable & (~fit.rejected | lines)
     found = _significant(np.where(available, student, 0.0))
     return CoherentLight(lines, found & available, np.where(available, residual, 0.0))
 
 
-def line_pixels(student, rejected):
+def line_pixels(student, rejected, light=0.0):
     """Rejected pixels that belong to a line: as smooth as light is, in both directions.
 
     Parameters
@@ -112,6 +113,8 @@ def line_pixels(student, rejected):
         Residuals in standard deviations.
     rejected : ndarray of bool, same shape
         Outliers.
+    light : ndarray, same shape, optional
+        Light that the model has above the sky, in standard deviations.
 
     Returns
     -------
@@ -134,7 +137,8 @@ def line_pixels(student, rejected):
         is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
         is_line &= smooth[0] & smooth[1]
         if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
-            is_line |= (size >= LEAST_NEGATIVE) & (columns >= 2)
+            lit = ndimage.sum_labels(labels * 0 + (light > LINE_SIGMA), labels, index)
+            is_line |= (lit >= LEAST_NEGATIVE) & (columns >= 2)
         out |= np.append(False, is_line)[labels]
     return out & rejected
 

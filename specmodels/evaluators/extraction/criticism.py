@@ -19,7 +19,7 @@ __all__ = [
 
 N_BANDS = 4
 # A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error.
-LEAST_SNR = 5.0
+LEAST_SNR = 8.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;

@@ -11,6 +11,7 @@ from ...fitters import LinearFitter
 from ...models import ColumnPolynomial, UniformSky
 from ...models.correlated import without_noise
 from ...numerics.robust import MAD_TO_SIGMA, column_scatter
+from .coherent_light import coherent_light
 from .leaves import leaves_of, replace_leaf
 
 __all__ = ["scatter_of_dark_pixels", "with_estimated_variance", "with_scaled_variance",
@@ -203,7 +204,13 @@ def with_scaled_variance(image, fit):
     fit : `~specmodels.fitters.FitResult`
         Fit of that image.
     """
-    factor = scatter_of_dark_pixels(fit, fit.predict()) ** 2
+    model = fit.predict()
+    factor = scatter_of_dark_pixels(fit, model) ** 2
+    if not TOO_SMALL[0] < factor < TOO_SMALL[1]:
+        return None
+    # Light that the model lacks is no noise; it is judged by the noise which would be too large.
+    noisy = fit.replace(image=image.replace(variance=factor * image.variance))
+    factor = scatter_of_dark_pixels(fit, model, coherent_light(noisy, model).found) ** 2
     if not TOO_SMALL[0] < factor < TOO_SMALL[1]:
         return None
     components = {key: factor * value for key, value in image.components.items()}

@@ -21,7 +21,8 @@ from ..dithers.joint import JointExtraction
 from ..dithers.lobes import checked_lobes
 from ..dithers.result import DitheredExtractionResult
 from ..time_series.series import TimeSeriesExtraction
-from .automatic import SlitModelBuilder, star_profile, with_held_shape, with_initial_values
+from .automatic import SlitModelBuilder
+from .initial_values import with_initial_values
 from .leaves import leaves_of
 from .line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .noise import (
@@ -33,6 +34,7 @@ from .noise import (
 from .orders import OrdersBuilder
 from .region import rows_near, slit_region
 from .result import ExtractionResult
+from .shapes import star_profile, with_held_shape
 from .spectrum_sums import checked_grid
 from .tilted import (
     TiltedSlitBuilder,

@@ -11,8 +11,8 @@ from astropy.modeling import Model
 
 from ...models import BSplineProfile, ColumnPolynomial, Profile, Source, TiedTo
 from ...models.orders import Orders, with_shared_spectrum
-from .automatic import with_shared_shape, with_wing_priors
 from .leaves import leaves_of
+from .shapes import with_shared_shape, with_wing_priors
 
 __all__ = ["OrdersBuilder"]
 

@@ -48,13 +48,15 @@ def expected_miss(source):
     return MISSED_BY_LEARNT if isinstance(profile, BSplineProfile) else MISSED
 
 
-def profile_scale(flux, difference, variance, n_column, columns, expected):
+def profile_scale(flux, difference, variance, n_column, columns, expected, stray=0.0):
     r"""Estimate the factor from differences between sums and fluxes.
 
     With the flux :math:`F`, Legendre polynomials :math:`B_k` and the difference :math:`d`,
 
     .. math::
-        d_x = F_x \sum_k \delta_k B_k(x) + n_x, \qquad \delta_k \sim N(0, s^2 / (k + 1)^2).
+        d_x = F_x \sum_k \delta_k B_k(x) + c + n_x, \qquad \delta_k \sim N(0, s^2 / (k + 1)^2),
+
+    and :math:`c` of light that is no source's, the same in all columns.
 
     Flux and difference are averaged over blocks of columns, so that the noise of the flux does not
     count.
@@ -68,6 +70,8 @@ def profile_scale(flux, difference, variance, n_column, columns, expected):
         Where they are, among `n_column`.
     expected : float
         The standard deviation :math:`s`.
+    stray : float
+        The standard deviation of :math:`c`.
 
     Returns
     -------
@@ -84,14 +88,19 @@ def profile_scale(flux, difference, variance, n_column, columns, expected):
     total = np.array([weight[b].sum() for b in blocks])
     level, off = (np.array([weight[b] @ a[b] for b in blocks]) / total for a in (flux, difference))
     design = np.array([weight[b] @ terms[columns[b]] for b in blocks]) / total[:, None]
-    design *= level[:, None] * expected  # of terms in units of what is expected
+    design *= level[:, None]
+    deviations = expected
+    if stray > 0:
+        design = np.column_stack([design, np.ones(len(blocks))])
+        deviations = np.append(deviations, stray)
+    design = design * deviations  # of terms in units of what is expected
     robust = np.ones(len(blocks))
     for _ in range(N_ROUNDS):
         root = np.sqrt(total * robust)
         delta, errors = _posterior(root[:, None] * design, root * off)
         robust = 1 / (1 + (off - design @ delta) ** 2 * total / ROBUST_SIGMA**2)
-    terms = terms * expected
-    return ProfileScale(1 + terms @ delta, errors @ terms.T)
+    n, terms = len(expected), terms * expected
+    return ProfileScale(1 + terms @ delta[:n], errors[:, :n] @ terms.T)
 
 
 def _posterior(design, data):

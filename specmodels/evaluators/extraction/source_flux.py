@@ -18,6 +18,8 @@ LEAST_PIXELS = 2
 # Where a sum differs from the flux by no more than this part of the noise, it is the same sum, as
 # it is with one row: the difference is of rounding.
 TELLING = 1e-6
+# Rows are without a source where no source reaches in so many of the columns.
+LEAST_PART = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,18 +163,19 @@ def _with_sums(own, fit, leaf, position, zones, light):
     telling = known[~bright & (sums.difference_error > TELLING * own.error[known])]
     scale = profile_scale(
         own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
-        telling, expected_miss(leaf),
+        telling, expected_miss(leaf), _stray_light(fit, zones, light, own.zone),
     )  # fmt: skip
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
-    # What other columns see the profile has right.
-    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT) * np.median(sums.filled) * own.fitted
-    shared = np.concatenate([scale.errors * own.fitted, [unseen]])
+    # The pixels that are seen tell whether a profile is worse than a learnt one where none is.
+    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT)
+    filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
+    shared = np.concatenate([scale.errors * own.fitted, [unseen * filled]])
     common = np.concatenate([common * scale.factor, shared])
     error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
     flux, columns = own.fitted * scale.factor, known[bright]
     # What the sum lacks is as the profile has it, which here does not hold.
-    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), expected_miss(leaf))
+    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), unseen)
     common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
     common[: len(sums.common), columns] = sums.common[:, bright]
     flux[columns] = sums.flux[bright]
@@ -182,6 +185,21 @@ def _with_sums(own, fit, leaf, position, zones, light):
         difference=difference, difference_error=difference_error,
         response=sums.response[:, bright], filled=sums.filled[bright],
     )  # fmt: skip
+
+
+def _stray_light(fit, zones, light, zone):
+    """Light in the rows of a source that is no source's, as rows without one have it."""
+    dark = ~fit.image.mask & ~np.any(list(zones.values()), axis=0)
+    number = np.count_nonzero(dark, axis=1)
+    rows = number >= LEAST_PART * dark.shape[1]
+    if not rows.any():
+        return 0.0
+    left, noise = (
+        np.sum(np.where(dark, a, 0.0)[rows], axis=1) / number[rows] ** power
+        for a, power in ((light.residual, 1), (fit.image.variance, 2))
+    )
+    excess = max(float(np.mean(left**2 - noise)), 0.0)
+    return np.sqrt(excess) * float(np.median(np.count_nonzero(zone, axis=0)))
 
 
 def _misfit(fit, zone, light, columns):

@@ -7,14 +7,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import specmodels as sm
 from specmodels.datasets import make_slit
-from specmodels.evaluators.extraction.automatic import (
-    SlitModelBuilder,
-    leaves_of,
+from specmodels.evaluators.extraction.automatic import SlitModelBuilder
+from specmodels.evaluators.extraction.initial_values import (
     project,
-    replace_leaf,
     width_guess,
     with_initial_values,
 )
+from specmodels.evaluators.extraction.leaves import leaves_of, replace_leaf
 
 LIMITS = (0.0, 399.0)
 

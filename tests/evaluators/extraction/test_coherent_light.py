@@ -41,3 +41,14 @@ def test_dark_lobe_of_another_source_takes_nothing_away():
     result = extract(image)
     flux = result.source_fluxes["source"].flux
     assert abs(np.sum(flux[85:116]) / np.sum(line[0, 85:116]) - 1) < 0.05
+
+
+def test_a_small_hole_is_a_line_where_the_model_has_light():
+    """Its lines lie elsewhere than those of the data; no light of a source is lost in the dark."""
+    student = np.zeros((20, 30))
+    student[10, 10:14] = student[5, 20:24] = -8.0
+    light = np.zeros((20, 30))
+    light[8:13] = 10.0
+    lines = line_pixels(student, student < -5, light)
+    assert lines[10, 10:14].all()
+    assert not lines[5].any()

@@ -82,3 +82,15 @@ def test_first_noise_is_that_of_the_sky(scale):
     data[::7, ::11] *= 1000
     image = with_constant_variance(sm.SpectralImage(data))
     assert_allclose(np.sqrt(image.variance), 3 * scale, rtol=0.1)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_light_that_the_model_lacks_does_not_raise_the_variances(factor):
+    """A smooth glow in dark rows is no noise; variances that are too small are found beside it."""
+    image, _ = make_slit(seed=3, shape=(60, 400))
+    y, x = np.mgrid[:60, :400]
+    glow = 20 * np.sin(y / 3) * np.cos(x / 40) * (np.abs(y - 30) > 18)
+    small = image.replace(data=image.data + glow, variance=image.variance / factor, components={})
+    result = sm.OptimalExtraction(n_sources=1)(small)
+    raised = np.nanmedian(result.fit.image.variance / small.variance)
+    assert_allclose(raised, factor, rtol=0.15)
