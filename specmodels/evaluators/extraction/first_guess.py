@@ -245,7 +245,7 @@ def _shifts(mean, total):
             shift[b] = known
             weight[b] = min(strength[b], 100.0) ** 2
             aligned = np.interp(rows + known, rows, smooth[:, b])
-            fraction = 0.3 * strength[b] / max(strength[start], strength[b])
+            fraction = 0.3 * (strength[b] / max(strength[start], strength[b]))
             template = (1 - fraction) * template + fraction * aligned
     return shift, weight
 
