@@ -198,8 +198,9 @@ def _stray_light(fit, zones, light, zone):
         np.sum(np.where(dark, a, 0.0)[rows], axis=1) / number[rows] ** power
         for a, power in ((light.residual, 1), (fit.image.variance, 2))
     )
-    excess = max(float(np.mean(left**2 - noise)), 0.0)
-    return np.sqrt(excess) * float(np.median(np.count_nonzero(zone, axis=0)))
+    # Less what noise brings by chance.
+    excess = np.mean(left**2 - noise) - np.sqrt(2 * np.mean(noise**2) / noise.size)
+    return np.sqrt(max(float(excess), 0.0)) * float(np.median(np.count_nonzero(zone, axis=0)))
 
 
 def _misfit(fit, zone, light, columns):
