@@ -76,14 +76,15 @@ class SummedFlux:
     common: np.ndarray
 
 
-def coherent_light(fit, model, sky):
+def coherent_light(fit, model, sky=None):
     """Find the light that a fit leaves over neighbouring pixels.
 
     Parameters
     ----------
     fit : `~specmodels.fitters.FitResult`
     model, sky : ndarray, shape (n_row, n_column)
-        Image of its model, and of all of that which is no source.
+        Image of its model, and of all of that which is no source; default: what half of the rows of
+        a column do not exceed.
 
     Returns
     -------
@@ -94,6 +95,7 @@ def coherent_light(fit, model, sky):
     variance = np.ones(image.shape) if image.variance is None else image.variance
     usable = given & np.isfinite(model) & (variance > 0)
     residual = np.where(usable, image.data - np.nan_to_num(model), 0.0)
+    sky = np.median(np.nan_to_num(model), axis=0) if sky is None else sky
     noise = np.sqrt(np.where(usable, variance, 1.0))
     student, light = residual / noise, np.nan_to_num(model - sky) / noise
     # A source can lack the light of its model, and no more: what is darker is another's.
