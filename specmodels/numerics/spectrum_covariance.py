@@ -74,18 +74,6 @@ class SpectrumCovariance:
         low_rank = vectors * np.sqrt(np.maximum(values, 0.0))
         return cls(np.where(unknown, np.inf, 0.0)[:, None], low_rank)
 
-    @classmethod
-    def of_matrix(cls, matrix, width):
-        """Of a matrix, shape (n, n), whose entries beyond some diagonals vanish."""
-        n = len(matrix)
-        band = np.zeros((n, min(width, n)))
-        for k in range(band.shape[1]):
-            band[: n - k, k] = np.diagonal(matrix, k)
-        unknown = ~np.isfinite(np.diagonal(matrix))
-        band = np.nan_to_num(band, nan=0.0, posinf=0.0)
-        band[unknown, 0] = np.inf
-        return cls(band, np.zeros((n, 0)))
-
     @property
     def _rank(self):
         return self.low_rank.shape[1]

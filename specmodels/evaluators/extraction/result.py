@@ -339,7 +339,7 @@ class ExtractionResult(SpectrumSums):
             bad = (weights[:, self.mask(name)] != 0).any(axis=1)
         else:
             fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
-            covariance, bad = SpectrumCovariance.of_matrix(whole, len(whole)), ~np.isfinite(fluxes)
+            covariance, bad = SpectrumCovariance.of_dense(whole), ~np.isfinite(fluxes)
         mask = bad | ~inside | ~np.isfinite(covariance.variances)
         unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
         axis_unit = axis.unit if axis.unit != u.dimensionless_unscaled else u.pix

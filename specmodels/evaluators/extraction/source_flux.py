@@ -60,21 +60,6 @@ class SourceFlux:
     zone: np.ndarray
     common: np.ndarray
 
-    @property
-    def covariance(self):
-        """Covariance of the flux, shape (n_column, n_column)."""
-        common = np.nan_to_num(self.common)
-        out = common.T @ common
-        out[np.diag_indices_from(out)] = self.error**2
-        return out
-
-    def error_of_mean(self, columns):
-        """Standard error of the mean flux of some columns, and its part that they share."""
-        shared = np.mean(self.common[:, columns], axis=1)
-        own = self.error[columns] ** 2 - np.sum(self.common[:, columns] ** 2, axis=0)
-        own = np.sum(np.maximum(own, 0.0)) / np.size(columns) ** 2
-        return float(np.sqrt(own + shared @ shared)), float(np.sqrt(shared @ shared))
-
     def scaled(self, factor, error):
         """Flux multiplied by a factor that has an error of its own, the same in all columns."""
         common = np.concatenate([factor * self.common, [error * self.flux]])
