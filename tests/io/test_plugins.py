@@ -134,6 +134,7 @@ def test_models_that_packages_declare_are_saved_and_read(declared, tmp_path, mon
         with asdf.open(path) as tree:
             again = tree["model"]
         declared.clear()
+        config.warn_on_failed_conversion = False  # or asdf warns, and gives the tree as it is
         with pytest.raises(TypeError, match=r"ripples\.Ripple is not known"), asdf.open(path) as t:
             t["model"]
     assert (again.period, again.c1.value) == (5.0, 2.0)
