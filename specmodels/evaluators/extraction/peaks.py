@@ -1,7 +1,7 @@
 """Peaks of a collapsed profile: where sources lie along the slit, their signs and their width."""
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from ...numerics.robust import MAD_TO_SIGMA
 from .deblending import deblended
@@ -17,6 +17,8 @@ KERNELS = (0.6, 1.5)
 # Neighbours nearer than this, in full widths at half maximum, are told apart only if their number
 # is known.
 LEAST_DISTANCE = 1.2
+# Peaks farther from each other than this, in full widths, need no deblending.
+ALONE = 2.5
 # A peak so many rows from the end of the slit need fall off on the inner side only.
 EDGE_ROWS = 3
 # A parabola is taken for sky where the scatter of the rows falls by such a factor.
@@ -61,7 +63,10 @@ def find_peaks(profile, error, n_sources=None):
     raw = profile
     profile, error, kernel = _smoothed(profile, error, usable)
     rows, fwhm = _one_by_one(profile, error, usable, kernel, n_sources)
-    if n_sources is not None and n_sources > 1 and usable.any():
+    alone = _standing_alone(profile, error, usable, n_sources, fwhm)
+    if alone is not None:
+        rows = alone
+    elif n_sources is not None and n_sources > 1 and usable.any():
         scatter = np.hypot(np.where(np.isfinite(noise), noise, 10 * error), 0.01 * np.ptp(raw))
         rows, fwhm = deblended(raw[usable], scatter[usable], np.flatnonzero(usable), n_sources,
                                rows, fwhm)  # fmt: skip
@@ -138,10 +143,11 @@ def _through_neighbours(rows, good, profile):
 
 def _one_by_one(profile, error, usable, kernel, n_sources):
     """Rows of the peaks, the highest first, each found in what the others leave; their width."""
-    residual, taken, fwhm = profile.copy(), [], None
+    residual, taken, passed, fwhm = profile.copy(), [], [], None
     limit = n_sources or max(1, len(profile) // 6)
     while len(taken) < limit:
         candidate = np.where(usable, np.abs(residual), 0.0)
+        candidate[passed] = 0.0
         for row, _ in taken:
             candidate[np.abs(np.arange(len(profile)) - row) < LEAST_DISTANCE * fwhm] = 0.0
         k = _next_peak(residual, candidate, usable, first=fwhm is None)
@@ -150,13 +156,38 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
         if fwhm is None:
             fwhm = _width(profile, k, kernel)
         elif n_sources is None and not _is_source(residual, error, k, taken, fwhm):
-            break
+            passed.append(k)  # what wings leave may be higher than a source far from them
+            continue
         place = vertex if kernel == KERNELS[0] else _centroid
         taken.append((k + place(residual * np.sign(residual[k]), k), residual[k]))
         residual = _subtract_peaks(profile, taken, fwhm)
     if not taken:
         raise ValueError("image: no source found, its rows do not differ")
     return np.array([row for row, _ in taken]), fwhm
+
+
+def _standing_alone(profile, error, usable, n_sources, fwhm):
+    """Rows of the highest peaks, if there are as many as sources, and none is near another.
+
+    The residual of a bright source that no simple profile describes may be higher than a faint
+    source far away. It is no peak of the profile itself, which is what the user sees.
+    """
+    if n_sources is None or n_sources < 2:
+        return None
+    light, found = np.where(usable, profile, 0.0), []
+    for k in np.argsort(-np.abs(light), kind="stable"):
+        if len(found) < n_sources and _is_source(light, error, k, found, fwhm):
+            found.append((k + vertex(np.abs(light), k), light[k]))
+    rows = np.array([row for row, _ in found])
+    if len(rows) < n_sources or np.min(np.diff(np.sort(rows))) < ALONE * fwhm:
+        return None
+    return rows
+
+
+def _prominence(light, k):
+    """Height of a peak above the higher of the valleys that part it from what is higher."""
+    padded = np.pad(light, 1, constant_values=np.min(light))
+    return signal.peak_prominences(padded, [k + 1])[0][0]
 
 
 def _nearest_finite(error, rows):
@@ -247,13 +278,12 @@ def _falls_off(residual, usable, k):
 
 def _is_source(residual, error, k, taken, fwhm):
     """Whether a further peak is one by itself: significant, above wings, and a local extreme."""
-    near = np.abs(residual[max(k - 1, 0) : k + 2])
+    light = residual * np.sign(residual[k])
+    least = max((abs(height) * _wing(abs(k - row) / fwhm) for row, height in taken), default=0.0)
     return (
-        abs(residual[k]) >= near.max()
-        and abs(residual[k]) > LEAST_SIGNIFICANCE * error[k]
-        and all(
-            abs(residual[k]) > abs(height) * _wing(abs(k - row) / fwhm) for row, height in taken
-        )
+        light[k] >= np.max(np.abs(residual[max(k - 1, 0) : k + 2]))
+        and light[k] > max(LEAST_SIGNIFICANCE * error[k], least)
+        and _prominence(light, k) > LEAST_SIGNIFICANCE * error[k]
     )
 
 
@@ -286,9 +316,13 @@ def _half_width(height, k, direction):
 
 
 def _subtract_peaks(profile, taken, fwhm):
-    """Profile less Gaussians at all peaks, fitted together with a constant."""
+    """Profile less Gaussians at all peaks, fitted together with a constant; its median is zero.
+
+    The constant alone would follow the wings, which no Gaussian has, and leave all dark rows below.
+    """
     rows = np.arange(len(profile))
     columns = [np.exp(-4 * np.log(2) * ((rows - row) / fwhm) ** 2) for row, _ in taken]
     basis = np.stack([*columns, np.ones(len(profile))], axis=1)
     heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
-    return profile - basis @ heights
+    residual = profile - basis @ heights
+    return residual - np.median(residual)

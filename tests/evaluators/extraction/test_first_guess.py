@@ -110,3 +110,16 @@ def test_faint_source_far_from_a_bright_one_is_found(seed):
     image = SpectralImage(data, variance=np.full(data.shape, 9.0))
     guess = find_sources(image)
     np.testing.assert_allclose(guess.centers, [20, 54], atol=0.3)
+
+
+@pytest.mark.parametrize("n_sources", [None, 2])
+def test_faint_source_is_found_beside_wings_that_no_gaussian_describes(n_sources):
+    """What is left of the wings is higher than it, and its own height no fiftieth of the star's."""
+    rng = np.random.default_rng(4)
+    y = np.arange(80)[:, None] * np.ones(300)
+    light = [
+        height * (1 + ((y - row) / 1.6) ** 2) ** -2.7 for row, height in ((45, 20000), (26, 260))
+    ]
+    data = rng.poisson(sum(light) + 100.0) - 100.0
+    guess = find_sources(SpectralImage(data, variance=sum(light) + 100), n_sources=n_sources)
+    np.testing.assert_allclose(guess.centers, [45, 26], atol=0.3)
