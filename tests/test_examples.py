@@ -114,3 +114,22 @@ class TestDeimos:
         assert 0.8 < ratio < 1.02
         smooth = [np.convolve(a, np.ones(41) / 41, "valid") for a in (ours, flux)]
         assert np.corrcoef(*smooth)[0, 1] > 0.95
+
+
+def test_raw_long_slit_gives_two_stars_with_the_lines_of_the_sun(shared_data, tmp_path):
+    pytest.importorskip("specreduce", reason="finds and names the lines of the arc")
+    names = ("tres_3b", "bias", "arc_HgAr")
+    files = [shared_data / "extraction" / f"osiris_{name}.fits.bz2" for name in names]
+    printed = run("longslit.py", *files, folder=tmp_path)
+    assert "source 2" in printed
+    table = QTable.read(single(tmp_path, "*.fits"), hdu=1, mask_invalid=False)
+    wavelength, flux = table["wavelength"].to_value(u.AA), table["flux"].value.astype(float)
+    # Sodium, hydrogen and calcium: all by the same shift, as the star is not amid its wide slit.
+    shifts = []
+    for line in (5893.5, 6564.6, 8544.4, 8664.5):
+        near = np.flatnonzero(abs(wavelength - line + 25) < 25)
+        deepest = near[np.argmin(flux[near])]
+        assert flux[deepest] < 0.95 * np.median(flux[near])
+        shifts.append(wavelength[deepest] - line)
+    np.testing.assert_allclose(shifts, -25, atol=6)  # in columns: within one
+    assert imread(single(tmp_path, "*.png")).std() > 0
