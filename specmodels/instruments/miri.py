@@ -9,6 +9,7 @@ from .positions import SlitFrame
 
 __all__ = ["MiriLrs", "MiriLrsSlitless", "MiriMrs", "MiriWfss"]
 
+REFERENCE_PIXEL = 1 << 31
 # 1032 columns are read by four interleaved outputs in 271 pixel times per line.
 FULL_FRAME = Readout(fast_axis=-1, n_outputs=4, line_overhead=13, interleaved=True)
 
@@ -26,9 +27,13 @@ class MiriLrs(Instrument, key=("MIRI", "MIR_LRS-FIXEDSLIT")):
 
 
 class MiriLrsSlitless(Instrument, key=("MIRI", "MIR_LRS-SLITLESS")):
-    """MIRI low-resolution spectrometer without slit, a subarray: vertical dispersion."""
+    """MIRI low-resolution spectrometer without slit, a subarray: vertical dispersion.
+
+    It begins with four columns of reference pixels, which see no light and are not flagged as bad.
+    """
 
     dispersion_axis = -2
+    bad_flags = Instrument.bad_flags | REFERENCE_PIXEL
     readout = FULL_FRAME
 
 

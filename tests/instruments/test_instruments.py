@@ -241,3 +241,12 @@ def test_imagers_disperse_nothing_and_say_how_they_are_read():
     assert miri.readout.interleaved
     assert miri.readout.stripes == "slow"
     assert recognise_instrument({"INSTRUME": "NIRISS", "EXP_TYPE": "NIS_SOSS"}).dispersed
+
+
+def test_reference_pixels_of_a_slitless_subarray_are_no_light():
+    flags = np.zeros((6, 8), dtype=np.uint32)
+    flags[:, :4] = 1 << 31
+    image = get_instrument(("MIRI", "MIR_LRS-SLITLESS")).image(np.ones((6, 8)), flags=flags)
+    assert image.shape == (8, 6)
+    assert image.mask[:4].all()
+    assert not image.mask[4:].any()

@@ -19,6 +19,8 @@ KERNELS = (0.6, 1.5)
 LEAST_DISTANCE = 1.2
 # Peaks farther from each other than this, in full widths, need no deblending.
 ALONE = 2.5
+# Part of the light of the next row, in that of a Gaussian, which a further source must have there.
+LEAST_NEIGHBOUR = 0.5
 # A peak so many rows from the end of the slit need fall off on the inner side only.
 EDGE_ROWS = 3
 # A parabola is taken for sky where the scatter of the rows falls by such a factor.
@@ -150,6 +152,8 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
         candidate[passed] = 0.0
         for row, _ in taken:
             candidate[np.abs(np.arange(len(profile)) - row) < LEAST_DISTANCE * fwhm] = 0.0
+        if fwhm is None:  # the most certain one: a bad row at the end may be higher
+            candidate = np.where(residual > 0, NEGATIVE_RATIO, 1.0) * candidate / error
         k = _next_peak(residual, candidate, usable, first=fwhm is None)
         if k is None:
             break
@@ -253,8 +257,6 @@ def _next_peak(residual, candidate, usable, *, first):
     A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
     a first source has to be named.
     """
-    if first:
-        candidate = np.where(residual > 0, NEGATIVE_RATIO, 1.0) * candidate
     order = np.argsort(-candidate, kind="stable")
     order = order[candidate[order] > 0]
     for k in order:
@@ -284,7 +286,14 @@ def _is_source(residual, error, k, taken, fwhm):
         light[k] >= np.max(np.abs(residual[max(k - 1, 0) : k + 2]))
         and light[k] > max(LEAST_SIGNIFICANCE * error[k], least)
         and _prominence(light, k) > LEAST_SIGNIFICANCE * error[k]
+        and _is_wide(light, k, fwhm)
     )
+
+
+def _is_wide(light, k, fwhm):
+    """Whether the higher neighbour of a peak has its part of the light, as bad rows have not."""
+    higher = max(light[j] for j in (k - 1, k + 1) if 0 <= j < len(light))
+    return higher > LEAST_NEIGHBOUR * np.exp(-4 * np.log(2) / fwhm**2) * light[k]
 
 
 def _wing(distance):

@@ -123,3 +123,15 @@ def test_faint_source_is_found_beside_wings_that_no_gaussian_describes(n_sources
     data = rng.poisson(sum(light) + 100.0) - 100.0
     guess = find_sources(SpectralImage(data, variance=sum(light) + 100), n_sources=n_sources)
     np.testing.assert_allclose(guess.centers, [45, 26], atol=0.3)
+
+
+def test_a_bad_row_at_the_end_is_neither_the_first_source_nor_another():
+    rng = np.random.default_rng(5)
+    y = np.arange(60)[:, None] * np.ones(200)
+    data = 100 * np.exp(-0.5 * ((y - 33) / 1.4) ** 2) + rng.normal(0, 2, y.shape)
+    data[0] += 250.0
+    variance = np.full(data.shape, 4.0)
+    variance[0] = 250.0
+    guess = find_sources(SpectralImage(data, variance=variance))
+    np.testing.assert_allclose(guess.centers, [33], atol=0.1)
+    assert 3 < guess.fwhm < 3.6
