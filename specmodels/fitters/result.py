@@ -250,6 +250,34 @@ class FitResult:
         """
         return column_answers.covariance_of(self, sums)
 
+    def variance_of_sums(self, weights, summed, position):
+        r"""Variance of sums along columns, of the data less all of the model but one part.
+
+        The sum is the light of that part in the model, :math:`s^T a` of the linear parameters, and
+        the residuals of the pixels that are summed, with which the fit has nothing in common:
+
+        .. math::
+            \mathrm{var}(F) = s^T C s + w^T (V - A C A^T)\,w
+
+        Where columns are independent, what their shapes share is taken to be known.
+
+        Parameters
+        ----------
+        weights : ndarray, shape of the image
+            Part of each pixel in the sum of its column.
+        summed : ndarray of bool, shape of the image
+            Pixels whose data are summed; elsewhere the model of the part takes their place.
+        position : int
+            Position of a parameter of the part, one of the elementary models.
+
+        Returns
+        -------
+        ndarray, shape (n_column,)
+            Infinite where the data do not determine what is subtracted.
+        """
+        self._check_shape(weights)
+        return column_answers.variance_of_sums(self, weights, summed, position)
+
     def covariance_within(self, first, second):
         """Covariance of the values of two linear parameters at the same place, shape of either."""
         return np.broadcast_to(

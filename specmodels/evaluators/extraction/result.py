@@ -128,8 +128,9 @@ class ExtractionResult(SpectrumSums):
         traces = {name: self.trace(name) for name in self.sources}
         radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
         image = self.fit.image
-        whole = self.fit.replace(image=image.replace(mask=image.mask & ~self.coherent_light.lines))
-        return source_sums(whole, self.sources, traces, radii, carriers=self.carriers)
+        image = image.replace(mask=image.mask & ~self.coherent_light.lines)
+        return source_sums(self.fit, self.sources, traces, radii, carriers=self.carriers,
+                           image=image)  # fmt: skip
 
     @cached_property
     def coherent_light(self):

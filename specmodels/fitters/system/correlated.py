@@ -87,6 +87,19 @@ class CorrelatedEquations(Equations):
         weights = self.weights[part]
         return np.where(weights > 0, self.weighted(change, part) / np.maximum(weights, 1e-300), 0)
 
+    def weighted_sums(self, sums):
+        """Inverse covariance of the data times sums of pixels, shape (n_sum, n_pixel)."""
+        return self.weighted(sums.toarray())
+
+    def noise_beyond(self, sums):
+        """Of sums of pixels without weight what the correlated noise is to them."""
+        if not sums.nnz:
+            return super().noise_beyond(sums)
+        sums = sums.toarray()
+        noise = self.covariance_of_data.correlated(sums)
+        told = self.weighted(noise)
+        return np.sum(noise * (sums - told), axis=1), sums - told
+
     def projected(self, vectors):
         """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
         return np.stack([self.transposed(one) for one in vectors])

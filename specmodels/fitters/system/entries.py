@@ -6,10 +6,11 @@ less time to make than to keep.
 """
 
 import numpy as np
+from scipy import sparse
 
 from ...numerics.sparse_rows import image_of, transposed
 
-__all__ = ["Entries"]
+__all__ = ["Entries", "as_matrix"]
 
 # Entries beyond this number (12 bytes each) are not held.
 MOST_HELD = 2.4e7
@@ -143,12 +144,25 @@ class Entries:
             out += transposed(index, value, own, self.n)
         return out
 
+    def of_sums(self, sums):
+        """Coefficients in sums of pixels, shape (n_sum, n); the sums, (n_sum, n_pixel), sparse."""
+        out = np.zeros((sums.shape[0], self.n))
+        for part, index, value in self:
+            out += sums[:, part] @ as_matrix(index, value, self.n)
+        return out
+
     def see(self, coefficients):
         """Which pixels see any coefficient of a mask, shape (n_pixel,)."""
         out = np.empty(self.n_pixel, dtype=bool)
         for pixels, index, value in self:
             out[pixels] = ((value != 0) & coefficients[index]).any(axis=1)
         return out
+
+
+def as_matrix(index, value, n):
+    """Entries of pixels, (n_pixel, n_entry), as a sparse matrix (n_pixel, n)."""
+    ends = np.arange(0, index.size + 1, index.shape[1]) if index.size else np.zeros(len(index) + 1)
+    return sparse.csr_array((value.ravel(), index.ravel(), ends), shape=(len(index), n))
 
 
 def _rows_at_once(shape):

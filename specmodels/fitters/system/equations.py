@@ -66,6 +66,26 @@ class Equations:
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         return values * self.weights[part]
 
+    def weighted_sums(self, sums):
+        """Inverse covariance of the data times sums of pixels, (n_sum, n_pixel), sparse."""
+        return sums * self.weights
+
+    def noise_beyond(self, sums):
+        """Of sums of pixels without weight what the correlated noise is to them.
+
+        Parameters
+        ----------
+        sums : sparse array, shape (n_sum, n_pixel)
+
+        Returns
+        -------
+        variance : ndarray, shape (n_sum,)
+            Of the noise in them, given that of the other pixels.
+        net : sparse array or ndarray, shape (n_sum, n_pixel)
+            The sums less what the other pixels tell of their noise.
+        """
+        return np.zeros(sums.shape[0]), sums
+
     def of_image(self, number, pixels):
         """The same coefficients and factors, with the entries of one image alone."""
         one = replace(self, **self._of_image(number, pixels))

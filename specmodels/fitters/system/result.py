@@ -209,6 +209,11 @@ class SystemFitResult(FitResult):
         covariance[bad, bad] = np.inf
         return covariance
 
+    def variance_of_sums(self, weights, summed, position):
+        """As of other fits, what shapes add included; of the (first) image."""
+        self._check_shape(weights)
+        return answers.variance_of_sums(self, weights, summed, position)
+
     def _rows(self, one):
         if not isinstance(one, str):
             return self.functional(one)[None]
