@@ -113,6 +113,9 @@ class ArrowEquations(Equations):
                     out[part] += np.einsum("pi,pi->p", left @ inner, right)
         return out * self._scale[low] * self._scale[high]
 
+    def border_part(self, rows):
+        """None: what is shared has no inverse of its own."""
+
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
         if "all images" in self.known:

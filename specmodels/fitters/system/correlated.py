@@ -100,6 +100,9 @@ class CorrelatedEquations(Equations):
         told = self.weighted(noise)
         return np.sum(noise * (sums - told), axis=1), sums - told
 
+    def border_part(self, rows):
+        """None: the noise couples all coefficients."""
+
     def projected(self, vectors):
         """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
         return np.stack([self.transposed(one) for one in vectors])

@@ -300,6 +300,29 @@ class Equations:
                 out[chunk][inside] += 2 * part[inside, e] * both
         return out
 
+    def border_part(self, rows):
+        """What the border does to the covariance of sums of coefficients, as a root of it.
+
+        The rest is that of the band alone, in which coefficients that are far apart hardly know of
+        each other.
+
+        Parameters
+        ----------
+        rows : ndarray or sparse array, shape (n_sum, n)
+
+        Returns
+        -------
+        ndarray, shape (n_sum, n_border), or None
+            None where no band is factorised, or the border is larger than the number of sums.
+        """
+        factor, n = self.factor, self.structure.n_band
+        if self.structure.n_border > rows.shape[0]:
+            return None
+        ranked = rows[:, np.argsort(self.structure.rank)]
+        inside = ranked[:, :n] @ (factor.reduced * factor.scale[:n, None])
+        root = factor.border_root
+        return ranked[:, n:] @ root - inside @ (root / factor.scale[n:, None].clip(1e-300))
+
     @cached_property
     def _cross_covariance(self):
         """Covariances of the band with the border, (n_band, n_border)."""
