@@ -10,6 +10,7 @@ __all__ = [
     "correlations",
     "joint_covariance",
     "prediction_error",
+    "prediction_variances",
     "propagated",
     "variance_of_sums",
 ]
@@ -68,6 +69,22 @@ def prediction_error(result):
     return np.sqrt(np.where(equations.weights > 0, variance, np.nan))
 
 
+def prediction_variances(equations, pixels):
+    """Variance of the prediction in pixels without weight, by their numbers; shape (n,).
+
+    That of correlated noise included, and infinite where the others do not tell.
+    """
+    out = np.empty(len(pixels))
+    for start in range(0, len(pixels), SUMS_AT_ONCE):
+        some = pixels[start : start + SUMS_AT_ONCE]
+        unit = sparse.csr_array((np.ones(len(some)), (np.arange(len(some)), some)),
+                                shape=(len(some), len(equations.weights)))  # fmt: skip
+        variance, net = equations.noise_beyond(unit)
+        rows = equations.entries.of_sums(net)
+        out[start : start + len(some)] = variance + _quadratic(equations, rows, rows)
+    return out
+
+
 def propagated(result, variance):
     """Variance of each linear parameter that a variance of the pixels brings, as a list."""
     equations, out = result.equations, []
@@ -111,7 +128,7 @@ def variance_of_sums(result, weights, summed, position):
         variance += (unseen * unseen * noise).sum(axis=1) + (fitted * noise * weighted).sum(axis=1)
         seen, subtracted = (equations.entries.of_sums(one) for one in (weighted, beyond))
         rest = (light @ own).toarray() - subtracted - seen
-        variance += _quadratic(result, rest, rest + 2 * seen)
+        variance += _quadratic(equations, rest, rest + 2 * seen)
         seen_slopes = weighted @ slopes.T
         moved = rest @ response - light @ own_slopes.T + beyond @ slopes.T + seen_slopes
         held = seen @ response - seen_slopes
@@ -127,9 +144,8 @@ def _along_columns(weights, chunk):
     return sparse.csr_array((weights.ravel()[pixel], (column, pixel)), shape=shape)
 
 
-def _quadratic(result, left, right):
+def _quadratic(equations, left, right):
     """Products of rows of coefficients in their covariance, shapes held; infinite if unknown."""
-    equations = result.equations
     solved = equations.solve(np.ascontiguousarray(right.T))
     if equations.held is not None:
         solved[equations.held] = 0.0

@@ -52,6 +52,10 @@ class Equations:
         """The same with these coefficients held."""
         return replace(self, held=held, known=self._kept)
 
+    def reweighted(self, weights):
+        """The same pixels with other weights, none where there was none."""
+        return replace(self, weights=weights, known={})
+
     @property
     def _kept(self):
         """What neither strengths nor bounds change."""
