@@ -62,7 +62,7 @@ class CorrelatedEquations(Equations):
     def _of_image(self, number, pixels):
         """Fields that are those of one image."""
         own = super()._of_image(number, pixels)
-        return own | {"noise": self.noise.of_image(number, pixels)}
+        return own | {"noise": self.noise.of_image(number, pixels), "known": {}}
 
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
@@ -126,13 +126,9 @@ class FactorisedEquations(CorrelatedEquations):
         """How they are solved, in words."""
         return self._words(self.structure.kind)
 
-    @property
-    def data_matrix(self):
+    def _assembled(self):
         """Band, coupling and border of the data alone: all is border."""
-        if "matrix" not in self.known:
-            matrix = self._gram(slice(None))
-            self.known["matrix"] = np.zeros((0, 1)), np.zeros((0, self.n)), matrix
-        return self.known["matrix"]
+        return np.zeros((0, 1)), np.zeros((0, self.n)), self._gram(slice(None))
 
     def _gram(self, part):
         """Normal matrix of one image's part of the pixels."""

@@ -99,7 +99,7 @@ class Equations:
     def _of_image(self, number, pixels):
         """Fields that are those of one image."""
         return {"entries": self.entries.of_image(number), "weights": self.weights[pixels],
-                "known": {"matrix": self.data_matrix}}  # fmt: skip
+                "known": self.known}  # fmt: skip
 
     @property
     def n(self):
@@ -118,15 +118,19 @@ class Equations:
 
     @property
     def data_matrix(self):
-        """Band, coupling and border of the data alone."""
+        """Band, coupling and border of the data alone, kept from when it is asked for."""
         if "matrix" not in self.known:
-            s = self.structure
-            sizes = s.n_band, s.width, s.n_border
-            for pixels, index, value in self.entries:
-                own = normal_equations(index, value, self.weights[pixels], s.rank, *sizes)
-                before = self.known.get("matrix", (0.0,) * len(own))
-                self.known["matrix"] = tuple(a + b for a, b in zip(before, own, strict=True))
+            self.known["matrix"] = self._assembled()
         return self.known["matrix"]
+
+    def _assembled(self):
+        """Band, coupling and border of the data alone, made anew."""
+        s, out = self.structure, None
+        for pixels, index, value in self.entries:
+            own = normal_equations(index, value, self.weights[pixels], s.rank, s.n_band, s.width,
+                                   s.n_border)  # fmt: skip
+            out = own if out is None else tuple(a + b for a, b in zip(out, own, strict=True))
+        return out
 
     @property
     def diagonal(self):
@@ -137,9 +141,10 @@ class Equations:
     @cached_property
     def factor(self):
         """The factorised matrix, priors included, as a `BorderedBand` in the order of ranks."""
-        band, coupling, border = self.data_matrix
-        if self.penalties or self.ridge:
-            band, coupling, border = band.copy(), coupling.copy(), border.copy()
+        # Kept apart only where it is needed again: it is the largest of all arrays.
+        again = "matrix" in self.known or self.penalties.learnt or self.ridge
+        own = [part.copy() for part in self.data_matrix] if again else self._assembled()
+        band, coupling, border = own
         band[:, 0] += self.ridge * band[:, 0]
         border[np.diag_indices(len(border))] += self.ridge * np.diagonal(border)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
@@ -148,7 +153,7 @@ class Equations:
         if self.held is not None:
             held = np.zeros(self.n, dtype=bool)
             held[self.structure.rank[self.held]] = True
-        return BorderedBand.of(band, coupling, border, held)
+        return BorderedBand.of(band, coupling, border, held, overwrite=True)
 
     def _add(self, penalty, strength, band, coupling, border):
         """Add the matrix of a prior in place."""
