@@ -9,7 +9,7 @@ from ..models.linear_form import LinearForm
 from .columns import answers as column_answers
 from .columns.problem import Problem
 from .fitted import FittedModel, model_set
-from .goodness import column_chi2, goodness
+from .goodness import column_chi2, goodness, misfits
 
 __all__ = ["FitResult"]
 
@@ -120,8 +120,13 @@ class FitResult:
 
     @property
     def reasons(self):
-        """Why the fit is no success, one by one; or what else there is to say of it."""
-        return tuple(filter(None, self.message.split("; ")))
+        """Why the fit is no success, one by one; and what else there is to say of it.
+
+        A fit that converged may still leave far more of an image than its noise: chi-square per
+        degree of freedom beyond three is named, where variances are known.
+        """
+        said = filter(None, self.message.split("; "))
+        return *said, *misfits(self, *self._of_images())
 
     @property
     def strengths(self):
