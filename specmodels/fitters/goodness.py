@@ -3,7 +3,11 @@
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["column_chi2", "goodness"]
+__all__ = ["column_chi2", "goodness", "misfits"]
+
+# Chi-square per degree of freedom from which a model is said not to describe an image: by so much,
+# and by so many standard deviations of what noise does.
+LARGEST_CHI2, MISFIT_SIGMA = 3.0, 6.0
 
 
 def goodness(result, chi2, dof):
@@ -16,6 +20,17 @@ def goodness(result, chi2, dof):
         "n_rejected": [int(np.sum(bad)) for bad in rejected],
         "chi2": chi2, "dof": dof, "reduced_chi2": reduced,
     })  # fmt: skip
+
+
+def misfits(result, chi2, dof):
+    """Say of which images of known variance far more than noise is left, from their sums."""
+    for image, total, free in zip(result.images, chi2, dof, strict=True):
+        limit = max(LARGEST_CHI2, 1 + MISFIT_SIGMA * np.sqrt(2 / max(free, 1)))
+        if image.variance is not None and free > 0 and total > limit * free:
+            yield (
+                f"image {image.name!r}: chi2/dof {total / free:.3g}, the model does not describe "
+                "it, or its variances are too small"
+            )
 
 
 def column_chi2(result, image):

@@ -9,7 +9,7 @@ from ..models.linear_form import LinearForm
 from .columns import answers as column_answers
 from .columns.problem import Problem
 from .fitted import FittedModel, model_set
-from .goodness import column_chi2, goodness
+from .goodness import column_chi2, goodness, misfits
 
 __all__ = ["FitResult"]
 
@@ -120,8 +120,13 @@ class FitResult:
 
     @property
     def reasons(self):
-        """Why the fit is no success, one by one; or what else there is to say of it."""
-        return tuple(filter(None, self.message.split("; ")))
+        """Why the fit is no success, one by one; and what else there is to say of it.
+
+        A fit that converged may still leave far more of an image than its noise: chi-square per
+        degree of freedom beyond three is named, where variances are known.
+        """
+        said = filter(None, self.message.split("; "))
+        return *said, *misfits(self, *self._of_images())
 
     @property
     def strengths(self):
@@ -249,6 +254,34 @@ class FitResult:
             If a name is not that of a free linear parameter.
         """
         return column_answers.covariance_of(self, sums)
+
+    def variance_of_sums(self, weights, summed, position):
+        r"""Variance of sums along columns, of the data less all of the model but one part.
+
+        The sum is the light of that part in the model, :math:`s^T a` of the linear parameters, and
+        the residuals of the pixels that are summed, with which the fit has nothing in common:
+
+        .. math::
+            \mathrm{var}(F) = s^T C s + w^T (V - A C A^T)\,w
+
+        Where columns are independent, what their shapes share is taken to be known.
+
+        Parameters
+        ----------
+        weights : ndarray, shape of the image
+            Part of each pixel in the sum of its column.
+        summed : ndarray of bool, shape of the image
+            Pixels whose data are summed; elsewhere the model of the part takes their place.
+        position : int
+            Position of a parameter of the part, one of the elementary models.
+
+        Returns
+        -------
+        ndarray, shape (n_column,)
+            Infinite where the data do not determine what is subtracted.
+        """
+        self._check_shape(weights)
+        return column_answers.variance_of_sums(self, weights, summed, position)
 
     def covariance_within(self, first, second):
         """Covariance of the values of two linear parameters at the same place, shape of either."""

@@ -102,8 +102,9 @@ class BorderedBand(Factored):
     ----------
     scale : ndarray, shape (n,)
         Inverse root of the diagonal; zero for coefficients that nothing sees.
-    band, coupling, border : ndarray
-        The matrix scaled to a unit diagonal, see `~specmodels.numerics.sparse_rows`.
+    band, coupling, border : ndarray or None
+        The matrix scaled to a unit diagonal, see `~specmodels.numerics.sparse_rows`; None where all
+        is determined, as it is no longer needed.
     out : ndarray of bool, shape (n,)
         Coefficients that are zero by decree: nothing sees them, they were taken out, or nothing
         determines them beside the others.
@@ -128,24 +129,28 @@ class BorderedBand(Factored):
     null: np.ndarray
 
     @classmethod
-    def of(cls, band, coupling, border, taken_out=None):
+    def of(cls, band, coupling, border, taken_out=None, *, overwrite=False):
         """Factorise; arguments as from `~specmodels.numerics.sparse_rows.normal_equations`.
 
-        Coefficients in the mask `taken_out`, shape (n,), have no part in it.
+        Coefficients in the mask `taken_out`, shape (n,), have no part in it. With `overwrite` the
+        arrays may be changed, which saves memory.
         """
         n_band = len(coupling)
         diagonal = np.concatenate([band[:, 0], np.diagonal(border)])
         scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
                           where=diagonal > 0)  # fmt: skip
         left, right = scale[:n_band], scale[n_band:]
-        matrix = (scaled_band(band, left), coupling * left[:, None] * right,
-                  border * right[:, None] * right)  # fmt: skip
+        coupling, border = (np.multiply(part, rows[:, None], out=part if overwrite else None)
+                            for part, rows in ((coupling, left), (border, right)))  # fmt: skip
+        coupling *= right
+        border *= right
+        matrix = scaled_band(band, left), coupling, border
         out = scale == 0
         if taken_out is not None:
             out |= taken_out
         first = cls._without(scale, matrix, out, SUSPECT)
         if np.array_equal(first.out, out):
-            return first
+            return replace(first, band=None, coupling=None, border=None)
         null = first._undetermined(np.flatnonzero(first.out & ~out))
         out = out.copy()
         out[cls._pins(null)] = True
@@ -157,7 +162,9 @@ class BorderedBand(Factored):
         band, coupling, border = matrix
         n = len(band)
         factor, left = band_factor(band, out[:n], floor)
-        met = np.where(left[:, None] | out[n:], 0.0, coupling)
+        # What nothing sees is zero already; a copy would be the largest of all arrays.
+        seen_but_out = (np.concatenate([left, out[n:]]) & (scale > 0)).any()
+        met = np.where(left[:, None] | out[n:], 0.0, coupling) if seen_but_out else coupling
         reduced = band_solve(factor, met)
         schur, right = dense_factor(border - met.T @ reduced, out[n:], floor)
         reduced[:, right] = 0.0

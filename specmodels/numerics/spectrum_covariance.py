@@ -69,10 +69,31 @@ class SpectrumCovariance:
     def of_dense(cls, matrix):
         """Of a matrix, shape (n, n), of which nothing is known to vanish."""
         unknown = ~np.isfinite(np.diagonal(matrix))
-        known = np.where(unknown[:, None] | unknown, 0.0, np.nan_to_num(matrix))
-        values, vectors = np.linalg.eigh(known)
-        low_rank = vectors * np.sqrt(np.maximum(values, 0.0))
+        known = np.nan_to_num(matrix[np.ix_(~unknown, ~unknown)])
+        low_rank = np.zeros((len(unknown), len(known)))
+        low_rank[~unknown] = _root(known)
         return cls(np.where(unknown, np.inf, 0.0)[:, None], low_rank)
+
+    @classmethod
+    def around(cls, band, common):
+        """Of samples whose neighbours have covariances of which some are common to all.
+
+        Parameters
+        ----------
+        band : ndarray, shape (n, width)
+            Covariances of neighbours, all parts included.
+        common : ndarray, shape (n, rank)
+            Root of what all samples have in common.
+        """
+        own = np.array(band)
+        n = len(own)
+        for k in range(min(own.shape[1], n)):
+            own[: n - k, k] -= np.einsum("ir,ir->i", common[: n - k], common[k:])
+        return cls(own, common)
+
+    def with_low_rank(self, more):
+        """The same with more that all samples have in common, shape (n, rank)."""
+        return SpectrumCovariance(self.band, np.concatenate([self.low_rank, more], axis=1))
 
     @property
     def _rank(self):
@@ -152,6 +173,15 @@ class SpectrumCovariance:
             entry = self.band[np.minimum(i, j), np.where(near, distance, 0)]
             band[: len(i), k] = np.where(near, entry, 0.0)
         return SpectrumCovariance(band, self.low_rank[order])
+
+
+def _root(matrix):
+    """A matrix that times its transpose is a symmetric one, which has no negative eigenvalues."""
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+        return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def bin_weights(centers, edges):

@@ -161,6 +161,22 @@ def test_reasons_are_told_one_by_one():
     assert fit.replace(message="first; second").reasons == ("first", "second")
 
 
+def test_a_fit_that_describes_nothing_says_so(pair):
+    """Solved exactly it is a success; what it leaves is told all the same."""
+    stripes = 300 * (np.arange(N_COLUMN) // 7 % 2) * (np.arange(N_ROW)[:, None] % 3)
+    wrong = image().replace(data=image().data + stripes)
+    for fit, options in zip(pair, ({}, {"share": {}}), strict=True):
+        assert fit.reasons == ()
+        off = sm.LinearFitter()(scene(), wrong, **options)
+        assert off.success
+        (reason,) = off.reasons
+        assert reason.startswith(
+            f"image 'slit': chi2/dof {off.goodness()['reduced_chi2'][0]:.3g}, the model does not"
+        )
+        free = sm.LinearFitter()(scene(), wrong.replace(variance=None), **options)
+        assert free.reasons == ()  # nothing is known of the noise
+
+
 def test_options_fit_another_image_the_same_way(pair):
     for fit in pair:
         again = sm.LinearFitter()(fit.template, fit.image, **fit.options)

@@ -50,6 +50,26 @@ def test_independent_samples_have_a_diagonal():
     assert_allclose(SpectrumCovariance.independent([1.0, 2.0]).dense(), [[1, 0], [0, 4]])
 
 
+def test_what_all_share_is_taken_out_of_a_band_that_has_it():
+    covariance, whole = example()
+    band = np.zeros((N, 3))
+    for k in range(3):
+        band[: N - k, k] = np.diagonal(whole, k)
+    assert_allclose(SpectrumCovariance.around(band, covariance.low_rank).dense(), whole, atol=1e-12)
+
+
+@pytest.mark.parametrize("rank", [3, N])
+def test_a_matrix_of_any_rank_becomes_low_rank(rank):
+    root = RNG.normal(size=(N, rank))
+    whole = root @ root.T
+    found = SpectrumCovariance.of_dense(whole)
+    assert_allclose(found.dense(), whole, atol=1e-12)
+    whole[4, 4] = np.inf
+    found = SpectrumCovariance.of_dense(whole)
+    assert np.isinf(found.variances[4])
+    assert_allclose(found.variances[5:], np.diagonal(whole)[5:])
+
+
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match="band, low_rank"):
         SpectrumCovariance(np.ones((3, 1)), np.ones((4, 1)))

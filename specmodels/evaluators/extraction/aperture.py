@@ -1,10 +1,10 @@
 """Aperture extraction: the plain sum along the trace, to compare an optimal extraction with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["SourceSums", "aperture_sum", "source_sums"]
+__all__ = ["SourceSums", "aperture_overlap", "aperture_sum", "source_sums"]
 
 # Images of a chunk of columns that are held at once.
 N_IMAGES = 12
@@ -16,8 +16,10 @@ class SourceSums:
 
     Attributes
     ----------
-    flux, error, enclosed : ndarray
+    flux, enclosed : ndarray
         As from `aperture_sum`.
+    error : ndarray
+        Standard error of the flux, that of what is subtracted included.
     background : ndarray
         Model of all that is no source, in the pixel of the trace.
     seen : ndarray
@@ -31,8 +33,11 @@ class SourceSums:
     seen: np.ndarray
 
 
-def source_sums(fit, sources, traces, radii, *, carriers=None):
+def source_sums(fit, sources, traces, radii, *, carriers=None, image=None):
     """Sums over the images of all sources of a fit, made in chunks of columns.
+
+    Errors are those of the pixels and of all that is subtracted from them, which was fitted to the
+    same pixels; see `~specmodels.fitters.FitResult.variance_of_sums`.
 
     Parameters
     ----------
@@ -45,15 +50,19 @@ def source_sums(fit, sources, traces, radii, *, carriers=None):
     carriers : dict of str to int, optional
         First position of the part of the model that carries the light of each source; default: that
         of the source itself.
+    image : `~specmodels.exposure.SpectralImage`, optional
+        The image that was fitted with the mask of the pixels that are not summed. Default: the same
+        as in the fit.
 
     Returns
     -------
     dict of str to SourceSums
     """
+    whole = fit.image if image is None else image
     parts = {name: [] for name in sources}
     carriers = {name: p[0] for name, (_, p) in sources.items()} if carriers is None else carriers
     for chunk, inputs, values, components in fit.parts(N_IMAGES):
-        image = fit.image.cutout(columns=chunk)
+        image = whole.cutout(columns=chunk)
         inputs = (image.x[None], image.y[:, None]) if len(inputs) == 1 else inputs
         model = np.nan_to_num(sum(part for _, _, part in components))
         lights = {positions[0]: part for _, positions, part in components if len(positions)}
@@ -69,8 +78,21 @@ def source_sums(fit, sources, traces, radii, *, carriers=None):
             sums = aperture_sum(image, light, model - light, trace, radii[name][chunk])
             rows = np.round(np.interp(trace, image.y, np.arange(image.shape[0])))
             parts[name].append((*sums, sky[np.nan_to_num(rows).astype(int), columns], seen[name]))
-    return {name: SourceSums(*map(np.concatenate, zip(*part, strict=True)))
-            for name, part in parts.items()}  # fmt: skip
+    found = {name: SourceSums(*map(np.concatenate, zip(*part, strict=True)))
+             for name, part in parts.items()}  # fmt: skip
+    for name, sums in found.items():
+        overlap = aperture_overlap(whole.y, traces[name], radii[name])
+        variance = fit.variance_of_sums(overlap, ~whole.mask, carriers[name])
+        error = np.where(np.isfinite(sums.error), np.sqrt(variance), np.nan)
+        found[name] = replace(sums, error=error)
+    return found
+
+
+def aperture_overlap(rows, trace, radius):
+    """Part of each pixel that lies within a radius of a trace, shape (n_row, n_dispersion)."""
+    y = rows[:, None]
+    low, high = np.maximum(y - 0.5, trace - radius), np.minimum(y + 0.5, trace + radius)
+    return np.clip(high - low, 0, 1)
 
 
 def aperture_sum(image, source_image, others, trace, radius):
@@ -92,14 +114,12 @@ def aperture_sum(image, source_image, others, trace, radius):
     Returns
     -------
     flux, error : ndarray, shape (n_dispersion,)
-        The sum and its standard error; NaN where no pixel of the aperture is good.
+        The sum and its standard error from the noise of the pixels, as if what is subtracted were
+        known; NaN where no pixel of the aperture is good.
     enclosed : ndarray, shape (n_dispersion,)
         Sum of `source_image` within the aperture.
     """
-    y = image.y[:, None]
-    overlap = np.clip(
-        np.minimum(y + 0.5, trace + radius) - np.maximum(y - 0.5, trace - radius), 0, 1
-    )
+    overlap = aperture_overlap(image.y, trace, radius)
     good = ~image.mask
     filled = np.where(good, image.data - others, source_image)
     flux = np.sum(overlap * filled, axis=0)

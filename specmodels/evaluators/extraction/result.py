@@ -106,11 +106,8 @@ class ExtractionResult(SpectrumSums):
         """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
         if self.seen_spectra is not None:
             return self.seen_spectra.covariances[name]
-        position = self.sources[name][1][0]
-        if self.fit.independent_columns or position not in self.fit.form.linear:
-            own = self.source_fluxes[name]
-            return SpectrumCovariance.with_common(own.error, own.common)
-        return SpectrumCovariance.of_dense(self.fit.covariance_of(self.fit.names[position]))
+        own = self.source_fluxes[name]
+        return SpectrumCovariance.with_common(own.error, own.common)
 
     def covariances(self):
         """Covariances of spectra whose samples are not independent, by source, for files."""
@@ -128,8 +125,9 @@ class ExtractionResult(SpectrumSums):
         traces = {name: self.trace(name) for name in self.sources}
         radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
         image = self.fit.image
-        whole = self.fit.replace(image=image.replace(mask=image.mask & ~self.coherent_light.lines))
-        return source_sums(whole, self.sources, traces, radii, carriers=self.carriers)
+        image = image.replace(mask=image.mask & ~self.coherent_light.lines)
+        return source_sums(self.fit, self.sources, traces, radii, carriers=self.carriers,
+                           image=image)  # fmt: skip
 
     @cached_property
     def coherent_light(self):
@@ -145,9 +143,10 @@ class ExtractionResult(SpectrumSums):
         found = source_fluxes(self.fit, self.sources, traces, widths, self.coherent_light, sky)
         if self.seen_spectra is None:
             return found
-        fluxes = self.seen_spectra.fluxes
+        fluxes, covariances = self.seen_spectra.fluxes, self.seen_spectra.covariances
         return {name: replace(own, flux=fluxes[name][0], error=fluxes[name][1],
-                              fitted=fluxes[name][0]) for name, own in found.items()}  # fmt: skip
+                              fitted=fluxes[name][0], common=covariances[name].low_rank.T)
+                for name, own in found.items()}  # fmt: skip
 
     @cached_property
     def model(self):

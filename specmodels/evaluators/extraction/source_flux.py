@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, summed_flux
 from .hidden_wings import expected_wings, wings_in_sky
 from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
@@ -129,8 +130,17 @@ def _of_profile(fit, position, zone):
         flux=flux, error=error, fitted=flux.copy(), scale=np.ones(n_column),
         difference=np.full(n_column, np.nan), difference_error=np.full(n_column, np.nan),
         columns=np.empty(0, dtype=int), response=np.empty((n_row, 0)), filled=np.empty(0),
-        zone=zone, common=np.zeros((0, n_column)),
+        zone=zone, common=_common(fit, position, error),
     )  # fmt: skip
+
+
+def _common(fit, position, error):
+    """What the errors of a flux have in common in all columns, where these are not independent."""
+    if np.ndim(fit.values[position]) == 0:
+        return error[None]
+    if fit.independent_columns or position not in fit.form.linear:
+        return np.zeros((0, len(error)))
+    return SpectrumCovariance.of_dense(fit.covariance_of(fit.names[position])).low_rank.T
 
 
 def _with_sums(own, fit, leaf, position, zones, light):

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ...fitters import LinearFitter, SigmaClipFitter
+from ...fitters.system.spectra import spectrum_covariance
 from ...models import (
     BSplineProfile,
     GaussianPrior,
@@ -22,7 +23,6 @@ from ...models import (
     sky_of_wavelength,
 )
 from ...numerics.robust import MAD_TO_SIGMA
-from ...numerics.spectrum_covariance import SpectrumCovariance
 from .leaves import leaves_of
 
 __all__ = [
@@ -254,7 +254,7 @@ class SeenSpectra:
                 entries = np.diagonal(own, k)[:COLUMNS_AT_ONCE]
                 band[start : start + len(entries), k] = entries
         band[~rows.any(axis=1), 0] = np.inf
-        return SpectrumCovariance(band, self.fit.shared_part(rows))
+        return spectrum_covariance(self.fit, rows, band)
 
     def resolution(self, name):
         """Full width at half maximum of what each flux averages over, in the wavelength's unit."""

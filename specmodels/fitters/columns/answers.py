@@ -22,6 +22,7 @@ __all__ = [
     "prediction_error",
     "propagated",
     "residual_variance",
+    "variance_of_sums",
 ]
 
 
@@ -110,6 +111,33 @@ def covariance_of(result, sums):
     covariance[bad] = covariance[:, bad] = np.nan
     covariance[bad, bad] = np.inf
     return covariance
+
+
+def variance_of_sums(result, weights, summed, position):
+    """Variance of sums of the data less all but one part; see `FitResult.variance_of_sums`."""
+    image, form = result.image, result.form
+    part = next(set(p) for _, p in form.leaves() if position in p)
+    own = np.array([k in part for k in form.linear])
+    noise, out = _noise(image), np.empty(image.shape[1])
+    known = np.isfinite(np.einsum("kkx->kx", result.held_covariance))
+    for chunk, basis, given, scaled in _chunks(result):
+        data = np.where(summed, weights, 0.0)[:, chunk]
+        fitted = np.where(given > 0, data, 0.0)
+        left, seen = (np.einsum("kyx,yx->kx", basis, one) for one in (weights[:, chunk], fitted))
+        rest = left * own[:, None] - np.einsum("kyx,yx->kx", basis, data)
+        inner = scaled / (np.max(image.weights[:, chunk], initial=0.0) or 1.0)
+        moved = np.einsum("klx,lx->kx", inner, rest + 2 * seen)
+        out[chunk] = np.sum(data**2 * noise[:, chunk], axis=0) + np.sum(rest * moved, axis=0)
+        lost = ~(known if known.shape[-1] == 1 else known[:, chunk])
+        out[chunk][((rest != 0) & lost).any(axis=0)] = np.inf
+    return out
+
+
+def _noise(image):
+    """Variance of each pixel, zero where it is not known."""
+    if image.variance is None:
+        return np.ones(image.shape)
+    return np.where(np.isfinite(image.variance), image.variance, 0.0)
 
 
 def _rows(result, one):

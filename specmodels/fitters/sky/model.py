@@ -161,7 +161,7 @@ class _Rounds:
         """The `SkyFit`."""
         found = {**left_out, **self.slit_fits()}
         message = "" if self.converged else f"the fit still changed after {self.count} rounds"
-        message = "; ".join(filter(None, [message, *self.fit.reasons]))
+        message = "; ".join(filter(None, [message, self.fit.message]))
         remark = f"the only slit: {remark}" if remark else ""
         rejected = dict(zip((p.name for p in self.slits), self._of_slits(~self.use), strict=True))
         return SkyFit(

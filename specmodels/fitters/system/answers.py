@@ -1,15 +1,24 @@
 """What a system fit knows beyond its values, where it takes more than a line to work it out."""
 
 import numpy as np
+from scipy import sparse
 
 from ..columns.answers import correlation_table
+from .entries import as_matrix
 
-__all__ = ["correlations", "joint_covariance", "prediction_error", "propagated"]
+__all__ = [
+    "correlations",
+    "joint_covariance",
+    "prediction_error",
+    "prediction_variances",
+    "propagated",
+    "variance_of_sums",
+]
 
 # Parameters up to this number of repetitions take part in the table of correlations.
 MOST_CORRELATED = 200
-# Coefficients whose variances are propagated together.
-AT_ONCE = 200
+# Coefficients whose variances are propagated together, and sums that are weighted together.
+AT_ONCE, SUMS_AT_ONCE = 200, 64
 
 
 def correlations(result, least):
@@ -52,12 +61,28 @@ def prediction_error(result):
     variance = equations.leverages() / np.maximum(equations.weights, 1e-300)
     for number, part in enumerate(result.fitted.slices if len(result.theta) else ()):
         place = result.fitted.parameters.places[number]
-        slopes = result.fitted._slopes(number, result.theta, result.coefficients)
+        slopes = result.fitted.slopes(number, result.theta, result.coefficients)
         net = slopes - np.stack([equations.image(r)[part] for r in result.response[:, place].T])
         net = equations.followed(net, part)
         outer = result.known_covariance[np.ix_(place, place)]
         variance[part] += np.einsum("pn,pq,qn->n", net, outer, net)
     return np.sqrt(np.where(equations.weights > 0, variance, np.nan))
+
+
+def prediction_variances(equations, pixels):
+    """Variance of the prediction in pixels without weight, by their numbers; shape (n,).
+
+    That of correlated noise included, and infinite where the others do not tell.
+    """
+    out = np.empty(len(pixels))
+    for start in range(0, len(pixels), SUMS_AT_ONCE):
+        some = pixels[start : start + SUMS_AT_ONCE]
+        unit = sparse.csr_array((np.ones(len(some)), (np.arange(len(some)), some)),
+                                shape=(len(some), len(equations.weights)))  # fmt: skip
+        variance, net = equations.noise_beyond(unit)
+        rows = equations.entries.of_sums(net)
+        out[start : start + len(some)] = variance + _quadratic(equations, rows, rows)
+    return out
 
 
 def propagated(result, variance):
@@ -74,3 +99,66 @@ def propagated(result, variance):
             own[start : start + len(numbers)] = [np.sum((root * one) ** 2) for one in images]
         out.append(own.reshape(group.shape) if group.over else own)
     return out
+
+
+def variance_of_sums(result, weights, summed, position):
+    """Variance of sums of the data less all but one part; see `FitResult.variance_of_sums`.
+
+    With the coefficients :math:`t` in the weighted sum of the fitted pixels, and those that the sum
+    has besides, :math:`r = s - t`, it is the variance of the pixels and :math:`r^T C (r + 2t)`. The
+    non-linear parameters are further coefficients whose entries are the slopes of the model.
+    """
+    equations, shape = result.equations, result.image.shape
+    part = next(set(p) for _, p in result.form.leaves() if position in p)
+    own = as_matrix(*result.fitted.entries_of(part, result.theta), equations.n)
+    slopes, own_slopes = _slopes_of_part(result, part)
+    place = result.fitted.parameters.places[0]
+    response, outer = result.response[:, place], result.known_covariance[np.ix_(place, place)]
+    given = result.image.variance
+    noise = np.ones(own.shape[0]) if given is None else np.nan_to_num(np.ravel(given))
+    out = np.empty(shape[1])
+    for start in range(0, shape[1], SUMS_AT_ONCE):
+        chunk = slice(start, min(start + SUMS_AT_ONCE, shape[1]))
+        light, data = (_along_columns(one, chunk)
+                       for one in (weights, np.where(summed, weights, 0.0)))  # fmt: skip
+        fitted = data * (equations.weights > 0)
+        unseen = data - fitted
+        weighted = equations.weighted_sums(fitted * noise)
+        variance, beyond = equations.noise_beyond(unseen)
+        variance += (unseen * unseen * noise).sum(axis=1) + (fitted * noise * weighted).sum(axis=1)
+        seen, subtracted = (equations.entries.of_sums(one) for one in (weighted, beyond))
+        rest = (light @ own).toarray() - subtracted - seen
+        variance += _quadratic(equations, rest, rest + 2 * seen)
+        seen_slopes = weighted @ slopes.T
+        moved = rest @ response - light @ own_slopes.T + beyond @ slopes.T + seen_slopes
+        held = seen @ response - seen_slopes
+        out[chunk] = variance + np.einsum("sp,pq,sq->s", moved, outer, moved + 2 * held)
+    return out
+
+
+def _along_columns(weights, chunk):
+    """Sums along some columns of an image of weights, sparse (n_sum, n_pixel)."""
+    row, column = np.nonzero(weights[:, chunk])
+    pixel = row * weights.shape[1] + column + chunk.start
+    shape = chunk.stop - chunk.start, weights.size
+    return sparse.csr_array((weights.ravel()[pixel], (column, pixel)), shape=shape)
+
+
+def _quadratic(equations, left, right):
+    """Products of rows of coefficients in their covariance, shapes held; infinite if unknown."""
+    solved = equations.solve(np.ascontiguousarray(right.T))
+    if equations.held is not None:
+        solved[equations.held] = 0.0
+    ranked = np.empty(left.shape)
+    ranked[:, equations.structure.rank] = left
+    return np.where(equations.factor.determines(ranked), np.sum(left * solved.T, axis=1), np.inf)
+
+
+def _slopes_of_part(result, part):
+    """Slopes of the model by its free parameters, and those of one part, (n_free, n_pixel)."""
+    problem = result.fitted
+    if not problem.parameters.places[0]:
+        return (np.zeros((0, result.image.data.size)),) * 2
+    all_, rest = (problem.slopes(0, result.theta, result.coefficients, without)
+                  for without in ((), part))  # fmt: skip
+    return all_, all_ - rest

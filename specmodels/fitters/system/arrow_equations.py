@@ -30,9 +30,14 @@ class ArrowEquations(Equations):
         one.__dict__["factor"], one.__dict__["_data_diagonal"] = self.factor, self.diagonal
         return one
 
+    def reweighted(self, weights):
+        """The same pixels with other weights."""
+        return self._replaced(weights=weights)
+
     def _replaced(self, **changes):
-        settings = dict(ridge=self.ridge, held=self.held, strengths=self.strengths) | changes
-        return ArrowEquations(self.entries, self.weights, self.structure, self.penalties,
+        settings = dict(weights=self.weights, ridge=self.ridge, held=self.held,
+                        strengths=self.strengths) | changes  # fmt: skip
+        return ArrowEquations(self.entries, structure=self.structure, penalties=self.penalties,
                               **settings)  # fmt: skip
 
     @property
@@ -112,6 +117,9 @@ class ArrowEquations(Equations):
                     left, right = (b[:, active] for b in both)
                     out[part] += np.einsum("pi,pi->p", left @ inner, right)
         return out * self._scale[low] * self._scale[high]
+
+    def border_part(self, rows):
+        """None: what is shared has no inverse of its own."""
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""

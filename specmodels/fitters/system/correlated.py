@@ -62,7 +62,7 @@ class CorrelatedEquations(Equations):
     def _of_image(self, number, pixels):
         """Fields that are those of one image."""
         own = super()._of_image(number, pixels)
-        return own | {"noise": self.noise.of_image(number, pixels)}
+        return own | {"noise": self.noise.of_image(number, pixels), "known": {}}
 
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
@@ -87,6 +87,22 @@ class CorrelatedEquations(Equations):
         weights = self.weights[part]
         return np.where(weights > 0, self.weighted(change, part) / np.maximum(weights, 1e-300), 0)
 
+    def weighted_sums(self, sums):
+        """Inverse covariance of the data times sums of pixels, shape (n_sum, n_pixel)."""
+        return self.weighted(sums.toarray())
+
+    def noise_beyond(self, sums):
+        """Of sums of pixels without weight what the correlated noise is to them."""
+        if not sums.nnz:
+            return super().noise_beyond(sums)
+        sums = sums.toarray()
+        noise = self.covariance_of_data.correlated(sums)
+        told = self.weighted(noise)
+        return np.sum(noise * (sums - told), axis=1), sums - told
+
+    def border_part(self, rows):
+        """None: the noise couples all coefficients."""
+
     def projected(self, vectors):
         """Sums over pixels of values times entries, (n_vector, n), for rows of pixels."""
         return np.stack([self.transposed(one) for one in vectors])
@@ -110,13 +126,9 @@ class FactorisedEquations(CorrelatedEquations):
         """How they are solved, in words."""
         return self._words(self.structure.kind)
 
-    @property
-    def data_matrix(self):
+    def _assembled(self):
         """Band, coupling and border of the data alone: all is border."""
-        if "matrix" not in self.known:
-            matrix = self._gram(slice(None))
-            self.known["matrix"] = np.zeros((0, 1)), np.zeros((0, self.n)), matrix
-        return self.known["matrix"]
+        return np.zeros((0, 1)), np.zeros((0, self.n)), self._gram(slice(None))
 
     def _gram(self, part):
         """Normal matrix of one image's part of the pixels."""

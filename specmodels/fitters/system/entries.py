@@ -5,15 +5,19 @@ being some rows of an image. The entries of a large frame take more memory than 
 less time to make than to keep.
 """
 
+from itertools import chain
+
 import numpy as np
+from scipy import sparse
 
 from ...numerics.sparse_rows import image_of, transposed
 
-__all__ = ["Entries"]
+__all__ = ["Entries", "as_matrix"]
 
 # Entries beyond this number (12 bytes each) are not held.
 MOST_HELD = 2.4e7
-PIXELS_AT_ONCE = 200_000
+# Pixels whose entries are made at once: of those that are held, and of others.
+MADE_AT_ONCE, PIXELS_AT_ONCE = 16_384, 200_000
 
 
 class Entries:
@@ -35,14 +39,10 @@ class Entries:
         starts = np.cumsum([0, *(ny * nx for ny, nx in self.shapes)]).tolist()
         self.starts, self.n_pixel = starts[:-1], starts[-1]
         self._held = None
-        first = self.shapes[0]
-        rows = min(_rows_at_once(first), first[0])
-        found = [make(0, slice(0, rows))]
-        if self.n_pixel * found[0][1].shape[1] <= MOST_HELD:
-            done = int(rows == first[0])  # the rows that told how many there are may be all
-            rest = enumerate(self.shapes[done:], start=done)
-            found = found[:done] + [make(number, slice(0, shape[0])) for number, shape in rest]
-            self._held = _side_by_side(found)
+        parts = self._made(MADE_AT_ONCE)
+        first = next(parts)
+        if self.n_pixel * first[2].shape[1] <= MOST_HELD:
+            self._held = _filled(self.n_pixel, chain([first], parts))
 
     def __getstate__(self):
         """State to pickle: the entries themselves, for what makes them cannot be pickled."""
@@ -77,15 +77,19 @@ class Entries:
     def _all(self):
         if self.held:
             return self._held
-        return _side_by_side([(index, value) for _, index, value in self])
+        return _filled(self.n_pixel, self._made(MADE_AT_ONCE))
 
     def __iter__(self):
         """Slice of the pixels, index and value of each part."""
         if self.held:
             yield slice(0, self.n_pixel), *self._held
-            return
+        else:
+            yield from self._made(PIXELS_AT_ONCE)
+
+    def _made(self, n_pixel):
+        """As the iteration, with entries made anew of so many pixels at once."""
         for number, shape in enumerate(self.shapes):
-            step = _rows_at_once(shape)
+            step = _rows_at_once(shape, n_pixel)
             for start in range(0, shape[0], step):
                 yield self.rows(number, slice(start, min(start + step, shape[0])))
 
@@ -102,7 +106,7 @@ class Entries:
         """Parts of the rows from one to another, counted over all images."""
         done = 0
         for number, shape in enumerate(self.shapes):
-            step = _rows_at_once(shape)
+            step = _rows_at_once(shape, PIXELS_AT_ONCE)
             for start in range(max(first - done, 0), min(end - done, shape[0]), step):
                 yield self.rows(number, slice(start, min(start + step, end - done, shape[0])))
             done += shape[0]
@@ -143,6 +147,13 @@ class Entries:
             out += transposed(index, value, own, self.n)
         return out
 
+    def of_sums(self, sums):
+        """Coefficients in sums of pixels, shape (n_sum, n); the sums, (n_sum, n_pixel), sparse."""
+        out = np.zeros((sums.shape[0], self.n))
+        for part, index, value in self:
+            out += sums[:, part] @ as_matrix(index, value, self.n)
+        return out
+
     def see(self, coefficients):
         """Which pixels see any coefficient of a mask, shape (n_pixel,)."""
         out = np.empty(self.n_pixel, dtype=bool)
@@ -151,17 +162,23 @@ class Entries:
         return out
 
 
-def _rows_at_once(shape):
-    return max(PIXELS_AT_ONCE // shape[1], 1)
+def as_matrix(index, value, n):
+    """Entries of pixels, (n_pixel, n_entry), as a sparse matrix (n_pixel, n)."""
+    ends = np.arange(0, index.size + 1, index.shape[1]) if index.size else np.zeros(len(index) + 1)
+    return sparse.csr_array((value.ravel(), index.ravel(), ends), shape=(len(index), n))
 
 
-def _side_by_side(found):
-    """Entries of all parts with room for as many as any has."""
-    if len(found) == 1:
-        return found[0]
-    width = max(index.shape[1] for index, _ in found)
-    out = []
-    for arrays in zip(*found, strict=True):
-        room = [((0, 0), (0, width - array.shape[1])) for array in arrays]
-        out.append(np.concatenate([np.pad(a, r) for a, r in zip(arrays, room, strict=True)]))
-    return tuple(out)
+def _rows_at_once(shape, n_pixel):
+    return max(n_pixel // shape[1], 1)
+
+
+def _filled(n_pixel, parts):
+    """Entries of all parts, with room for as many as any pixel has."""
+    index, value = np.zeros((n_pixel, 0), np.int32), np.zeros((n_pixel, 0))
+    for pixels, *own in parts:
+        more = own[0].shape[1] - index.shape[1]
+        if more > 0:
+            index, value = (np.pad(array, ((0, 0), (0, more))) for array in (index, value))
+        width = own[0].shape[1]
+        index[pixels, :width], value[pixels, :width] = own
+    return index, value

@@ -52,6 +52,10 @@ class Equations:
         """The same with these coefficients held."""
         return replace(self, held=held, known=self._kept)
 
+    def reweighted(self, weights):
+        """The same pixels with other weights, none where there was none."""
+        return replace(self, weights=weights, known={})
+
     @property
     def _kept(self):
         """What neither strengths nor bounds change."""
@@ -66,6 +70,26 @@ class Equations:
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         return values * self.weights[part]
 
+    def weighted_sums(self, sums):
+        """Inverse covariance of the data times sums of pixels, (n_sum, n_pixel), sparse."""
+        return sums * self.weights
+
+    def noise_beyond(self, sums):
+        """Of sums of pixels without weight what the correlated noise is to them.
+
+        Parameters
+        ----------
+        sums : sparse array, shape (n_sum, n_pixel)
+
+        Returns
+        -------
+        variance : ndarray, shape (n_sum,)
+            Of the noise in them, given that of the other pixels.
+        net : sparse array or ndarray, shape (n_sum, n_pixel)
+            The sums less what the other pixels tell of their noise.
+        """
+        return np.zeros(sums.shape[0]), sums
+
     def of_image(self, number, pixels):
         """The same coefficients and factors, with the entries of one image alone."""
         one = replace(self, **self._of_image(number, pixels))
@@ -75,7 +99,7 @@ class Equations:
     def _of_image(self, number, pixels):
         """Fields that are those of one image."""
         return {"entries": self.entries.of_image(number), "weights": self.weights[pixels],
-                "known": {"matrix": self.data_matrix}}  # fmt: skip
+                "known": self.known}  # fmt: skip
 
     @property
     def n(self):
@@ -94,15 +118,19 @@ class Equations:
 
     @property
     def data_matrix(self):
-        """Band, coupling and border of the data alone."""
+        """Band, coupling and border of the data alone, kept from when it is asked for."""
         if "matrix" not in self.known:
-            s = self.structure
-            sizes = s.n_band, s.width, s.n_border
-            for pixels, index, value in self.entries:
-                own = normal_equations(index, value, self.weights[pixels], s.rank, *sizes)
-                before = self.known.get("matrix", (0.0,) * len(own))
-                self.known["matrix"] = tuple(a + b for a, b in zip(before, own, strict=True))
+            self.known["matrix"] = self._assembled()
         return self.known["matrix"]
+
+    def _assembled(self):
+        """Band, coupling and border of the data alone, made anew."""
+        s, out = self.structure, None
+        for pixels, index, value in self.entries:
+            own = normal_equations(index, value, self.weights[pixels], s.rank, s.n_band, s.width,
+                                   s.n_border)  # fmt: skip
+            out = own if out is None else tuple(a + b for a, b in zip(out, own, strict=True))
+        return out
 
     @property
     def diagonal(self):
@@ -113,9 +141,10 @@ class Equations:
     @cached_property
     def factor(self):
         """The factorised matrix, priors included, as a `BorderedBand` in the order of ranks."""
-        band, coupling, border = self.data_matrix
-        if self.penalties or self.ridge:
-            band, coupling, border = band.copy(), coupling.copy(), border.copy()
+        # Kept apart only where it is needed again: it is the largest of all arrays.
+        again = "matrix" in self.known or self.penalties.learnt or self.ridge
+        own = [part.copy() for part in self.data_matrix] if again else self._assembled()
+        band, coupling, border = own
         band[:, 0] += self.ridge * band[:, 0]
         border[np.diag_indices(len(border))] += self.ridge * np.diagonal(border)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
@@ -124,7 +153,7 @@ class Equations:
         if self.held is not None:
             held = np.zeros(self.n, dtype=bool)
             held[self.structure.rank[self.held]] = True
-        return BorderedBand.of(band, coupling, border, held)
+        return BorderedBand.of(band, coupling, border, held, overwrite=True)
 
     def _add(self, penalty, strength, band, coupling, border):
         """Add the matrix of a prior in place."""
@@ -279,6 +308,29 @@ class Equations:
                 both = np.einsum("pi,pi->p", cross[own[inside, e]], border[inside])
                 out[chunk][inside] += 2 * part[inside, e] * both
         return out
+
+    def border_part(self, rows):
+        """What the border does to the covariance of sums of coefficients, as a root of it.
+
+        The rest is that of the band alone, in which coefficients that are far apart hardly know of
+        each other.
+
+        Parameters
+        ----------
+        rows : ndarray or sparse array, shape (n_sum, n)
+
+        Returns
+        -------
+        ndarray, shape (n_sum, n_border), or None
+            None where no band is factorised, or the border is larger than the number of sums.
+        """
+        factor, n = self.factor, self.structure.n_band
+        if self.structure.n_border > rows.shape[0]:
+            return None
+        ranked = rows[:, np.argsort(self.structure.rank)]
+        inside = ranked[:, :n] @ (factor.reduced * factor.scale[:n, None])
+        root = factor.border_root
+        return ranked[:, n:] @ root - inside @ (root / factor.scale[n:, None].clip(1e-300))
 
     @cached_property
     def _cross_covariance(self):

@@ -55,6 +55,10 @@ class IteratedEquations(CorrelatedEquations):
         """The same with these coefficients held."""
         return replace(self, held=held, plain=self.plain.holding(held), known=self._kept)
 
+    def reweighted(self, weights):
+        """The same pixels with other weights."""
+        return replace(self, weights=weights, plain=self.plain.reweighted(weights), known={})
+
     @property
     def _kept(self):
         """What neither strengths nor bounds change."""

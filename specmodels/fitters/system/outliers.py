@@ -4,6 +4,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from ...numerics.clipping import local_scale, relative_misfit
+from .answers import prediction_variances
 
 __all__ = ["system_outliers"]
 
@@ -11,16 +12,24 @@ __all__ = ["system_outliers"]
 MOST_LEVERAGE = 0.999
 NEIGHBOURS = np.ones((3, 3), dtype=bool)
 NEIGHBOURS[1, 1] = False
+# Rows and columns about a pixel in which a hit can draw the fit, and no other is rejected with it.
+DRAWN = (9, 5)
+# Solutions with more and more pixels left out.
+MOST_ROUNDS = 8
 
 
 def system_outliers(result, images, sigma, profile_error):
-    """Pixels of images that disagree with a fit.
+    r"""Pixels of images that disagree with a fit.
 
-    A residual is divided by its standard deviation in the fit without the pixel, with the
-    leverage of the pixel. Pixels that were left out are judged by their prediction. A hit draws
-    the fit, so that its neighbours look bad as well: of each residual the most that a neighbour
-    can have done to it is taken off, by the bound of Cauchy and Schwarz for the leverage that two
-    pixels have in common. What was left out draws nothing.
+    With the precision :math:`P` of the data when coefficients, and noise that is correlated, are
+    free, the residual of a pixel from the fit without it, in its standard deviations, is
+    :math:`(P d)_i / \sqrt{P_{ii}}`. A hit draws the fit, so that its neighbours look bad as well:
+    of each residual the most that a neighbour can have done to it is taken off, by the bound of
+    Cauchy and Schwarz for the leverage that two pixels have in common; of those that are still
+    beyond the threshold without this, the largest of its surroundings is rejected alone. All
+    linear parameters are solved for without these pixels, and the others judged anew, until none is
+    left; in the end those that agree with what was fitted without them are taken back. What the
+    model misses is part of the noise all the while, so that of all pixels a hit stands out.
 
     Parameters
     ----------
@@ -38,23 +47,72 @@ def system_outliers(result, images, sigma, profile_error):
     list of ndarray of bool
         One for each image.
     """
-    leverage = result.equations.leverages()
-    predicted = result.predict()
-    predicted = predicted if len(images) > 1 else [predicted]
-    out = []
-    for part, image, fitted, model in zip(result.fitted.slices, images, result.images, predicted,
-                                          strict=True):  # fmt: skip
-        own = np.where(fitted.mask, 0.0, leverage[part].reshape(image.shape))
-        use = ~image.mask & np.isfinite(model) & (own < MOST_LEVERAGE)
-        root = np.sqrt(image.weights)
-        student = np.where(use, image.data - np.nan_to_num(model), 0.0) * root
-        student /= np.sqrt(1 - np.where(use, own, 0.0))
-        light = np.nan_to_num(model)
-        signal = np.abs(light - np.median(light, axis=0)) * root
-        error = max(profile_error, relative_misfit(student, signal, use & ~fitted.mask))
-        scale = np.maximum(local_scale(student, use & ~fitted.mask), 1.0)
-        excess = np.abs(student) / np.hypot(scale, error * signal)
-        pull = np.sqrt(own / (1 - np.where(use, own, 0.0)))
-        drawn = pull * maximum_filter(np.abs(student) * pull, footprint=NEIGHBOURS)
-        out.append(use & (excess > sigma) & (excess - drawn > sigma))
+    problem, equations = result.fitted, result.equations
+    given = np.concatenate([image.weights.ravel() for image in images])
+    data = np.concatenate([image.filled.ravel() for image in images]) - result.offset
+    # What the model is not known of was masked by the fit, not left out as a hit.
+    known = ((equations.weights > 0) | (problem.weights == 0)) & np.isfinite(data)
+    known &= np.isfinite(np.concatenate([np.ravel(one) for one in result.predictions]))
+    given, data = np.where(known, given, 0.0), np.where(known, data, 0.0)
+    rejected = (given > 0) & (equations.weights == 0)
+    student, _ = _judged(equations, data, result.coefficients)
+    weights = given / _misfit(result, images, student, profile_error) ** 2
+    for _ in range(MOST_ROUNDS):
+        equations = equations.reweighted(np.where(rejected, 0.0, weights))
+        coefficients = equations.solved(data, result.coefficients)
+        student, leverage = _judged(equations, data, coefficients)
+        pull = np.sqrt(leverage / (1 - leverage))
+        new = np.concatenate([
+            _standing_out(*(one[part].reshape(image.shape) for one in (student, pull)), sigma)
+            for part, image in zip(problem.slices, images, strict=True)
+        ], axis=None)  # fmt: skip
+        if not new.any():
+            break
+        rejected |= new
+    rejected[rejected] = ~_agree(equations, data, coefficients, weights, rejected, sigma)
+    return [rejected[part].reshape(image.shape)
+            for part, image in zip(problem.slices, images, strict=True)]  # fmt: skip
+
+
+def _judged(equations, data, coefficients):
+    """Residuals from the fit without each pixel, in their standard deviations, and leverages.
+
+    Zero of pixels that were left out, and of those that no other contradicts.
+    """
+    left = data - equations.image(coefficients)
+    left = left - equations.noise_image(np.where(equations.weights > 0, left, 0.0))
+    leverage = equations.leverages()
+    seen = leverage < MOST_LEVERAGE
+    leverage = np.where(seen, leverage, 0.0)
+    return np.where(seen, left * np.sqrt(equations.weights / (1 - leverage)), 0.0), leverage
+
+
+def _misfit(result, images, student, profile_error):
+    """Standard deviation of the residuals by noise and by what the model misses, in their own."""
+    out = np.empty(len(student))
+    for part, image, model in zip(result.fitted.slices, images, result.predictions, strict=True):
+        own, light = student[part].reshape(image.shape), np.nan_to_num(model)
+        use = own != 0
+        signal = np.abs(light - np.median(light, axis=0)) * np.sqrt(image.weights)
+        error = max(profile_error, relative_misfit(own, signal, use))
+        scale = np.maximum(local_scale(own, use), 1.0)
+        out[part] = np.hypot(scale, error * signal).ravel()
     return out
+
+
+def _standing_out(student, pull, sigma):
+    """Pixels of an image that disagree, but for those that others may have made to."""
+    excess = np.abs(student)
+    drawn = pull * maximum_filter(excess * pull, footprint=NEIGHBOURS)
+    return (excess > sigma) & (
+        (excess - drawn > sigma) | (excess == maximum_filter(excess, size=DRAWN))
+    )
+
+
+def _agree(equations, data, coefficients, weights, left_out, sigma):
+    """Which of the pixels that were left out agree with what is fitted to the others."""
+    number = np.flatnonzero(left_out)
+    left = data - equations.image(coefficients)
+    left = left - equations.noise_image(np.where(equations.weights > 0, left, 0.0))
+    variance = 1 / weights[number] + prediction_variances(equations, number)
+    return left[number] ** 2 <= sigma**2 * variance

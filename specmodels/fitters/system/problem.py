@@ -122,6 +122,21 @@ class SystemProblem:
                 pass
         return entries, offset, known
 
+    def entries_of(self, positions, theta):
+        """Entries of one elementary model, by the positions of its parameters, in the first image.
+
+        Returns
+        -------
+        index, value : ndarray, shape (n_pixel, n_entry)
+        """
+        values, shape = self.parameters.of(0, theta)[0], self.images[0].shape
+        layout = copy(self.layout)
+        parts = zip(layout.groups, self.forms[0].rows(values, self.inputs[0])[1], strict=True)
+        found = [pair for pair in parts if not set(positions).isdisjoint(pair[0].positions)]
+        layout.groups = [group for group, _ in found]
+        _, index, value = layout.entries([rows for _, rows in found], 0, shape)
+        return index, np.where(np.isfinite(value).all(axis=1, keepdims=True), value, 0.0)
+
     def _equations(self, entries, weights):
         """Normal equations of these entries, with the structure of the first ones."""
         if self.structure is None:
@@ -227,7 +242,7 @@ class SystemProblem:
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
         mixed = np.zeros((equations.n, n_free))
         for number, part in enumerate(self.slices):
-            slopes = self._slopes(number, theta, coefficients)
+            slopes = self.slopes(number, theta, coefficients)
             place = self.parameters.places[number]
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
@@ -248,11 +263,16 @@ class SystemProblem:
             response[..., None],
         )  # fmt: skip
 
-    def _slopes(self, number, theta, coefficients):
-        """Derivatives of an image by its free parameters, shape (n_own, n_pixel)."""
+    def slopes(self, number, theta, coefficients, without=()):
+        """Derivatives of an image by its free parameters, shape (n_own, n_pixel).
+
+        Linear parameters at the positions `without` are taken to be zero.
+        """
         image, form = self.images[number], self.forms[number]
         base, free, coupling = self.parameters.of(number, theta)
         values = self.layout.local(coefficients, base, number)
+        for k in form.declared_linear.intersection(without):
+            values[k] = np.zeros(np.shape(values[k]))
         found = form.derivatives(values, self.inputs[number], {*free, *coupling}, factored=True)
         found = {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
         slopes = Slopes.of(found, free, coupling, image.shape)

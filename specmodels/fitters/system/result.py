@@ -33,6 +33,8 @@ class SystemFitResult(FitResult):
         All linear coefficients, finite also where the data do not determine them.
     offset : ndarray, shape (n_pixel,)
         What does not depend on the coefficients, of the pixels of all images.
+    noise : ndarray, shape (n_pixel,)
+        Correlated noise of the pixels, its conditional mean.
     equations : `~specmodels.fitters.system.equations.Equations`
         Their factorised normal equations.
     response : ndarray, shape (n_coefficient, n_free)
@@ -44,6 +46,7 @@ class SystemFitResult(FitResult):
     theta: np.ndarray = None
     coefficients: np.ndarray = None
     offset: np.ndarray = None
+    noise: np.ndarray = None
     equations: object = None
     response: np.ndarray = None
     fitted: SystemProblem = None
@@ -109,7 +112,7 @@ class SystemFitResult(FitResult):
             template=self.templates[number], templates=[self.templates[number]],
             chi2=self.chi2[number : number + 1], dof=self.dof[number : number + 1],
             rejected=self.rejected[number] if several else self.rejected,
-            form=fitted.form, offset=self.offset[part], fitted=fitted,
+            form=fitted.form, offset=self.offset[part], noise=self.noise[part], fitted=fitted,
             equations=self.equations.of_image(number, part),
         )  # fmt: skip
 
@@ -209,6 +212,11 @@ class SystemFitResult(FitResult):
         covariance[bad, bad] = np.inf
         return covariance
 
+    def variance_of_sums(self, weights, summed, position):
+        """As of other fits, what shapes add included; of the (first) image."""
+        self._check_shape(weights)
+        return answers.variance_of_sums(self, weights, summed, position)
+
     def _rows(self, one):
         if not isinstance(one, str):
             return self.functional(one)[None]
@@ -278,7 +286,7 @@ class SystemFitResult(FitResult):
         ValueError
             If the image has other pixels than the one fitted.
         """
-        found = [self._predicted(number) for number in range(len(self.images))]
+        found = self.predictions
         if image is None:
             return found if len(found) > 1 else found[0]
         for own, predicted in zip(self.images, found, strict=True):
@@ -288,12 +296,17 @@ class SystemFitResult(FitResult):
         raise ValueError(f"image: expected the pixels of {[i.name for i in self.images]}, got those"
                          f" of {image.name!r}")  # fmt: skip
 
+    @property
+    def predictions(self):
+        """Value of the fitted model in each pixel, a list with an array for each image."""
+        return [self._predicted(number) for number in range(len(self.images))]
+
     def _predicted(self, number):
         part = self.fitted.slices[number]
         equations = self.equations
         unseen = equations.factor.scale[equations.structure.rank] == 0
         unknown = equations.entries.see(unseen)[part]
-        total = self.offset[part] + equations.image(self.coefficients)[part]
+        total = self.offset[part] + self.noise[part] + equations.image(self.coefficients)[part]
         return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
 
     def _of_images(self):

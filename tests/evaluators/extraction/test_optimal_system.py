@@ -127,3 +127,37 @@ def test_two_sources_of_one_name_are_refused():
     twice = model()["target"] + model()["target"] + model()["sky"]
     with pytest.raises(ValueError, match=r"names must differ, got more than one \['target'\]"):
         sm.OptimalExtraction(twice)(slit(2)[0])
+
+
+def test_what_columns_share_is_part_of_each_flux(results):
+    """Errors of all columns at once, from which the covariance is made as for columns."""
+    result = results[0][0]
+    for name, own in result.source_fluxes.items():
+        fitted = result.fit.covariance_of(result.fit.names[result.sources[name][1][0]])
+        assert_allclose(own.common.T @ own.common, fitted, rtol=1e-9, atol=1e-9)
+        assert_allclose(result.covariance(name), fitted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("noise", ["flicker", "correlated"])
+def test_long_sums_of_spectra_of_wavelength_know_of_what_all_columns_share(noise):
+    """Flicker under a tilted slit: far columns have it in common as well as neighbours."""
+    image, _ = slit(3)
+    spectra = [
+        sm.Source(sm.GaussianProfile(stddev=1.7), sm.PolynomialTrace(0, limits=(0, NX - 1)),
+                  trace_c0=ROWS[name], name=name, fixed={"flux": True})
+        * sm.MasterBackgroundSpectrum(np.linspace(1.8, 3.3, 160), name=f"{name} spectrum")
+        for name in FLUX
+    ]  # fmt: skip
+    given = sm.FlickerSpectrum(0.4, 1.0)
+    shared = {"flicker": model()["flicker"], "correlated": sm.CorrelatedNoise(given, given)}[noise]
+    both = spectra[0] + spectra[1] + model()["sky"] + shared
+    result = sm.OptimalExtraction(both, fitter=sm.LinearFitter())(image)
+    weights = np.repeat(np.eye(NX // 50), 50, axis=1)
+    for name in FLUX:
+        rows = weights @ result.seen_spectra.rows(name)
+        true = result.fit.covariance_of_rows(rows)
+        found = result.sample_covariance(name).of_sums(weights)
+        assert_allclose(found, true, rtol=1e-3)
+        error = result.table(name)["flux_error"].value
+        assert (np.diagonal(found) > 3 * (weights @ error**2)).all()
+        assert len(result.source_fluxes[name].common) > 0
