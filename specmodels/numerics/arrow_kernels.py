@@ -25,6 +25,7 @@ __all__ = [
     "joined",
     "least_rank",
     "roots",
+    "scale_couplings",
     "spread",
     "split_equations",
 ]
@@ -239,6 +240,18 @@ def add_couplings(pixels, ranks, couplings):
                     part = int(j >= ranks.n_inner)
                     at = couplings.start[part, i] + j - couplings.low[part, i]
                     couplings.numbers[at] += weighted * pixels.value[p, b]
+
+
+@numba.njit(cache=True, nogil=True)
+def scale_couplings(couplings, scale, n_band):
+    """Multiply rows and columns by their scale, of shape (n,), in place."""
+    for i in range(couplings.low.shape[1]):
+        own = scale[couplings.first + i]
+        for part in range(2):
+            start, end = couplings.start[part, i], couplings.start[part, i + 1]
+            shift = n_band + couplings.low[part, i] - start
+            for k in range(start, end):
+                couplings.numbers[k] *= own * scale[shift + k]
 
 
 @numba.njit(cache=True, nogil=True)

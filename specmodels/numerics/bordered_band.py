@@ -35,6 +35,7 @@ __all__ = [
 # is above the third.
 SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
 COLUMNS_AT_ONCE = 256
+WIDE = 48  # diagonals of a band that is better inverted in dense blocks
 
 
 class Factored:
@@ -238,11 +239,23 @@ def band_factor(band, out, floor):
     """Cholesky factor of a band of unit diagonal, and the coefficients that have no part in it."""
     if not len(band):
         return band, out
-    if not out.any():
-        factor, info = lapack.dpbtrf(band.T, lower=1)
-        if info == 0 and np.min(factor[0]) ** 2 > floor:
-            return np.ascontiguousarray(factor.T), out
+    known = _without(band, out) if out.any() else band
+    factor, info = lapack.dpbtrf(known.T, lower=1)
+    if info == 0 and np.min(factor[0]) ** 2 > floor:
+        return np.ascontiguousarray(factor.T), out
     return _guarded_band_factor(band, out, floor)
+
+
+def _without(band, out):
+    """A band in which some coefficients meet none but themselves."""
+    band = band.copy()
+    band[out] = 0.0
+    band[out, 0] = 1.0
+    rows = np.flatnonzero(out)
+    for d in range(1, band.shape[1]):
+        some = rows[rows >= d]
+        band[some - d, d] = 0.0
+    return band
 
 
 @numba.njit(cache=True, nogil=True)
@@ -310,9 +323,50 @@ def forward_solve(factor, vectors):
     return lapack.dtrtrs(factor, vectors, lower=1)[0]
 
 
-@numba.njit(cache=True, nogil=True)
 def inverse_in_band(factor):
-    """Band of the inverse of a matrix with this Cholesky factor, from its last row up."""
+    """Band of the inverse of a matrix with this Cholesky factor, shape (n_band, width + 1)."""
+    wide = factor.shape[1] > WIDE and len(factor) > 0
+    return _inverse_of_wide_band(factor) if wide else _inverse_of_band(factor)
+
+
+def _inverse_of_wide_band(factor):
+    """As for a narrow band, by dense blocks as large as the band is wide: the last first."""
+    n, width = factor.shape
+    out, size = np.zeros(factor.shape), width - 1
+    starts = range(0, n, size)
+    after, end = np.zeros((0, 0)), n
+    for start in reversed(starts):
+        own = _dense_of_band(factor, start, end, min(end + size, n))
+        half = forward_solve(own[: end - start], np.eye(end - start))
+        follow = own[end - start :] @ half
+        beyond = -after[: len(follow), : len(follow)] @ follow
+        inverse = half.T @ half - follow.T @ beyond
+        _set_band(out, start, np.concatenate([inverse, beyond]))
+        after, end = inverse, start
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _dense_of_band(band, start, end, stop):
+    """Columns ``start … end - 1`` of a lower triangle, rows ``start … stop - 1``, as a matrix."""
+    out = np.zeros((stop - start, end - start))
+    for j in range(start, end):
+        for d in range(min(band.shape[1], stop - j)):
+            out[j - start + d, j - start] = band[j, d]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _set_band(band, start, columns):
+    """The reverse of it, in place of a band."""
+    for j in range(columns.shape[1]):
+        for d in range(min(band.shape[1], columns.shape[0] - j)):
+            band[start + j, d] = columns[j + d, j]
+
+
+@numba.njit(cache=True, nogil=True)
+def _inverse_of_band(factor):
+    """As `inverse_in_band`, from the last row up."""
     n, width = factor.shape
     out = np.zeros(factor.shape)
     for j in range(n - 1, -1, -1):

@@ -51,7 +51,8 @@ class Tiling:
 
     def __init__(self, n, n_border=0):
         inner = _even(0, n - n_border)
-        self.n, self.starts = n, np.concatenate([inner, _even(n - n_border, n)[1:]])
+        self.n, self.n_inner = n, len(inner) - 1  # tiles before those of the border
+        self.starts = np.concatenate([inner, _even(n - n_border, n)[1:]])
         self.size = np.diff(self.starts)
         self.tile = np.repeat(np.arange(len(self.size)), self.size)
         self.place = np.arange(n) - self.starts[self.tile]
@@ -121,8 +122,16 @@ class TiledMatrix:
                                  f"too many to be factorised")  # fmt: skip
         return self.tiles[i, j]
 
+    def take_square(self, ranges, rows):
+        """Take the square of rows away, whose columns are those of some ranges, increasing.
+
+        The square is the transposed matrix times the matrix, of shape (n_row, n_column).
+        """
+        if rows.size:
+            self.add_part(ranges, blas.dsyrk(-1.0, rows.T).T)
+
     def add_part(self, ranges, matrix):
-        """Add a symmetric matrix of the coefficients of some ranges, increasing."""
+        """Add a symmetric matrix, its lower triangle alone, of the coefficients of some ranges."""
         pieces = self.tiling.pieces(ranges)
         for a, (i, rows, own) in enumerate(pieces):
             for j, columns, other in pieces[: a + 1]:
@@ -215,17 +224,19 @@ class TiledMatrix:
                 parts[k][:] = lapack.dtrtrs(self.tiles[k, k], parts[k], lower=1, trans=1)[0]
         return out
 
-    def _inverse_columns(self):
+    def _inverse_columns(self, begin=0, end=None):
         """Tile number and, by row, the tiles of the inverse in its column: the last first.
 
-        Those that no other column needs are forgotten.
+        It is the inverse of the matrix whose factor has some of the tiles. Those that no other
+        column needs are forgotten.
         """
-        known = {}
-        first = {}
-        for k in range(len(self.tiling) - 1, -1, -1):
-            first.update(dict.fromkeys([k, *self.rows[k]], k))
-        for k in range(len(self.tiling) - 1, -1, -1):
-            factor, rows = self.tiles[k, k], self.rows[k]
+        known, first = {}, {}
+        numbers = range(begin, len(self.tiling) if end is None else end)
+        rows_of = {k: [i for i in self.rows[k] if i in numbers] for k in numbers}
+        for k in reversed(numbers):
+            first.update(dict.fromkeys([k, *rows_of[k]], k))
+        for k in reversed(numbers):
+            factor, rows = self.tiles[k, k], rows_of[k]
             half = forward_solve(factor, np.eye(len(factor)))
             follow = {i: self.tiles[i, k] @ half for i in rows}
             column = {i: np.zeros((self.tiling.size[i], len(factor))) for i in rows}
@@ -269,14 +280,44 @@ class TiledMatrix:
 
     def variances(self):
         """Diagonal of the inverse, shape (n,), without the rest of it being held."""
-        own = [np.diagonal(column[k]).copy() for k, column in self._inverse_columns()]
-        return np.concatenate([np.zeros(0), *own[::-1]])
+        n, out = self.tiling.n_inner, np.zeros(self.tiling.n)
+        parts = np.split(out, self.tiling.starts[1:-1])
+        for k, column in (*self._inverse_columns(0, n), *self._inverse_columns(n)):
+            parts[k][:] = np.diagonal(column[k])
+        for k, part in self._border_parts():
+            parts[k] += part
+        return out
+
+    def _border_parts(self):
+        """What the border adds to the variances of each other tile, the last first."""
+        starts, n = self.tiling.starts, self.tiling.n_inner
+        known, first = {}, {i: k for k in range(n - 1, -1, -1) for i in self.rows[k]}
+        for k in range(n - 1, -1, -1) if n < len(self.tiling) else ():
+            meet = np.zeros((starts[-1] - starts[n], self.tiling.size[k]))
+            for i in self.rows[k]:
+                if i < n:
+                    meet -= known[i] @ self.tiles[i, k]
+                else:
+                    meet[starts[i] - starts[n] : starts[i + 1] - starts[n]] += self.tiles[i, k]
+            _divide(self.tiles[k, k], meet, transposed=False)
+            yield k, self._square(meet.copy())
+            known = {i: part for i, part in (known | {k: meet}).items() if first.get(i, k) < k}
+
+    def _square(self, meet):
+        """Squares of columns, added up, of a part of the border divided by its factor."""
+        starts, n = self.tiling.starts, self.tiling.n_inner
+        parts = np.split(meet, starts[n + 1 : -1] - starts[n])
+        for k, part in enumerate(parts, start=n):
+            part[:] = forward_solve(self.tiles[k, k], part)
+            for i in self.rows[k]:
+                parts[i - n] -= self.tiles[i, k] @ part
+        return np.einsum("ij,ij->j", meet, meet)
 
 
-def _divide(factor, tile):
-    """The tile times the inverse of the transposed factor, in its place."""
+def _divide(factor, tile, *, transposed=True):
+    """The tile times the inverse of the factor, transposed or as it is, in its place."""
     if tile.size:
-        blas.dtrsm(1.0, factor.T, tile.T, lower=0, trans_a=1, overwrite_b=1)
+        blas.dtrsm(1.0, factor.T, tile.T, lower=0, trans_a=int(transposed), overwrite_b=1)
 
 
 def _take(tile, left, right):

@@ -112,7 +112,7 @@ class ArrowFactor(Factored):
         self.factor, left = band_factor(band, self.out[:n], floor)
         self.out = np.concatenate([left, self.out[n:]])
         for rows in self.blocks.forward():
-            shared.add_part(rows.ranges, -(rows.values.T @ rows.values))
+            shared.take_square(rows.ranges, rows.values)
         self.out[n:] = shared.factorise(self.out[n:], floor)
         self.shared = shared
 

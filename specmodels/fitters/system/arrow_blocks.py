@@ -16,6 +16,7 @@ from ...numerics.arrow_kernels import (
     backward_rows,
     fill_rows,
     forward_rows,
+    scale_couplings,
 )
 from .arrow_structure import ROWS_AT_ONCE
 
@@ -111,7 +112,7 @@ class Blocks:
 
     def _couplings(self, own, size, rows):
         """`Couplings` of a slice of ranks, scaled."""
-        s, n = self.structure, self.structure.n_band
+        s = self.structure
         low = np.where(size > 0, s.met[:, 0, own], 0)
         start = np.zeros((2, size.shape[1] + 1), dtype=np.int64)
         np.cumsum(size, axis=1, out=start[:, 1:])
@@ -125,12 +126,7 @@ class Blocks:
         row = one[some] - own.start
         place = out.start[part, row] + other[some] - low[part, row]
         np.add.at(out.numbers, place, value[some])
-        for part in range(2):
-            numbers = out.numbers[start[part, 0] : start[part, -1]]
-            numbers *= np.repeat(self.scale[own], size[part])
-            first = np.repeat(low[part] - start[part, :-1], size[part])
-            column = first + np.arange(start[part, 0], start[part, -1])
-            numbers *= self.scale[n + column]
+        scale_couplings(out, self.scale, s.n_band)
         return out
 
     def _forward(self, couplings, first, end):

@@ -72,7 +72,8 @@ class ArrowEquations(Equations):
         shared = (one >= n) & (two >= n)
         out[shared] = self._shared_covariance(one[shared] - n, two[shared] - n)
         near = ~shared & self._in_one_block(one, two)
-        out[near] = self._covariance_in_blocks(one[near], two[near])
+        if near.any():
+            out[near] = self._covariance_in_blocks(one[near], two[near])
         rest = np.isnan(out)
         if rest.any():
             out[rest] = self._any_covariance(first[rest], second[rest])
@@ -88,7 +89,6 @@ class ArrowEquations(Equations):
     @cached_property
     def _shared_variances(self):
         return self.factor.shared.variances()
-
 
     def _in_one_block(self, first, second):
         ends = self.structure.blocks[:, 1]

@@ -15,7 +15,7 @@ from ...numerics.sparse_rows import supports
 from ...numerics.tiled import Tiling
 from .arrow_sets import Sets
 
-__all__ = ["MOST_NUMBERS", "MOST_WORK", "ROWS_AT_ONCE", "ArrowStructure", "Reach", "reached"]
+__all__ = ["MOST_NUMBERS", "MOST_WORK", "ROWS_AT_ONCE", "ArrowStructure", "Reach"]
 
 # Work and memory (in numbers of eight bytes) beyond which a system is not factorised.
 MOST_WORK, MOST_NUMBERS = 2e12, 2e8

@@ -8,7 +8,7 @@ from scipy.sparse.linalg import splu
 
 import specmodels as sm
 from specmodels.fitters.system import entries, structure
-from specmodels.fitters.system.arrow_structure import ArrowStructure, Reach
+from specmodels.fitters.system.arrow_structure import ArrowStructure
 from specmodels.numerics import tiled
 from tests.fitters.system.slits import frame_of_slits
 from tests.fitters.system.test_dense import assert_is_dense
@@ -18,8 +18,8 @@ from tests.fitters.system.test_dense import assert_is_dense
 def in_blocks(monkeypatch):
     """Small systems are solved as large ones are."""
 
-    def cheaper(best, entries, weights, positions, pairs):
-        return ArrowStructure.of(entries, weights, Reach.of(entries, weights, positions), pairs)
+    def cheaper(best, entries, weights, reach, pairs):
+        return ArrowStructure.of(entries, weights, reach, pairs)
 
     monkeypatch.setattr(structure, "MUCH_WORK", 0)
     monkeypatch.setattr(structure, "_cheaper", cheaper)
