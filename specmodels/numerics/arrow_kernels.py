@@ -151,7 +151,7 @@ def spread(pixels, ranks, tile, seen):
 
     In the mask `seen`, shape (n_tile, n_tile), the tiles are set in which shared ones meet.
     """
-    width, n_tile = 0, seen.shape[0]
+    width = 0
     found = np.empty(pixels.index.shape[1], np.int64)
     for p in range(pixels.index.shape[0]):
         if not pixels.weights[p] > 0:
