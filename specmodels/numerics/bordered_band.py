@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numba
 import numpy as np
-from scipy.linalg import eigh, lapack, qr
+from scipy.linalg import blas, eigh, lapack, qr
 
 __all__ = [
     "LEAST_EIGENVALUE",
@@ -35,6 +35,7 @@ __all__ = [
 # is above the third.
 SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
 COLUMNS_AT_ONCE = 256
+ONE_THREAD = 64  # rows of a matrix for which LAPACK takes one thread
 WIDE = 48  # diagonals of a band that is better inverted in dense blocks
 
 
@@ -297,8 +298,8 @@ def dense_factor(matrix, out, floor):
         return matrix, out
     if out.any():
         matrix = np.where(out[:, None] | out, np.eye(n), matrix)
-    factor, info = lapack.dpotrf(matrix, lower=1, clean=1)
-    if info == 0 and np.min(np.diagonal(factor)) ** 2 > floor:
+    factor = _cholesky(matrix)
+    if factor is not None and np.min(np.diagonal(factor)) ** 2 > floor:
         return factor, out
     # By size of the pivots, so that those left to the end are the undetermined ones.
     factor, order, rank, _ = lapack.dpstrf(matrix, lower=1, tol=floor)
@@ -307,6 +308,25 @@ def dense_factor(matrix, out, floor):
     out = out.copy()
     out[order[small] - 1] = True
     return dense_factor(matrix, out, 0.0)
+
+
+def _cholesky(matrix):
+    """Lower Cholesky factor, or None where there is none.
+
+    In blocks so small that LAPACK takes one thread for each: its own blocks are others for each
+    number of threads, and so are the last digits.
+    """
+    out = np.array(matrix)
+    for a in range(0, len(out), ONE_THREAD):
+        b = a + ONE_THREAD
+        out[a:b, a:b], info = lapack.dpotrf(out[a:b, a:b], lower=1, clean=1)
+        if info:
+            return None
+        if b < len(out):
+            below = lapack.dtrtrs(out[a:b, a:b], out[b:, a:b].T, lower=1)[0]
+            out[b:, a:b] = below.T
+            out[b:, b:] -= blas.dgemm(1.0, below, below, trans_a=1)
+    return np.tril(out)
 
 
 def dense_solve(factor, vectors):

@@ -18,6 +18,9 @@ from .bordered_band import dense_factor, forward_solve
 __all__ = ["Address", "TiledMatrix", "Tiling", "add_element"]
 
 TILE = 256  # coefficients in a tile at most: products of that size run at full speed
+# Tiles are filled up to a multiple of this number of rows with those of the unit matrix: products
+# of such sizes have the same bits for any number of threads.
+EVEN = 16
 
 
 class Address(NamedTuple):
@@ -28,6 +31,7 @@ class Address(NamedTuple):
     tile, place : ndarray of int, shape (n,)
         Tile of each coefficient, and its place there.
     size : ndarray of int, shape (n_tile,)
+        Number of rows of tiles, those that fill them up included.
     first : ndarray of int, shape (n_tile, n_tile)
         First number of each tile of the lower triangle among all numbers.
     """
@@ -53,12 +57,26 @@ class Tiling:
         inner = _even(0, n - n_border)
         self.n, self.n_inner = n, len(inner) - 1  # tiles before those of the border
         self.starts = np.concatenate([inner, _even(n - n_border, n)[1:]])
-        self.size = np.diff(self.starts)
-        self.tile = np.repeat(np.arange(len(self.size)), self.size)
+        own = np.diff(self.starts)
+        self.size = -(-own // EVEN) * EVEN
+        self.tile = np.repeat(np.arange(len(own)), own)
         self.place = np.arange(n) - self.starts[self.tile]
 
     def __len__(self):
         return len(self.size)
+
+    def split(self, values, fill):
+        """Values of all coefficients, shape (n, ...), as arrays for each tile, filled up."""
+        out = []
+        for own, size in zip(np.split(values, self.starts[1:-1]), self.size, strict=False):
+            room = [(0, size - len(own))] + [(0, 0)] * (values.ndim - 1)
+            out.append(np.pad(own, room, constant_values=fill))
+        return out
+
+    def joined(self, parts):
+        """The reverse of it."""
+        own = [part[:n] for part, n in zip(parts, np.diff(self.starts), strict=True)]
+        return np.concatenate(own) if own else np.zeros(0)
 
     def pieces(self, ranges):
         """Parts of some ranges in tiles: tile, slice in it, and slice among all in the ranges."""
@@ -103,6 +121,9 @@ class TiledMatrix:
         self.address = Address(tiling.tile, tiling.place, tiling.size, first)
         for i, j, a, b in zip(row.tolist(), column.tolist(), ends, ends[1:], strict=False):
             self.tiles[i, j] = self.numbers[a:b].reshape(tiling.size[i], tiling.size[j])
+        for k in range(n):
+            filled = np.arange(tiling.starts[k + 1] - tiling.starts[k], tiling.size[k])
+            self._tile(k, k)[filled, filled] = 1.0
         self.held += len(self.numbers)
 
     def _tile(self, i, j):
@@ -156,12 +177,11 @@ class TiledMatrix:
 
     def diagonal(self):
         """Diagonal of what is held, shape (n,)."""
-        own = [np.diagonal(self._tile(k, k)) for k in range(len(self.tiling))]
-        return np.concatenate([np.zeros(0), *own])
+        return self.tiling.joined([np.diagonal(self.tiles[k, k]) for k in range(len(self.tiling))])
 
     def rescale(self, scale):
         """Multiply rows and columns by a scale, shape (n,), in place."""
-        parts = np.split(scale, self.tiling.starts[1:-1])
+        parts = self.tiling.split(scale, 1.0)
         for (i, j), tile in self.tiles.items():
             tile *= parts[i][:, None]
             tile *= parts[j]
@@ -181,20 +201,20 @@ class TiledMatrix:
         ndarray of bool, shape (n,)
             All that have no part in it.
         """
-        parts = np.split(out.copy(), self.tiling.starts[1:-1])
+        parts = self.tiling.split(out, False)
         rows = {k: [] for k in range(len(self.tiling))}  # tiles beside the diagonal, by column
         for i, j in sorted(self.tiles):
             if i != j:
                 rows[j].append(i)
         for k in range(len(self.tiling)):
-            own = self._tile(k, k)
+            own = self.tiles[k, k]
             own[:], parts[k] = dense_factor(own, parts[k], floor)
             for j in range(k):
                 if parts[k].any() and (k, j) in self.tiles:
                     self.tiles[k, j][parts[k]] = 0.0
             self._eliminate(k, rows, parts[k])
         self.rows = rows
-        return np.concatenate([np.zeros(0, dtype=bool), *parts])
+        return self.tiling.joined(parts).astype(bool)
 
     def _eliminate(self, k, rows, left):
         """Take the coefficients of a tile out of those that follow."""
@@ -211,8 +231,7 @@ class TiledMatrix:
 
     def solve(self, vectors):
         """Solution for vectors, shape (n, n_vector)."""
-        out = vectors.astype(float)
-        parts = np.split(out, self.tiling.starts[1:-1])
+        parts = self.tiling.split(vectors.astype(float), 0.0)
         for k, part in enumerate(parts):
             part[:] = forward_solve(self.tiles[k, k], part)
             for i in self.rows[k]:
@@ -222,7 +241,7 @@ class TiledMatrix:
                 parts[k] -= self.tiles[i, k].T @ parts[i]
             if parts[k].size:
                 parts[k][:] = lapack.dtrtrs(self.tiles[k, k], parts[k], lower=1, trans=1)[0]
-        return out
+        return self.tiling.joined(parts).reshape(vectors.shape)
 
     def _inverse_columns(self, begin=0, end=None):
         """Tile number and, by row, the tiles of the inverse in its column: the last first.
@@ -245,7 +264,7 @@ class TiledMatrix:
                     column[i] -= known[i, j] @ follow[j]
                     column[j] -= known[i, j].T @ follow[i]
                 column[i] -= known[i, i] @ follow[i]
-            own = half.T @ half
+            own = half.T @ half.copy()  # of one array with itself the bits depend on threads
             for i in rows:
                 own -= follow[i].T @ column[i]
             column[k] = own
@@ -280,33 +299,38 @@ class TiledMatrix:
 
     def variances(self):
         """Diagonal of the inverse, shape (n,), without the rest of it being held."""
-        n, out = self.tiling.n_inner, np.zeros(self.tiling.n)
-        parts = np.split(out, self.tiling.starts[1:-1])
+        n = self.tiling.n_inner
+        parts = self.tiling.split(np.zeros(self.tiling.n), 0.0)
         for k, column in (*self._inverse_columns(0, n), *self._inverse_columns(n)):
             parts[k][:] = np.diagonal(column[k])
         for k, part in self._border_parts():
             parts[k] += part
-        return out
+        return self.tiling.joined(parts)
 
     def _border_parts(self):
         """What the border adds to the variances of each other tile, the last first."""
-        starts, n = self.tiling.starts, self.tiling.n_inner
+        starts, n = self._border_starts, self.tiling.n_inner
         known, first = {}, {i: k for k in range(n - 1, -1, -1) for i in self.rows[k]}
         for k in range(n - 1, -1, -1) if n < len(self.tiling) else ():
-            meet = np.zeros((starts[-1] - starts[n], self.tiling.size[k]))
+            meet = np.zeros((starts[-1], self.tiling.size[k]))
             for i in self.rows[k]:
                 if i < n:
                     meet -= known[i] @ self.tiles[i, k]
                 else:
-                    meet[starts[i] - starts[n] : starts[i + 1] - starts[n]] += self.tiles[i, k]
+                    meet[starts[i - n] : starts[i - n + 1]] += self.tiles[i, k]
             _divide(self.tiles[k, k], meet, transposed=False)
             yield k, self._square(meet.copy())
             known = {i: part for i, part in (known | {k: meet}).items() if first.get(i, k) < k}
 
+    @property
+    def _border_starts(self):
+        """First rows of the tiles of the border among all of them, and the end."""
+        return np.cumsum([0, *self.tiling.size[self.tiling.n_inner :]])
+
     def _square(self, meet):
         """Squares of columns, added up, of a part of the border divided by its factor."""
-        starts, n = self.tiling.starts, self.tiling.n_inner
-        parts = np.split(meet, starts[n + 1 : -1] - starts[n])
+        n = self.tiling.n_inner
+        parts = np.split(meet, self._border_starts[1:-1])
         for k, part in enumerate(parts, start=n):
             part[:] = forward_solve(self.tiles[k, k], part)
             for i in self.rows[k]:

@@ -28,7 +28,7 @@ __all__ = ["SystemProblem"]
 
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
-MOST_SLOPES = 2e7  # derivatives of pixels that are held at once
+MOST_SLOPES = 5e6  # derivatives of pixels that are held at once
 
 
 class SystemProblem:
