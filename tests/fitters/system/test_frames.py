@@ -90,3 +90,23 @@ def test_truth_is_found_within_the_errors(along, one_sky):
     pulls = np.concatenate(pulls)
     assert np.max(np.abs(pulls)) < 4
     assert 0.5 < np.sqrt(np.mean(pulls**2)) < 1.6
+
+
+def test_components_add_up_without_images_of_all_coefficients(monkeypatch):
+    model, image, _, _ = frame(one_sky=False)
+    fit = sm.LinearFitter()(model, image)
+    spectra = next(g for g in fit.layout.groups if len(g.positions) > 10)
+    monkeypatch.setattr(type(spectra), "put_local", _few(type(spectra).put_local))
+    total = sum(fit.components().values())
+    seen = ~image.mask
+    assert_allclose(total[seen], fit.predict()[seen], atol=1e-9)
+
+
+def _few(put_local):
+    """As the function, for groups of few coefficients alone."""
+
+    def checked(group, *arguments):
+        assert len(group.positions) < 10
+        return put_local(group, *arguments)
+
+    return checked
