@@ -8,7 +8,7 @@ import numpy as np
 from astropy.modeling import CompoundModel, models
 
 from .composition import bound
-from .linear_leaf import DERIVATIVE_STEP, Leaf, rows_within
+from .linear_leaf import DERIVATIVE_STEP, Leaf, rows_within, with_one
 
 __all__ = ["node"]
 
@@ -62,8 +62,14 @@ class _Branch:
         step = DERIVATIVE_STEP * np.maximum(np.abs(values[k]), 1.0)
         ends = []
         for moved in (values[k] + step, values[k] - step):
-            ends.append(self.value([*values[:k], moved, *values[k + 1 :]], inputs))
+            ends.append(self.value(with_one(values, k, moved), inputs))
         return (ends[0] - ends[1]) / (2 * step)
+
+
+def _times(derivative, factor):
+    """Product of both; what is nothing in all pixels, one number, stays so."""
+    nothing = isinstance(derivative, np.ndarray) and derivative.size == 1 and not derivative.any()
+    return derivative if nothing else derivative * factor
 
 
 class _Sum(_Branch):
@@ -160,9 +166,9 @@ class _Product(_Branch):
         left = self.left.derivatives(values, inputs, wanted)
         right = self.right.derivatives(values, inputs, wanted)
         factor = self.right.value(values, inputs) if left else None
-        out = {k: d * factor for k, d in left.items()}
+        out = {k: _times(d, factor) for k, d in left.items()}
         factor = self.left.value(values, inputs) if right else None
-        return out | {k: d * factor for k, d in right.items()}
+        return out | {k: _times(d, factor) for k, d in right.items()}
 
 
 class _Quotient(_Branch):

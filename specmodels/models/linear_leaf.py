@@ -13,7 +13,7 @@ from astropy.modeling import CompoundModel, Model, models
 from .composition import cut_to
 from .linear import LinearParameter, Outer
 
-__all__ = ["DERIVATIVE_STEP", "Leaf", "Rows", "repeats", "rows_within"]
+__all__ = ["DERIVATIVE_STEP", "Leaf", "LocalValues", "Rows", "repeats", "rows_within", "with_one"]
 
 # Stock models that are linear in one parameter only, which they do not declare.
 STOCK_LINEAR = {
@@ -121,6 +121,28 @@ def repeats(leaf):
     return tuple(getattr(leaf, "over", ()))
 
 
+class LocalValues(list):
+    """Values of all parameters, many of which differ from pixel to pixel.
+
+    Attributes
+    ----------
+    terms : dict of int to callable
+        For elementary models of which a pixel sees a few of many terms, by the position of their
+        first parameter: a function of the numbers of terms, shape (n_y, n_x, n_entry), that gives
+        their values in each pixel. Images of all of them would be as many as there are terms.
+    """
+
+    def __init__(self, values, terms):
+        super().__init__(values)
+        self.terms = terms
+
+
+def with_one(values, k, value):
+    """The same values but for that of one parameter."""
+    new = [*values[:k], value, *values[k + 1 :]]
+    return LocalValues(new, values.terms) if isinstance(values, LocalValues) else new
+
+
 class Leaf:
     """An elementary model, or a compound whose operator keeps no linearity."""
 
@@ -167,6 +189,9 @@ class Leaf:
 
     def value(self, values, inputs):
         own = self._own(values)
+        if own and self.first in getattr(values, "terms", ()):
+            image = self._sum_of_terms(own, inputs, values.terms[self.first])
+            return image if self._box is None else image * self._inside(inputs)
         if isinstance(self.model, CompoundModel):
             own = [np.atleast_1d(v) if np.ndim(v) else v for v in own]
         if self._box is None:
@@ -181,6 +206,13 @@ class Leaf:
         inner = [cut_to(v, window) for v in (*inputs, *own)]
         out[window] = self.model.evaluate(*inner)
         return out
+
+    def _sum_of_terms(self, own, inputs, terms):
+        """Value of a model of which each pixel sees a few terms, those that are fixed included."""
+        index, value = self.model.local_basis(*inputs)
+        held = ~np.isin(np.arange(len(own)), self.selected)
+        known = np.array([np.squeeze(v) if h else 0.0 for v, h in zip(own, held, strict=True)])
+        return np.sum(value * np.where(held[index], known[index], terms(index)), axis=-1)
 
     @cached_property
     def _box(self):
@@ -289,10 +321,20 @@ class Leaf:
         mine = [j for j in range(self.stop - self.first) if self.first + j in wanted]
         if not mine:
             return {}
-        found = self._derivatives(self._own(values), inputs, mine)
-        if self._box is not None:
-            inside = self._inside(inputs)
-            found = {k: np.asarray(d) * inside for k, d in found.items()}
+        own, window = self._own(values), self.window(inputs)
+        if window is None:
+            found = self._derivatives(own, inputs, mine)
+            if self._box is not None:
+                inside = self._inside(inputs)
+                found = {k: np.asarray(d) * inside for k, d in found.items()}
+            return found
+        shape = np.broadcast_shapes(*(np.shape(v) for v in (*inputs, *own)))
+        if is_empty(window):
+            return {self.first + j: np.zeros((1, 1)) for j in mine}
+        inner = [cut_to(v, window) for v in own], [cut_to(v, window) for v in inputs]
+        found = {k: np.zeros(shape) for k in (self.first + j for j in mine)}
+        for k, derivative in self._derivatives(*inner, mine).items():
+            found[k][window] = derivative
         return found
 
     def _derivatives(self, own, inputs, mine):

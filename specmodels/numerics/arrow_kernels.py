@@ -1,23 +1,70 @@
 """Loops over sparse rows for matrices of independent blocks and what they share. Kernels only.
 
 Coefficients are ranked: those below `n_band` belong to blocks, which never meet one another; the
-others are shared. See `sparse_rows` for the entries of pixels, `block_band` for the shared part.
+others are shared, and counted from zero. The first `n_inner` of these are ordered along the frame,
+the others reach over most of it. What a coefficient of a block meets of either is taken to be a
+range. See `sparse_rows` for the entries of pixels, `tiled` for the matrix of what is shared.
 """
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from .block_band import place_of
+from .tiled import add_element
 
 __all__ = [
+    "Couplings",
+    "Pixels",
+    "Ranks",
+    "add_couplings",
     "connect",
-    "couplings",
+    "fill_rows",
+    "forward_rows",
+    "backward_rows",
     "joined",
-    "mark_shared",
+    "least_rank",
     "roots",
-    "solve_rows",
+    "scale_couplings",
+    "spread",
     "split_equations",
 ]
+
+
+class Pixels(NamedTuple):
+    """Entries of some pixels, (n_pixel, n_entry), and their weights, (n_pixel,)."""
+
+    index: np.ndarray
+    value: np.ndarray
+    weights: np.ndarray
+
+
+class Ranks(NamedTuple):
+    """Rank of each coefficient, (n,), and how many belong to blocks, and are ordered beyond."""
+
+    rank: np.ndarray
+    n_band: int
+    n_inner: int
+
+
+class Couplings(NamedTuple):
+    """What coefficients of blocks have with shared ones, each in two ranges of these.
+
+    Attributes
+    ----------
+    first : int
+        Rank of the first of the coefficients.
+    low : ndarray of int, shape (2, n)
+        First shared coefficient in each range.
+    start : ndarray of int, shape (2, n + 1)
+        Place of each range among all numbers; the end is the start of the next one.
+    numbers : ndarray
+    """
+
+    first: int
+    low: np.ndarray
+    start: np.ndarray
+    numbers: np.ndarray
 
 
 @numba.njit(cache=True, nogil=True)
@@ -46,136 +93,224 @@ def roots(parent):
 
 
 @numba.njit(cache=True, nogil=True)
-def connect(index, value, weights, places, parent, low, high):
+def connect(pixels, places, inner, parent, met):
     """Join coefficients that pixels see together, and note which shared ones they meet.
 
     Parameters
     ----------
-    index, value, weights
-        Of the pixels.
+    pixels : Pixels
     places : ndarray of int, shape (n_way, n)
-        Place of shared coefficients in an order; -1 where they have none; -2 where they belong to
-        blocks.
-    parent, low, high : ndarray of int, shapes (n,), (n_way, n), (n_way, n)
-        Sets, and the first and last place met; changed.
+        Place of shared coefficients in each of some orders; -1 where they belong to blocks.
+    inner : ndarray of int, shape (n_way,)
+        Number of the places that come before those of the border.
+    parent : ndarray of int, shape (n,)
+        Sets; changed.
+    met : ndarray of int, shape (n_way, 2, 2, n)
+        First and last place met, of those before the border and in it; changed.
     """
     n_way = places.shape[0]
-    first, last = np.empty(n_way, np.int64), np.empty(n_way, np.int64)
-    for p in range(index.shape[0]):
-        if not weights[p] > 0:
+    ends = np.empty((n_way, 2, 2), np.int64)
+    for p in range(pixels.index.shape[0]):
+        if not pixels.weights[p] > 0:
             continue
-        first[:], last[:] = places.shape[1], -1
-        root = -1
-        for e in range(index.shape[1]):
-            if value[p, e] == 0.0:
+        ends[:, :, 0], ends[:, :, 1] = places.shape[1], -1
+        root, before = -1, -1
+        for e in range(pixels.index.shape[1]):
+            if pixels.value[p, e] == 0.0:
                 continue
-            k = index[p, e]
-            if places[0, k] == -2:
+            k = pixels.index[p, e]
+            if places[0, k] < 0:
+                if parent[k] == before:
+                    continue
+                before = parent[k]
                 own = _root(parent, k)
-                if root < 0:
-                    root = own
-                elif own != root:
+                if root >= 0 and own != root:
                     parent[max(own, root)] = min(own, root)
-                    root = min(own, root)
+                    own = min(own, root)
+                root = own
             else:
                 for way in range(n_way):
-                    if places[way, k] >= 0:
-                        first[way] = min(first[way], places[way, k])
-                        last[way] = max(last[way], places[way, k])
-        for e in range(index.shape[1]):
-            if value[p, e] != 0.0:
-                k = index[p, e]
+                    place = places[way, k]
+                    part = int(place >= inner[way])
+                    ends[way, part, 0] = min(ends[way, part, 0], place)
+                    ends[way, part, 1] = max(ends[way, part, 1], place)
+        for e in range(pixels.index.shape[1]):
+            if pixels.value[p, e] != 0.0:
+                k = pixels.index[p, e]
                 for way in range(n_way):
-                    low[way, k] = min(low[way, k], first[way])
-                    high[way, k] = max(high[way, k], last[way])
+                    for part in range(2):
+                        if ends[way, part, 1] >= 0:
+                            low, high = met[way, part, 0, k], met[way, part, 1, k]
+                            met[way, part, 0, k] = min(low, ends[way, part, 0])
+                            met[way, part, 1, k] = max(high, ends[way, part, 1])
 
 
 @numba.njit(cache=True, nogil=True)
-def split_equations(index, value, weights, rank, band, numbers, starts, block, tails, at, n_border):
-    """Add the weighted normal matrix, couplings of blocks with what is shared apart.
+def spread(pixels, ranks, tile, seen):
+    """Largest distance of two coefficients of blocks that one pixel sees.
 
-    The band of all blocks is `band`, shape (n_band, width + 1), entries as in `sparse_rows`; the
-    shared part are the numbers of a `~specmodels.numerics.block_band.BlockBand`.
+    In the mask `seen`, shape (n_tile, n_tile), the tiles are set in which shared ones meet.
     """
-    n_band, n_entry = band.shape[0], index.shape[1]
+    width = 0
+    found = np.empty(pixels.index.shape[1], np.int64)
+    for p in range(pixels.index.shape[0]):
+        if not pixels.weights[p] > 0:
+            continue
+        low, high, n = ranks.n_band, -1, 0
+        for e in range(pixels.index.shape[1]):
+            if pixels.value[p, e] == 0.0:
+                continue
+            k = ranks.rank[pixels.index[p, e]]
+            if k < ranks.n_band:
+                low, high = min(low, k), max(high, k)
+            elif n == 0 or tile[k - ranks.n_band] != found[n - 1]:
+                found[n] = tile[k - ranks.n_band]
+                n += 1
+        width = max(width, high - low)
+        for a in range(n):
+            for b in range(a + 1):
+                seen[max(found[a], found[b]), min(found[a], found[b])] = True
+    return width
+
+
+@numba.njit(cache=True, nogil=True)
+def split_equations(pixels, ranks, band, numbers, address):
+    """Add the weighted normal matrix, but for what blocks have with shared coefficients.
+
+    Parameters
+    ----------
+    pixels : Pixels
+    ranks : Ranks
+    band : ndarray, shape (n_band, width + 1)
+        Of all blocks; changed.
+    numbers : ndarray
+        Of what is shared; changed.
+    address : Address
+        Where these are.
+    """
+    n_entry = pixels.index.shape[1]
     place, here = np.empty(n_entry, np.int64), np.empty(n_entry)
-    for p in range(index.shape[0]):
-        if not weights[p] > 0:
+    for p in range(pixels.index.shape[0]):
+        if not pixels.weights[p] > 0:
             continue
         n = 0
-        for e in range(n_entry):
-            if value[p, e] != 0.0:
-                place[n], here[n] = rank[index[p, e]], value[p, e]
-                n += 1
-        for a in range(n):
-            i, weighted = place[a], weights[p] * here[a]
-            for b in range(a + 1):
-                j, product = place[b], weighted * here[b]
-                if i == j and a != b:
-                    product *= 2
-                low, high = min(i, j), max(i, j)
-                if high < n_band:
-                    band[low, high - low] += product
-                elif low >= n_band:
-                    one, two = place_of(low - n_band, high - n_band, starts, block, tails, at,
-                                        n_border)  # fmt: skip
-                    numbers[one] += product
-                    if two != one:
-                        numbers[two] += product
-
-
-@numba.njit(cache=True, nogil=True)
-def mark_shared(index, value, weights, rank, first, last, n_band, seen):
-    """Mark which shared coefficients meet those of ranks ``first … last - 1``."""
-    for p in range(index.shape[0]):
-        if not weights[p] > 0:
-            continue
-        inside = False
-        for e in range(index.shape[1]):
-            if value[p, e] != 0.0 and first <= rank[index[p, e]] < last:
-                inside = True
-        if inside:
-            for e in range(index.shape[1]):
-                if value[p, e] != 0.0 and rank[index[p, e]] >= n_band:
-                    seen[rank[index[p, e]] - n_band] = True
-
-
-@numba.njit(cache=True, nogil=True)
-def couplings(index, value, weights, rank, first, last, n_band, column, out):
-    """Add the coupling of the ranks ``first … last - 1`` with shared coefficients.
-
-    `column` is the column of each shared one in `out`, shape (last - first, n_column).
-    """
-    for p in range(index.shape[0]):
-        if not weights[p] > 0:
-            continue
-        for a in range(index.shape[1]):
-            i = rank[index[p, a]]
-            if value[p, a] == 0.0 or i < first or i >= last:
+        for e in range(n_entry):  # by rank, equal ones together: mostly they come so
+            value = pixels.value[p, e]
+            if value == 0.0:
                 continue
-            weighted = weights[p] * value[p, a]
-            for b in range(index.shape[1]):
-                j = rank[index[p, b]]
-                if j >= n_band and value[p, b] != 0.0:
-                    out[i - first, column[j - n_band]] += weighted * value[p, b]
+            k, at = ranks.rank[pixels.index[p, e]], n
+            while at > 0 and place[at - 1] > k:
+                at -= 1
+            if at > 0 and place[at - 1] == k:
+                here[at - 1] += value
+                continue
+            for b in range(n, at, -1):
+                place[b], here[b] = place[b - 1], here[b - 1]
+            place[at], here[at] = k, value
+            n += 1
+        own = 0
+        while own < n and place[own] < ranks.n_band:
+            weighted = pixels.weights[p] * here[own]
+            for b in range(own + 1):
+                band[place[b], place[own] - place[b]] += weighted * here[b]
+            own += 1
+        for a in range(own, n):
+            weighted = pixels.weights[p] * here[a]
+            for b in range(own, a + 1):
+                add_element(numbers, address, place[a] - ranks.n_band, place[b] - ranks.n_band,
+                            weighted * here[b])  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
-def solve_rows(factor, vectors):
-    """Solve for the Cholesky factor of a band in place of vectors, shape (n, n_vector).
+def add_couplings(pixels, ranks, couplings):
+    """Add what the coefficients of `couplings` have with shared ones."""
+    end = couplings.first + couplings.low.shape[1]
+    for p in range(pixels.index.shape[0]):
+        if not pixels.weights[p] > 0:
+            continue
+        for a in range(pixels.index.shape[1]):
+            i = ranks.rank[pixels.index[p, a]]
+            if pixels.value[p, a] == 0.0 or i < couplings.first or i >= end:
+                continue
+            i -= couplings.first
+            weighted = pixels.weights[p] * pixels.value[p, a]
+            for b in range(pixels.index.shape[1]):
+                j = ranks.rank[pixels.index[p, b]] - ranks.n_band
+                if j >= 0 and pixels.value[p, b] != 0.0:
+                    part = int(j >= ranks.n_inner)
+                    at = couplings.start[part, i] + j - couplings.low[part, i]
+                    couplings.numbers[at] += weighted * pixels.value[p, b]
 
-    As LAPACK's, but all vectors at once, row by row.
+
+@numba.njit(cache=True, nogil=True)
+def scale_couplings(couplings, scale, n_band):
+    """Multiply rows and columns by their scale, of shape (n,), in place."""
+    for i in range(couplings.low.shape[1]):
+        own = scale[couplings.first + i]
+        for part in range(2):
+            start, end = couplings.start[part, i], couplings.start[part, i + 1]
+            shift = n_band + couplings.low[part, i] - start
+            for k in range(start, end):
+                couplings.numbers[k] *= own * scale[shift + k]
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_rows(couplings, first, window, out):
+    """Set rows of a matrix, from that of rank `first` on, whose columns are two ranges.
+
+    `window` has the first column of each range and its end, shape (2, 2).
     """
-    n, width = factor.shape
-    for j in range(n):
-        own = vectors[j]
+    width = window[0, 1] - window[0, 0]
+    for row in range(out.shape[0]):
+        i = first + row - couplings.first
+        for part in range(2):
+            start, end = couplings.start[part, i], couplings.start[part, i + 1]
+            shift = couplings.low[part, i] - window[part, 0] + (width if part else 0)
+            for k in range(end - start):
+                out[row, shift + k] = couplings.numbers[start + k]
+
+
+@numba.njit(cache=True, nogil=True)
+def forward_rows(factor, first, rows, n_before):
+    """Divide by the Cholesky factor of a band, in place of rows, the first of rank `first`.
+
+    The `n_before` rows before that are known.
+    """
+    width = factor.shape[1]
+    for r in range(n_before, rows.shape[0]):
+        j = first + r - n_before
+        own = rows[r]
+        for d in range(1, min(width, r + 1)):
+            part = factor[j - d, d] if j >= d else 0.0
+            if part != 0.0:
+                own -= part * rows[r - d]
         own /= factor[j, 0]
-        for d in range(1, min(width, n - j)):
-            if factor[j, d] != 0.0:
-                vectors[j + d] -= factor[j, d] * own
-    for j in range(n - 1, -1, -1):
-        own = vectors[j]
-        for d in range(1, min(width, n - j)):
-            if factor[j, d] != 0.0:
-                own -= factor[j, d] * vectors[j + d]
-        own /= factor[j, 0]
+
+
+@numba.njit(cache=True, nogil=True)
+def backward_rows(factor, first, rows, n):
+    """The same for the transposed factor, in place of the first `n` rows; the others are known."""
+    width = factor.shape[1]
+    for r in range(n - 1, -1, -1):
+        own = rows[r]
+        for d in range(1, min(width, rows.shape[0] - r)):
+            part = factor[first + r, d]
+            if part != 0.0:
+                own -= part * rows[r + d]
+        own /= factor[first + r, 0]
+
+
+@numba.njit(cache=True, nogil=True)
+def least_rank(pixels, rank, first, end):
+    """Least rank of a block, ``first … end - 1``, that each pixel sees, shape (n_pixel,).
+
+    It is `end` where a pixel sees none, or has no weight.
+    """
+    out = np.full(pixels.index.shape[0], end)
+    for p in range(out.size):
+        if pixels.weights[p] > 0:
+            for e in range(pixels.index.shape[1]):
+                k = rank[pixels.index[p, e]]
+                if pixels.value[p, e] != 0.0 and first <= k < out[p]:
+                    out[p] = k
+    return out

@@ -159,6 +159,6 @@ def _slopes_of_part(result, part):
     problem = result.fitted
     if not problem.parameters.places[0]:
         return (np.zeros((0, result.image.data.size)),) * 2
-    all_, rest = (problem.slopes(0, result.theta, result.coefficients, without)
+    all_, rest = (problem.slopes(0, result.theta, result.coefficients, without=without)
                   for without in ((), part))  # fmt: skip
     return all_, all_ - rest

@@ -1,22 +1,14 @@
 """Factors of a system of independent blocks and what they share, and what follows from them.
 
 The shared coefficients are eliminated exactly: what each block takes from their matrix (its Schur
-complement) is added up over the blocks, one after another. Couplings are never kept: they are made
-anew from the pixels wherever they are needed.
+complement) is added up over the blocks, one after another.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ...numerics.arrow_kernels import (
-    couplings,
-    mark_shared,
-    solve_rows,
-    split_equations,
-)
-from ...numerics.block_band import BlockBand
+from ...numerics.arrow_kernels import Pixels, split_equations
 from ...numerics.bordered_band import (
     SUSPECT,
     Factored,
@@ -25,35 +17,15 @@ from ...numerics.bordered_band import (
     inverse_in_band,
     scaled_band,
 )
+from ...numerics.sparse_rows import image_of, transposed
+from ...numerics.tiled import TiledMatrix
+from .arrow_blocks import Blocks
+from .arrow_structure import MOST_NUMBERS
 
-__all__ = ["ArrowFactor", "Block"]
+__all__ = ["ArrowFactor"]
 
-# What the inverse of a block makes of a coupling falls off along the block: so many rows are looked
-# at together, and entries this small, relative to the largest, change no digit of what follows.
-ROWS_AT_ONCE = 64
-LEAST_ENTRY = 1e-18
 # So many suspects of being undetermined are looked at; where there are more, all of them are lost.
 MOST_SUSPECTS = 256
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """One block, scaled.
-
-    Attributes
-    ----------
-    ranks : slice
-        Of its coefficients.
-    shared : ndarray of int, shape (n_shared,)
-        Numbers of the shared coefficients which it meets, increasing.
-    coupling, solved : ndarray, shape (n, n_shared)
-        With those, and what the inverse of the block makes of it.
-    """
-
-    ranks: slice
-    shared: np.ndarray
-    coupling: np.ndarray
-    solved: np.ndarray
 
 
 class ArrowFactor(Factored):
@@ -110,16 +82,17 @@ class ArrowFactor(Factored):
     def _assembled(self):
         """Band of the blocks and the shared part, as they are."""
         s = self.structure
-        band, shared = np.zeros((s.n_band, s.width + 1)), BlockBand(s.layout)
+        band = np.zeros((s.n_band, s.width + 1))
+        shared = TiledMatrix(s.tiling, s.seen, MOST_NUMBERS)
         for pixels, index, value in self.entries:
-            split_equations(index, value, self.weights[pixels], s.rank, band, shared.numbers,
-                            *shared.address)  # fmt: skip
-        self.data_diagonal = np.concatenate([band[:, 0], shared.matrix_diagonal()])
+            split_equations(Pixels(index, value, self.weights[pixels]), s.ranks, band,
+                            shared.numbers, shared.address)  # fmt: skip
+        self.data_diagonal = np.concatenate([band[:, 0], shared.diagonal()])
         low, high, value = self.extra
         if self.ridge:
             band[:, 0] *= 1 + self.ridge
             numbers = np.arange(s.n_border)
-            shared.add_pairs(numbers, numbers, self.ridge * shared.matrix_diagonal())
+            shared.add_pairs(numbers, numbers, self.ridge * shared.diagonal())
         inside, beyond = high < s.n_band, low >= s.n_band
         np.add.at(band, (low[inside], (high - low)[inside]), value[inside])
         shared.add_pairs(low[beyond] - s.n_band, high[beyond] - s.n_band, value[beyond])
@@ -127,7 +100,7 @@ class ArrowFactor(Factored):
 
     def _scaled(self, band, shared):
         """Scale to a unit diagonal; that of the shared part is done in place."""
-        diagonal = np.concatenate([band[:, 0], shared.matrix_diagonal()])
+        diagonal = np.concatenate([band[:, 0], shared.diagonal()])
         scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
                           where=diagonal > 0)  # fmt: skip
         shared.rescale(scale[self.n_band :])
@@ -138,52 +111,24 @@ class ArrowFactor(Factored):
         n = self.n_band
         self.factor, left = band_factor(band, self.out[:n], floor)
         self.out = np.concatenate([left, self.out[n:]])
-        for block in self.blocks():
-            for rows, active, part in pieces(block.solved):
-                left = block.coupling[rows]
-                met = np.flatnonzero(left.any(axis=0))
-                taken = left[:, met].T @ part
-                shared.add_part(block.shared[met], block.shared[active], -taken)
+        for rows in self.blocks.forward():
+            shared.take_square(rows.ranges, rows.values)
         self.out[n:] = shared.factorise(self.out[n:], floor)
         self.shared = shared
 
+    @property
     def blocks(self):
-        """Each `Block` in turn, made from the pixels."""
-        s, n = self.structure, self.n_band
-        before, parts = None, []
-        for first, end, low, high in s.blocks.tolist():
-            if not (before and before[0] <= low and high <= before[1]):
-                before, parts = (low, high), _Region(self.entries, low, high)
-            seen = np.zeros(s.n_border, dtype=bool)
-            for pixels, index, value in parts:
-                mark_shared(index, value, self.weights[pixels], s.rank, first, end, n, seen)
-            pair = self._mixed_pairs(first, end)
-            seen[pair[1]] = True
-            shared = np.flatnonzero(seen)
-            column = np.zeros(s.n_border, dtype=np.int64)
-            column[shared] = np.arange(len(shared))
-            coupling = np.zeros((end - first, len(shared)))
-            for pixels, index, value in parts:
-                couplings(index, value, self.weights[pixels], s.rank, first, end, n, column,
-                          coupling)  # fmt: skip
-            np.add.at(coupling, (pair[0] - first, column[pair[1]]), pair[2])
-            coupling *= np.where(self.out[first:end], 0.0, self.scale[first:end])[:, None]
-            coupling *= np.where(self.out[n:], 0.0, self.scale[n:])[shared]
-            solved = coupling.copy()
-            solve_rows(self.factor[first:end], solved)
-            yield Block(slice(first, end), shared, coupling, solved)
-
-    @cached_property
-    def _mixed(self):
-        """What priors add between blocks and shared coefficients, by rank in the blocks."""
+        """The factorised `Blocks`."""
         low, high, value = self.extra
         mixed = (low < self.n_band) & (high >= self.n_band)
-        order = np.argsort(low[mixed], kind="stable")
-        return low[mixed][order], high[mixed][order] - self.n_band, value[mixed][order]
+        own = low[mixed], high[mixed] - self.n_band, value[mixed]
+        return Blocks(self.entries, self.weights, self.structure, own, self.factor,
+                      self.kept_scale)  # fmt: skip
 
-    def _mixed_pairs(self, first, end):
-        start, stop = np.searchsorted(self._mixed[0], [first, end])
-        return tuple(array[start:stop] for array in self._mixed)
+    @property
+    def kept_scale(self):
+        """Scale of the coefficients that have a part in the solution, zero of others."""
+        return np.where(self.out, 0.0, self.scale)
 
     def _solve(self, scaled):
         n = self.n_band
@@ -201,15 +146,17 @@ class ArrowFactor(Factored):
 
     def _product(self, vectors):
         """The scaled matrix times vectors, shape (n, n_vector)."""
-        rank, out = self.structure.rank, np.empty(vectors.shape)
-        plain = (vectors * self.scale[:, None])[rank]
-        for number, vector in enumerate(plain.T):
-            own = self.entries.product(self.weights, vector)
-            own += self.ridge * self.data_diagonal[rank] * vector
-            out[rank, number] = own
+        rank, ranked = self.structure.rank, vectors * self.scale[:, None]
+        plain = np.ascontiguousarray(ranked[rank].T)
+        own = self.ridge * self.data_diagonal[rank] * plain
+        for pixels, index, value in self.entries:
+            for vector, total in zip(plain, own, strict=True):
+                image = self.weights[pixels] * image_of(index, value, vector)
+                total += transposed(index, value, image, len(total))
+        out = np.empty(vectors.shape)
+        out[rank] = own.T
         low, high, value = self.extra
         off = low != high
-        ranked = vectors * self.scale[:, None]
         np.add.at(out, low, value[:, None] * ranked[high])
         np.add.at(out, high[off], value[off, None] * ranked[low[off]])
         return out * self.scale[:, None]
@@ -228,33 +175,8 @@ class ArrowFactor(Factored):
         """Diagonal of the inverse, shape (n,); infinite for what is not determined."""
         n = self.n_band
         out = np.concatenate([inverse_in_band(self.factor)[:, 0], self.shared.variances()])
-        for block in self.blocks():
-            own = out[block.ranks]
-            for rows, active, part in pieces(block.solved):
-                inner = self.shared.inverse_of(block.shared[active])
-                own[rows] += np.einsum("ki,ki->k", part @ inner, part)
+        for rows in self.blocks.solved():
+            inner, own = self.shared.inverse_of(rows.ranges), rows.values[: rows.end - rows.first]
+            out[rows.first : rows.end] += np.einsum("ki,ki->k", own @ inner, own)
         out[:n][self.out[:n]] = out[n:][self.out[n:]] = 0.0
         return np.where(self.determined, out * self.scale**2, np.inf)
-
-
-class _Region:
-    """Parts of the pixels of some rows: kept where they are few."""
-
-    def __init__(self, entries, low, high):
-        parts = entries.between(low, high)
-        first = [part for part, _ in zip(parts, range(2), strict=False)]
-        self._kept = first if len(first) < 2 else None
-        self._again = lambda: entries.between(low, high)
-
-    def __iter__(self):
-        return iter(self._again() if self._kept is None else self._kept)
-
-
-def pieces(solved):
-    """Rows of a matrix, the columns in which they have entries, and these: some rows at once."""
-    least = LEAST_ENTRY * np.max(np.abs(solved), initial=0.0)
-    for start in range(0, len(solved), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        active = np.flatnonzero((np.abs(solved[rows]) > least).any(axis=0))
-        if len(active):
-            yield rows, active, solved[rows][:, active]

@@ -2,29 +2,32 @@
 
 A coefficient that reaches over much of the frame, a line of readout or a sky for all slits, is
 shared; the rest falls into sets of which no pixel sees two (connected components), such as the
-spectra of a slit. Long sets may be cut, so that what is shared has a band of its own.
+spectra of a slit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from ...numerics.arrow_kernels import connect, joined, roots
-from ...numerics.block_band import BlockLayout
-from ...numerics.sparse_rows import band_width, supports
+from ...numerics.arrow_kernels import Pixels, Ranks, connect, joined, roots, spread
+from ...numerics.sparse_rows import supports
+from ...numerics.tiled import Tiling
+from .arrow_sets import Sets
 
-__all__ = ["MOST_NUMBERS", "MOST_WORK", "ArrowStructure", "Reach", "reached"]
+__all__ = ["MOST_NUMBERS", "MOST_WORK", "ROWS_AT_ONCE", "ArrowStructure", "Reach"]
 
 # Work and memory (in numbers of eight bytes) beyond which a system is not factorised.
 MOST_WORK, MOST_NUMBERS = 2e12, 2e8
 
-# Numbers of segments into which long sets may be cut; work that calls for no search of better.
-SEGMENTS, LITTLE_WORK = (1, 8, 16, 32), 1e11
-# Sets are put together in a block up to so many coefficients, and shared ones that they meet, where
-# the rows of their pixels grow by no more than a factor.
+# Work that calls for no search of better, and that of handling some rows of blocks.
+LITTLE_WORK, WORK_OF_ROWS = 1e11, 1e6
+# What the inverse of a block makes of a coupling falls off along the block: so many rows are looked
+# at together, and are taken to meet what those before them do.
+ROWS_AT_ONCE = 64
 # Jumps of the part of the frame over which coefficients reach that part blocks from what is shared.
 MOST_LIMITS, LEAST_JUMP, LEAST_PART = 3, 1.3, 0.02
-MOST_IN_BLOCK, MOST_MET, MOST_GROWTH = 8192, 1000, 1.5
+NOWHERE = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,55 +85,96 @@ class ArrowStructure:
     ----------
     rank : ndarray of int, shape (n,)
         Place of each coefficient: those of blocks first, block after block.
-    n_band, width : int
-        Size of all blocks, and the number of diagonals beside the main one.
+    n_band, n_inner : int
+        Size of all blocks, and of what is shared without its border.
     blocks : ndarray of int, shape (n_block, 4)
         First rank, and the one behind the last; first row of the pixels, and the one behind.
-    layout : BlockLayout
-        Of what is shared.
-    met : ndarray of int, shape (n_block,)
-        Rough number of shared coefficients that each block meets.
+    met : ndarray of int, shape (2, 2, n_band)
+        First shared coefficient that those of blocks meet, and the one behind the last: before the
+        border, and in it.
+    direct : ndarray of int, shape (n_inner,)
+        The one behind the last shared coefficient that pixels see with those before the border.
+    choice : tuple
+        What was chosen: the part of the frame over which blocks reach, and a way to order.
+    width : int
+        Number of diagonals of the blocks beside the main one.
+    seen : ndarray of bool
+        Tiles of what is shared in which pixels see it.
     """
 
     rank: np.ndarray
     n_band: int
-    width: int
+    n_inner: int
     blocks: np.ndarray
-    layout: BlockLayout
     met: np.ndarray
-    choice: tuple = ()
+    direct: np.ndarray
+    choice: tuple
+    width: int = 0
+    seen: np.ndarray | None = None
 
     @property
     def n_border(self):
         """Number of shared coefficients."""
         return len(self.rank) - self.n_band
 
+    @cached_property
+    def tiling(self):
+        """Tiles of what is shared."""
+        return Tiling(self.n_border, self.n_border - self.n_inner)
+
+    @property
+    def ranks(self):
+        """The same for kernels."""
+        return Ranks(self.rank, self.n_band, self.n_inner)
+
     @property
     def kind(self):
         """In words."""
-        n, layout = len(self.blocks), self.layout
+        n, wide = len(self.blocks), self.n_border - self.n_inner
         own = f"arrow: {n} blocks, {self.n_band} coefficients, {self.width} diagonals; "
         shared = f"{self.n_border} shared, eliminated exactly"
-        if len(layout.sizes) > 1:
-            shared += f" in {len(layout.sizes)} steps"
-        return own + shared + (f", border of {layout.n_border}" if layout.n_border else "")
+        return own + shared + (f", border of {wide}" if wide else "")
 
-    @property
+    @cached_property
+    def _windows(self):
+        """What some rows of blocks and those before them meet, shape (2, 2, n_window)."""
+        if not self.n_band:
+            return np.zeros((2, 2, 0), dtype=np.int64)
+        starts = np.unique(np.concatenate([self.blocks[:, 0],
+                                           np.arange(0, self.n_band, ROWS_AT_ONCE)]))  # fmt: skip
+        low = np.minimum.reduceat(self.met[:, 0], starts, axis=1)
+        high = np.maximum.reduceat(self.met[:, 1], starts, axis=1)
+        inside = ~np.isin(starts[1:], self.blocks[:, 0])
+        before, after = low[:, :-1].copy(), high[:, :-1].copy()
+        low[:, 1:] = np.where(inside, np.minimum(low[:, 1:], before), low[:, 1:])
+        high[:, 1:] = np.where(inside, np.maximum(high[:, 1:], after), high[:, 1:])
+        return np.stack([low, high], axis=1)
+
+    @cached_property
+    def _reach(self):
+        """How many shared coefficients behind it, the border apart, each of them meets."""
+        (low, high), _ = self._windows
+        far = np.maximum(np.arange(self.n_inner), self.direct - 1)
+        some = high > low
+        np.maximum.at(far, low[some], high[some] - 1)
+        far = np.maximum.accumulate(far)  # of a window all that lie in it reach as far
+        return far - np.arange(self.n_inner) + 1.0
+
+    @cached_property
     def work(self):
-        """Rough number of operations of a factorisation, those of sparse loops counted tenfold.
+        """Rough number of operations of a factorisation."""
+        met = np.maximum(self._windows[:, 1] - self._windows[:, 0], 0).sum(axis=0, dtype=float)
+        own = ROWS_AT_ONCE * met**2 + WORK_OF_ROWS
+        wide = float(self.n_border - self.n_inner)
+        shared = 3 * np.sum((self._reach + wide) ** 2) + wide**3
+        return float(np.sum(own) + shared) + self.n_band * (self.width + 1.0) ** 2
 
-        A coefficient of a block is taken to meet some tens of shared ones, however many the block.
-        """
-        size, met = np.diff(self.blocks[:, :2], axis=1)[:, 0], self.met.astype(float)
-        own = size * met * (40.0 * (self.width + 1) + np.minimum(met, 640.0))
-        return float(np.sum(own)) + self.layout.work
-
-    @property
+    @cached_property
     def numbers(self):
         """Rough number of numbers that are held."""
-        size = np.diff(self.blocks[:, :2], axis=1)[:, 0]
-        most = np.max(2 * size * self.met + self.met**2, initial=0)
-        return self.layout.numbers + 2.0 * self.n_band * (self.width + 1) + float(most)
+        wide = float(self.n_border - self.n_inner)
+        shared = np.sum(self._reach + self.tiling.size.max(initial=0) + wide) + wide**2
+        return float(shared) + 3.0 * self.n_band * (self.width + 1)
 
     @classmethod
     def of(cls, entries, weights, reach, pairs):
@@ -147,18 +191,12 @@ class ArrowStructure:
         best = None
         for limit in _limits(reach.part):
             ways = range(len(reach.first))
-            for number in SEGMENTS:
-                found = _all_ways(entries, weights, reach, pairs, limit, number, ways)
-                for one in found:
-                    if best is None or (one.is_small, -one.work) > (best.is_small, -best.work):
-                        best = one
-                if best.is_small and best.work < LITTLE_WORK:
-                    return best
-                # Cuts help along the way in which few coefficients are wide.
-                least = min(found, key=lambda one: one.layout.n_border)
-                ways = (least.choice[-1],)
-        return best
-        return best
+            for one in _along(entries, weights, reach, pairs, limit, ways):
+                if best is None or (one.is_small, -one.work) > (best.is_small, -best.work):
+                    best = one
+            if best.is_small and best.work < LITTLE_WORK:
+                break
+        return None if best is None else best._looked_at(entries, weights, pairs)
 
     @property
     def is_small(self):
@@ -167,9 +205,22 @@ class ArrowStructure:
 
     def fitting(self, entries, weights, pairs, positions):
         """The same for other entries."""
-        limit, number, way = self.choice
+        limit, way = self.choice
         reach = Reach.of(entries, weights, positions())
-        return _all_ways(entries, weights, reach, pairs, limit, number, (way,))[0]
+        one = _along(entries, weights, reach, pairs, limit, (way,))[0]
+        return one._looked_at(entries, weights, pairs)
+
+    def _looked_at(self, entries, weights, pairs):
+        """With the width of the blocks, and which tiles pixels see of what is shared."""
+        n_tile, width = len(self.tiling), 0
+        seen = np.zeros((n_tile, n_tile), dtype=bool)
+        for pixels, index, value in entries:
+            own = Pixels(index, value, weights[pixels])
+            width = max(width, spread(own, self.ranks, self.tiling.tile, seen))
+        if len(pairs[0]):
+            one, two = np.sort(self.rank[np.stack(pairs)], axis=0)
+            width = max(width, int(np.max((two - one)[two < self.n_band], initial=0)))
+        return replace(self, width=width, seen=seen)
 
 
 def reached(entries, weights, positions):
@@ -197,150 +248,58 @@ def _limits(part):
     return [float(steps[k]) for k in order if jumps[k] > LEAST_JUMP]
 
 
-def _all_ways(entries, weights, reach, pairs, limit, number, ways):
+def _along(entries, weights, reach, pairs, limit, ways):
     """Structures with what is shared ordered along each of some ways."""
-    found = []
-    shared = [_shared(reach, limit, number, way) for way in ways]
-    for way, own in zip(ways, shared, strict=True):
-        place, n_border = _shared_places(reach, own, limit, way)
-        found.append(_structure(entries, weights, reach, pairs, own, place, n_border,
-                                (limit, number, way)))  # fmt: skip
-    return found
-
-
-def _shared(reach, limit, number, way):
-    """Mask of the coefficients that are shared, with those at cuts along a way."""
     shared = reach.part > limit
-    first, last = reach.first[way], reach.last[way]
-    low, high = first.min(), np.max(last[np.isfinite(last)], initial=first.min())
-    for cut in np.linspace(low, high, number + 1)[1:-1]:
-        shared |= (first < cut) & (last >= cut)
-    return shared
+    orders = [_shared_places(reach, shared, limit, way) for way in ways]
+    places, inner = np.array([o[0] for o in orders]), np.array([o[1] for o in orders])
+    parent, met = np.arange(entries.n), np.empty((len(inner), 2, 2, entries.n), dtype=np.int64)
+    met[:, :, 0], met[:, :, 1] = NOWHERE, -1
+    for pixels, index, value in entries:
+        connect(Pixels(index, value, weights[pixels]), places, inner, parent, met)
+    own = np.flatnonzero(~shared)
+    _connect_pairs(pairs, places, inner, parent, met)
+    met[:, :, 1] += 1  # the one behind the last
+    first, number = np.unique(roots(parent)[own], return_inverse=True)
+    sets = Sets.of(len(first), number, reach.rows[:, own])
+    along = int(np.argmin(reach.span[:, own].mean(axis=1))) if len(own) else 0
+    middle = reach.middle[along][own]
+    return [_structure(own, sets, middle, *order, all_met, (limit, way))
+            for way, order, all_met in zip(ways, orders, met, strict=True)]  # fmt: skip
 
 
 def _shared_places(reach, shared, limit, way):
-    """Place of shared coefficients along a way, their border last, and the size of that."""
-    span = reach.span[way]
-    wide = shared & (span > limit * reach.size[way])
-    narrow = np.flatnonzero(shared & ~wide)
-    order = narrow[np.argsort(reach.middle[way][narrow], kind="stable")]
-    place = np.full(len(shared), -2)
-    place[wide] = -1
+    """Place of shared coefficients along a way, their border last, and the number before that."""
+    wide = shared & (reach.span[way] > limit * reach.size[way])
+    other = np.argmin(reach.span, axis=0)
+    middle = np.where(wide, np.take_along_axis(reach.middle, other[None], 0)[0], reach.middle[way])
+    order = np.flatnonzero(shared)
+    order = order[np.lexsort((middle[order], wide[order]))]
+    place = np.full(len(shared), -1)
     place[order] = np.arange(len(order))
-    return place, int(np.count_nonzero(wide))
+    return place, int(np.count_nonzero(shared & ~wide))
 
 
-def _structure(entries, weights, reach, pairs, shared, place, n_border, choice):
-    n, way = entries.n, choice[-1]
-    parent = np.arange(n)
-    low, high = np.full((1, n), n), np.full((1, n), -1)
-    for pixels, index, value in entries:
-        connect(index, value, weights[pixels], place[None], parent, low, high)
-    low, high = low[0], high[0]
-    _connect_pairs(pairs, place, parent, low, high)
-    own = np.flatnonzero(~shared)
-    first, number = np.unique(roots(parent)[own], return_inverse=True)
-    sets = _Sets.of(len(first), number, low[own], high[own], reach.rows[:, own])
-    blocks, order = sets.blocks()
-    along = int(np.argmin(reach.span[:, own].mean(axis=1))) if len(own) else way
-    ranked = own[np.lexsort((reach.middle[along][own], order[number]))]
-    n_band, inner = len(own), n - len(own) - n_border
-    rank = np.empty(n, dtype=np.int64)
-    rank[ranked] = np.arange(n_band)
-    narrow = place >= 0
-    rank[narrow] = n_band + place[narrow]
-    rank[shared & ~narrow] = n_band + inner + np.arange(n_border)
-    far = np.arange(inner)
-    np.maximum.at(far, place[narrow], high[narrow])
-    meets = sets.high >= sets.low
-    np.maximum.at(far, sets.low[meets], sets.high[meets])
-    width = 0
-    for pixels, index, value in entries:
-        width = max(width, band_width(index, value, weights[pixels], rank, n_band))
-    if len(pairs[0]):
-        one, two = np.sort(rank[np.stack(pairs)], axis=0)
-        width = max(width, int(np.max((two - one)[two < n_band], initial=0)))
-    met = np.maximum(blocks[:, 5] - blocks[:, 4] + 1, 0) + n_border
-    return ArrowStructure(
-        rank, n_band, width, blocks[:, :4], BlockLayout.of(far, n_border), met, choice
-    )
-
-
-def _connect_pairs(pairs, place, parent, low, high):
+def _connect_pairs(pairs, places, inner, parent, met):
     """The same for pairs of coefficients that priors connect."""
     for first, second in (pairs, pairs[::-1]):
-        met = place[second]
-        known = met >= 0
-        np.minimum.at(low, first[known], met[known])
-        np.maximum.at(high, first[known], met[known])
-    both = (place[pairs[0]] == -2) & (place[pairs[1]] == -2)
+        for place, n, own in zip(places, inner, met, strict=True):
+            for part in range(2):
+                known = (place[second] >= 0) & ((place[second] >= n) == part)
+                np.minimum.at(own[part, 0], first[known], place[second[known]])
+                np.maximum.at(own[part, 1], first[known], place[second[known]])
+    both = (places[0, pairs[0]] < 0) & (places[0, pairs[1]] < 0)
     joined(parent, pairs[0][both], pairs[1][both])
 
 
-@dataclass(frozen=True, eq=False)
-class _Sets:
-    """Sets of coefficients: how many, what they meet, and where their pixels are."""
-
-    size: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    rows: np.ndarray
-
-    @classmethod
-    def of(cls, n_set, number, low, high, rows):
-        first, last = np.full(n_set, np.iinfo(np.int64).max), np.full(n_set, -1)
-        least, most = first.copy(), last.copy()
-        for target, source, function in ((first, low, np.minimum), (last, high, np.maximum),
-                                         (least, rows[0], np.minimum),
-                                         (most, rows[1], np.maximum)):  # fmt: skip
-            function.at(target, number, source)
-        return cls(np.bincount(number, minlength=n_set), first, last, np.stack([least, most]))
-
-    def blocks(self):
-        """Blocks of neighbouring sets, and the place of each set among all.
-
-        Returns
-        -------
-        blocks : ndarray of int, shape (n_block, 6)
-            First and end of the ranks, first and end of the rows, first and last shared one met.
-        place : ndarray of int, shape (n_set,)
-        """
-        order, group = self._by_rows()
-        order = order[np.lexsort((self.low[order], group[order]))]
-        found, groups, at = [], [], 0
-        for k in order.tolist():
-            size, low, high = int(self.size[k]), int(self.low[k]), int(self.high[k])
-            least, most = int(self.rows[0, k]), int(self.rows[1, k]) + 1
-            if groups and group[k] == groups[-1]:
-                last = found[-1]
-                met = max(last[5], high) - min(last[4], low) + 1
-                alike = met <= max(MOST_MET, last[5] - last[4] + 1, high - low + 1)
-                if alike and at + size - last[0] <= MOST_IN_BLOCK:
-                    at += size
-                    last[1:] = [at, min(last[2], least), max(last[3], most), min(last[4], low),
-                                max(last[5], high)]  # fmt: skip
-                    continue
-            found.append([at, at + size, least, most, low, high])
-            at += size
-            groups.append(group[k])
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order))
-        found, groups = np.array(found, dtype=np.int64).reshape(-1, 6), np.array(groups, dtype=int)
-        for number in np.unique(groups):  # the pixels of alike rows are looked at together
-            own = groups == number
-            found[own, 2], found[own, 3] = found[own, 2].min(), found[own, 3].max()
-        return found, place
-
-    def _by_rows(self):
-        """Sets in the order of their rows, and a number of each for those with alike rows."""
-        order = np.lexsort((self.rows[1], self.rows[0]))
-        group = np.empty(len(order), dtype=np.int64)
-        number, least, most, limit = -1, 0, 0, -1.0
-        for k in order.tolist():
-            low, high = int(self.rows[0, k]), int(self.rows[1, k])
-            limit = max(limit, MOST_GROWTH * (high - low + 1))
-            if number < 0 or max(most, high) - least + 1 > limit:
-                number, least, most, limit = number + 1, low, high, MOST_GROWTH * (high - low + 1)
-            most = max(most, high)
-            group[k] = number
-        return order, group
+def _structure(own, sets, middle, place, n_inner, met, choice):
+    """One structure, but for what is found once it is chosen."""
+    blocks, order = sets.blocks(met[0, :, own].T)
+    ranked = own[np.lexsort((middle, order))]
+    rank = np.empty(len(place), dtype=np.int64)
+    rank[ranked] = np.arange(len(own))
+    rank[place >= 0] = len(own) + place[place >= 0]
+    direct = np.zeros(n_inner, dtype=np.int64)
+    inner = (place >= 0) & (place < n_inner)
+    direct[place[inner]] = met[0, 1, inner]
+    return ArrowStructure(rank, len(own), n_inner, blocks, met[:, :, ranked], direct, choice)

@@ -2,11 +2,12 @@
 
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ...models.composition import cut_to, varying
-from ...models.linear_leaf import repeats
+from ...models.linear_leaf import LocalValues, repeats
 from ...numerics.sparse_rows import append_entries
 
 __all__ = ["Group", "Layout"]
@@ -59,6 +60,30 @@ class Group:
         own = coefficients[self.first] * self.factor + self.offset  # stock models need numpy's
         for k, value in zip(self.positions.tolist(), own, strict=True):
             values[k] = value
+
+    def put_local(self, values, coefficients, key):
+        """The same, as images by the repetition of each pixel where they repeat."""
+        if not self.over:
+            self.put(values, coefficients)
+            return
+        for term, k in enumerate(self.positions.tolist()):
+            own = coefficients[self.first[term] + key * self.stride[term]]
+            values[k] = np.where(key < 0, 0.0, own * self.factor[term] + self.offset[term])
+
+    def gathered(self, coefficients, key, index):
+        """Values of some terms in each pixel, shape (n_y, n_x, n_entry).
+
+        Parameters
+        ----------
+        coefficients : ndarray
+        key : ndarray of int
+            Repetition of each pixel.
+        index : ndarray of int, shape (..., n_entry)
+            Numbers of the terms.
+        """
+        key = key[..., None]
+        own = coefficients[self.first[index] + key * self.stride[index]]
+        return np.where(key < 0, 0.0, own * self.factor[index] + self.offset[index])
 
     def numbers(self, term):
         """Coefficients of one term, shape (size,)."""
@@ -201,6 +226,17 @@ class Layout:
                 out[k] = own.reshape(group.shape)
         return out
 
+    def in_region(self, coefficients, base, number, region):
+        """As `local`, of some rows and columns, as `~specmodels.models.linear_leaf.LocalValues`."""
+        out, terms = list(base), {}
+        for group in self.groups:
+            key = cut_to(group.keys[number], region)
+            if group.over and hasattr(group.leaf, "local_basis"):
+                terms[int(group.positions[0])] = partial(group.gathered, coefficients, key)
+            else:
+                group.put_local(out, coefficients, key)
+        return LocalValues(out, terms)
+
     def local(self, coefficients, base, number, keys=None):
         """As `values`, as images of the pixels of an image where they repeat.
 
@@ -209,13 +245,7 @@ class Layout:
         out = list(base)
         keys = [group.keys[number] for group in self.groups] if keys is None else keys
         for group, key in zip(self.groups, keys, strict=True):
-            if not group.over:
-                group.put(out, coefficients)
-                continue
-            for term, k in enumerate(group.positions):
-                own = coefficients[group.first[term] + key * group.stride[term]]
-                own = own * group.factor[term] + group.offset[term]
-                out[k] = np.where(key < 0, 0.0, own)
+            group.put_local(out, coefficients, key)
         return out
 
     def at(self, coefficients, base, number, row, column):

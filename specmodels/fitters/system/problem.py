@@ -1,6 +1,7 @@
 """One pass over the pixels of all images: linear coefficients solved, the others differentiated."""
 
 from copy import copy
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["SystemProblem"]
 
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
+MOST_SLOPES = 5e6  # derivatives of pixels that are held at once
 
 
 class SystemProblem:
@@ -241,15 +243,16 @@ class SystemProblem:
         weights, n_free = equations.weights, len(self.parameters.entries)
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
         mixed = np.zeros((equations.n, n_free))
-        for number, part in enumerate(self.slices):
-            slopes = self.slopes(number, theta, coefficients)
+        for number, rows in self._parts():
+            part, *own = equations.entries.rows(number, rows)
+            slopes = self.slopes(number, theta, coefficients, rows=rows)
             place = self.parameters.places[number]
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
-            _, *own = equations.entries.rows(number, slice(0, self.images[number].shape[0]))
             for n, each in zip(place, weighted, strict=True):
-                mixed[:, n] += transposed(*own, each, equations.n)
+                if each.any():
+                    mixed[:, n] += transposed(*own, each, equations.n)
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
         response[_held(equations)[:, 0]] = 0.0
         information -= mixed.T @ response
@@ -263,20 +266,41 @@ class SystemProblem:
             response[..., None],
         )  # fmt: skip
 
-    def slopes(self, number, theta, coefficients, without=()):
-        """Derivatives of an image by its free parameters, shape (n_own, n_pixel).
+    def _parts(self):
+        """Numbers of images and rows of them whose derivatives are held together.
+
+        Correlated noise ties all pixels of an image, which are then one part.
+        """
+        for number, (place, (ny, nx)) in enumerate(
+            zip(self.parameters.places, (image.shape for image in self.images), strict=True)
+        ):
+            step = int(MOST_SLOPES // (nx * max(len(place), 1))) if self.noise is None else ny
+            for start in range(0, ny, max(step, 1)):
+                yield number, slice(start, min(start + max(step, 1), ny))
+
+    def slopes(self, number, theta, coefficients, *, rows=None, without=()):
+        """Derivatives of (some rows of) an image by its free parameters, shape (n_own, n_pixel).
 
         Linear parameters at the positions `without` are taken to be zero.
         """
-        image, form = self.images[number], self.forms[number]
+        rows = slice(0, self.images[number].shape[0]) if rows is None else rows
+        form, inputs = self.forms[number], _cut(self.inputs[number], rows)
         base, free, coupling = self.parameters.of(number, theta)
-        values = self.layout.local(coefficients, base, number)
+        values = self.layout.in_region(coefficients, base, number, (rows, slice(None)))
         for k in form.declared_linear.intersection(without):
             values[k] = np.zeros(np.shape(values[k]))
-        found = form.derivatives(values, self.inputs[number], {*free, *coupling}, factored=True)
+            if k in values.terms:
+                values.terms[k] = partial(_nothing, values.terms[k])
+        shape = rows.stop - rows.start, self.images[number].shape[1]
+        found = form.derivatives(values, inputs, {*free, *coupling}, factored=True)
         found = {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
-        slopes = Slopes.of(found, free, coupling, image.shape)
-        return np.nan_to_num(slopes.jacobian(image.shape).reshape(len(free), -1))
+        slopes = Slopes.of(found, free, coupling, shape)
+        return np.nan_to_num(slopes.jacobian(shape).reshape(len(free), -1))
+
+
+def _nothing(terms, index):
+    """Zeros in place of the values of terms."""
+    return np.zeros_like(terms(index))
 
 
 def _held(equations):

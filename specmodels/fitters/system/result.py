@@ -342,7 +342,7 @@ class SystemFitResult(FitResult):
         out = {}
         for number, (form, image) in enumerate(zip(self.fitted.forms, self.images, strict=True)):
             base = self.fitted.parameters.of(number, self.theta)[0]
-            values = self.layout.local(self.coefficients, base, number)
+            values = self.layout.in_region(self.coefficients, base, number, (slice(None),) * 2)
             for name, part in _named(form.components(values, self.fitted.inputs[number])):
                 out.setdefault(name, []).append(np.broadcast_to(part, image.shape))
         return out if len(self.images) > 1 else {name: own[0] for name, own in out.items()}

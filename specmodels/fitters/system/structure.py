@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...numerics.sparse_rows import band_width
-from .arrow_structure import MOST_NUMBERS, MOST_WORK, ArrowStructure, Reach, reached
+from .arrow_structure import MOST_NUMBERS, MOST_WORK, ArrowStructure, Reach
 
 __all__ = ["Structure", "TooLargeError"]
 
 # Work that calls for a structure of blocks.
-MUCH_WORK = 2e10
+MUCH_WORK = 1e9
 MOST_CUTS = 6
 
 
@@ -54,9 +54,9 @@ class Structure:
 
     @property
     def work(self):
-        """Rough number of operations of a factorisation."""
+        """Rough number of operations of a factorisation and of the inverse in the band."""
         n, w, m = self.n_band, self.width + 1.0, float(self.n_border)
-        return n * w * w + 4 * n * w * m + n * m * m + m**3 / 3
+        return 5 * n * w * w + 4 * n * w * m + n * m * m + m**3 / 3
 
     @property
     def numbers(self):
@@ -84,9 +84,8 @@ class Structure:
         TooLargeError
             If none is small enough to be factorised.
         """
-        ends = reached(entries, weights, positions)
-        found = []
-        for first, last in ends:
+        reach, found = Reach.of(entries, weights, positions), []
+        for first, last in zip(reach.first, reach.last, strict=True):
             span = np.where(first <= last, last - first, 0.0)
             middle = np.add(first, last, where=first <= last, out=np.full(entries.n, np.inf))
             found += [cls(*_ranks(middle, span > limit), 0) for limit in _cuts(span)]
@@ -95,7 +94,7 @@ class Structure:
         found = _with_widths([one for one in found if one.is_small], entries, weights, pairs)
         best = min(found, key=lambda one: one.work, default=least)
         if best.work > MUCH_WORK or not best.is_small or best is least:
-            best = _cheaper(best, entries, weights, positions, pairs)
+            best = _cheaper(best, entries, weights, reach, pairs)
         if not best.is_small:
             raise TooLargeError(
                 f"model: {entries.n} coefficients without a structure that can be factorised "
@@ -135,9 +134,8 @@ def _with_widths(structures, entries, weights, pairs):
     return out
 
 
-def _cheaper(best, entries, weights, positions, pairs):
+def _cheaper(best, entries, weights, reach, pairs):
     """The best structure, or one of blocks and what they share where it costs less."""
-    reach = Reach.of(entries, weights, positions)
     blocks = ArrowStructure.of(entries, weights, reach, pairs)
     worth = blocks is not None and (blocks.is_small, -blocks.work) > (best.is_small, -best.work)
     return blocks if worth else best

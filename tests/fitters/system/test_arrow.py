@@ -7,9 +7,9 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 import specmodels as sm
-from specmodels.fitters.system import arrow_structure, entries, structure
-from specmodels.fitters.system.arrow_structure import ArrowStructure, Reach
-from specmodels.numerics import block_band
+from specmodels.fitters.system import entries, structure
+from specmodels.fitters.system.arrow_structure import ArrowStructure
+from specmodels.numerics import tiled
 from tests.fitters.system.slits import frame_of_slits
 from tests.fitters.system.test_dense import assert_is_dense
 
@@ -18,12 +18,12 @@ from tests.fitters.system.test_dense import assert_is_dense
 def in_blocks(monkeypatch):
     """Small systems are solved as large ones are."""
 
-    def cheaper(best, entries, weights, positions, pairs):
-        return ArrowStructure.of(entries, weights, Reach.of(entries, weights, positions), pairs)
+    def cheaper(best, entries, weights, reach, pairs):
+        return ArrowStructure.of(entries, weights, reach, pairs)
 
     monkeypatch.setattr(structure, "MUCH_WORK", 0)
     monkeypatch.setattr(structure, "_cheaper", cheaper)
-    monkeypatch.setattr(block_band, "LEAST_BLOCK", 16)
+    monkeypatch.setattr(tiled, "TILE", 16)
 
 
 @pytest.fixture(params=["held", "made anew"])
@@ -50,10 +50,10 @@ def test_blocks_and_what_they_share_are_solved_as_dense_algebra_does(along, one_
 
 
 @pytest.mark.usefixtures("in_blocks")
-@pytest.mark.parametrize("number", [1, 8])
-def test_cut_blocks_with_priors_across_the_cuts(monkeypatch, number):
-    monkeypatch.setattr(arrow_structure, "SEGMENTS", (number,))
-    model, image = frame_of_slits((40, 60), 2, smooth=0.3, along=False)
+@pytest.mark.parametrize("along", [True, False])
+@pytest.mark.parametrize("one_sky", [True, False])
+def test_priors_connect_coefficients(one_sky, along):
+    model, image = frame_of_slits((40, 60), 2, smooth=0.3, along=along, one_sky=one_sky)
     fit = sm.LinearFitter()(model, image)
     assert_is_dense(fit, data_of(fit, image))
 
