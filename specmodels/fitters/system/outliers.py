@@ -5,7 +5,7 @@ from scipy.ndimage import maximum_filter
 
 from ...numerics.clipping import local_scale, relative_misfit
 
-__all__ = ["system_outliers"]
+__all__ = ["solution_outliers", "system_outliers"]
 
 # A pixel with this leverage, or more, has no others that could contradict it.
 MOST_LEVERAGE = 0.999
@@ -38,12 +38,19 @@ def system_outliers(result, images, sigma, profile_error):
     list of ndarray of bool
         One for each image.
     """
-    leverage = result.equations.leverages()
-    predicted = result.predict()
-    predicted = predicted if len(images) > 1 else [predicted]
+    solution = result.equations, result.coefficients, result.offset
+    return solution_outliers(result.fitted, solution, images, sigma, profile_error)
+
+
+def solution_outliers(problem, solution, images, sigma, profile_error):
+    """As `system_outliers`, of a problem and its equations, coefficients and offset."""
+    equations, coefficients, offset = solution[:3]
+    leverage = equations.leverages()
+    unseen = equations.factor.scale[equations.structure.rank] == 0
+    total = np.where(equations.entries.see(unseen), np.nan, offset + equations.image(coefficients))
     out = []
-    for part, image, fitted, model in zip(result.fitted.slices, images, result.images, predicted,
-                                          strict=True):  # fmt: skip
+    for part, image, fitted in zip(problem.slices, images, problem.images, strict=True):
+        model = total[part].reshape(image.shape)
         own = np.where(fitted.mask, 0.0, leverage[part].reshape(image.shape))
         use = ~image.mask & np.isfinite(model) & (own < MOST_LEVERAGE)
         root = np.sqrt(image.weights)
