@@ -20,6 +20,8 @@ FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
 LEAST_FACTOR = 0.1
 # Fits, each with the spectra of correlated noise as the one before leaves it.
 NOISE_ROUNDS = 10
+# A step along the tangent is the last where chi-square is within this of what it promised.
+MOST_MISSED = 0.5
 # Information below this is rounding: the data say nothing of the parameter.
 LEAST_INFORMATION = 1e-100
 # Part of a parameter in directions without information (squared) above which it is lost with them.
@@ -95,6 +97,31 @@ class VarProFitter(Fitter):
                 break
             parameters.initial = state.theta
         return fitted_system(problem, state, _complaint(success, count), count)
+
+    def stepped(self, problem):
+        """Fit of a system from values near the minimum: one step, and more where that fell short.
+
+        Parameters
+        ----------
+        problem : `~specmodels.fitters.system.SystemProblem`
+
+        Returns
+        -------
+        FitResult
+        """
+        parameters = problem.parameters
+        before = parameters.prior_chi2(parameters.initial)[0]
+        state = VarProFitter(tolerance=np.inf).minimised(problem)
+        result = fitted_system(problem, state)
+        missed = result.total_chi2 - before - float(state.solved.chi2[0])
+        if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
+            return result
+        parameters.initial = state.theta
+        return self._fit_system(problem)
+
+    def minimised(self, problem):
+        """`State` of a system at the minimum, noise held, without a result of it."""
+        return self._minimise(problem, problem.parameters)[0]
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""

@@ -14,10 +14,11 @@ def declare(model, parameters):
         With an attribute ``_param_names``, not yet initialised by its base class.
     parameters : iterable of `~astropy.modeling.Parameter`
     """
+    parameters = list(parameters)
     for parameter in parameters:
         parameter.model = model
         model.__dict__[parameter.name] = parameter
-        model._param_names = (*model._param_names, parameter.name)
+    model._param_names = (*model._param_names, *(parameter.name for parameter in parameters))
 
 
 def repeated(value, settings):

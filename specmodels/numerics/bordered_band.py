@@ -205,8 +205,15 @@ class BorderedBand(Factored):
     @cached_property
     def inverse_band(self):
         """Band of the inverse, the border included: (n_band, width + 1), entries as of the band."""
-        n, width = self.n_band, self.factor.shape[1]
-        out = inverse_in_band(self.factor)
+        return self.inverse_within(self.factor.shape[1])
+
+    def inverse_within(self, width):
+        """As `inverse_band`, with so many diagonals or as many as the band has, if these are more.
+
+        The recurrences hold for any number of diagonals from that of the factor on.
+        """
+        n, out = self.n_band, inverse_in_band(self.factor, width)
+        width = out.shape[1]
         out[self.out[:n]] = 0.0
         if self.schur.size:
             half = forward_solve(self.schur, np.ascontiguousarray(self.reduced.T))
@@ -350,10 +357,15 @@ def forward_solve(factor, vectors):
     return lapack.dtrtrs(factor, vectors, lower=1)[0]
 
 
-def inverse_in_band(factor):
-    """Band of the inverse of a matrix with this Cholesky factor, shape (n_band, width + 1)."""
-    wide = factor.shape[1] > WIDE and len(factor) > 0
-    return _inverse_of_wide_band(factor) if wide else _inverse_of_band(factor)
+def inverse_in_band(factor, width=0):
+    """Band of the inverse of a matrix with this Cholesky factor.
+
+    It has `width` diagonals, or as many as the factor if that has more.
+    """
+    n, filled = factor.shape
+    if filled > WIDE and n > 0 and width <= filled:
+        return _inverse_of_wide_band(factor)
+    return _inverse_of_band(factor, max(width, filled))
 
 
 def _inverse_of_wide_band(factor):
@@ -392,15 +404,15 @@ def _set_band(band, start, columns):
 
 
 @numba.njit(cache=True, nogil=True)
-def _inverse_of_band(factor):
-    """As `inverse_in_band`, from the last row up."""
-    n, width = factor.shape
-    out = np.zeros(factor.shape)
+def _inverse_of_band(factor, width):
+    """As `inverse_in_band`, from the last row up: the recurrences hold for any greater width."""
+    n, filled = factor.shape
+    out = np.zeros((n, width))
     for j in range(n - 1, -1, -1):
         last = min(width, n - j)
         for i in range(last - 1, -1, -1):
             total = 1 / factor[j, 0] if i == 0 else 0.0
-            for k in range(1, last):
+            for k in range(1, min(last, filled)):
                 low, far = min(i, k), abs(i - k)
                 total -= factor[j, k] * out[j + low, far]
             out[j, i] = total / factor[j, 0]

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 __all__ = [
+    "all_transposed",
     "append_entries",
     "band_width",
     "image_of",
@@ -86,6 +87,23 @@ def transposed(index, value, pixels, n_coefficient):
         if pixels[p] != 0.0:
             for e in range(index.shape[1]):
                 out[index[p, e]] += value[p, e] * pixels[p]
+    return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def all_transposed(index, value, images, n_coefficient):
+    """As `transposed` for many images, (n_image, n_pixel): shape (n_coefficient, n_image)."""
+    n_image = images.shape[0]
+    out = np.zeros((n_coefficient, n_image))
+    here = np.empty(n_image)
+    for p in range(index.shape[0]):
+        for k in range(n_image):
+            here[k] = images[k, p]
+        for e in range(index.shape[1]):
+            factor, row = value[p, e], out[index[p, e]]
+            if factor != 0.0:
+                for k in range(n_image):
+                    row[k] += factor * here[k]
     return out
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import specmodels as sm
+from specmodels.fitters.paths import checked_model
+from specmodels.fitters.system import SystemProblem
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,56 @@ def test_few_columns_are_fitted_at_once(slit):
 def test_no_columns_are_refused():
     with pytest.raises(ValueError, match="n_columns"):
         sm.StagedFitter(0)
+
+
+def tilted_slit(seed=0, shape=(24, 600)):
+    """A source in a slit whose lines are tilted, hits, and its model in the neighbourhood."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(float)
+    p = x - 2.0 * (y / shape[0] - 0.5)
+    lines = rng.uniform(0, shape[1], 40)
+    sky = 40 + sum(400 * np.exp(-0.5 * ((p - c) / 1.3) ** 2) for c in lines)
+    trace, width = 11.0 + 2.0 * x / shape[1], 1.4
+    profile = np.exp(-0.5 * ((y - trace) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    flux = 600 * (1 + 0.3 * np.sin(p / 20))
+    variance = sky + flux * profile + 9
+    data = sky + flux * profile + rng.normal(size=shape) * np.sqrt(variance)
+    hits = rng.random(shape) < 0.003
+    data[hits] += 80 * np.sqrt(variance[hits])
+    image = sm.SpectralImage(data, variance=variance, wavelength=1 + 0.001 * p)
+    limits = (0.0, shape[1] - 1.0)
+    source = sm.Source(
+        sm.GaussianProfile(), sm.PolynomialTrace(1, limits=limits, c0=12.3),
+        width=sm.PolynomialTrace(1, limits=limits, c0=1.8), name="star",
+    )  # fmt: skip
+    source.flux = 1.0
+    source.flux.fixed = True
+    breaks = [np.linspace(image.wavelength.min(), image.wavelength.max(), n) for n in (620, 900)]
+    spectrum, sky = (sm.MasterBackgroundSpectrum(own, name=name)
+                     for own, name in zip(breaks, ("spectrum", "sky"), strict=True))  # fmt: skip
+    return image, source * spectrum + sky, hits
+
+
+def test_runs_of_columns_start_the_fit_of_a_system():
+    image, model, hits = tilted_slit()
+    staged = sm.StagedFitter(150)(model, image)
+    whole = sm.SigmaClipFitter(sm.VarProFitter())(model, image)
+    assert staged.success
+    assert not staged.independent_columns
+    names = ("trace_c0_0", "trace_c1_0", "width_c0_0")
+    for name in names:
+        assert abs(staged[name] - whole[name]) < 0.1 * whole.error(name)
+        assert np.isclose(staged.error(name), whole.error(name), rtol=0.02)
+    assert staged.total_chi2 - whole.total_chi2 < 0.005 * whole.total_chi2
+    assert staged.rejected[hits].mean() > 0.95
+    assert np.mean(staged.rejected & ~hits) < 2e-3
+
+
+def test_a_step_that_falls_short_is_followed_by_others():
+    image, model, hits = tilted_slit(seed=1, shape=(24, 200))
+    image = image.replace(mask=hits)
+    problem = SystemProblem(checked_model(model, [image]), [image])
+    stepped = sm.VarProFitter().stepped(problem)  # from a start that is far away
+    whole = sm.VarProFitter()(model, image)
+    for name in ("trace_c0_0", "width_c0_0"):
+        assert abs(stepped[name] - whole[name]) < 0.1 * whole.error(name)

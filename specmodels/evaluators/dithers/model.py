@@ -26,8 +26,9 @@ from ..extraction.initial_values import project
 from ..extraction.leaves import leaves_of
 from ..extraction.noise import with_constant_variance
 from ..extraction.region import slit_region
+from ..extraction.seen_spectra import spectrum_name
 from ..extraction.shapes import with_shared_shape
-from ..extraction.tilted import SKY_SPACING, spectrum_name
+from ..extraction.tilted import SKY_SPACING
 
 __all__ = [
     "LEAST_SNR", "ExposureModel", "alike", "brightest", "judged",

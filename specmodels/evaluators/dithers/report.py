@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..extraction.quality import judge_source
-from ..extraction.tilted import spectrum_name
+from ..extraction.seen_spectra import spectrum_name
 
 __all__ = ["Difference", "differences", "shares", "summary_of"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...models import ColumnPolynomial, MasterBackgroundSpectrum, repeated_over
-from ..extraction.tilted import SeenSpectra, spectrum_name
+from ..extraction.seen_spectra import SeenSpectra, spectrum_name
 
 __all__ = ["JointSpectra", "joint_spectrum", "plain_wavelengths"]
 
@@ -122,12 +122,11 @@ class JointSpectra(SeenSpectra):
 
         Returns
         -------
-        ndarray, shape (n_dispersion, n_coefficient)
+        `~scipy.sparse.csr_array`, shape (n_dispersion, n_coefficient)
         """
         group = self.group(name)
         if not group.over:
             return super().rows(name)
-        rows = np.zeros((len(self.columns), len(self.fit.coefficients)))
         place = np.searchsorted(group.labels[0], self.columns)
-        rows[np.arange(len(rows)), group.numbers(0)[place]] = 1.0
-        return rows
+        numbers = group.numbers(0)[place][:, None]
+        return self._sparse(numbers, np.ones(numbers.shape))

@@ -174,7 +174,7 @@ class OptimalExtraction(ImageEvaluator):
             _check_slit(image)
         if self.model is None:
             images = [self._with_lines_found(image) for image in images]
-        joint = JointExtraction(self._alone, self.fitter, self.builder, self.model,
+        joint = JointExtraction(self._alone, self._fitter_of(images[0]), self.builder, self.model,
                                 self.lobes)(images)  # fmt: skip
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
                                           names=tuple(joint.sources))
@@ -243,12 +243,17 @@ class OptimalExtraction(ImageEvaluator):
 
     def _fitted(self, model, image):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
-        fit = self.fitter(model, image)
+        fit = self._fitter_of(image)(model, image)
         if fit.success or self.model is not None:
             return fit
         message = f"{fit.message}: trace and width held as they were before"
         held = self.fitter(with_held_shape(model.copy()), image)
         return held.replace(success=False, message=message)
+
+    def _fitter_of(self, image):
+        """The fitter; by default that of a part of the columns first where slits are tilted."""
+        default = self.model is None and self.fitter is self.default_fitter
+        return StagedFitter() if default and self._of_wavelength(image) else self.fitter
 
     def _prepared(self, image):
         """Model with initial values, and the part of the image that it describes."""

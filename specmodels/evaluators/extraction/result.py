@@ -14,12 +14,9 @@ from ..tables import readable
 from .aperture import source_sums
 from .coherent_light import coherent_light
 from .quality import judge_source
+from .seen_spectra import SeenSpectra, spectrum_name
 from .source_flux import source_fluxes
 from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
-from .tilted import (
-    SeenSpectra,
-    spectrum_name,
-)
 
 __all__ = ["LEAST_LIGHT", "ExtractionResult"]
 

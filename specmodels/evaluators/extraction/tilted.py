@@ -7,12 +7,9 @@ trace, width, profile and the slit's own throughput (Kelson 2003, PASP 115, 688,
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from ...fitters import LinearFitter, SigmaClipFitter
-from ...fitters.system.spectra import spectrum_covariance
 from ...models import (
     BSplineProfile,
     GaussianPrior,
@@ -20,30 +17,23 @@ from ...models import (
     SlitFunction,
     Source,
     breakpoints,
-    sky_of_wavelength,
 )
 from ...numerics.robust import MAD_TO_SIGMA
+from .first_sky import first_sky
 from .leaves import leaves_of
+from .seen_spectra import SOURCE_SPACING, spectrum_name
 
 __all__ = [
-    "SeenSpectra",
     "TiltedSlitBuilder",
     "is_doubtful",
     "line_tilt",
     "lines_move",
-    "spectrum_name",
 ]
 
-# Distance of breakpoints in pixels, of sources and of the sky, whose lines are much brighter.
-SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
+# Distance of breakpoints of the sky in pixels, whose lines are brighter than those of sources.
+SKY_SPACING = 2 / 3
 # Rows between breakpoints of the slit function, and how far from one it is expected.
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
-# Rows brighter than the sky by so many standard errors of their median hold sources.
-LIGHT = 4.0
-# Columns beyond which fluxes have nothing in common but shapes; a spline forgets a knot by a
-# factor of four. The width of the blur by knots a pixel apart, in pixels.
-NEIGHBOURS, COLUMNS_AT_ONCE = 16, 240
-BLUR = 1.2
 # Chi-square per degree of freedom beyond one by so much, and by so many standard deviations.
 LEAST_EXCESS, EXCESS_SIGMA = 0.05, 6.0
 # Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
@@ -147,32 +137,13 @@ class TiltedSlitBuilder:
         -------
         `~astropy.modeling.Model`
         """
-        sky = self._sky(image)
-        found = self._sources(image, sky)
+        breaks = breakpoints(image.wavelength, SKY_SPACING)
+        found = self._sources(image, first_sky(image, breaks))
         parts = [self._seen(source, image) for source in found]
-        spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
-        model = sky_of_wavelength(spectrum, slit_function=_slit_function(image.y), name="sky")
+        model = MasterBackgroundSpectrum(breaks, name="sky") * _slit_function(image.y)
         for part in reversed(parts):
             model = part + model
         return model
-
-    @staticmethod
-    def _sky(image):
-        """First sky, from the rows without much light of sources: an image."""
-        spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
-        fitter, current = SigmaClipFitter(LinearFitter(), sigma=5), image
-        model = sky_of_wavelength(spectrum)
-        for _ in range(3):
-            sky = np.nan_to_num(fitter(model, current).predict())
-            excess = (image.data - sky) * np.sqrt(image.weights)
-            rows = _medians(np.where(image.mask, np.nan, excess)) * np.sqrt(image.shape[1])
-            center = np.nanmedian(rows)
-            scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
-            bright = np.nan_to_num(rows - center) > LIGHT * scale
-            if np.count_nonzero(~bright) < max(3, image.shape[0] // 5):
-                break
-            current = image.replace(mask=image.mask | bright[:, None])
-        return sky
 
     def _sources(self, image, sky):
         """Sources found in the image less the first sky, with their traces and profiles.
@@ -196,82 +167,6 @@ class TiltedSlitBuilder:
         return source * spectrum
 
 
-@dataclass(frozen=True, eq=False)
-class SeenSpectra:
-    """Fluxes of sources whose spectra are functions of wavelength, read off in each column.
-
-    Attributes
-    ----------
-    fit : `~specmodels.fitters.system.SystemFitResult`
-    wavelengths : dict of str to ndarray, shape (n_dispersion,)
-        Wavelength at the trace of each source in each column.
-    """
-
-    fit: object
-    wavelengths: dict
-
-    def group(self, name):
-        """Coefficients of the spectrum of a source."""
-        return next(g for g in self.fit.layout.groups if g.leaf.name == spectrum_name(name))
-
-    def at(self, name, wavelengths):
-        """Fluxes of a source at other wavelengths, and their covariance."""
-        other = SeenSpectra(self.fit, {name: wavelengths})
-        return other.fluxes[name][0], other.covariances[name]
-
-    def rows(self, name):
-        """The flux in each column as weighted sums of all coefficients.
-
-        Returns
-        -------
-        ndarray, shape (n_dispersion, n_coefficient)
-        """
-        group = self.group(name)
-        index, value = group.leaf.local_basis(self.wavelengths[name])
-        rows = np.zeros((len(index), len(self.fit.coefficients)))
-        for number, part in zip(index.T, value.T, strict=True):
-            np.add.at(rows, (np.arange(len(rows)), group.first[number]), part)
-        return rows
-
-    def covariance(self, name):
-        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
-        return self.fit.covariance_of_rows(self.rows(name))
-
-    @cached_property
-    def covariances(self):
-        """Covariance of the fluxes of each source, a `SpectrumCovariance`."""
-        return {name: self._covariance(name) for name in self.wavelengths}
-
-    def _covariance(self, name):
-        rows = self.rows(name)
-        n = len(rows)
-        band = np.zeros((n, NEIGHBOURS))
-        for start in range(0, n, COLUMNS_AT_ONCE):
-            own = self.fit.covariance_of_linear_rows(
-                rows[start : start + COLUMNS_AT_ONCE + NEIGHBOURS]
-            )
-            for k in range(NEIGHBOURS):
-                entries = np.diagonal(own, k)[:COLUMNS_AT_ONCE]
-                band[start : start + len(entries), k] = entries
-        band[~rows.any(axis=1), 0] = np.inf
-        return spectrum_covariance(self.fit, rows, band)
-
-    def resolution(self, name):
-        """Full width at half maximum of what each flux averages over, in the wavelength's unit."""
-        return BLUR * SOURCE_SPACING * np.abs(np.gradient(self.wavelengths[name]))
-
-    @cached_property
-    def fluxes(self):
-        """Flux and standard error of each source in each column; NaN where there is none."""
-        return {name: self._flux(name) for name in self.wavelengths}
-
-    def _flux(self, name):
-        variance = self.covariances[name].variances
-        known = np.isfinite(variance)
-        flux = np.where(known, self.rows(name) @ self.fit.coefficients, np.nan)
-        return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
-
-
 def _with_scale_held(source):
     """Source whose learnt profile has its largest coefficient held.
 
@@ -293,15 +188,3 @@ def _slit_function(rows):
     for n in slit.param_names[1:]:
         getattr(slit, n).prior = SLIT_PRIOR
     return slit
-
-
-def _medians(values):
-    """Median of each row; NaN where it has no value."""
-    out, known = np.full(len(values), np.nan), np.isfinite(values).any(axis=1)
-    out[known] = np.nanmedian(values[known], axis=1)
-    return out
-
-
-def spectrum_name(name):
-    """Name of the part of a model that is the spectrum of a source."""
-    return f"{name} spectrum"

@@ -3,11 +3,13 @@
 import numpy as np
 from scipy import sparse
 
+from ...numerics.bordered_band import LEAST_PART, BorderedBand
 from ..columns.answers import correlation_table
 from .entries import as_matrix
 
 __all__ = [
     "correlations",
+    "covariance_of_neighbours",
     "joint_covariance",
     "prediction_error",
     "prediction_variances",
@@ -19,6 +21,8 @@ __all__ = [
 MOST_CORRELATED = 200
 # Coefficients whose variances are propagated together, and sums that are weighted together.
 AT_ONCE, SUMS_AT_ONCE = 200, 64
+# Diagonals of the inverse up to which covariances of neighbours are read off it.
+MOST_DIAGONALS = 400
 
 
 def correlations(result, least):
@@ -47,6 +51,88 @@ def joint_covariance(result, numbers):
     outer, response = result.known_covariance, result.response[numbers]
     mixed = -response @ outer
     return np.block([[inner + response @ outer @ response.T, mixed], [mixed.T, outer]])
+
+
+def covariance_of_neighbours(result, rows, width):
+    """Covariances of local sums of coefficients with those that follow, shapes held.
+
+    Parameters
+    ----------
+    result : SystemFitResult
+    rows : `~scipy.sparse.csr_array`, shape (n_sum, n_coefficient)
+        Sums that are next to one another, of few coefficients each.
+    width : int
+
+    Returns
+    -------
+    ndarray, shape (n_sum, width)
+        Entry ``k`` of row ``i`` belongs to the sums ``i`` and ``i + k``; infinite in the first
+        column, and else zero, where a sum is not determined.
+    """
+    found = _in_the_band(result.equations, rows, width)
+    if found is not None:
+        return found
+    n = rows.shape[0]
+    out = np.zeros((n, width))
+    for start in range(0, n, AT_ONCE):
+        own = rows[start : start + AT_ONCE + width].toarray()
+        own = result.covariance_of_linear_rows(own)
+        for k in range(width):
+            entries = np.diagonal(own, k)[:AT_ONCE]
+            out[start : start + len(entries), k] = entries
+    out[:, 1:] = np.nan_to_num(out[:, 1:])
+    return out
+
+
+def _in_the_band(equations, rows, width):
+    """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
+    factor, n = equations.factor, rows.shape[0]
+    if not isinstance(factor, BorderedBand) or equations.held is not None:
+        return None
+    ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
+                              shape=rows.shape)  # fmt: skip
+    reach = _reach(ranked, width)
+    if ranked.indices.max(initial=0) >= factor.n_band or reach >= MOST_DIAGONALS:
+        return None
+    ranked.resize(n, factor.n_band)
+    product = ranked @ _symmetric(factor.inverse_within(reach + 1)) @ ranked.T
+    out = np.zeros((n, width))
+    for k in range(min(width, n)):
+        out[: n - k, k] = product.diagonal(k)
+    lost = ~_determined(factor, ranked)
+    for k in range(1, min(width, n)):
+        out[: n - k, k][lost[: n - k] | lost[k:]] = 0.0
+    out[lost, 0] = np.inf
+    return out
+
+
+def _determined(factor, ranked):
+    """Whether each sum is determined, as `BorderedBand.determines` tells of dense rows."""
+    seen, n = factor.scale[: factor.n_band], ranked.shape[0]
+    part = ranked @ (seen[:, None] * factor.null[: factor.n_band])
+    size = np.sqrt(ranked**2 @ seen**2)
+    unseen = np.bincount(np.repeat(np.arange(n), np.diff(ranked.indptr)),
+                         weights=seen[ranked.indices] == 0, minlength=n)  # fmt: skip
+    return (np.sqrt(np.sum(part**2, axis=1)) <= LEAST_PART * size) & (unseen == 0)
+
+
+def _reach(ranked, width):
+    """Largest distance of coefficients of sums that are less than `width` apart."""
+    n = ranked.shape[0]
+    row = np.repeat(np.arange(n), np.diff(ranked.indptr))
+    first, last = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(first, row, ranked.indices)
+    np.maximum.at(last, row, ranked.indices)
+    pairs = ((first[: n - k], last[k:], first[k:], last[: n - k]) for k in range(min(width, n)))
+    return int(max((max(np.max(b - a), np.max(d - c)) for a, b, c, d in pairs), default=0))
+
+
+def _symmetric(band):
+    """Sparse matrix of a band as in `BorderedBand`, its upper part added."""
+    n, lines = len(band), {}
+    for d in range(min(band.shape[1], n)):
+        lines[d] = lines[-d] = band[: n - d, d]
+    return sparse.diags_array(list(lines.values()), offsets=list(lines), format="csr")
 
 
 def _unit(result, numbers):

@@ -6,7 +6,7 @@ from scipy.ndimage import maximum_filter
 from ...numerics.clipping import local_scale, relative_misfit
 from .answers import prediction_variances
 
-__all__ = ["system_outliers"]
+__all__ = ["solution_outliers", "system_outliers"]
 
 # A pixel with this leverage, or more, has no others that could contradict it.
 MOST_LEVERAGE = 0.999
@@ -47,19 +47,27 @@ def system_outliers(result, images, sigma, profile_error):
     list of ndarray of bool
         One for each image.
     """
-    problem, equations = result.fitted, result.equations
+    solution = result.equations, result.coefficients, result.offset
+    return solution_outliers(result.fitted, solution, images, sigma, profile_error)
+
+
+def solution_outliers(problem, solution, images, sigma, profile_error):
+    """As `system_outliers`, of a problem and its equations, coefficients and offset."""
+    equations, coefficients, offset = solution[:3]
     given = np.concatenate([image.weights.ravel() for image in images])
-    data = np.concatenate([image.filled.ravel() for image in images]) - result.offset
+    data = np.concatenate([image.filled.ravel() for image in images]) - offset
+    unseen = equations.factor.scale[equations.structure.rank] == 0
+    model = np.where(equations.entries.see(unseen), np.nan, offset + equations.image(coefficients))
     # What the model is not known of was masked by the fit, not left out as a hit.
     known = ((equations.weights > 0) | (problem.weights == 0)) & np.isfinite(data)
-    known &= np.isfinite(np.concatenate([np.ravel(one) for one in result.predictions]))
+    known &= np.isfinite(model)
     given, data = np.where(known, given, 0.0), np.where(known, data, 0.0)
     rejected = (given > 0) & (equations.weights == 0)
-    student, _ = _judged(equations, data, result.coefficients)
-    weights = given / _misfit(result, images, student, profile_error) ** 2
+    student, _ = _judged(equations, data, coefficients)
+    weights = given / _misfit(problem, images, model, student, profile_error) ** 2
     for _ in range(MOST_ROUNDS):
         equations = equations.reweighted(np.where(rejected, 0.0, weights))
-        coefficients = equations.solved(data, result.coefficients)
+        coefficients = equations.solved(data, coefficients)
         student, leverage = _judged(equations, data, coefficients)
         pull = np.sqrt(leverage / (1 - leverage))
         new = np.concatenate([
@@ -87,11 +95,11 @@ def _judged(equations, data, coefficients):
     return np.where(seen, left * np.sqrt(equations.weights / (1 - leverage)), 0.0), leverage
 
 
-def _misfit(result, images, student, profile_error):
+def _misfit(problem, images, model, student, profile_error):
     """Standard deviation of the residuals by noise and by what the model misses, in their own."""
     out = np.empty(len(student))
-    for part, image, model in zip(result.fitted.slices, images, result.predictions, strict=True):
-        own, light = student[part].reshape(image.shape), np.nan_to_num(model)
+    for part, image in zip(problem.slices, images, strict=True):
+        own, light = (np.nan_to_num(one[part].reshape(image.shape)) for one in (student, model))
         use = own != 0
         signal = np.abs(light - np.median(light, axis=0)) * np.sqrt(image.weights)
         error = max(profile_error, relative_misfit(own, signal, use))

@@ -9,7 +9,7 @@ import numpy as np
 from ...models.composition import cut_to
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
-from ...numerics.sparse_rows import transposed
+from ...numerics.sparse_rows import all_transposed
 from ..columns.elimination import Slopes
 from ..columns.problem import Pass
 from .arrow_equations import ArrowEquations
@@ -67,14 +67,20 @@ class SystemProblem:
                       for own, image in zip(self.models, self.images, strict=True)]  # fmt: skip
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
-        filled = [image.columns(slice(None)) for image in self.images]
-        self.data = np.concatenate([data.ravel() for data, _ in filled])
-        self.weights = np.concatenate([weights.ravel() for _, weights in filled])
+        self.data, self.weights = _filled(self.images)
         ends = np.cumsum([0, *(image.data.size for image in self.images)])
         self.slices = [slice(*pair) for pair in pairwise(ends)]
         self.inputs = [self._inputs(image) for image in self.images]
         self.layout = self.structure = self.penalties = self.strengths = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
+        self._last = None
+
+    def masked(self, images):
+        """The same system on the same pixels, of which others are masked."""
+        one = copy(self)
+        one.images = list(images)
+        one.data, one.weights = _filled(one.images)
+        return one
 
     def of_image(self, number):
         """The same system as it is seen in one of its images, whose pixels alone it has."""
@@ -178,8 +184,11 @@ class SystemProblem:
         -------
         equations, coefficients, offset, residual
         """
-        values = [self.parameters.of(number, theta)[0] for number in range(len(self.images))]
-        entries, offset, known = self._entries(values)
+        if self._last is None or not np.array_equal(self._last[0], theta):
+            each = range(len(self.images))
+            found = self._entries([self.parameters.of(number, theta)[0] for number in each])
+            self._last = theta.copy(), *found
+        _, entries, offset, known = self._last
         weights = self.weights if known.all() else np.where(known, self.weights, 0.0)
         equations = self._equations(entries, weights)
         data = np.where(equations.weights > 0, self.data - offset, 0.0)
@@ -250,9 +259,10 @@ class SystemProblem:
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
-            for n, each in zip(place, weighted, strict=True):
-                if each.any():
-                    mixed[:, n] += transposed(*own, each, equations.n)
+            seen = weighted.any(axis=1)
+            if seen.any():
+                numbers = np.asarray(place)[seen]
+                mixed[:, numbers] += all_transposed(*own, weighted[seen], equations.n)
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
         response[_held(equations)[:, 0]] = 0.0
         information -= mixed.T @ response
@@ -294,13 +304,19 @@ class SystemProblem:
         shape = rows.stop - rows.start, self.images[number].shape[1]
         found = form.derivatives(values, inputs, {*free, *coupling}, factored=True)
         found = {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
-        slopes = Slopes.of(found, free, coupling, shape)
-        return np.nan_to_num(slopes.jacobian(shape).reshape(len(free), -1))
+        jacobian = Slopes.of(found, free, coupling, shape).jacobian(shape).reshape(len(free), -1)
+        return jacobian if np.isfinite(np.sum(jacobian)) else np.nan_to_num(jacobian)
 
 
 def _nothing(terms, index):
     """Zeros in place of the values of terms."""
     return np.zeros_like(terms(index))
+
+
+def _filled(images):
+    """Data and weights of all pixels of images, each of shape (n_pixel,)."""
+    filled = [image.columns(slice(None)) for image in images]
+    return tuple(np.concatenate([one[k].ravel() for one in filled]) for k in range(2))
 
 
 def _held(equations):

@@ -90,6 +90,14 @@ class SystemFitResult(FitResult):
         dof = np.sum(self.dof) - len(self.theta)
         return float(np.sum(self.chi2) / dof) if dof > 0 else np.nan
 
+    @property
+    def total_chi2(self):
+        """Chi-square of all images with that of the priors of all parameters."""
+        penalties = zip(self.fitted.penalties.all, self.equations.strengths, strict=True)
+        of_priors = sum(strength * one.square(self.coefficients) for one, strength in penalties)
+        own = self.fitted.parameters.prior_chi2(self.theta)[0] if len(self.theta) else 0.0
+        return float(np.sum(self.chi2) + of_priors + own)
+
     def of_image(self, number):
         """The fit as it is seen in one of its images: with the covariance of all.
 

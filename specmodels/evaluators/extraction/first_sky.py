@@ -1,0 +1,63 @@
+"""First sky of a slit with tilted lines: a robust spline of wavelength from rows without sources.
+
+It tells where sources are, and starts the fit of all that follows; no error is made of it.
+"""
+
+import numpy as np
+
+from ...numerics.bsplines import DEGREE, LocalBasis
+from ...numerics.robust import MAD_TO_SIGMA
+
+__all__ = ["first_sky"]
+
+# Rows brighter than the sky by so many standard errors of their median hold sources.
+LIGHT = 4.0
+# Residuals, in standard deviations, from which pixels count for less than half; the part of the sky
+# by which it may differ from row to row, as the slit is not known yet; passes over the pixels.
+HALF_WEIGHT, SLIT_ERROR, PASSES = 3.0, 0.03, 6
+# Part of the rows, and number, that must stay.
+LEAST_PART, LEAST_ROWS = 5, 3
+
+
+def first_sky(image, breaks):
+    """Sky of wavelength from the rows without much light of sources.
+
+    Least squares with weights by Cauchy's distribution, made again at each pass, so that hits count
+    for nothing wherever they are.
+
+    Parameters
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+        With the wavelength of each pixel.
+    breaks : ndarray, shape (n_break,)
+        Breakpoints of the spectrum.
+
+    Returns
+    -------
+    ndarray
+        Shape of the image; zero where nothing is known.
+    """
+    known = np.isfinite(image.wavelength)
+    basis = LocalBasis.at(np.where(known, image.wavelength, breaks[0]).ravel(), breaks)
+    data, weights = image.columns(slice(None))
+    weights = np.where(known, weights, 0.0)
+    root, weight = np.sqrt(weights), weights
+    for _ in range(PASSES):
+        fit = basis.equations(data.ravel(), weight.ravel(), len(breaks) + DEGREE - 1).solve()
+        sky = np.where(known, basis(fit.values).reshape(data.shape), 0.0)
+        excess = (data - sky) * root
+        bright = _bright_rows(np.where(image.mask, np.nan, excess))
+        if np.count_nonzero(~bright) < max(LEAST_ROWS, image.shape[0] // LEAST_PART):
+            break
+        off = excess / np.hypot(1.0, SLIT_ERROR * sky * root)
+        weight = np.where(bright[:, None], 0.0, weights / (1 + (off / HALF_WEIGHT) ** 2))
+    return sky
+
+
+def _bright_rows(excess):
+    """Rows whose median is above that of most; `excess` is NaN where a pixel is masked."""
+    rows, known = np.full(len(excess), np.nan), np.isfinite(excess).any(axis=1)
+    rows[known] = np.nanmedian(excess[known], axis=1) * np.sqrt(excess.shape[1])
+    center = np.nanmedian(rows)
+    scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
+    return np.nan_to_num(rows - center) > LIGHT * scale
