@@ -285,7 +285,7 @@ def test_path_that_is_defined_for_a_part_of_the_range_keeps_the_light_there(seen
 
 def test_path_that_ends_elsewhere_for_each_place_keeps_the_light_up_to_there():
     """The wavelength at which the path ends changes over a source, and none is lost for it."""
-    exposure, truth = sm.datasets.make_slitless(seed=4, n_sources=5)
+    _, truth = sm.datasets.make_slitless(seed=4, n_sources=5)
     whole, responses = truth.grism.transform, dict(truth.grism.sensitivity)
 
     def part(x, y, wavelength, order):
