@@ -137,3 +137,14 @@ def test_anything_ends_in_a_result_or_a_named_refusal(seed):
     # What came in finite goes out finite.
     if data.dtype.kind == "f":
         assert np.isfinite(result.cleaned[np.isfinite(data)]).all()
+
+
+def test_integration_without_a_pixel_is_reported_quietly():
+    data = np.ones((2, 3, 8, 4), "f4") * np.arange(3)[:, None, None]
+    data += np.random.default_rng(0).normal(size=data.shape)
+    data[1] = np.nan
+    evaluator = sm.FlickerNoiseSubtraction(sm.LineMedian(), per_integration=True)
+    report = evaluator(sm.Ramp(data)).report()
+    assert report["used"][1] == 0
+    assert np.isnan(report["noise_removed"][1])
+    assert report["noise_removed"][0] > 0
