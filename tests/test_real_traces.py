@@ -97,3 +97,17 @@ def test_halves_of_the_pixels_of_a_lamp_lit_slice_hardly_differ(shared_data):
         contrast = halves[:, columns][good].std() / np.median(data[:, columns][good])
         assert contrast < 0.05
     assert result.report()["reason"][0].startswith("chi2/dof")
+
+
+def test_dead_rows_at_the_end_of_a_slice_are_not_made_up(shared_data):
+    """Next to no column sees their positions: what is filled is no brighter than the slice."""
+    image, regions = lamp(shared_data / "ifu", "Trace_IFU*jlab85*")
+    dead = np.zeros(image.shape, bool)
+    dead[:2] = ~image.mask[:2]
+    result = sm.PixelReplacement(regions=regions)(image.replace(mask=image.mask | dead))
+    filled = dead & np.isfinite(result.data)
+    light = np.nanmedian(image.data[~image.mask])
+    error = np.abs(result.data - image.data)[filled]
+    assert error.max() < 2 * light
+    variance = (result.variance + image.variance)[filled]
+    assert 0.7 < 1.4826 * np.median(error / np.sqrt(variance)) < 1.4

@@ -6,6 +6,7 @@ are imported when one of their objects is met.
 
 # Imported for the readers and writers that they register.
 from . import asdf_files, dithers, fits, jwst, jwst_files, nddata, tables  # noqa: F401
+from .beams import Beam, Beams
 from .grisms import jwst_grism, jwst_scene
 from .options import ReadOptions
 from .planes import Planes
@@ -19,6 +20,8 @@ __all__ = [
     "write",
     "reader",
     "writer",
+    "Beam",
+    "Beams",
     "Planes",
     "ReadOptions",
     "is_series",

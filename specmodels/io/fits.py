@@ -13,6 +13,7 @@ from astropy.io import fits
 from ..exposure import Exposure, SpectralImage
 from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
+from .beams import is_beams, read_beams
 from .flicker_files import read_cleaned
 from .jwst import model_class, read_model
 from .options import inverse, squared
@@ -59,6 +60,8 @@ def read_path(path, options):
 def read_hdus(hdus, options, *, source=None):
     """Read an open FITS file: by the instrument's own hook, as a datamodel, or by plane names."""
     source = hdus if source is None else source
+    if not options.extensions and is_beams(hdus):
+        return read_beams(hdus, options, source=source)
     headers = [hdu.header for hdu in hdus]
     known = options.instrument or recognise_instrument(*headers)
     instrument = options.resolved(known)

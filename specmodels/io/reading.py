@@ -46,7 +46,7 @@ def reading(path, name="obj"):
     """
     path = Path(path)
     try:
-        with _one_warning_of_headers(path):
+        with _one_warning_of_each_kind(path):
             _check(path, name)
             yield path
     except _UNCHANGED:
@@ -65,20 +65,26 @@ def reading(path, name="obj"):
 
 
 @contextmanager
-def _one_warning_of_headers(path):
-    """One warning that names the file for all that astropy has to say of its headers."""
+def _one_warning_of_each_kind(path):
+    """One warning that names the file for all that astropy has to say of its headers.
+
+    And one for all tags of its ASDF tree that are unknown, if there are several.
+    """
     with warnings.catch_warnings(record=True) as seen:
         yield
-    of_headers = [one for one in seen if _HEADERS in Path(one.filename).as_posix()]
+    headers = [one for one in seen if _HEADERS in Path(one.filename).as_posix()]
+    tags = [one for one in seen if one.category.__module__.partition(".")[0] == "asdf"]
+    gathered = {"headers": headers, "tags": tags if len(tags) > 1 else []}
     for one in seen:
-        if one not in of_headers:
+        if not any(one in kind for kind in gathered.values()):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno,
                                    source=one.source)  # fmt: skip
-    if of_headers:
-        first, more = " ".join(str(of_headers[0].message).split()), len(of_headers) - 1
-        also = f", and {more} more of the kind" if more else ""
-        warnings.warn(f"{path}: its headers are broken: {first}{also}", AstropyUserWarning,
-                      stacklevel=5)  # fmt: skip
+    for what, kind in gathered.items():
+        if kind:
+            first, more = " ".join(str(kind[0].message).split()), len(kind) - 1
+            also = f", and {more} more of the kind" if more else ""
+            warnings.warn(f"{path}: its {what} are broken: {first}{also}", AstropyUserWarning,
+                          stacklevel=5)  # fmt: skip
 
 
 def is_asdf(path):

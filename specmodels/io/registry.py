@@ -133,7 +133,8 @@ def read(
     -------
     exposure : `Exposure`, `~specmodels.Dithers`, or `~specmodels.ramp.Ramp`
         Dispersion along the last axis. The input is never changed, and files are closed. JWST
-        ramps and integrations are read as a `~specmodels.ramp.Ramp`, as they lie in the file.
+        ramps and integrations are read as a `~specmodels.ramp.Ramp`, as they lie in the file, and
+        grism cutouts of one source with its direct image as `~specmodels.io.Beams`.
 
     Raises
     ------

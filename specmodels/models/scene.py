@@ -17,45 +17,13 @@ from ..numerics.dispersal import CHUNK, Squares
 from ..numerics.scene_pixels import window_image
 from .direct_image import DirectImage
 from .grism import DispersedSource, Grism
+from .scene_entry import SceneEntry
 from .scene_term import SceneTerm
 from .selection import SourceSelection
 from .shapes import GrownShapes, SourceShapes
 from .spectra import LegendreSpectrum, SourceSpectrum
 
 __all__ = ["GrismScene", "SceneEntry"]
-
-
-@dataclass(frozen=True, eq=False)
-class SceneEntry:
-    """One source in one order: where its columns are in the table of the scene.
-
-    Attributes
-    ----------
-    label, order : int
-    first, stop : int
-        Its columns.
-    spectrum : `~specmodels.models.spectra.SourceSpectrum`
-        With the limits of the order; its coefficients are the initial ones.
-    light : float
-        Sum of the source's light on the direct image, in its unit times pixels.
-    """
-
-    label: int
-    order: int
-    first: int
-    stop: int
-    spectrum: SourceSpectrum
-    light: float
-
-    @property
-    def key(self):
-        """Label and order."""
-        return self.label, self.order
-
-    @property
-    def terms(self):
-        """Its columns as a slice."""
-        return slice(self.first, self.stop)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,16 +1,22 @@
-"""A scene as a term of the one forward model: all its sources as one linear model of the detector.
+"""A scene as a term of the one forward model, and images as terms of a scene.
 
-What is fitted with it, a sky, the lines of the readout, is composed with ``+``; afterwards the
-scene takes its coefficients and their covariance from the fit.
+All its sources are one linear model of the detector. What is fitted with it, a sky, the lines of
+the readout, is composed with ``+``; afterwards the scene takes its coefficients and their
+covariance from the fit.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from astropy.modeling import Model
+from astropy.table import QTable
 from scipy import sparse
 
 from .composition import OPERATORS
 from .grism import DispersedSource
-from .priors import RidgePrior
+from .priors import GaussianPrior, RidgePrior
+from .scene_entry import SceneEntry
+from .spectra import LegendreSpectrum
 
 __all__ = ["SceneTerm"]
 
@@ -51,6 +57,60 @@ class SceneTerm:
         if prior is not None:
             model.coefficient_prior = prior
         return model
+
+    def with_image(self, image, label=0, *, prior=None):
+        """Copy in which light that is known but for its level is one more source.
+
+        Contamination by sources outside of the image, say, or a background. Its level, relative to
+        the image, is fitted with the spectra; light whose level is known belongs to the exposure,
+        as its ``known_light``.
+
+        Parameters
+        ----------
+        image : array_like, shape (n_y, n_x)
+        label : int
+            By which it is found in results; of no other source. Exposures that are fitted together
+            share the level of one label.
+        prior : `~specmodels.GaussianPrior`, optional
+            Of the level; by default one, give or take one.
+
+        Raises
+        ------
+        ValueError
+            If the image has another shape, is not finite or zero everywhere, or the label is taken.
+        """
+        image = np.asarray(image, dtype=float)
+        if image.shape != self.shape:
+            raise ValueError(f"image: expected the shape {self.shape}, got {image.shape}")
+        if not np.all(np.isfinite(image)) or not image.any():
+            raise ValueError("image: expected finite values, not all of them zero")
+        if any(entry.label == label for entry in self.entries):
+            raise ValueError(f"label: expected one of no source of the scene, got {label}")
+        level = LegendreSpectrum(0, limits=self._limits())
+        level.c0.prior = GaussianPrior(1, 1) if prior is None else prior
+        n = self.columns.shape[1]
+        entry = SceneEntry(int(label), 1, n, n + 1, level, float(np.abs(image).sum()))
+        column = sparse.csc_array(image.reshape(-1, 1))
+        return replace(
+            self, entries=(*self.entries, entry), coefficients=np.append(self.coefficients, 1.0),
+            columns=sparse.csc_array(sparse.hstack([self.columns, column], format="csc")),
+            parameters=np.append(self.parameters, self.n_parameters),
+            decisions=self._with_decision(entry),
+        )  # fmt: skip
+
+    def _with_decision(self, entry):
+        """The decisions on all sources, and on a further one that was not chosen by anything."""
+        if self.decisions is None:
+            return None
+        rows = [dict(zip(self.decisions.colnames, row, strict=True)) for row in self.decisions]
+        own = {"label": entry.label, "order": entry.order, "magnitude": np.nan, "snr": np.nan,
+               "dispersed": True, "reason": ""}  # fmt: skip
+        return QTable(rows=[*rows, own], names=list(own))
+
+    def _limits(self):
+        """Wavelengths of all sources."""
+        limits = [entry.spectrum.limits for entry in self.entries] or [(-1.0, 1.0)]
+        return min(low for low, _ in limits), max(high for _, high in limits)
 
     def prior(self, strength=None):
         r"""Prior by which spectra are like their initial ones, relative to their levels.

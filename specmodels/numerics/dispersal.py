@@ -20,6 +20,9 @@ CHUNK = 1_000_000
 # Wavelengths at which paths are probed that are not defined everywhere, and the least part of the
 # range, scaled to a length of two, from which a path can be told.
 PROBES, LEAST_DEFINED = 129, 0.1
+# Halvings of the distance of probes at the ends; and the part of its range by which a path that all
+# of a source has is continued to where that of its middle ends.
+BISECTIONS, MOST_BEYOND = 16, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +107,32 @@ class Traces:
         coefficients = _interpolated(transform, boxes, limits, defined, n_wave_nodes)
         lost = np.flatnonzero(~np.isfinite(coefficients).all(axis=(1, 2, 3, 4)))
         if lost.size:
-            part = boxes[lost]
-            defined[lost] = defined_range(transform, part[:, 0], part[:, 1], limits)
-            lost = lost[np.diff(defined[lost], axis=1)[:, 0] > LEAST_DEFINED]
+            defined[lost], everywhere = _defined_in_boxes(transform, boxes[lost], limits)
+            told = np.diff(everywhere, axis=1)[:, 0] > LEAST_DEFINED
+            lost, everywhere = lost[told], everywhere[told]
             coefficients[lost] = _interpolated(
-                transform, boxes[lost], limits, defined[lost], n_wave_nodes
+                transform, boxes[lost], limits, everywhere, n_wave_nodes
             )
         return cls(boxes, coefficients, defined)
+
+
+def _defined_in_boxes(transform, boxes, limits):
+    """Ranges in which paths from boxes are defined, and in which they are from all of a box.
+
+    Returns
+    -------
+    defined, everywhere : ndarray, shape (n_source, 2)
+        The first is that of the centre, which no path may be told beyond by more than a part.
+    """
+    x, y, width, height = boxes.T
+    middle = defined_range(transform, x, y, limits)
+    corners = [defined_range(transform, x + a * width, y + b * height, limits)
+               for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
+    low = np.max([one[:, 0] for one in (middle, *corners)], axis=0)
+    high = np.min([one[:, 1] for one in (middle, *corners)], axis=0)
+    everywhere = np.stack([low, np.maximum(low, high)], axis=1)
+    beyond = MOST_BEYOND * np.diff(everywhere, axis=1)
+    return np.clip(middle, everywhere[:, :1] - beyond, everywhere[:, 1:] + beyond), everywhere
 
 
 def _interpolated(transform, boxes, limits, defined, n_wave_nodes):
@@ -145,19 +167,29 @@ def defined_range(transform, x, y, limits):
     ndarray, shape (n, 2)
         Two equal numbers where there is none.
     """
+
+    def good(scaled):
+        wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
+        places = np.broadcast_arrays(x[:, None], y[:, None], wave)
+        moved = transform(*(place.ravel() for place in places))
+        return np.isfinite(np.sum(moved, axis=0)).reshape(wave.shape)
+
     scaled = np.linspace(-1, 1, PROBES)
-    wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
-    shape = (len(x), PROBES)
-    places = [np.broadcast_to(value, shape).ravel() for value in (x[:, None], y[:, None], wave)]
-    good = np.isfinite(np.sum(transform(*places), axis=0)).reshape(shape)
-    count = np.zeros(len(x))
-    best = np.zeros((len(x), 2))
+    seen = good(np.broadcast_to(scaled, (len(x), PROBES)))
+    count, longest, last = (np.zeros(len(x), int) for _ in range(3))
     for k in range(PROBES):
-        count = np.where(good[:, k], count + 1, 0)
-        longer = count - 1 > (best[:, 1] - best[:, 0]) * (PROBES - 1) / 2 + 1e-6
-        first = np.clip(k - count + 1, 0, k).astype(int)
-        best[longer] = np.stack([scaled[first], np.full(len(x), scaled[k])], axis=1)[longer]
-    return best
+        count = np.where(seen[:, k], count + 1, 0)
+        longer = count > longest
+        longest[longer], last[longer] = count[longer], k
+    first = np.maximum(last - longest + 1, 0)
+    inner = scaled[np.stack([first, last], axis=1)]
+    outer = scaled[np.clip(np.stack([first - 1, last + 1], axis=1), 0, PROBES - 1)]
+    inner[longest == 0] = outer[longest == 0] = 0.0
+    for _ in range(BISECTIONS):
+        between = (inner + outer) / 2
+        there = good(between)
+        inner, outer = np.where(there, between, inner), np.where(there, outer, between)
+    return inner
 
 
 def chebyshev_nodes(n):

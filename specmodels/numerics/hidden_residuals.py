@@ -17,6 +17,9 @@ CUT = 3.0
 AT_ONCE = 20_000
 # Box of rows and columns whose residuals tell the misfit of the model.
 AROUND = (3, 9)
+# Box of which pixels tell how much of the model's changes they follow, and how many pixels the part
+# that all of them follow counts for.
+STRETCH, SHRINKAGE = (3, 65), 20
 
 
 class Correlation(NamedTuple):
@@ -89,18 +92,27 @@ def predicted(model, residual, noise, known, hidden):
 
 
 def _taken_back(model, residual, noise, known):
-    """What of the model's difference to the mean of its neighbours in the row pixels lack."""
+    """What of the model's difference to the mean of its neighbours in the row pixels lack.
+
+    The part is that of the pixels around, drawn to that of all.
+    """
     variance = noise + local_misfit(residual, noise, known)
-    change = np.zeros(model.shape)
-    change[:, 1:-1] = _curved(model)
+    change, left, use = np.zeros(model.shape), np.zeros(model.shape), np.zeros_like(known)
+    change[:, 1:-1], left[:, 1:-1] = _curved(model), _curved(residual)
     change[~np.isfinite(change)] = 0.0
-    use = known[:, 1:-1] & known[:, 2:] & known[:, :-2]
-    own, left = change[:, 1:-1][use], _curved(residual)[use]
-    scale = np.sqrt(variance[:, 1:-1][use])
+    use[:, 1:-1] = known[:, 1:-1] & known[:, 2:] & known[:, :-2]
+    scale = np.sqrt(np.where(use, variance, 1.0))
     # Lines and hits must not rule by their size alone.
-    own, left = own / scale, np.clip(left / scale, -CUT, CUT)
-    total = np.sum(own**2)
-    return np.clip(np.sum(own * left) / total, -1.0, 0.0) * change if total > 0 else change * 0.0
+    own, left = np.where(use, change / scale, 0.0), np.clip(left / scale, -CUT, CUT)
+    product, square = own * left, own**2
+    if not square.any():
+        return np.zeros(model.shape)
+    total = square.sum() / np.count_nonzero(use)
+    usual = product.sum() / square.sum()
+    here, weight = (uniform_filter(values, STRETCH, mode="constant") * STRETCH[0] * STRETCH[1]
+                    for values in (product, square))  # fmt: skip
+    part = (here + SHRINKAGE * total * usual) / (weight + SHRINKAGE * total)
+    return np.clip(part, -1.0, 0.0) * change
 
 
 def _curved(values):

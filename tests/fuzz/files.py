@@ -17,6 +17,7 @@ import numpy as np
 
 import specmodels as sm
 from specmodels.io.spectra_files import read_spectra
+from tests.io.beams_files import write_beams
 
 REFUSALS = (OSError, TypeError, ValueError)
 LONGEST = 10.0  # seconds of CPU time for one small file
@@ -85,6 +86,16 @@ def written(folder):
         spectrum = sm.OptimalExtraction()(slit)
     paths["cleaned frames"] = sm.write(cleaned, folder / "cleaned.fits")
     paths["spectra"] = sm.write(spectrum, folder / "spectra.fits")
+    undersampled, _ = sm.datasets.make_undersampled_slit(shape=(14, 60))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fine = sm.TraceOversampling(factor=2)(undersampled)
+        replaced = sm.PixelReplacement()(undersampled)
+    for suffix in (".fits", ".asdf"):
+        paths[f"finer{suffix}"] = sm.write(fine, folder / f"finer{suffix}")
+    paths["replaced"] = sm.write(replaced, folder / "replaced.fits")
+    paths["beams"] = folder / "beams.fits"
+    write_beams(paths["beams"], grisms=("G102",))
     return paths
 
 

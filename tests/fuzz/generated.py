@@ -1,6 +1,7 @@
 """Random input of all kinds, and what may come of it: a result as documented, or a refusal.
 
-``SPECMODELS_FUZZ`` is the number of inputs of each job; few by default.
+``SPECMODELS_FUZZ`` is the number of inputs of each job, few by default, or, as ``4000:5000``, their
+first number and the one after the last.
 """
 
 import os
@@ -10,7 +11,14 @@ import warnings
 import numpy as np
 from astropy import units as u
 
-SEEDS = range(int(os.environ.get("SPECMODELS_FUZZ", "12")))
+
+def seeds(default):
+    """Numbers of the inputs to try."""
+    ends = os.environ.get("SPECMODELS_FUZZ", str(default)).split(":")
+    return range(*map(int, ends))
+
+
+SEEDS = seeds(12)
 DTYPES = ("f4", "f8", "i2", "i4", "u2", ">f4", ">f8")
 UNITS = (None, "MJy / sr", "Jy", "electron / s", "DN / s")
 

@@ -33,5 +33,5 @@ def test_lost_plane_would_be_seen(tmp_path):
 
 def test_files_of_all_kinds_are_written(tmp_path):
     paths = written(tmp_path)
-    assert len(paths) == 9
+    assert len(paths) == 13
     assert all(path.stat().st_size for path in paths.values())

@@ -1,9 +1,8 @@
 """Random frames, masks, variances and settings: a result within its contract, or a named refusal.
 
-The environment variable ``SPECMODELS_FUZZ`` says how many are tried (default: 40).
+The environment variable ``SPECMODELS_FUZZ`` says how many are tried (default: 40), see `generated`.
 """
 
-import os
 import re
 import warnings
 
@@ -13,7 +12,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 import specmodels as sm
 
-COUNT = int(os.environ.get("SPECMODELS_FUZZ", "40"))
+from .generated import seeds
+
+COUNT = seeds(40)
 SIZES = (1, 2, 3, 8, 17, 32, 64, 64, 96, 128)
 TYPES = ("f4", "f8", ">f4", "f2", "i2", "u2", "i4", "u1", "i8")
 MODELS = (
@@ -113,7 +114,7 @@ def tried(rng, data):
         return None, None, error
 
 
-@pytest.mark.parametrize("seed", range(COUNT))
+@pytest.mark.parametrize("seed", COUNT)
 def test_anything_ends_in_a_result_or_a_named_refusal(seed):
     rng = np.random.default_rng([15, seed])
     data = frames(rng)
@@ -136,3 +137,14 @@ def test_anything_ends_in_a_result_or_a_named_refusal(seed):
     # What came in finite goes out finite.
     if data.dtype.kind == "f":
         assert np.isfinite(result.cleaned[np.isfinite(data)]).all()
+
+
+def test_integration_without_a_pixel_is_reported_quietly():
+    data = np.ones((2, 3, 8, 4), "f4") * np.arange(3)[:, None, None]
+    data += np.random.default_rng(0).normal(size=data.shape)
+    data[1] = np.nan
+    evaluator = sm.FlickerNoiseSubtraction(sm.LineMedian(), per_integration=True)
+    report = evaluator(sm.Ramp(data)).report()
+    assert report["used"][1] == 0
+    assert np.isnan(report["noise_removed"][1])
+    assert report["noise_removed"][0] > 0

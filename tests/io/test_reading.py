@@ -7,6 +7,7 @@ import warnings
 import asdf
 import numpy as np
 import pytest
+from asdf.exceptions import AsdfConversionWarning
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -212,3 +213,19 @@ def test_cut_spectra_are_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises((OSError, ValueError), match=r"file: .*spectra\.fits"):
         read_spectra(path)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_several_unknown_tags_give_one_warning_that_names_the_file(tmp_path, number):
+    """Where the line of the standard is broken, asdf warns of each tag of the tree."""
+    path = sm.write(IMAGE, tmp_path / "x.fits")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with reading(path):
+            for k in range(number):
+                warnings.warn(f"tag {k} is unknown", AsdfConversionWarning, stacklevel=1)
+    assert len(seen) == 1
+    if number == 1:
+        assert seen[0].category is AsdfConversionWarning
+    else:
+        assert "x.fits: its tags are broken: tag 0 is unknown, and 2 more" in str(seen[0].message)

@@ -281,3 +281,27 @@ def test_path_that_is_defined_for_a_part_of_the_range_keeps_the_light_there(seen
     inner = slice(first + 12, last - 12)
     np.testing.assert_allclose(part[:, inner], whole[:, inner], atol=2e-3 * whole.max())
     assert part.sum() / whole.sum() == pytest.approx((ends[1] - ends[0]) / 0.7, abs=0.02)
+
+
+def test_path_that_ends_elsewhere_for_each_place_keeps_the_light_up_to_there():
+    """The wavelength at which the path ends changes over a source, and none is lost for it."""
+    _, truth = sm.datasets.make_slitless(seed=4, n_sources=5)
+    whole, responses = truth.grism.transform, dict(truth.grism.sensitivity)
+
+    def part(x, y, wavelength, order):
+        inside = wavelength < 1.2 + x / 200
+        return [np.where(inside, value, np.nan) for value in whole(x, y, wavelength, order)]
+
+    def scene(path):
+        grism = sm.Grism(path, {1: (1.0, 2.0)}, responses, truth.grism.shape)
+        return sm.GrismScene.from_direct_image(truth.direct, grism=grism)
+
+    cut, full = scene(part), scene(whole)
+    assert set(cut) == set(full)
+    wavelength = np.linspace(1, 2, 4000)
+    for entry in full.entries:
+        center = np.mean(np.nonzero(truth.direct.segmentation == entry.label)[1])
+        response = responses[1](wavelength)
+        share = response[wavelength < 1.2 + center / 200].sum() / response.sum()
+        found = cut.image(entry.key).sum() / full.image(entry.key).sum()
+        assert found == pytest.approx(share, abs=0.01)

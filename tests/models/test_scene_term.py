@@ -143,6 +143,56 @@ def test_a_source_without_pixels_keeps_its_spectrum_and_has_infinite_errors():
     assert np.isinf(np.diagonal(scene.coefficient_covariance(fit, entry.key))).all()
 
 
+def test_level_of_a_known_image_is_fitted_with_an_honest_error():
+    rows = np.mgrid[:140, :280][0]
+    image, found = np.exp(-0.5 * ((rows - 70) / 6) ** 2), []
+    for seed in range(30):
+        exposure, truth = sm.datasets.make_slitless(seed=seed, n_sources=4)
+        level = np.random.default_rng(seed).uniform(0.2, 3)
+        more = sm.SlitlessExposure(exposure.data + level * image, exposure.variance,
+                                   cutouts=exposure.cutouts)  # fmt: skip
+        scene = sm.GrismScene.from_direct_image(truth.direct, grism=truth.grism).with_image(image)
+        fit = sm.SceneFitter()(scene, more)
+        value = fit.values[scene.entry(0).terms][0]
+        found.append((value - level) / np.sqrt(fit.coefficient_covariance(0)[0, 0]))
+    assert_unit_pulls(np.array(found))
+
+
+def test_known_image_is_contamination_and_reported():
+    exposure, truth = sm.datasets.make_slitless(seed=3, n_sources=4)
+    own = sm.SourceSelection(labels=[2])
+    scene = sm.GrismScene.from_direct_image(truth.direct, grism=truth.grism, selection=own)
+    others = truth.image - truth.scene.image(2)
+    result = sm.ContaminationSubtraction(scene.with_image(others / 2))(exposure)
+    slit = result[2]
+    assert_allclose(slit.contamination, others[slit.cutout.window], atol=0.02 * others.max())
+    report = result.report()
+    assert bool(report["fitted"][report["label"] == 0][0])
+    assert np.all(slit.error > 0)
+
+
+def test_a_known_image_does_not_draw_the_levels_of_sources():
+    exposure, truth = sm.datasets.make_slitless(seed=3, n_sources=4)
+    scene = sm.GrismScene.from_direct_image(truth.direct, grism=truth.grism)
+    alone = sm.SceneFitter(ridge=100)(scene, exposure)
+    dark = np.zeros(scene.shape)
+    dark[-3:, -3:] = 1e-4  # its level is thousands of those of the sources
+    with_image = sm.SceneFitter(ridge=100)(
+        scene.with_image(dark, prior=sm.GaussianPrior(1e4, 1e4)), exposure
+    )
+    assert_allclose(with_image.values[:-1], alone.values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("image", "label", "message"), [
+    (np.ones((3, 3)), 0, "shape"), (np.full((140, 280), np.nan), 0, "finite"),
+    (np.zeros((140, 280)), 0, "zero"), (np.ones((140, 280)), 1, "label"),
+])  # fmt: skip
+def test_images_that_cannot_be_used_are_refused(image, label, message):
+    _, truth = sm.datasets.make_slitless(seed=3, n_sources=2)
+    with pytest.raises(ValueError, match=message):
+        truth.scene.with_image(image, label)
+
+
 def test_wrong_calls_name_what_is_wrong():
     image, scene, _ = field(12)
     fit = sm.LinearFitter()(scene + others(), image)

@@ -166,13 +166,12 @@ class ContaminationResult(Mapping):
         flux = entry.light * (basis @ self.scene.coefficients[entry.terms])
         error = np.zeros_like(flux)
         if self.fit is not None:
-            covariance = self.fit.coefficient_covariance(entry.key, self.number)
-            error = abs(entry.light) * np.sqrt(
-                np.maximum(np.einsum("wi,ij,wj->w", basis, covariance, basis), 0)
-            )
-            error = np.hypot(error, self.shape_error * flux)
-            if not self.fit.source(entry.key).success:
-                error[:] = np.inf
+            error[:] = np.inf
+            if self.fit.source(entry.key).success:
+                covariance = self.fit.coefficient_covariance(entry.key, self.number)
+                squared = np.einsum("wi,ij,wj->w", basis, covariance, basis)
+                error = abs(entry.light) * np.sqrt(np.maximum(squared, 0))
+                error = np.hypot(error, self.shape_error * flux)
         unit = u.dimensionless_unscaled if self.scene.unit is None else self.scene.unit
         return Spectrum(
             flux=flux * unit, spectral_axis=wavelength * self.scene.wavelength_unit,

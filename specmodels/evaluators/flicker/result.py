@@ -244,7 +244,8 @@ class FlickerResult:
         noise = self.noise if len(self.scenes) == 1 else self.noise[number]
         if self.ramp.kind == "ramp":
             noise = np.diff(noise, axis=-3)
-        return float(np.sqrt(np.nanmean(np.square(noise, dtype="f8"))))
+        known = noise[np.isfinite(noise)]
+        return float(np.sqrt(np.mean(np.square(known, dtype="f8")))) if known.size else np.nan
 
     def to_source(self):
         """The cleaned frames in the kind that came in: datamodel, NDData, Quantity or array.

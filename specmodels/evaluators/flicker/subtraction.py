@@ -154,7 +154,11 @@ class FlickerNoiseSubtraction(Evaluator):
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
             scene = replace(draft, model=self.noise_model, near=draft.noise)
-        scene = _with_wings(scene.prepared(), strategy.wings)
+            draft = _with_wings(draft, strategy.wings)
+            # The spectrum is that of the noise with the faint light, of which a part is noise.
+            scene = replace(scene.prepared(), wings=draft.wings, near=draft.noise)
+        else:
+            scene = scene.prepared()
         return scene.with_lit_traces()
 
     def _flattened(self, frame):

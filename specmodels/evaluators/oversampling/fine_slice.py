@@ -109,7 +109,19 @@ class FineSlice:
     def known(self):
         """Native pixels of the slice that the model has a value for."""
         columns = self.fit.fitted_columns & (self.seen > LEAST_SEEN)
-        return self.inside & self.fit.witnessed(self.positions) & columns
+        known = self.inside & self.fit.witnessed(self.positions) & columns
+        return known & ~self._made_up(known)
+
+    def _made_up(self, known):
+        """Missing pixels in which the profile is less certain than it is high in its column."""
+        good = self.image.weights > 0
+        missing = known & ~good
+        columns = np.flatnonzero(missing.any(axis=0))
+        variance = self.fit.profile_variance(self.positions[:, columns], self.image.x[columns])
+        highest = np.max(np.abs(self.native_profile[:, columns]) * good[:, columns], axis=0)
+        out = np.zeros(known.shape, dtype=bool)
+        out[:, columns] = missing[:, columns] & ~(variance < highest**2)
+        return out
 
     @cached_property
     def seen(self):

@@ -56,8 +56,8 @@ class SceneFit:
     values : ndarray, shape (n_parameters,)
     covariance : ndarray or `~specmodels.numerics.blocks.Blocks`
         Of all parameters, shape (n_parameters, n_parameters), or within each source with its
-        neighbours held. Zero for sources that
-        kept their initial spectrum.
+        neighbours held. Zero for sources that kept their initial spectrum: nothing was learnt of
+        them; see `errors` and `coefficient_covariance`, where they are infinite.
     sources : tuple of SourceFit
     chi2 : float
         Over all pixels with weight that any source reaches.
@@ -127,9 +127,14 @@ class SceneFit:
         return next(b for b, one in enumerate(self.sources) if one.terms.start == first)
 
     def coefficient_covariance(self, key, exposure=0):
-        """Covariance of the coefficients of a source, shape (n_terms, n_terms)."""
+        """Covariance of the coefficients of a source, shape (n_terms, n_terms).
+
+        Infinite variances where it was not fitted and kept its initial spectrum.
+        """
         block = self._block(key, exposure)
         terms = self.sources[block].terms
+        if not self.sources[block].success:
+            return np.diag(np.full(terms.stop - terms.start, np.inf))
         if not isinstance(self.covariance, Blocks):
             return self.covariance[terms, terms]
         n = terms.stop - terms.start

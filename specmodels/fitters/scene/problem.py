@@ -113,11 +113,13 @@ class SceneProblem:
         blocks = Blocks.of(columns, weights, np.arange(len(size) + 1), none)
         found, *_ = conjugate_gradients(columns, self.data, weights, blocks, none, ones,
                                         held=blocks.singular)  # fmt: skip
-        error = np.where(blocks.singular, np.inf, np.sqrt(blocks.variances))
+        given = self.own_priors
+        # What has priors for all that it is says nothing of the levels of other sources.
+        apart = np.bincount(block, ~given, len(size)) == 0
+        error = np.where(blocks.singular | apart, np.inf, np.sqrt(blocks.variances))
         level, usual, scatter = drawn_levels(found, error)
         mean = np.where(blocks.empty, 1.0, usual)[block] * self.mean
         size = np.where(blocks.empty, 1.0, level)[block]
-        given = self.own_priors
         mean, size = np.where(given, self.mean, mean), np.where(given, 1.0, size)
         # The level has a spread of its own, but for spectra whose coefficients have priors.
         spread = np.where(np.bincount(block, given, len(level)) > 0, SMALL, scatter / usual)

@@ -138,11 +138,14 @@ class PolynomialCurve:
     misfit : ndarray, shape (n_bin,)
         Standard deviation of the sky about the polynomial relative to it, in even bins between the
         limits: lines and bends that no polynomial of its degree follows.
+    scatter : float
+        Standard deviation of the levels of slits relative to the sky, alike at all wavelengths.
     """
 
     model: LogPolynomialSpectrum
     coefficient_covariance: np.ndarray
     misfit: np.ndarray
+    scatter: float = 0.0
 
     def _misfit(self, wavelength):
         low, high = self.limits
@@ -173,7 +176,7 @@ class PolynomialCurve:
         value = self.model(safe)
         basis = self.model.terms(safe)
         relative = np.einsum("...i,ij,...j->...", basis, self.coefficient_covariance, basis,
-                             optimize=True) + self._misfit(safe) ** 2  # fmt: skip
+                             optimize=True) + self._misfit(safe) ** 2 + self.scatter**2  # fmt: skip
         variance = value**2 * relative
         # Where the exponential is no number any more, or zero, nothing is known.
         variance = np.where(variance > 0, variance, np.inf)
@@ -187,7 +190,9 @@ class PolynomialCurve:
         # What is left over is alike within a bin, and another in the next but one.
         bins = (wavelength - self.limits[0]) / np.ptp(self.limits) * self.misfit.size
         alike = np.maximum(1 - np.abs(bins[:, None] - bins), 0.0)
-        return basis @ self.coefficient_covariance @ basis.T + alike * np.outer(left, left)
+        level = self.scatter * value
+        return (basis @ self.coefficient_covariance @ basis.T + alike * np.outer(left, left)
+                + np.outer(level, level))  # fmt: skip
 
     def mean(self, edges):
         """Mean between neighbouring edges and its variance, by Gauss's rule with five points."""

@@ -109,7 +109,8 @@ class LogPolynomialSkyFitter(SlitSkyFitter):
             if not used:
                 reasons = "; ".join(f"{n}: {s.reason}" for n, s in slit_fits.items())
                 raise ValueError(f"no background slit is left: {reasons}")
-        curve = PolynomialCurve(cloud.model(best), best.covariance, cloud.left_over(best))
+        scatter = cloud.level_scatter([slit_fits[pixels.name] for pixels in used])
+        curve = PolynomialCurve(cloud.model(best), best.covariance, cloud.left_over(best), scatter)
         return SkyFit(
             curve, slit_fits, cloud.rejected(), {p.name: p.index for p in cloud.slits},
             degrees=self._table(fits, cloud.n_used),
@@ -246,6 +247,14 @@ class _Cloud:
             for values in (mean**2 - noise, known.astype(float))
         )
         return np.sqrt(np.maximum(excess, 0.0) / np.maximum(count, 1 / SHARED_BINS))
+
+    @staticmethod
+    def level_scatter(fits):
+        """Standard deviation of the levels of slits beyond their errors: none are fitted."""
+        found = np.array([(one.throughput, one.error) for one in fits if np.isfinite(one.error)])
+        if len(found) < 2:
+            return 0.0
+        return float(np.sqrt(max(np.var(found[:, 0], ddof=1) - np.mean(found[:, 1] ** 2), 0.0)))
 
     def _parts(self, array):
         return np.split(array, np.cumsum([pixels.size for pixels in self.slits])[:-1])

@@ -181,6 +181,7 @@ def test_source_that_cannot_be_fitted_keeps_its_spectrum(field):
     np.testing.assert_array_equal(fit.errors[first.terms], np.inf)
     assert np.isfinite(fit.values).all()
     assert not fit.source(first.key).success
+    np.testing.assert_array_equal(np.diagonal(fit.coefficient_covariance(first.key)), np.inf)
 
 
 def test_singular_source_without_ridge_is_held_and_named(field):

@@ -185,6 +185,21 @@ class TestPolynomial:
         assert_allclose(fit.curve.mean(edges)[0], truth.sky(0.5 * (edges[1:] + edges[:-1])),
                         rtol=0.02)  # fmt: skip
 
+    def test_errors_hold_the_scatter_of_levels_which_are_not_fitted(self):
+        pulls = []
+        for seed in range(6):
+            exposure, truth = sm.datasets.make_slitlets(
+                seed=seed, n_lines=0, snr=60.0, level_scatter=0.03, n_background=8
+            )
+            pixels = pixels_of(exposure, truth)
+            fit = sm.LogPolynomialSkyFitter(disagreement=None)(None, pixels)
+            value, variance = fit.curve(GRID)
+            assert_allclose(np.diagonal(fit.curve.covariance(GRID)), variance)
+            for one in pixels:
+                wanted = truth.levels[one.name] * truth.sky(GRID)
+                pulls.append((value - wanted) / np.sqrt(variance))
+        assert 0.7 < np.sqrt(np.mean(np.square(pulls))) < 1.3
+
     def test_tells_chi2_of_each_degree_and_punishes_more_coefficients(self, slits):
         fit = sm.LogPolynomialSkyFitter(max_degree=8)(None, slits)
         degree, chi2, dof, criterion = np.transpose(fit.degrees)
