@@ -38,6 +38,9 @@ __all__ = [
 SOURCE_SPACING, SKY_SPACING = 1.0, 2 / 3
 # Rows between breakpoints of the slit function, and how far from one it is expected.
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
+# It is fitted where the light of rows scatters by so many times its error; pixels count by so many
+# of theirs at most.
+VARIES, HIT_SIGMA = 1.6, 5.0
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
 # Columns beyond which fluxes have nothing in common but shapes; a spline forgets a knot by a
@@ -147,18 +150,19 @@ class TiltedSlitBuilder:
         -------
         `~astropy.modeling.Model`
         """
-        sky = self._sky(image)
+        sky, dark = self._sky(image)
         found = self._sources(image, sky)
         parts = [self._seen(source, image) for source in found]
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
-        model = sky_of_wavelength(spectrum, slit_function=_slit_function(image.y), name="sky")
+        slit = _slit_function(image.y) if _throughput_varies(dark, sky) else None
+        model = sky_of_wavelength(spectrum, slit_function=slit, name="sky")
         for part in reversed(parts):
             model = part + model
         return model
 
     @staticmethod
     def _sky(image):
-        """First sky, from the rows without much light of sources: an image."""
+        """First sky, an image, and the data of the rows without much light of sources."""
         spectrum = MasterBackgroundSpectrum(breakpoints(image.wavelength, SKY_SPACING))
         fitter, current = SigmaClipFitter(LinearFitter(), sigma=5), image
         model = sky_of_wavelength(spectrum)
@@ -172,7 +176,7 @@ class TiltedSlitBuilder:
             if np.count_nonzero(~bright) < max(3, image.shape[0] // 5):
                 break
             current = image.replace(mask=image.mask | bright[:, None])
-        return sky
+        return sky, current
 
     def _sources(self, image, sky):
         """Sources found in the image less the first sky, with their traces and profiles.
@@ -284,6 +288,22 @@ def _with_scale_held(source):
         if not source.tied[largest]:
             getattr(source, largest).fixed = True
     return source
+
+
+def _throughput_varies(dark, sky):
+    """Whether rows without sources see more or less of the sky than others.
+
+    Where they do not, a throughput that is free would only take the light of faint sources.
+    """
+    power = np.sum(dark.weights * sky**2, axis=1)
+    known = power > 0
+    if not known.any():
+        return False
+    left = np.where(dark.weights > 0, dark.data - sky, 0.0)
+    left = np.clip(left * np.sqrt(dark.weights), -HIT_SIGMA, HIT_SIGMA)
+    student = np.sum(left * sky * np.sqrt(dark.weights), axis=1)[known] / np.sqrt(power[known])
+    # Not by a few rows, into which the wings of a source reach.
+    return bool(MAD_TO_SIGMA * np.median(np.abs(student - np.median(student))) > VARIES)
 
 
 def _slit_function(rows):
