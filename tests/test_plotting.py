@@ -140,3 +140,94 @@ def test_only_the_first_of_many_are_drawn_and_that_is_said(result):
 def test_result_set_without_results_is_an_empty_figure():
     figure = sm.ResultSet({}, {"a": "no light"}).plot()
     assert not any(ax.lines for ax in figure.axes)
+
+
+def slit_of(data, variance, **settings):
+    image = sm.SpectralImage(data, variance=np.full(data.shape, variance))
+    return sm.OptimalExtraction(n_sources=1, **settings)(image)
+
+
+def star(shape, flux, row=15.0):
+    y = np.arange(shape[0])[:, None]
+    return flux * np.exp(-0.5 * ((y - row) / 1.5) ** 2) / (1.5 * np.sqrt(2 * np.pi))
+
+
+def test_spike_of_one_column_does_not_rule_the_axis_and_a_line_is_not_cut():
+    rng, x = np.random.default_rng(4), np.arange(200)
+    flux = 1000 + 5000 * np.exp(-0.5 * ((x - 60) / 1.2) ** 2)
+    flux[150] = 90_000  # in all rows, so that no pixel is rejected
+    result = slit_of(star((30, 200), flux) + rng.normal(0, 3, (30, 200)), 9.0)
+    low, high = axis_of_spectra(result.plot()).get_ylim()
+    found = result.table("source")["flux"].value
+    assert found[150] > 50_000
+    assert found[60] < high < 20_000
+    assert low <= 0
+
+
+def test_continuum_is_seen_beneath_lines_that_are_far_brighter():
+    rng, x = np.random.default_rng(4), np.arange(200)
+    flux = 100 + 20_000 * np.exp(-0.5 * ((x - 60) / 1.5) ** 2)
+    ax = axis_of_spectra(slit_of(star((30, 200), flux) + rng.normal(0, 1, (30, 200)), 1.0).plot())
+    low, mean, high = ax.transData.transform([(0, v) for v in (0.0, 100.0, 20_000.0)])[:, 1]
+    assert mean - low > 0.04 * (high - low)
+    assert ax.get_ylim()[1] > 20_000
+
+
+def test_more_columns_than_the_eye_can_tell_are_drawn_as_means_with_their_errors():
+    rng = np.random.default_rng(5)
+    shape = (30, 2500)
+    result = slit_of(star(shape, np.full(2500, 300.0)) + rng.normal(0, 3, shape), 9.0)
+    ax = axis_of_spectra(result.plot())
+    drawn = lines(ax)["source"]
+    assert len(drawn.get_xdata()) == 834
+    table = result.table("source")
+    assert_allclose(drawn.get_ydata()[10], np.mean(table["flux"].value[30:33]))
+    assert "means of 3 columns" in ax.get_xlabel()
+    (band,) = ax.collections
+    heights = np.ptp(band.get_paths()[0].vertices[:, 1])
+    assert heights > 0
+
+
+def test_aperture_is_drawn_with_the_light_outside_of_it():
+    rng = np.random.default_rng(6)
+    shape = (30, 200)
+    result = slit_of(star(shape, np.full(200, 3000.0)) + rng.normal(0, 1, shape), 1.0, aperture=0.5)
+    drawn = lines(axis_of_spectra(result.plot()))["aperture, corrected"].get_ydata()
+    assert_allclose(np.mean(drawn), 3000, rtol=0.01)
+    assert np.mean(result.table("source")["aperture_flux"].value) < 2500
+
+
+def test_rejected_pixels_are_counted_and_masked_ones_explained(result):
+    data, _, residual = (image.axes for image in images(result.plot()))
+    number = int(result.fit.rejected.sum())
+    assert f"{number} rejected" in residual.get_title(loc="left")
+    (rings,) = residual.lines
+    assert rings.get_markerfacecolor() == "none"
+    assert "masked" in data.get_title(loc="left")
+
+
+def test_legends_are_outside_of_the_axes(result):
+    figure = result.plot()
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        if (legend := ax.get_legend()) is not None:
+            assert legend.get_window_extent().y0 >= ax.get_window_extent().y1 - 1
+
+
+def test_spectrum_without_any_flux_says_so(result):
+    from specmodels.plotting.spectra import draw_spectra
+
+    class Nothing:
+        sources = result.sources
+        weighted_sums = result.weighted_sums
+
+        def table(self, name):
+            table = result.table(name).copy()
+            table["mask"] = True
+            return table
+
+    from matplotlib import pyplot as plt
+
+    ax = plt.figure().add_subplot()
+    draw_spectra(Nothing(), ax)
+    assert any("no flux" in text.get_text() for text in ax.texts)

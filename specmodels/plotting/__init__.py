@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from .spectra import MASKED, color_of, draw_spectra, legend_above
+
 __all__ = ["plot_dithers", "plot_extraction", "plot_fit", "plot_results"]
 
-TRACE_COLORS = ("tab:red", "tab:orange", "tab:purple", "tab:green", "tab:brown")
-MASKED = "0.85"
+# Marks of rejected pixels: rings, smaller where there are many.
+MARK_SIZE, LEAST_MARK, MANY_MARKS = 3.0, 1.0, 100
 # The axis of the profile is linear to here, and logarithmic beyond.
 PROFILE_LINEAR = 0.01
 PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
@@ -35,7 +37,7 @@ def plot_extraction(result, figure=None):
     axes += [figure.add_subplot(grid[k, 0], sharex=axes[0], sharey=axes[0]) for k in (1, 2)]
     _draw_images(result, axes)
     _draw_profile(result, figure.add_subplot(grid[:3, 1]))
-    _draw_spectra(result, figure.add_subplot(grid[3, :]))
+    draw_spectra(result, figure.add_subplot(grid[3, :]))
     figure.suptitle(_title(result))
     return figure
 
@@ -71,7 +73,7 @@ def plot_dithers(result, figure=None, *, n_most=6):
         axes[1].set_title(f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}", **TITLE)
         for ax in axes:
             ax.tick_params(labelbottom=row == len(shown) - 1)
-    _draw_spectra(result, figure.add_subplot(grid[-1, :]))
+    draw_spectra(result, figure.add_subplot(grid[-1, :]))
     more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
     figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
     return figure
@@ -86,9 +88,8 @@ def _draw_exposure(view, axes):
     sigma = np.sqrt(np.where(mask, np.nan, view.variance))
     _show(axes[1], image, (data - view.model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
     for number, name in enumerate(view.sources):
-        axes[0].plot(image.x, view.trace(name), color=_color(number), lw=1.1, ls="--")
-    rows, columns = np.nonzero(view.fit.rejected)
-    axes[1].plot(image.x[columns], image.y[rows], "k.", ms=1.2)
+        axes[0].plot(image.x, view.trace(name), color=color_of(number), lw=1.1, ls="--")
+    _mark(axes[1], image, view.fit.rejected)
     axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
     axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
     axes[0].set_ylabel("row")
@@ -152,7 +153,7 @@ def plot_results(results, figure=None, *, n_most=8):
     figure = plt.figure(figsize=(10, height), layout="constrained") if figure is None else figure
     axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
     for ax, (name, result) in zip(axes, shown, strict=False):
-        _draw_spectra(result, ax)
+        draw_spectra(result, ax)
         ax.set_title(f"{name}", fontsize="small", loc="left")
     if len(results) > len(shown):
         figure.suptitle(f"first {len(shown)} of {len(results)}")
@@ -169,12 +170,12 @@ def _state(fit):
 
 
 def _draw_images(result, axes):
-    """Data with the traces, model, and residual; masked pixels are grey, rejected ones dotted."""
+    """Data with the traces, model, and residual; masked pixels are grey, rejected ones ringed."""
     image = result.image
     fitted = image.replace(mask=result.fit.image.mask, variance=result.variance)
     _draw_fitted(fitted, result.model, result.fit.rejected, axes)
     for number, name in enumerate(result.sources):
-        axes[0].plot(image.x, result.trace(name), color=_color(number), lw=1.1, ls="--")
+        axes[0].plot(image.x, result.trace(name), color=color_of(number), lw=1.1, ls="--")
 
 
 def _draw_fitted(image, model, rejected, axes):
@@ -187,15 +188,39 @@ def _draw_fitted(image, model, rejected, axes):
     _show(axes[0], image, data, norm=norm)
     _show(axes[1], image, model, norm=norm)
     _show(axes[2], image, (data - model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
-    rows, columns = np.nonzero(rejected)
-    axes[2].plot(image.x[columns], image.y[rows], "k.", ms=1.2)
-    for ax, label in zip(axes, ("data", "model", "residual / sigma"), strict=True):
+    _mark(axes[2], image, rejected)
+    labels = (_data_label(mask), "model", _residual_label(rejected))
+    for ax, label in zip(axes, labels, strict=True):
         ax.set_title(label, fontsize="small", loc="left", pad=2)
         ax.set_ylabel("row")
         ax.tick_params(labelbottom=ax is axes[-1])
     axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
     axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
     axes[-1].set_xlabel("column")
+
+
+def _mark(ax, image, rejected):
+    """Ring the rejected pixels, so that they can still be seen."""
+    rows, columns = np.nonzero(rejected)
+    size = MARK_SIZE * np.sqrt(MANY_MARKS / max(len(rows), MANY_MARKS))
+    ax.plot(
+        image.x[columns], image.y[rows], "o", mfc="none", mec="k", mew=0.3,
+        ms=max(size, LEAST_MARK), alpha=0.5,
+    )  # fmt: skip
+
+
+def _data_label(mask):
+    """Title of the data, which says what is grey."""
+    if not mask.any():
+        return "data"
+    whole = int(np.count_nonzero(mask.all(axis=0)))
+    columns = f", {whole} columns as a whole" if whole else ""
+    return f"data (grey: masked, {np.mean(mask):.1%} of the pixels{columns})"
+
+
+def _residual_label(rejected):
+    number = int(np.count_nonzero(rejected))
+    return "residual / sigma" + (f" (ringed: {number} rejected pixels)" if number else "")
 
 
 def _show(ax, image, values, **options):
@@ -225,10 +250,6 @@ def _used_limits(x, used):
     return x[0] - 0.5, x[-1] + 0.5
 
 
-def _color(number):
-    return TRACE_COLORS[number % len(TRACE_COLORS)]
-
-
 def _draw_profile(result, ax):
     """Data and model less sky, over the flux, against the distance from the first trace."""
     name = next(iter(result.sources))
@@ -243,7 +264,9 @@ def _draw_profile(result, ax):
     ax.set_xscale("asinh", linear_width=PROFILE_LINEAR)
     ax.set_xticks(PROFILE_TICKS, [f"{tick:g}" for tick in PROFILE_TICKS])
     ax.set_xticks([], minor=True)
-    if usable.any():
+    if not usable.any():
+        ax.text(0.5, 0.5, "no flux", transform=ax.transAxes, ha="center", va="center")
+    else:
         values = [a[usable] for a in (distance, strength, weights, data, model)]
         _plot_profile(ax, *_binned_means(*values))
     ax.set_title("profile", fontsize="small", loc="left", pad=2)
@@ -253,11 +276,11 @@ def _draw_profile(result, ax):
 
 def _plot_profile(ax, place, data, model):
     ax.plot(data, place, "k.", ms=3, label="data")
-    ax.plot(model, place, color=_color(0), lw=1, label="model")
+    ax.plot(model, place, color=color_of(0), lw=1, label="model")
     top = np.max(np.abs(model))
     low = min(np.percentile(data, 2), np.min(model), 0.0)
     ax.set_xlim(1.5 * low - 0.2 * PROFILE_LINEAR, max(1.3 * top, PROFILE_LINEAR))
-    ax.legend(fontsize="x-small", loc="lower right")
+    legend_above(ax)
 
 
 def _binned_means(distance, strength, weights, *values):
@@ -269,48 +292,3 @@ def _binned_means(distance, strength, weights, *values):
     total, seen = np.bincount(bins, weights), np.bincount(bins, strength)
     used = seen > LEAST_STRENGTH * np.median(seen)
     return [(np.bincount(bins, weights * a) / total)[used] for a in (distance, *values)]
-
-
-def _draw_spectra(result, ax):
-    limits = []
-    for number, name in enumerate(result.sources):
-        table = result.table(name)
-        place = getattr(table["wavelength"], "value", np.asarray(table["wavelength"]))
-        flux, error, aperture = (
-            np.where(table["mask"], np.nan, table[key].value)
-            for key in ("flux", "flux_error", "aperture_flux")
-        )
-        label, width = "aperture" if number == 0 else None, 0.9 if len(flux) < 1500 else 0.5
-        ax.plot(place, aperture, color="0.7", lw=0.7 * width, label=label, zorder=1)
-        ax.fill_between(place, flux - error, flux + error, color=_color(number), alpha=0.3, lw=0)
-        ax.plot(place, flux, color=_color(number), lw=width, label=name, zorder=3)
-        limits += _robust_limits(flux, error)
-    if limits:
-        ax.set_ylim(min(limits), max(limits))
-    ax.axhline(0, color="0.8", lw=0.8, zorder=0)
-    ax.set_xmargin(0.01)
-    ax.set_xlabel(_spectral_label(table["wavelength"]))
-    ax.set_ylabel(_with_unit("flux", table["flux"].unit))
-    ax.legend(fontsize="x-small")
-
-
-def _spectral_label(wavelength):
-    unit = getattr(wavelength, "unit", None)
-    return "column" if unit == "pix" else _with_unit("wavelength", unit)
-
-
-def _with_unit(label, unit):
-    text = "" if unit is None else unit.to_string("unicode").replace("\u03bc", "\u00b5")
-    return f"{label} ({text})" if text else label
-
-
-def _robust_limits(flux, error):
-    """Limits that hold nearly all of a spectrum and its lines, but not columns of large errors."""
-    flux, error = (a[np.isfinite(flux) & np.isfinite(error)] for a in (flux, error))
-    if flux.size == 0:
-        return []
-    low, high = np.percentile(flux, [0.5, 99.5])
-    certain = flux[np.abs(flux) > 5 * error]
-    low, high = min(low, 0.0, *certain), max(high, 0.0, *certain)
-    margin = 0.1 * (high - low) or 1.0
-    return [low - 0.5 * margin, high + margin]

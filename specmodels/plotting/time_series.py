@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import MASKED, _spectral_label, _with_unit
+from .spectra import MASKED, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
@@ -82,8 +82,8 @@ def _draw_mean(result, source, ax):
     mean = np.full(len(known), np.nan)
     mean[known] = np.nanmean(flux[:, known], axis=0)
     ax.plot(wavelength.value, mean, lw=0.7)
-    ax.set_xlabel(_spectral_label(wavelength))
-    ax.set_ylabel(_with_unit("mean flux", result.unit))
+    ax.set_xlabel(spectral_label(wavelength))
+    ax.set_ylabel(with_unit("mean flux", result.unit))
 
 
 def _draw_white(result, source, ax):
@@ -100,6 +100,6 @@ def _draw_movements(result, axes):
         ax.errorbar(result.times, table[key], table[f"{key}_error"], fmt=".", ms=3, lw=0.6)
         ax.set_ylabel("shift (pixel)" if key == "shift" else "width, relative")
     axes[2].plot(result.times, table["background"].value, ".", ms=3)
-    axes[2].set_ylabel(_with_unit("background", result.unit))
+    axes[2].set_ylabel(with_unit("background", result.unit))
     axes[2].locator_params(axis="x", nbins=5)
     axes[2].set_xlabel(_time_label(result))

@@ -5,10 +5,9 @@ be done. What they say is about all sources, or about one.
 """
 
 import numpy as np
-from scipy import ndimage
 
 from .coherent_light import LEAST_DARK
-from .hidden_wings import outer_light
+from .hidden_wings import level_that_follows, outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
@@ -39,8 +38,8 @@ LEAST_PIXELS = 100
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
 # Change of the light on one side, as a part of the flux.
 LARGEST_SIDE = 0.02
-# Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
-SMOOTH, FOLLOWS_SIGMA = 31, 5.0
+# Standard errors by which the sky follows a source, and of wings that were counted.
+FOLLOWS_SIGMA, KNOWN_SIGMA = 5.0, 2.0
 
 
 def noise_scale(result):
@@ -113,7 +112,7 @@ def sums_in_bands(result, name):
     usable = np.setdiff1d(usable, own.columns)
     if usable.size < N_BANDS:
         return
-    off = (own.difference - own.flux + own.fitted)[usable]
+    off = (own.difference - own.flux / (1 + own.wings.part) + own.fitted)[usable]
     flux, variance = own.flux[usable], own.difference_error[usable] ** 2
     everywhere = np.arange(usable.size)
     for band in (everywhere, *np.array_split(everywhere, N_BANDS)):
@@ -190,30 +189,12 @@ def one_sided(result, name):
 
 
 def sky_that_follows(result, name):
-    """Sky whose features follow those of the source: it takes the light of the wings.
-
-    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
-    the errors of flux and sky have in common.
-    """
-    fit, own = result.fit, result.source_fluxes[name]
+    """Sky whose features follow those of the source: it takes the light of the wings."""
+    wings = result.source_fluxes[name].wings
     position = result.sources[name][1][0]
-    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    names = [fit.names[k] for k in (position, *levels)]
-    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
-        return
-    flux, sky = own.fitted, np.asarray(fit.values[levels[0]])
-    use = np.isfinite(flux) & np.isfinite(sky) & ~result.mask(name)
-    if np.count_nonzero(use) < LEAST_PIXELS:
-        return
-    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
-    power = np.sum(flux**2 - variance)
-    if not power > np.sqrt(2 * np.sum(variance**2)):
-        return
-    slope = np.sum(flux * sky - common) / power
-    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
-    part = slope * np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    if part > LARGEST_WINGS and slope > FOLLOWS_SIGMA * error:
+    part, error = level_that_follows(result.fit, position, ~result.mask(name))
+    left = part - wings.part  # of what was not counted to the flux
+    if left > max(LARGEST_WINGS, FOLLOWS_SIGMA * error, KNOWN_SIGMA * wings.error):
         yield (
             f"the sky has {part:.0%} of the source's light, whose wings reach the ends of the "
             "slit; give the profile or the sky"

@@ -8,7 +8,7 @@ import numpy as np
 from ...numerics.bsplines import DEGREE, LocalBasis
 from ...numerics.robust import MAD_TO_SIGMA
 
-__all__ = ["first_sky"]
+__all__ = ["bright_rows", "first_sky"]
 
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
@@ -45,17 +45,17 @@ def first_sky(image, breaks):
     for _ in range(PASSES):
         fit = basis.equations(data.ravel(), weight.ravel(), len(breaks) + DEGREE - 1).solve()
         sky = np.where(known, basis(fit.values).reshape(data.shape), 0.0)
-        excess = (data - sky) * root
-        bright = _bright_rows(np.where(image.mask, np.nan, excess))
+        bright = bright_rows(image, sky)
         if np.count_nonzero(~bright) < max(LEAST_ROWS, image.shape[0] // LEAST_PART):
             break
-        off = excess / np.hypot(1.0, SLIT_ERROR * sky * root)
+        off = (data - sky) * root / np.hypot(1.0, SLIT_ERROR * sky * root)
         weight = np.where(bright[:, None], 0.0, weights / (1 + (off / HALF_WEIGHT) ** 2))
     return sky
 
 
-def _bright_rows(excess):
-    """Rows whose median is above that of most; `excess` is NaN where a pixel is masked."""
+def bright_rows(image, sky):
+    """Rows whose median above a sky is higher than that of most, shape (n_row,)."""
+    excess = np.where(image.mask, np.nan, (image.data - sky) * np.sqrt(image.weights))
     rows, known = np.full(len(excess), np.nan), np.isfinite(excess).any(axis=1)
     rows[known] = np.nanmedian(excess[known], axis=1) * np.sqrt(excess.shape[1])
     center = np.nanmedian(rows)

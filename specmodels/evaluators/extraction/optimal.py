@@ -9,6 +9,7 @@ from copy import copy
 from dataclasses import replace
 
 import numpy as np
+from astropy import units as u
 
 from ...dithers import Dithers
 from ...fitters import SigmaClipFitter, StagedFitter, VarProFitter
@@ -267,16 +268,23 @@ class OptimalExtraction(ImageEvaluator):
         return self.builder.build(image, guess), image
 
     def _with_lines_found(self, image):
-        """Image with the wavelength of each pixel, where lines are seen to be tilted."""
-        given = image.wavelength is not None and np.ndim(image.wavelength) == 1
-        if not given or self.wavelength_terms is False:
+        """Image with the wavelength of each pixel, where lines are seen to be tilted.
+
+        Where there are no wavelengths, columns tell of a tilt as well.
+        """
+        if np.ndim(image.wavelength) == 2 or self.wavelength_terms is False:
             return image
-        start = correlated_map(image)
+        known = image
+        if image.wavelength is None:
+            if self.wavelength_terms:  # it is said elsewhere that the image has none
+                return image
+            known = image.replace(wavelength=image.x, wavelength_unit=u.pix)
+        start = correlated_map(known)
         if start is None:
             return image
-        trial = image.replace(wavelength=pixel_wavelengths(image, start))
+        trial = known.replace(wavelength=pixel_wavelengths(known, start))
         tilted = line_tilt(trial) > MOST_TILT and lines_move(trial)
-        return with_fitted_tilt(image, start) if tilted or self.wavelength_terms else image
+        return with_fitted_tilt(known, start) if tilted or self.wavelength_terms else image
 
     def _of_wavelength(self, image):
         """Whether spectra are functions of wavelength: as the user says, or as the lines show."""
@@ -298,7 +306,9 @@ class OptimalExtraction(ImageEvaluator):
             low, high = fit.image.y[0], fit.image.y[-1]
             image = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high + 0.5))))
         if np.ndim(fit.image.wavelength) > np.ndim(image.wavelength):  # found from the lines
-            image = image.replace(wavelength=fit.image.wavelength)
+            image = image.replace(
+                wavelength=fit.image.wavelength, wavelength_unit=fit.image.wavelength_unit
+            )
         wavelengths = {} if self.orders is None else self.orders.orders.wavelengths
         return ExtractionResult(
             fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths

@@ -266,6 +266,12 @@ class ExtractionResult(SpectrumSums):
         """Flux in the comparison aperture and its error, per column, less sky and other sources."""
         return self._sums[name].flux, self._sums[name].error
 
+    def aperture_fraction(self, name):
+        """Part of the light of a source that its comparison aperture has, in each column."""
+        sums, fitted = self._sums[name], self.source_fluxes[name].fitted
+        part = np.full(len(fitted), np.nan)
+        return np.divide(sums.enclosed, fitted, out=part, where=(fitted != 0) & ~self.mask(name))
+
     def normalisation(self, name):
         """Optimal flux over aperture flux, which has been corrected for the light outside.
 

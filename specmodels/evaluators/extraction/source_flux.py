@@ -6,7 +6,7 @@ import numpy as np
 
 from ...numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, summed_flux
-from .hidden_wings import expected_wings, wings_in_sky
+from .hidden_wings import NOTHING_HIDDEN, HiddenWings, hidden_wings, level_that_follows
 from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
 
 __all__ = ["SourceFlux", "source_fluxes", "source_zones"]
@@ -47,6 +47,8 @@ class SourceFlux:
         Pixels to which the source reaches.
     common : ndarray, shape (n_common, n_column)
         Part of the errors that columns have in common: each row is an error of all of them at once.
+    wings : `~specmodels.evaluators.extraction.hidden_wings.HiddenWings`
+        Part of the flux that the sky had, as it was counted.
     """
 
     flux: np.ndarray
@@ -60,14 +62,16 @@ class SourceFlux:
     filled: np.ndarray
     zone: np.ndarray
     common: np.ndarray
+    wings: HiddenWings = NOTHING_HIDDEN
 
-    def scaled(self, factor, error):
-        """Flux multiplied by a factor that has an error of its own, the same in all columns."""
+    def with_wings(self, wings):
+        """Flux with the light that the sky has of it: the same part in all columns."""
+        factor, error = 1 + wings.part, wings.error
         common = np.concatenate([factor * self.common, [error * self.flux]])
         return replace(
             self, flux=factor * self.flux, common=common, scale=factor * self.scale,
             response=factor * self.response,
-            error=np.hypot(factor * self.error, error * self.flux),
+            error=np.hypot(factor * self.error, error * self.flux), wings=wings,
         )  # fmt: skip
 
     def propagate(self, variance, fitted):
@@ -105,20 +109,18 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
         out[name] = own
     if sky is None or not fit.independent_columns or fit.image.variance is None:
         return out
-    return _with_wings(out, fit, sources, traces, light, sky)
-
-
-def _with_wings(fluxes, fit, sources, traces, light, sky):
-    """Fluxes with the light that the sky has of them, and with what of it is not known."""
-    all_zones = np.any([own.zone for own in fluxes.values()], axis=0)
-    fitted, out = np.array([own.fitted for own in fluxes.values()]), {}
-    for name, own in fluxes.items():
-        leaf, positions = sources[name]
-        values = [fit.values[k] for k in positions]
-        expected = expected_wings(leaf, values, fit.image, traces[name])
-        part, error = wings_in_sky(fitted, sky, all_zones, light, fit.image, expected)
-        out[name] = own.scaled(1 + part, error)
-    return out
+    if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
+        return out
+    wings = hidden_wings(
+        fit.image, sky, np.array([own.fitted for own in out.values()]), list(traces.values()),
+        float(np.median(next(iter(fwhm.values())))),
+        np.any([own.zone for own in out.values()], axis=0), light,
+        n_terms=max(len(fit.form.linear) - len(sources), 1),
+    )  # fmt: skip
+    if len(sources) == 1:
+        name, (_, positions) = next(iter(sources.items()))
+        wings = wings.combined(*level_that_follows(fit, positions[0], out[name].error > 0))
+    return {name: own.with_wings(wings) for name, own in out.items()}
 
 
 def _of_profile(fit, position, zone):

@@ -17,9 +17,10 @@ from ...models import (
     SlitFunction,
     Source,
     breakpoints,
+    sky_of_wavelength,
 )
 from ...numerics.robust import MAD_TO_SIGMA
-from .first_sky import first_sky
+from .first_sky import bright_rows, first_sky
 from .leaves import leaves_of
 from .seen_spectra import SOURCE_SPACING, spectrum_name
 
@@ -34,6 +35,9 @@ __all__ = [
 SKY_SPACING = 2 / 3
 # Rows between breakpoints of the slit function, and how far from one it is expected.
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
+# It is fitted where the light of rows scatters by so many times its error; pixels count by so many
+# of theirs at most.
+VARIES, HIT_SIGMA = 1.6, 5.0
 # Chi-square per degree of freedom beyond one by so much, and by so many standard deviations.
 LEAST_EXCESS, EXCESS_SIGMA = 0.05, 6.0
 # Rows whose lines are shifted by less tell whether lines move; how many a column needs, which part
@@ -138,9 +142,11 @@ class TiltedSlitBuilder:
         `~astropy.modeling.Model`
         """
         breaks = breakpoints(image.wavelength, SKY_SPACING)
-        found = self._sources(image, first_sky(image, breaks))
+        sky = first_sky(image, breaks)
+        found = self._sources(image, sky)
         parts = [self._seen(source, image) for source in found]
-        model = MasterBackgroundSpectrum(breaks, name="sky") * _slit_function(image.y)
+        slit = _slit_function(image.y) if _throughput_varies(image, sky) else None
+        model = sky_of_wavelength(MasterBackgroundSpectrum(breaks), slit_function=slit, name="sky")
         for part in reversed(parts):
             model = part + model
         return model
@@ -179,6 +185,23 @@ def _with_scale_held(source):
         if not source.tied[largest]:
             getattr(source, largest).fixed = True
     return source
+
+
+def _throughput_varies(image, sky):
+    """Whether rows without sources see more or less of the sky than others.
+
+    Where they do not, a throughput that is free would only take the light of faint sources.
+    """
+    weights = np.where(bright_rows(image, sky)[:, None], 0.0, image.weights)
+    power = np.sum(weights * sky**2, axis=1)
+    known = power > 0
+    if not known.any():
+        return False
+    left = np.where(weights > 0, image.data - sky, 0.0)
+    left = np.clip(left * np.sqrt(weights), -HIT_SIGMA, HIT_SIGMA)
+    student = np.sum(left * sky * np.sqrt(weights), axis=1)[known] / np.sqrt(power[known])
+    # Not by a few rows, into which the wings of a source reach.
+    return bool(MAD_TO_SIGMA * np.median(np.abs(student - np.median(student))) > VARIES)
 
 
 def _slit_function(rows):

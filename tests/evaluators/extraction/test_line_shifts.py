@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 
 import specmodels as sm
 from specmodels.evaluators.extraction.line_shifts import correlated_map, with_fitted_tilt
@@ -34,6 +35,19 @@ def test_fluxes_are_as_with_known_wavelengths():
     result = sm.OptimalExtraction(n_sources=1)(image)
     assert result.seen_spectra is not None
     pulls, *_ = figures(result, star)
+    assert abs(np.mean(pulls)) < 0.4
+    assert 0.85 < np.std(pulls) < 1.15
+
+
+def test_lines_are_seen_to_be_tilted_without_any_wavelength():
+    image, _, star = untold(5, 5.0)
+    bare = image.replace(wavelength=None, wavelength_unit=None)
+    result = sm.OptimalExtraction(n_sources=1)(bare)
+    assert result.seen_spectra is not None
+    table = result.table("source")
+    assert table["wavelength"].unit == u.pix  # of the middle row
+    off = table["flux"].value - star(table["wavelength"].value + 0.5 * 5.0 / NY)
+    pulls = (off / table["flux_error"].value)[15:-15]
     assert abs(np.mean(pulls)) < 0.4
     assert 0.85 < np.std(pulls) < 1.15
 

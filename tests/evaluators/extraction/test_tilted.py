@@ -108,3 +108,30 @@ def test_spoilt_tilted_slits_are_extracted(spoil):
     assert np.isfinite(pulls).mean() > 0.9
     assert abs(np.nanmean(pulls)) < 0.5
     assert 0.8 < np.nanstd(pulls) < 1.25
+
+
+def test_faint_source_gives_no_light_to_a_slit_that_is_even():
+    """A throughput that is free would take what is a tenth of a sky with few lines."""
+    ratios = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        y, x = np.mgrid[:42, :400].astype(float)
+        p = x - 6.0 * (y - 21) / 42
+        sky = 100 + sum(
+            h * np.exp(-0.5 * ((p - c) / 1.3) ** 2)
+            for h, c in zip(rng.uniform(20, 400, 10), rng.uniform(0, 400, 10), strict=True)
+        )
+        mean = sky + 45 * spread(y, 20 + 0 * x, 1.9)
+        image = sm.SpectralImage(
+            rng.poisson(mean) + rng.normal(0, 3, mean.shape), variance=mean + 9, wavelength=p
+        )
+        result = sm.OptimalExtraction(n_sources=1)(image)
+        assert result.seen_spectra is not None
+        assert not any("slit function" in str(leaf.name) for leaf, _ in result.fit.form.leaves())
+        ratios.append(np.mean(result.table("source")["flux"].value) / 45)
+    assert abs(np.mean(ratios) - 1) < 0.12
+
+
+def test_uneven_slit_is_seen_in_the_sky():
+    result = sm.OptimalExtraction(n_sources=1)(tilted_slit(1)[0])
+    assert any("slit function" in str(leaf.name) for leaf, _ in result.fit.form.leaves())
