@@ -114,6 +114,7 @@ class SystemProblem:
             if not good.all():
                 known[pixels] = good
                 value[~good] = 0.0
+                offset[pixels][~good] = np.nan
             return index, value
 
         entries = Entries(make, shapes, self.layout.n_coefficient)
