@@ -4,7 +4,6 @@ import numpy as np
 from scipy import sparse
 
 from ..columns.answers import correlation_table
-from .entries import as_matrix
 
 __all__ = [
     "correlations",
@@ -18,7 +17,7 @@ __all__ = [
 # Parameters up to this number of repetitions take part in the table of correlations.
 MOST_CORRELATED = 200
 # Coefficients whose variances are propagated together, and sums that are weighted together.
-AT_ONCE, SUMS_AT_ONCE = 200, 64
+AT_ONCE, SUMS_AT_ONCE = 200, 32
 
 
 def correlations(result, least):
@@ -110,12 +109,12 @@ def variance_of_sums(result, weights, summed, position):
     """
     equations, shape = result.equations, result.image.shape
     part = next(set(p) for _, p in result.form.leaves() if position in p)
-    own = as_matrix(*result.fitted.entries_of(part, result.theta), equations.n)
+    own = result.fitted.entries_of(part, result.theta)
     slopes, own_slopes = _slopes_of_part(result, part)
     place = result.fitted.parameters.places[0]
     response, outer = result.response[:, place], result.known_covariance[np.ix_(place, place)]
     given = result.image.variance
-    noise = np.ones(own.shape[0]) if given is None else np.nan_to_num(np.ravel(given))
+    noise = np.ones(own.n_pixel) if given is None else np.nan_to_num(np.ravel(given))
     out = np.empty(shape[1])
     for start in range(0, shape[1], SUMS_AT_ONCE):
         chunk = slice(start, min(start + SUMS_AT_ONCE, shape[1]))
@@ -127,7 +126,7 @@ def variance_of_sums(result, weights, summed, position):
         variance, beyond = equations.noise_beyond(unseen)
         variance += (unseen * unseen * noise).sum(axis=1) + (fitted * noise * weighted).sum(axis=1)
         seen, subtracted = (equations.entries.of_sums(one) for one in (weighted, beyond))
-        rest = (light @ own).toarray() - subtracted - seen
+        rest = own.of_sums(light) - subtracted - seen
         variance += _quadratic(equations, rest, rest + 2 * seen)
         seen_slopes = weighted @ slopes.T
         moved = rest @ response - light @ own_slopes.T + beyond @ slopes.T + seen_slopes
