@@ -71,7 +71,8 @@ def prediction_error(result):
 def prediction_variances(equations, pixels):
     """Variance of the prediction in pixels without weight, by their numbers; shape (n,).
 
-    That of correlated noise included, and infinite where the others do not tell.
+    That of correlated noise included, and infinite where the others do not tell. Where solutions
+    take iterations, coefficients have the covariance of white noise alone.
     """
     out = np.empty(len(pixels))
     for start in range(0, len(pixels), SUMS_AT_ONCE):
@@ -80,7 +81,7 @@ def prediction_variances(equations, pixels):
                                 shape=(len(some), len(equations.weights)))  # fmt: skip
         variance, net = equations.noise_beyond(unit)
         rows = equations.entries.of_sums(net)
-        out[start : start + len(some)] = variance + _quadratic(equations, rows, rows)
+        out[start : start + len(some)] = variance + _quadratic(equations.direct, rows, rows)
     return out
 
 
