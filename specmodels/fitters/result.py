@@ -120,13 +120,13 @@ class FitResult:
 
     @property
     def reasons(self):
-        """Why the fit is no success, one by one; and what else there is to say of it.
+        """Why the fit is no success, one by one; or what else there is to say of it.
 
         A fit that converged may still leave far more of an image than its noise: chi-square per
         degree of freedom beyond three is named, where variances are known.
         """
-        said = filter(None, self.message.split("; "))
-        return *said, *misfits(self, *self._of_images())
+        said = tuple(filter(None, self.message.split("; ")))
+        return said or tuple(misfits(self, *self._of_images()))
 
     @property
     def strengths(self):

@@ -1,10 +1,10 @@
 """Aperture extraction: the plain sum along the trace, to compare an optimal extraction with."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["SourceSums", "aperture_overlap", "aperture_sum", "source_sums"]
+__all__ = ["SourceSums", "aperture_overlap", "aperture_sum", "source_sums", "sum_errors"]
 
 # Images of a chunk of columns that are held at once.
 N_IMAGES = 12
@@ -16,10 +16,8 @@ class SourceSums:
 
     Attributes
     ----------
-    flux, enclosed : ndarray
+    flux, error, enclosed : ndarray
         As from `aperture_sum`.
-    error : ndarray
-        Standard error of the flux, that of what is subtracted included.
     background : ndarray
         Model of all that is no source, in the pixel of the trace.
     seen : ndarray
@@ -35,9 +33,6 @@ class SourceSums:
 
 def source_sums(fit, sources, traces, radii, *, carriers=None, image=None):
     """Sums over the images of all sources of a fit, made in chunks of columns.
-
-    Errors are those of the pixels and of all that is subtracted from them, which was fitted to the
-    same pixels; see `~specmodels.fitters.FitResult.variance_of_sums`.
 
     Parameters
     ----------
@@ -78,14 +73,24 @@ def source_sums(fit, sources, traces, radii, *, carriers=None, image=None):
             sums = aperture_sum(image, light, model - light, trace, radii[name][chunk])
             rows = np.round(np.interp(trace, image.y, np.arange(image.shape[0])))
             parts[name].append((*sums, sky[np.nan_to_num(rows).astype(int), columns], seen[name]))
-    found = {name: SourceSums(*map(np.concatenate, zip(*part, strict=True)))
-             for name, part in parts.items()}  # fmt: skip
-    for name, sums in found.items():
-        overlap = aperture_overlap(whole.y, traces[name], radii[name])
-        variance = fit.variance_of_sums(overlap, ~whole.mask, carriers[name])
-        error = np.where(np.isfinite(sums.error), np.sqrt(variance), np.nan)
-        found[name] = replace(sums, error=error)
-    return found
+    return {name: SourceSums(*map(np.concatenate, zip(*part, strict=True)))
+            for name, part in parts.items()}  # fmt: skip
+
+
+def sum_errors(fit, traces, radii, carriers, image):
+    """Standard errors of the sums, of which all that is subtracted was fitted to the same pixels.
+
+    See `~specmodels.fitters.FitResult.variance_of_sums`; arguments as of `source_sums`.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_dispersion,)
+    """
+    out = {}
+    for name, trace in traces.items():
+        overlap = aperture_overlap(image.y, trace, radii[name])
+        out[name] = np.sqrt(fit.variance_of_sums(overlap, ~image.mask, carriers[name]))
+    return out
 
 
 def aperture_overlap(rows, trace, radius):

@@ -11,7 +11,7 @@ from astropy.table import QTable
 from ...models import Source
 from ...numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
 from ..tables import readable
-from .aperture import source_sums
+from .aperture import source_sums, sum_errors
 from .coherent_light import coherent_light
 from .quality import judge_source
 from .seen_spectra import SeenSpectra, spectrum_name
@@ -119,12 +119,24 @@ class ExtractionResult(SpectrumSums):
 
     @cached_property
     def _sums(self):
+        return source_sums(self.fit, self.sources, *self._apertures, carriers=self.carriers,
+                           image=self._summed)  # fmt: skip
+
+    @cached_property
+    def _sum_errors(self):
+        return sum_errors(self.fit, *self._apertures, self.carriers, self._summed)
+
+    @property
+    def _apertures(self):
+        """Rows of the sources, and half the heights of their apertures."""
         traces = {name: self.trace(name) for name in self.sources}
-        radii = {name: self.aperture * self.fwhm(name) for name in self.sources}
+        return traces, {name: self.aperture * self.fwhm(name) for name in self.sources}
+
+    @property
+    def _summed(self):
+        """The image fitted, with the pixels of lines that were rejected."""
         image = self.fit.image
-        image = image.replace(mask=image.mask & ~self.coherent_light.lines)
-        return source_sums(self.fit, self.sources, traces, radii, carriers=self.carriers,
-                           image=image)  # fmt: skip
+        return image.replace(mask=image.mask & ~self.coherent_light.lines)
 
     @cached_property
     def coherent_light(self):
@@ -264,7 +276,8 @@ class ExtractionResult(SpectrumSums):
 
     def aperture_flux(self, name):
         """Flux in the comparison aperture and its error, per column, less sky and other sources."""
-        return self._sums[name].flux, self._sums[name].error
+        sums = self._sums[name]
+        return sums.flux, np.where(np.isfinite(sums.error), self._sum_errors[name], np.nan)
 
     def aperture_fraction(self, name):
         """Part of the light of a source that its comparison aperture has, in each column."""
@@ -282,7 +295,7 @@ class ExtractionResult(SpectrumSums):
             nothing to compare.
         """
         sums = self._sums[name]
-        flux, error, enclosed = sums.flux, sums.error, sums.enclosed
+        (flux, error), enclosed = self.aperture_flux(name), sums.enclosed
         use = np.isfinite(flux) & np.isfinite(enclosed) & (error > 0) & ~self.mask(name)
         summed = self.source_fluxes[name].columns
         if summed.size < 0.5 * use.size:  # whose flux is not that of the profile

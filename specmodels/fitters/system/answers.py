@@ -5,7 +5,6 @@ from scipy import sparse
 
 from ...numerics.bordered_band import LEAST_PART, BorderedBand
 from ..columns.answers import correlation_table
-from .entries import as_matrix
 
 __all__ = [
     "correlations",
@@ -20,7 +19,7 @@ __all__ = [
 # Parameters up to this number of repetitions take part in the table of correlations.
 MOST_CORRELATED = 200
 # Coefficients whose variances are propagated together, and sums that are weighted together.
-AT_ONCE, SUMS_AT_ONCE = 200, 64
+AT_ONCE, SUMS_AT_ONCE = 200, 32
 # Diagonals of the inverse up to which covariances of neighbours are read off it.
 MOST_DIAGONALS = 400
 
@@ -158,7 +157,8 @@ def prediction_error(result):
 def prediction_variances(equations, pixels):
     """Variance of the prediction in pixels without weight, by their numbers; shape (n,).
 
-    That of correlated noise included, and infinite where the others do not tell.
+    That of correlated noise included, and infinite where the others do not tell. Where solutions
+    take iterations, coefficients have the covariance of white noise alone.
     """
     out = np.empty(len(pixels))
     for start in range(0, len(pixels), SUMS_AT_ONCE):
@@ -167,7 +167,7 @@ def prediction_variances(equations, pixels):
                                 shape=(len(some), len(equations.weights)))  # fmt: skip
         variance, net = equations.noise_beyond(unit)
         rows = equations.entries.of_sums(net)
-        out[start : start + len(some)] = variance + _quadratic(equations, rows, rows)
+        out[start : start + len(some)] = variance + _quadratic(equations.direct, rows, rows)
     return out
 
 
@@ -196,12 +196,12 @@ def variance_of_sums(result, weights, summed, position):
     """
     equations, shape = result.equations, result.image.shape
     part = next(set(p) for _, p in result.form.leaves() if position in p)
-    own = as_matrix(*result.fitted.entries_of(part, result.theta), equations.n)
+    own = result.fitted.entries_of(part, result.theta)
     slopes, own_slopes = _slopes_of_part(result, part)
     place = result.fitted.parameters.places[0]
     response, outer = result.response[:, place], result.known_covariance[np.ix_(place, place)]
     given = result.image.variance
-    noise = np.ones(own.shape[0]) if given is None else np.nan_to_num(np.ravel(given))
+    noise = np.ones(own.n_pixel) if given is None else np.nan_to_num(np.ravel(given))
     out = np.empty(shape[1])
     for start in range(0, shape[1], SUMS_AT_ONCE):
         chunk = slice(start, min(start + SUMS_AT_ONCE, shape[1]))
@@ -213,7 +213,7 @@ def variance_of_sums(result, weights, summed, position):
         variance, beyond = equations.noise_beyond(unseen)
         variance += (unseen * unseen * noise).sum(axis=1) + (fitted * noise * weighted).sum(axis=1)
         seen, subtracted = (equations.entries.of_sums(one) for one in (weighted, beyond))
-        rest = (light @ own).toarray() - subtracted - seen
+        rest = own.of_sums(light) - subtracted - seen
         variance += _quadratic(equations, rest, rest + 2 * seen)
         seen_slopes = weighted @ slopes.T
         moved = rest @ response - light @ own_slopes.T + beyond @ slopes.T + seen_slopes

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from ...numerics.sparse_rows import image_of, transposed
 
-__all__ = ["Entries", "as_matrix"]
+__all__ = ["Entries"]
 
 # Entries beyond this number (12 bytes each) are not held.
 MOST_HELD = 2.4e7
@@ -151,7 +151,7 @@ class Entries:
         """Coefficients in sums of pixels, shape (n_sum, n); the sums, (n_sum, n_pixel), sparse."""
         out = np.zeros((sums.shape[0], self.n))
         for part, index, value in self:
-            out += sums[:, part] @ as_matrix(index, value, self.n)
+            out += sums[:, part] @ _as_matrix(index, value, self.n)
         return out
 
     def see(self, coefficients):
@@ -162,9 +162,9 @@ class Entries:
         return out
 
 
-def as_matrix(index, value, n):
+def _as_matrix(index, value, n):
     """Entries of pixels, (n_pixel, n_entry), as a sparse matrix (n_pixel, n)."""
-    ends = np.arange(0, index.size + 1, index.shape[1]) if index.size else np.zeros(len(index) + 1)
+    ends = index.shape[1] * np.arange(len(index) + 1, dtype=index.dtype)
     return sparse.csr_array((value.ravel(), index.ravel(), ends), shape=(len(index), n))
 
 

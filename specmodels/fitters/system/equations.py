@@ -66,6 +66,11 @@ class Equations:
         """How they are solved, in words."""
         return self.structure.kind
 
+    @property
+    def direct(self):
+        """Equations whose solutions take no iterations: these, or what they are close to."""
+        return self
+
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         return values * self.weights[part]

@@ -81,6 +81,11 @@ class IteratedEquations(CorrelatedEquations):
         return self.plain.factor
 
     @property
+    def direct(self):
+        """The preconditioner."""
+        return self.plain
+
+    @property
     def kind(self):
         """How they are solved, in words."""
         return self._words(f"conjugate gradients, preconditioned: {self.structure.kind}")

@@ -14,8 +14,10 @@ from ...models.priors import CoefficientPrior, GaussianPrior
 
 __all__ = ["Penalties", "Penalty"]
 
-# Strengths beyond these change nothing any more: a coefficient is as good as free, or held.
-LEAST_STRENGTH, MOST_STRENGTH = 1e-12, 1e12
+# Strengths beyond these, in terms of those with which a prior weighs as much as the data, change
+# nothing any more: what it connects is as good as free, or held. Data that agree with a prior would
+# have it go on, until what the prior leaves free is lost in rounding.
+LEAST_STRENGTH, MOST_STRENGTH = 1e-12, 1e8
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Penalties:
     """
 
     def __init__(self, layout):
-        self.all = []
+        self.all, self._limits = [], None
         for group in layout.groups:
             self._of_model(layout, group)
             self._of_parameters(layout, group)
@@ -154,6 +156,7 @@ class Penalties:
                 data = np.median(diagonal[penalty.first[own]])
                 known = max(data, 1e-300) / np.median(penalty.value[own])
             out.append(known)
+        self._limits = np.outer((LEAST_STRENGTH, MOST_STRENGTH), out)
         return np.array(out)
 
     def updated(self, strengths, coefficients, covariance):
@@ -165,7 +168,7 @@ class Penalties:
                 square = max(penalty.square(coefficients), 1e-300)
                 limits = strengths[n] * np.array([1e-3, 1e3])
                 out[n] = np.clip(max(free, 1e-3) / square, *limits)
-        return out
+        return np.clip(out, *self._limits)
 
     @property
     def learnt(self):

@@ -122,6 +122,7 @@ class SystemProblem:
             if not good.all():
                 known[pixels] = good
                 value[~good] = 0.0
+                offset[pixels][~good] = np.nan
             return index, value
 
         entries = Entries(make, shapes, self.layout.n_coefficient)
@@ -131,19 +132,21 @@ class SystemProblem:
         return entries, offset, known
 
     def entries_of(self, positions, theta):
-        """Entries of one elementary model, by the positions of its parameters, in the first image.
-
-        Returns
-        -------
-        index, value : ndarray, shape (n_pixel, n_entry)
-        """
+        """`Entries` of an elementary model, by positions of its parameters, in the first image."""
         values, shape = self.parameters.of(0, theta)[0], self.images[0].shape
+        which = [n for n, group in enumerate(self.layout.groups)
+                 if not set(positions).isdisjoint(group.positions)]  # fmt: skip
         layout = copy(self.layout)
-        parts = zip(layout.groups, self.forms[0].rows(values, self.inputs[0])[1], strict=True)
-        found = [pair for pair in parts if not set(positions).isdisjoint(pair[0].positions)]
-        layout.groups = [group for group, _ in found]
-        _, index, value = layout.entries([rows for _, rows in found], 0, shape)
-        return index, np.where(np.isfinite(value).all(axis=1, keepdims=True), value, 0.0)
+        layout.groups = [self.layout.groups[n] for n in which]
+
+        def make(_, rows):
+            found = self.forms[0].rows(values, _cut(self.inputs[0], rows))[1]
+            size = rows.stop - rows.start, shape[1]
+            own = layout.entries([found[n] for n in which], 0, size, (rows, slice(None)))
+            value = np.where(np.isfinite(own[2]).all(axis=1, keepdims=True), own[2], 0.0)
+            return own[1], value
+
+        return Entries(make, [shape], self.layout.n_coefficient)
 
     def _equations(self, entries, weights):
         """Normal equations of these entries, with the structure of the first ones."""

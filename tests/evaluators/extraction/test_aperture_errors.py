@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.evaluators.extraction.aperture import aperture_overlap, source_sums
+from specmodels.evaluators.extraction.aperture import aperture_overlap, sum_errors
 
 NY, NX = 18, 24
 X, Y = np.arange(float(NX)), np.arange(float(NY))[:, None]
@@ -58,14 +58,14 @@ def noisy():
     return both() + sky() + sm.CorrelatedNoise(given, given, name="noise")
 
 
-def sums(fit, carriers=None):
-    """Error of the sums of both sources, with the pixels of a line summed that were not fitted."""
-    sources = {leaf.name: (leaf, positions) for leaf, positions in fit.form.leaves()
-               if isinstance(leaf, sm.Source)}  # fmt: skip
+def errors(fit, carriers=None):
+    """Errors of sums of both sources, with the pixels of a line summed that were not fitted."""
     rows = {"target": np.full(NX, 8.2), "neighbour": np.full(NX, 12.5)}
+    if carriers is None:
+        carriers = {leaf.name: p[0] for leaf, p in fit.form.leaves() if leaf.name in rows}
     whole = fit.image.replace(mask=fit.image.mask & ~LINES)
     radii = {name: np.full(NX, 2.6) for name in rows}
-    return source_sums(fit, sources, rows, radii, carriers=carriers, image=whole), rows
+    return sum_errors(fit, rows, radii, carriers, whole), rows
 
 
 def dense_errors(fit, row, numbers):
@@ -114,11 +114,11 @@ def test_errors_are_those_of_dense_algebra(make):
     seen = {name: groups.get(f"{name} spectrum", groups.get(name))
             for name in ("target", "neighbour")}  # fmt: skip
     carriers = {name: int(group.positions[0]) for name, group in seen.items()}
-    found, rows = sums(fit, carriers)
+    found, rows = errors(fit, carriers)
     for name, group in seen.items():
         numbers = np.concatenate([group.numbers(k) for k in range(len(group.positions))])
         wanted = dense_errors(fit, rows[name], numbers)
-        assert_allclose(found[name].error, wanted, rtol=1e-8)
+        assert_allclose(found[name], wanted, rtol=1e-8)
 
 
 def test_errors_of_columns_are_those_of_dense_algebra():
@@ -126,7 +126,7 @@ def test_errors_of_columns_are_those_of_dense_algebra():
     model = both() + sm.ColumnPolynomial(1, limits=(0, NY - 1), name="level")
     fit = sm.LinearFitter()(model, image(1))
     assert fit.independent_columns
-    found, rows = sums(fit)
+    found, rows = errors(fit)
     weights, good = fit.image.weights, ~fit.image.mask | LINES
     z = 2 * Y[:, 0] / (NY - 1) - 1
     light = [sm.GaussianProfile(stddev=1.5, center=row[0])(Y[:, 0]) for row in rows.values()]
@@ -140,7 +140,7 @@ def test_errors_of_columns_are_those_of_dense_algebra():
             summed, filled = (overlap[:, column] * w for w in (good[:, column], ~good[:, column]))
             total = summed + (filled @ own - summed @ (basis - own)) @ off
             wanted = np.sqrt(total**2 @ fit.image.variance[:, column])
-            assert_allclose(found[name].error[column], wanted, rtol=1e-9)
+            assert_allclose(found[name][column], wanted, rtol=1e-9)
 
 
 def test_alone_a_source_has_the_errors_of_the_pixels():

@@ -214,3 +214,31 @@ def test_the_same_data_give_the_same_bits():
     one, two = (sm.VarProFitter()(model, given) for _ in range(2))
     assert np.array_equal(one.coefficients, two.coefficients)
     assert np.array_equal(one.theta, two.theta)
+
+
+def test_a_strength_that_data_would_have_infinite_leaves_the_rest_as_it_is():
+    """A sky that is constant agrees with a smooth one to all digits: fluxes are as without it."""
+    given, row = image(masked=0.0), np.arange(NY)[:, None]
+    light = 50 * sm.GaussianProfile(stddev=1.5, center=6.3)(row) + 5
+    given = given.replace(data=given.data - 5 + light)
+    sky = TERMS["sky"]()
+    sky.coefficient_prior = SmoothnessPrior()
+    fit = sm.LinearFitter()(TERMS["source"]() + sky, given)
+    assert fit.success
+    flat = sm.LinearFitter()(TERMS["source"]() + TERMS["level"](), given)
+    assert_allclose(fit["flux_0"], flat["flux_0"], atol=0.5 * np.median(flat.error("flux_0")))
+    assert_allclose(fit.error("flux_0"), flat.error("flux_0"), rtol=0.1)
+
+
+def test_pixels_whose_position_is_not_known_have_no_model():
+    given = image(masked=0.0)
+    wave = np.array(given.wavelength)
+    wave[5, 10:14] = wave[:, 20] = np.nan
+    lost = np.isnan(wave)
+    fit = sm.LinearFitter()(TERMS["source"]() + TERMS["sky"](), given.replace(wavelength=wave))
+    assert fit.success
+    assert_allclose(np.isnan(fit.predict()), lost)
+    assert np.isinf(fit.error("flux_0")[20])
+    masked = sm.LinearFitter()(TERMS["source"]() + TERMS["sky"](), given.replace(mask=lost))
+    assert_allclose(fit.coefficients, masked.coefficients, atol=1e-9)
+    assert_allclose(fit.chi2, masked.chi2)

@@ -61,6 +61,14 @@ def test_hits_on_the_peak_are_found_and_nothing_else(noise, stddev):
     assert (found, missed, wrong) == (24, 0, 0)
 
 
+def test_hits_are_found_where_equations_are_not_factorised(monkeypatch):
+    given, hits = frame("correlated", 1.2, 3)
+    monkeypatch.setattr("specmodels.fitters.system.iterated.MOST_DENSE", 10)
+    fit = sm.SigmaClipFitter(sm.LinearFitter())(model("correlated", 1.2), given)
+    assert "conjugate gradients" in fit.solver
+    assert (fit.rejected == hits).all()
+
+
 @pytest.mark.parametrize("noise", ["correlated", "lines"])
 def test_residuals_and_predictions_are_those_of_dense_algebra(noise):
     rng = np.random.default_rng(1)
