@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ...numerics.bordered_band import inverse_in_band
+from ...numerics.band_factors import inverse_in_band
 from ...numerics.sparse_rows import transposed
 from .arrow import ArrowFactor
 from .arrow_leverages import arrow_leverages

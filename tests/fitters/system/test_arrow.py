@@ -9,7 +9,7 @@ from scipy.sparse.linalg import splu
 import specmodels as sm
 from specmodels.fitters.system import entries, structure
 from specmodels.fitters.system.arrow_structure import ArrowStructure
-from specmodels.numerics import tiled
+from specmodels.numerics import tiling
 from tests.fitters.system.slits import frame_of_slits
 from tests.fitters.system.test_dense import assert_is_dense
 
@@ -23,7 +23,7 @@ def in_blocks(monkeypatch):
 
     monkeypatch.setattr(structure, "MUCH_WORK", 0)
     monkeypatch.setattr(structure, "_cheaper", cheaper)
-    monkeypatch.setattr(tiled, "TILE", 16)
+    monkeypatch.setattr(tiling, "TILE", 16)
 
 
 @pytest.fixture(params=["held", "made anew"])
