@@ -12,6 +12,8 @@ from .equations import Equations
 
 __all__ = ["ArrowEquations"]
 
+SOLUTIONS_AT_ONCE = 64
+
 
 class ArrowEquations(Equations):
     """As `Equations`, with an `ArrowStructure`: nothing but the factors is kept."""
@@ -77,6 +79,15 @@ class ArrowEquations(Equations):
         rest = np.isnan(out)
         if rest.any():
             out[rest] = self._any_covariance(first[rest], second[rest])
+        return out
+
+    def _any_covariance(self, first, second):
+        """As of other equations, with the solutions for some second coefficients at a time."""
+        which, place = np.unique(second, return_inverse=True)
+        out = np.empty(len(first))
+        for start in range(0, len(which), SOLUTIONS_AT_ONCE):
+            own = (place >= start) & (place < start + SOLUTIONS_AT_ONCE)
+            out[own] = super()._any_covariance(first[own], second[own])
         return out
 
     def _shared_covariance(self, first, second):
