@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .tiled import add_element
+from .sparse_rows import ranked_row
+from .tiling import add_element
 
 __all__ = [
     "Couplings",
@@ -20,8 +21,6 @@ __all__ = [
     "add_couplings",
     "connect",
     "fill_rows",
-    "forward_rows",
-    "backward_rows",
     "joined",
     "least_rank",
     "roots",
@@ -193,21 +192,7 @@ def split_equations(pixels, ranks, band, numbers, address):
     for p in range(pixels.index.shape[0]):
         if not pixels.weights[p] > 0:
             continue
-        n = 0
-        for e in range(n_entry):  # by rank, equal ones together: mostly they come so
-            value = pixels.value[p, e]
-            if value == 0.0:
-                continue
-            k, at = ranks.rank[pixels.index[p, e]], n
-            while at > 0 and place[at - 1] > k:
-                at -= 1
-            if at > 0 and place[at - 1] == k:
-                here[at - 1] += value
-                continue
-            for b in range(n, at, -1):
-                place[b], here[b] = place[b - 1], here[b - 1]
-            place[at], here[at] = k, value
-            n += 1
+        n = ranked_row(pixels.index[p], pixels.value[p], ranks.rank, place, here)
         own = 0
         while own < n and place[own] < ranks.n_band:
             weighted = pixels.weights[p] * here[own]
@@ -268,36 +253,6 @@ def fill_rows(couplings, first, window, out):
             shift = couplings.low[part, i] - window[part, 0] + (width if part else 0)
             for k in range(end - start):
                 out[row, shift + k] = couplings.numbers[start + k]
-
-
-@numba.njit(cache=True, nogil=True)
-def forward_rows(factor, first, rows, n_before):
-    """Divide by the Cholesky factor of a band, in place of rows, the first of rank `first`.
-
-    The `n_before` rows before that are known.
-    """
-    width = factor.shape[1]
-    for r in range(n_before, rows.shape[0]):
-        j = first + r - n_before
-        own = rows[r]
-        for d in range(1, min(width, r + 1)):
-            part = factor[j - d, d] if j >= d else 0.0
-            if part != 0.0:
-                own -= part * rows[r - d]
-        own /= factor[j, 0]
-
-
-@numba.njit(cache=True, nogil=True)
-def backward_rows(factor, first, rows, n):
-    """The same for the transposed factor, in place of the first `n` rows; the others are known."""
-    width = factor.shape[1]
-    for r in range(n - 1, -1, -1):
-        own = rows[r]
-        for d in range(1, min(width, rows.shape[0] - r)):
-            part = factor[first + r, d]
-            if part != 0.0:
-                own -= part * rows[r + d]
-        own /= factor[first + r, 0]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -12,31 +12,19 @@ by.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numba
 import numpy as np
-from scipy.linalg import blas, eigh, lapack, qr
+from scipy.linalg import eigh, qr
 
-__all__ = [
-    "LEAST_EIGENVALUE",
-    "SUSPECT",
-    "BorderedBand",
-    "Factored",
-    "band_factor",
-    "band_solve",
-    "dense_factor",
-    "dense_solve",
-    "forward_solve",
-    "inverse_in_band",
-    "scaled_band",
-]
+from .band_factors import band_factor, band_solve, inverse_in_band, scaled_band
+from .dense_factors import dense_factor, dense_solve, forward_solve
+
+__all__ = ["LEAST_EIGENVALUE", "SUSPECT", "BorderedBand", "Factored"]
 
 # Pivots of the unit-diagonal matrix below the first number are looked at. A direction is not
 # determined where the matrix is below the second; a coefficient, where its part in such directions
 # is above the third.
 SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
 COLUMNS_AT_ONCE = 256
-ONE_THREAD = 64  # rows of a matrix for which LAPACK takes one thread
-WIDE = 48  # diagonals of a band that is better inverted in dense blocks
 
 
 class Factored:
@@ -238,182 +226,3 @@ class BorderedBand(Factored):
         """Diagonal of the inverse, shape (n,); infinite for what is not determined."""
         out = np.concatenate([self.inverse_band[:, 0], np.diagonal(self.border_inverse)])
         return np.where(self.determined, out, np.inf)
-
-
-def scaled_band(band, scale):
-    """Rows and columns of a band times a scale."""
-    out = band * scale[:, None]
-    n = len(band)
-    for d in range(band.shape[1]):
-        out[: max(n - d, 0), d] *= scale[d:]
-        out[max(n - d, 0) :, d] = 0.0
-    return out
-
-
-def band_factor(band, out, floor):
-    """Cholesky factor of a band of unit diagonal, and the coefficients that have no part in it."""
-    if not len(band):
-        return band, out
-    known = _without(band, out) if out.any() else band
-    factor, info = lapack.dpbtrf(known.T, lower=1)
-    if info == 0 and np.min(factor[0]) ** 2 > floor:
-        return np.ascontiguousarray(factor.T), out
-    return _guarded_band_factor(band, out, floor)
-
-
-def _without(band, out):
-    """A band in which some coefficients meet none but themselves."""
-    band = band.copy()
-    band[out] = 0.0
-    band[out, 0] = 1.0
-    rows = np.flatnonzero(out)
-    for d in range(1, band.shape[1]):
-        some = rows[rows >= d]
-        band[some - d, d] = 0.0
-    return band
-
-
-@numba.njit(cache=True, nogil=True)
-def _guarded_band_factor(band, out, floor):
-    """As LAPACK's, without some coefficients, and without those whose pivot is below the floor."""
-    n, width = band.shape
-    factor, left = band.copy(), out.copy()
-    for j in range(n):
-        last = min(width, n - j)
-        if left[j] or not factor[j, 0] > floor:
-            left[j] = True
-            factor[j, 0] = 1.0
-            for d in range(1, last):
-                factor[j, d] = 0.0
-            for d in range(1, min(width, j + 1)):
-                factor[j - d, d] = 0.0
-            continue
-        pivot = np.sqrt(factor[j, 0])
-        factor[j, 0] = pivot
-        for d in range(1, last):
-            factor[j, d] /= pivot
-        for d in range(1, last):
-            for e in range(d, last):
-                factor[j + d, e - d] -= factor[j, d] * factor[j, e]
-    return factor, left
-
-
-def band_solve(factor, vectors):
-    """Solution for the Cholesky factor of a band; vectors of shape (n_band, n_vector)."""
-    if not vectors.size:
-        return np.zeros(vectors.shape)
-    return lapack.dpbtrs(factor.T, vectors, lower=1)[0]
-
-
-def dense_factor(matrix, out, floor):
-    """Lower Cholesky factor of a matrix, and the coefficients that have no part in it."""
-    n = len(matrix)
-    if not n:
-        return matrix, out
-    if out.any():
-        matrix = np.where(out[:, None] | out, np.eye(n), matrix)
-    factor = _cholesky(matrix)
-    if factor is not None and np.min(np.diagonal(factor)) ** 2 > floor:
-        return factor, out
-    # By size of the pivots, so that those left to the end are the undetermined ones.
-    factor, order, rank, _ = lapack.dpstrf(matrix, lower=1, tol=floor)
-    small = np.arange(n) >= rank
-    small[:rank] |= np.diagonal(factor)[:rank] ** 2 <= floor  # LAPACK does not look at the first
-    out = out.copy()
-    out[order[small] - 1] = True
-    return dense_factor(matrix, out, 0.0)
-
-
-def _cholesky(matrix):
-    """Lower Cholesky factor, or None where there is none.
-
-    In blocks so small that LAPACK takes one thread for each: its own blocks are others for each
-    number of threads, and so are the last digits.
-    """
-    out = np.array(matrix)
-    for a in range(0, len(out), ONE_THREAD):
-        b = a + ONE_THREAD
-        out[a:b, a:b], info = lapack.dpotrf(out[a:b, a:b], lower=1, clean=1)
-        if info:
-            return None
-        if b < len(out):
-            below = lapack.dtrtrs(out[a:b, a:b], out[b:, a:b].T, lower=1)[0]
-            out[b:, a:b] = below.T
-            out[b:, b:] -= blas.dgemm(1.0, below, below, trans_a=1)
-    return np.tril(out)
-
-
-def dense_solve(factor, vectors):
-    """Solution for a lower Cholesky factor."""
-    if not vectors.size:
-        return np.zeros(vectors.shape)
-    return lapack.dpotrs(factor, vectors, lower=1)[0]
-
-
-def forward_solve(factor, vectors):
-    """Solution for a lower triangular matrix alone."""
-    if not vectors.size:
-        return np.zeros(vectors.shape)
-    return lapack.dtrtrs(factor, vectors, lower=1)[0]
-
-
-def inverse_in_band(factor, width=0):
-    """Band of the inverse of a matrix with this Cholesky factor.
-
-    It has `width` diagonals, or as many as the factor if that has more.
-    """
-    n, filled = factor.shape
-    if filled > WIDE and n > 0 and width <= filled:
-        return _inverse_of_wide_band(factor)
-    return _inverse_of_band(factor, max(width, filled))
-
-
-def _inverse_of_wide_band(factor):
-    """As for a narrow band, by dense blocks as large as the band is wide: the last first."""
-    n, width = factor.shape
-    out, size = np.zeros(factor.shape), width - 1
-    starts = range(0, n, size)
-    after, end = np.zeros((0, 0)), n
-    for start in reversed(starts):
-        own = _dense_of_band(factor, start, end, min(end + size, n))
-        half = forward_solve(own[: end - start], np.eye(end - start))
-        follow = own[end - start :] @ half
-        beyond = -after[: len(follow), : len(follow)] @ follow
-        inverse = half.T @ half - follow.T @ beyond
-        _set_band(out, start, np.concatenate([inverse, beyond]))
-        after, end = inverse, start
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _dense_of_band(band, start, end, stop):
-    """Columns ``start … end - 1`` of a lower triangle, rows ``start … stop - 1``, as a matrix."""
-    out = np.zeros((stop - start, end - start))
-    for j in range(start, end):
-        for d in range(min(band.shape[1], stop - j)):
-            out[j - start + d, j - start] = band[j, d]
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _set_band(band, start, columns):
-    """The reverse of it, in place of a band."""
-    for j in range(columns.shape[1]):
-        for d in range(min(band.shape[1], columns.shape[0] - j)):
-            band[start + j, d] = columns[j + d, j]
-
-
-@numba.njit(cache=True, nogil=True)
-def _inverse_of_band(factor, width):
-    """As `inverse_in_band`, from the last row up: the recurrences hold for any greater width."""
-    n, filled = factor.shape
-    out = np.zeros((n, width))
-    for j in range(n - 1, -1, -1):
-        last = min(width, n - j)
-        for i in range(last - 1, -1, -1):
-            total = 1 / factor[j, 0] if i == 0 else 0.0
-            for k in range(1, min(last, filled)):
-                low, far = min(i, k), abs(i - k)
-                total -= factor[j, k] * out[j + low, far]
-            out[j, i] = total / factor[j, 0]
-    return out

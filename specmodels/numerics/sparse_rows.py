@@ -16,6 +16,7 @@ __all__ = [
     "image_of",
     "leverages",
     "normal_equations",
+    "ranked_row",
     "supports",
     "transposed",
 ]
@@ -141,6 +142,30 @@ def band_width(index, value, weights, rank, n_band):
 
 
 @numba.njit(cache=True, nogil=True)
+def ranked_row(index, value, rank, place, here):
+    """Ranks of the entries of one pixel, increasing, and their values, and how many there are.
+
+    Zeros are left out, and a coefficient that is there twice has the sum. Both are set in `place`
+    and `here`, of shape (n_entry,).
+    """
+    n = 0
+    for e in range(index.size):
+        if value[e] == 0.0:
+            continue
+        k, at = rank[index[e]], n
+        while at > 0 and place[at - 1] > k:
+            at -= 1
+        if at > 0 and place[at - 1] == k:
+            here[at - 1] += value[e]
+            continue
+        for b in range(n, at, -1):
+            place[b], here[b] = place[b - 1], here[b - 1]
+        place[at], here[at] = k, value[e]
+        n += 1
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
 def normal_equations(index, value, weights, rank, n_band, width, n_border):
     """Weighted normal matrix: band (n_band, width + 1), coupling and border.
 
@@ -155,29 +180,21 @@ def normal_equations(index, value, weights, rank, n_band, width, n_border):
     for p in range(index.shape[0]):
         if not weights[p] > 0:
             continue
-        n = 0
-        for e in range(n_entry):
-            if value[p, e] != 0.0:
-                place[n], here[n] = rank[index[p, e]], value[p, e]
-                n += 1
-        for a in range(n):
-            i, weighted = place[a], weights[p] * here[a]
-            for b in range(a + 1):
-                j, product = place[b], weighted * here[b]
-                if i == j and a != b:
-                    product *= 2  # a coefficient which the pixel sees twice
-                if i >= n_band and j >= n_band:
-                    border[i - n_band, j - n_band] += product
-                    if i != j:
-                        border[j - n_band, i - n_band] += product
-                elif i >= n_band:
-                    coupling[j, i - n_band] += product
-                elif j >= n_band:
-                    coupling[i, j - n_band] += product
-                elif i >= j:
-                    band[j, i - j] += product
-                else:
-                    band[i, j - i] += product
+        n, own = ranked_row(index[p], value[p], rank, place, here), 0
+        while own < n and place[own] < n_band:
+            i, weighted = place[own], weights[p] * here[own]
+            for b in range(own + 1):
+                band[place[b], i - place[b]] += weighted * here[b]
+            own += 1
+        for a in range(own, n):
+            i, weighted = place[a] - n_band, weights[p] * here[a]
+            for b in range(own):
+                coupling[place[b], i] += weighted * here[b]
+            for b in range(own, a + 1):
+                j, product = place[b] - n_band, weighted * here[b]
+                border[i, j] += product
+                if i != j:
+                    border[j, i] += product
     return band, coupling, border
 
 

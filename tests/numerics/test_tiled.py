@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from specmodels.numerics import tiled
-from specmodels.numerics.tiled import TiledMatrix, Tiling
+from specmodels.numerics import tiling
+from specmodels.numerics.tiled import TiledMatrix
+from specmodels.numerics.tiling import Tiling
 
 N, BORDER = 100, 13
 
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiled, "TILE", 8)
+    monkeypatch.setattr(tiling, "TILE", 8)
 
 
 def made(border=BORDER, far=()):
@@ -124,7 +125,8 @@ def test_too_many_numbers_are_refused():
 THREADS = """
 import hashlib
 import numpy as np
-from specmodels.numerics.tiled import TiledMatrix, Tiling
+from specmodels.numerics.tiled import TiledMatrix
+from specmodels.numerics.tiling import Tiling
 rng, n = np.random.default_rng(1), 700
 tiles = TiledMatrix(Tiling(n, 90))
 for first in range(0, n, 10):

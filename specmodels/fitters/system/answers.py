@@ -86,7 +86,8 @@ def covariance_of_neighbours(result, rows, width):
 def _in_the_band(equations, rows, width):
     """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
     factor, n = equations.factor, rows.shape[0]
-    if not isinstance(factor, BorderedBand) or equations.held is not None:
+    iterated = getattr(equations, "plain", None) is not None  # its factor is a preconditioner
+    if iterated or not isinstance(factor, BorderedBand) or equations.held is not None:
         return None
     ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
                               shape=rows.shape)  # fmt: skip

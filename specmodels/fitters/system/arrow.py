@@ -9,14 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.arrow_kernels import Pixels, split_equations
-from ...numerics.bordered_band import (
-    SUSPECT,
-    Factored,
-    band_factor,
-    band_solve,
-    inverse_in_band,
-    scaled_band,
-)
+from ...numerics.band_factors import band_factor, band_solve, inverse_in_band, scaled_band
+from ...numerics.bordered_band import SUSPECT, Factored
 from ...numerics.sparse_rows import image_of, transposed
 from ...numerics.tiled import TiledMatrix
 from .arrow_blocks import Blocks

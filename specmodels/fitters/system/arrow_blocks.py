@@ -13,11 +13,10 @@ from ...numerics.arrow_kernels import (
     Couplings,
     Pixels,
     add_couplings,
-    backward_rows,
     fill_rows,
-    forward_rows,
     scale_couplings,
 )
+from ...numerics.band_factors import backward_rows, forward_rows
 from .arrow_structure import ROWS_AT_ONCE
 
 __all__ = ["Blocks", "Rows"]

@@ -4,13 +4,15 @@ from functools import cached_property
 
 import numpy as np
 
-from ...numerics.bordered_band import inverse_in_band
+from ...numerics.band_factors import inverse_in_band
 from ...numerics.sparse_rows import transposed
 from .arrow import ArrowFactor
 from .arrow_leverages import arrow_leverages
 from .equations import Equations
 
 __all__ = ["ArrowEquations"]
+
+SOLUTIONS_AT_ONCE = 64
 
 
 class ArrowEquations(Equations):
@@ -82,6 +84,15 @@ class ArrowEquations(Equations):
         rest = np.isnan(out)
         if rest.any():
             out[rest] = self._any_covariance(first[rest], second[rest])
+        return out
+
+    def _any_covariance(self, first, second):
+        """As of other equations, with the solutions for some second coefficients at a time."""
+        which, place = np.unique(second, return_inverse=True)
+        out = np.empty(len(first))
+        for start in range(0, len(which), SOLUTIONS_AT_ONCE):
+            own = (place >= start) & (place < start + SOLUTIONS_AT_ONCE)
+            out[own] = super()._any_covariance(first[own], second[own])
         return out
 
     def _shared_covariance(self, first, second):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...numerics.arrow_kernels import Pixels, least_rank
-from ...numerics.bordered_band import inverse_in_band
+from ...numerics.band_factors import inverse_in_band
 
 __all__ = ["arrow_leverages"]
 

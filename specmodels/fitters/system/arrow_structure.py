@@ -12,7 +12,7 @@ import numpy as np
 
 from ...numerics.arrow_kernels import Pixels, Ranks, connect, joined, roots, spread
 from ...numerics.sparse_rows import supports
-from ...numerics.tiled import Tiling
+from ...numerics.tiling import Tiling
 from .arrow_sets import Sets
 
 __all__ = ["MOST_NUMBERS", "MOST_WORK", "ROWS_AT_ONCE", "ArrowStructure", "Reach"]

@@ -7,11 +7,11 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 import specmodels as sm
-from specmodels.fitters.system import entries, structure
+from specmodels.fitters.system import arrow_equations, entries, structure
 from specmodels.fitters.system.arrow_structure import ArrowStructure
-from specmodels.numerics import tiled
+from specmodels.numerics import tiling
 from tests.fitters.system.slits import frame_of_slits
-from tests.fitters.system.test_dense import assert_is_dense
+from tests.fitters.system.test_dense import assert_is_dense, dense
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def in_blocks(monkeypatch):
 
     monkeypatch.setattr(structure, "MUCH_WORK", 0)
     monkeypatch.setattr(structure, "_cheaper", cheaper)
-    monkeypatch.setattr(tiled, "TILE", 16)
+    monkeypatch.setattr(tiling, "TILE", 16)
 
 
 @pytest.fixture(params=["held", "made anew"])
@@ -123,6 +123,25 @@ def test_six_slits_agree_with_a_sparse_solver(monkeypatch, along):
     for number in np.flatnonzero(seen)[:: equations.n // 40]:
         unit = (np.arange(equations.n) == number)[seen].astype(float)
         assert_allclose(equations.variances[number], unit @ solver.solve(unit), rtol=1e-8)
+
+
+@pytest.mark.usefixtures("in_blocks")
+@pytest.mark.parametrize("along", [True, False])
+@pytest.mark.parametrize("one_sky", [True, False])
+def test_covariances_of_any_pairs_are_those_of_dense_algebra(monkeypatch, one_sky, along):
+    monkeypatch.setattr(arrow_equations, "SOLUTIONS_AT_ONCE", 7)
+    model, image = frame_of_slits((30, 40), 2, one_sky=one_sky, along=along, ridge=0.01)
+    equations = sm.LinearFitter()(model, image).equations
+    design, weights, precision = dense(equations)
+    matrix = design.T @ (design * weights[:, None]) + precision
+    seen = np.flatnonzero(equations.factor.scale[equations.structure.rank] > 0)
+    inverse = np.linalg.inv(matrix[np.ix_(seen, seen)])
+    i, j = np.random.default_rng(1).integers(0, len(seen), (2, 60))
+    near = np.arange(0, len(seen) - 4, 5)
+    i, j = np.concatenate([i, near, near]), np.concatenate([j, near + 1, near + 4])
+    error = np.sqrt(np.diagonal(inverse))
+    found = equations.covariance(seen[i], seen[j]) / (error[i] * error[j])
+    assert_allclose(found, inverse[i, j] / (error[i] * error[j]), atol=1e-8)
 
 
 def test_covariance_of_sums_of_a_frame(in_blocks):
