@@ -99,3 +99,16 @@ def test_a_step_that_falls_short_is_followed_by_others():
     whole = sm.VarProFitter()(model, image)
     for name in ("trace_c0_0", "width_c0_0"):
         assert abs(stepped[name] - whole[name]) < 0.1 * whole.error(name)
+
+
+def test_coefficients_that_moved_shapes_let_be_seen_do_not_widen_the_band():
+    image, model, _ = tilted_slit(seed=2, shape=(24, 200))
+    problem = SystemProblem(checked_model(model, [image]), [image])
+    theta, at = problem.parameters.initial.copy(), problem.parameters.names.index("trace_c0_0")
+    width = problem.parameters.names.index("width_c0_0")
+    theta[width] = 0.4  # far from the trace there is no light at all
+    widths = []
+    for row in (1.0, 22.0):  # lines are tilted: rows at the other end see other wavelengths
+        theta[at] = row
+        widths.append(problem.solve(theta)[0].structure.width)
+    assert widths[1] < 2 * widths[0]

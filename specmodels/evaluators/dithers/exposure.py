@@ -20,9 +20,12 @@ class ExposureView(ExtractionResult):
     ----------
     names : tuple of str
         The sources.
+    joint : `~specmodels.evaluators.dithers.joint.JointFit`
+        The fit of all exposures.
     """
 
     names: tuple = ()
+    joint: object = None
 
     @cached_property
     def sources(self):
@@ -34,7 +37,7 @@ class ExposureView(ExtractionResult):
     def seen_spectra(self):
         """The spectra of all exposures, read off in the columns of this one."""
         waves = {name: plain_wavelengths(self.image, self.trace(name)) for name in self.sources}
-        return JointSpectra(self.fit, waves, self.image.x)
+        return JointSpectra(self.fit, waves, self.image.x, self.joint.flexure)
 
     def mask(self, name):
         """Columns of which no exposure tells the flux."""

@@ -8,12 +8,14 @@ has a throughput of its own where the data ask for it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ...models import Source
 from ..extraction.leaves import leaves_of
 from ..extraction.shapes import with_held_shape
+from .flexure_error import flexure_response
 from .lobes import with_lobes
 from .model import (
     LEAST_SNR,
@@ -63,6 +65,8 @@ class JointFit:
         By which the wavelengths of each exposure were moved, in columns.
     seen : ndarray of bool, shape (n_source, n_exposure)
         Whether a source was found in an exposure.
+    shift_errors : list of float
+        Standard errors of the shifts, zero where there is none.
     """
 
     fit: object
@@ -71,6 +75,12 @@ class JointFit:
     weights: list
     shifts: list
     seen: np.ndarray
+    shift_errors: list
+
+    @cached_property
+    def flexure(self):
+        """What errors of the shifts do to the coefficients, shape (n_coefficient, n_moved)."""
+        return flexure_response(self.fit, self.shift_errors)
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ class JointExtraction:
     def __call__(self, images):
         """Fit images of one slit; a `JointFit`."""
         own = self._found(in_one_unit(images))
-        own, shifts = without_flexure(own)
+        own, shifts, errors = without_flexure(own)
         start = self._composed(own)
         models = start.models
         if len(images) > 1:
@@ -108,7 +118,8 @@ class JointExtraction:
         share = {name: value for name, value in start.share.items() if name in free}
         fit = self._fitted(models, start.images, share)
         seen = np.array([one.snr > LEAST_SNR for one in own]).T
-        return JointFit(fit, start.images, start.sources, start.weights, shifts, seen)
+        return JointFit(fit, start.images, start.sources, start.weights, shifts, seen,
+                        errors)  # fmt: skip
 
     def _first(self, start, own):
         """Fit with a throughput for each exposure, of pixels that none of them rejected."""

@@ -17,9 +17,10 @@ LEAST_EXPLAINED, SMOOTH_DEGREE, N_PARTS = 0.9, 3, 4
 
 
 def line_shift(first, second):
-    """Shift of the second spectrum against the first, in columns; zero where none is certain.
+    """Shift of the second spectrum against the first, in columns, and its standard error.
 
-    It is certain where both have the same lines, and those of all parts of the spectrum agree.
+    Both are zero where no shift is certain. It is where both have the same lines, and those of all
+    parts of the spectrum agree.
 
     Parameters
     ----------
@@ -28,19 +29,20 @@ def line_shift(first, second):
 
     Returns
     -------
-    float
+    shift, error : float
         Where positive, lines have larger wavelengths in the second spectrum.
     """
     shift, error = _shift(first, second)
     if not abs(shift) > max(SHIFT_SIGMA * error, LEAST_SHIFT):
-        return 0.0
+        return 0.0, 0.0
     parts = np.array_split(np.arange(len(second[0])), N_PARTS)
     each = np.array([_shift(first, tuple(values[part] for values in second)) for part in parts])
     each = each[np.isfinite(each[:, 1])]
     if len(each) < N_PARTS // 2:
-        return 0.0
+        return 0.0, 0.0
     scatter = np.ptp(each[:, 0])
-    return shift if scatter < max(0.5 * abs(shift), SHIFT_SIGMA * np.max(each[:, 1])) else 0.0
+    alike = scatter < max(0.5 * abs(shift), SHIFT_SIGMA * np.max(each[:, 1]))
+    return (shift, error) if alike else (0.0, 0.0)
 
 
 def _shift(first, second):
@@ -102,18 +104,19 @@ def without_flexure(own):
     Returns
     -------
     own : list of `~specmodels.evaluators.dithers.model.ExposureModel`
-    shifts : list of float
-        By which wavelengths were moved, in columns.
+    shifts, errors : list of float
+        By which wavelengths were moved, in columns, and standard errors; zero where they were not.
     """
-    shifts = [0.0] * len(own)
+    shifts, errors = [0.0] * len(own), [0.0] * len(own)
     if any(one.night is None for one in own):
-        return own, shifts
+        return own, shifts, errors
     out = [own[0]]
     for number, one in enumerate(own[1:], start=1):
         if own[0].trusted and one.trusted:
-            shifts[number] = 0.0 - line_shift(own[0].night, one.night)
+            found, errors[number] = line_shift(own[0].night, one.night)
+            shifts[number] = 0.0 - found
         step = np.gradient(np.asarray(one.image.wavelength, dtype=float), axis=-1)
         moved = one.image.wavelength + shifts[number] * np.abs(step)
         out.append(replace(one, image=one.image.replace(wavelength=moved))
                    if shifts[number] else one)  # fmt: skip
-    return out, shifts
+    return out, shifts, errors

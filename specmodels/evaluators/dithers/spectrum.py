@@ -113,9 +113,16 @@ class JointSpectra(SeenSpectra):
     ----------
     columns : ndarray, shape (n_dispersion,)
         Column numbers of that exposure.
+    flexure : ndarray, shape (n_coefficient, n_moved)
+        What errors of the shifts of exposures do to all coefficients.
     """
 
     columns: np.ndarray = field(default=None)
+    flexure: np.ndarray = field(default=None)
+
+    def shared_part(self, rows):
+        """What all fluxes have in common by shapes, and by the shifts of exposures."""
+        return np.hstack([super().shared_part(rows), rows @ self.flexure])
 
     def rows(self, name):
         """The flux in each column as weighted sums of all coefficients.

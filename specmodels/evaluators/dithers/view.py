@@ -131,7 +131,7 @@ def _renumber(leaves, numbers):
     """Let ties by name lead where the parameters are now."""
     for leaf in leaves:
         for n in leaf.param_names:
-            tie = leaf.tied[n]
+            tie = getattr(leaf, n).tied  # the mapping of astropy is made anew at each access
             if isinstance(tie, TiedTo):
                 name, number = NUMBERED.fullmatch(tie.name).groups()
                 number = numbers[0 if len(numbers) == 1 else int(number)]

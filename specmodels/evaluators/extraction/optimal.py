@@ -178,7 +178,7 @@ class OptimalExtraction(ImageEvaluator):
         joint = JointExtraction(self._alone, self._fitter_of(images[0]), self.builder, self.model,
                                 self.lobes)(images)  # fmt: skip
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
-                                          names=tuple(joint.sources))
+                                          names=tuple(joint.sources), joint=joint)
                  for n, image in enumerate(joint.images)}  # fmt: skip
         return DitheredExtractionResult(joint, views, left_out)
 

@@ -1,6 +1,6 @@
 """Fluxes of sources whose spectra are splines of wavelength, with their covariance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +38,7 @@ class SeenSpectra:
 
     def at(self, name, wavelengths):
         """Fluxes of a source at other wavelengths, and their covariance."""
-        other = SeenSpectra(self.fit, {name: wavelengths})
+        other = replace(self, wavelengths={name: wavelengths})
         return other.fluxes[name][0], other.covariances[name]
 
     def rows(self, name):
@@ -60,9 +60,9 @@ class SeenSpectra:
         out.eliminate_zeros()
         return out
 
-    def covariance(self, name):
-        """Covariance of the fluxes of a source, shape (n_dispersion, n_dispersion)."""
-        return self.fit.covariance_of_rows(self.rows(name).toarray())
+    def shared_part(self, rows):
+        """What all fluxes have in common by shapes: shape (n_dispersion, n_common)."""
+        return self.fit.shared_part(rows)
 
     @cached_property
     def covariances(self):
@@ -73,7 +73,7 @@ class SeenSpectra:
         rows = self.rows(name)
         band = covariance_of_neighbours(self.fit, rows, NEIGHBOURS)
         band[np.diff(rows.indptr) == 0, 0] = np.inf
-        return spectrum_covariance(self.fit, rows, band)
+        return spectrum_covariance(self.fit, rows, band, self.shared_part(rows))
 
     def resolution(self, name):
         """Full width at half maximum of what each flux averages over, in the wavelength's unit."""

@@ -30,6 +30,8 @@ __all__ = ["SystemProblem"]
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
 MOST_SLOPES = 5e6  # derivatives of pixels that are held at once
+# Coefficients are sorted anew where the matrix takes so many times the work of the first one.
+MUCH_MORE_WORK = 4.0
 
 
 class SystemProblem:
@@ -149,14 +151,19 @@ class SystemProblem:
         return Entries(make, [shape], self.layout.n_coefficient)
 
     def _equations(self, entries, weights):
-        """Normal equations of these entries, with the structure of the first ones."""
-        if self.structure is None:
+        """Normal equations of these entries, with the structure of the first ones.
+
+        A coefficient that none of these saw has its place at the end: where shapes that moved let
+        pixels see it, all is sorted anew.
+        """
+        if self.penalties is None:
             self.penalties, self._limits = Penalties(self.layout), limits(self.layout)
-            structure = self.structure = Structure.of(entries, weights, self._positions(),
-                                                      self.penalties.pairs)  # fmt: skip
-        else:
-            structure = self.structure.fitting(entries, weights, self.penalties.pairs,
-                                               self._positions)  # fmt: skip
+        pairs, structure = self.penalties.pairs, None
+        if self.structure is not None:
+            structure = self.structure.fitting(entries, weights, pairs, self._positions)
+        if structure is None or structure.work > MUCH_MORE_WORK * self.structure.work:
+            structure = Structure.of(entries, weights, self._positions(), pairs)
+            self.structure = structure
         kind = ArrowEquations if isinstance(structure, ArrowStructure) else Equations
         return kind(entries, weights, structure, self.penalties, self.strengths, self.ridge)
 

@@ -16,7 +16,7 @@ TOLERANCE = 0.01
 N_PARTS = 8
 
 
-def spectrum_covariance(result, rows, band):
+def spectrum_covariance(result, rows, band, shared):
     """Covariance of samples from that of neighbours, as band and low rank.
 
     Parameters
@@ -27,6 +27,8 @@ def spectrum_covariance(result, rows, band):
     band : ndarray, shape (n, width)
         Covariances with the samples that follow, non-linear parameters held, as in a
         `~specmodels.numerics.spectrum_covariance.SpectrumCovariance`.
+    shared : ndarray, shape (n, n_shared)
+        A root of what samples have in common by parameters that are not linear.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def spectrum_covariance(result, rows, band):
         unknown = ~np.isfinite(band[:, 0])
         dense[unknown, unknown] = np.inf
         found = SpectrumCovariance.of_dense(dense)
-    return found.with_low_rank(result.shared_part(rows))
+    return found.with_low_rank(shared)
 
 
 def _of_border(equations, rows):
