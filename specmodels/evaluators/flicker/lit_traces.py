@@ -32,6 +32,8 @@ LONGEST_STEP, WIDEST_STEP = 1.0, 0.3
 # Mean light of what a trace hides, in standard deviations of white noise, below which it
 # is left out; chi-square per bin, beyond which the light is another than that of traces.
 LEAST_LIGHT, WORST = 1.5, 1.5
+# Light that is so many times the noise hides it: single precision holds seven digits.
+MOST_LIGHT = 1e6
 
 
 def lit_traces(scene):
@@ -60,7 +62,7 @@ def lit_traces(scene):
         readout.frames(np.where(good, data, 0)), readout.frames(scene.noise),
         readout.frames(good), *_places(readout, hidden.shape),
     )  # fmt: skip
-    found = (_fitted(frame.of(lines), plan, own, lines)
+    found = (_told(frame.of(lines), plan, own, lines)
              for own, lines in _groups(traces, frame.data.shape[1]))  # fmt: skip
     return tuple(one for one in found if one is not None)
 
@@ -120,6 +122,14 @@ def _groups(traces, n_line):
     return groups
 
 
+def _told(frame, plan, traces, lines):
+    """`_fitted`, None where the equations have no solution: light far beyond the noise's range."""
+    try:
+        return _fitted(frame, plan, traces, lines)
+    except linalg.LinAlgError:
+        return None
+
+
 def _fitted(frame, plan, traces, lines):
     """`LitLines` of a group of traces; None where the light is another than theirs."""
     traces = [trace[:, lines] & frame.good for trace in traces]
@@ -128,6 +138,8 @@ def _fitted(frame, plan, traces, lines):
     if not traces:
         return None
     lit = np.any(traces, axis=0)
+    if not np.abs(light[lit]).max() < MOST_LIGHT * plan.system.white**0.5:
+        return None
     ratio = np.maximum(_white(frame.data, lit) / plan.system.white, 1)
     ratio = np.where(lit, ratio, np.inf).astype("f4")
     bins, covariance = binned(plan, lines, ratio)
@@ -170,9 +182,12 @@ def _first_shape(frame, lit, known):
     along = 2 * (along - ends[0]) / max(ends[1] - ends[0], 1) - 1
     if not light.sum() > 0:
         return None
+    light = light / light.max()
     bend, across_lit = np.polynomial.legendre.legvander(along[lit], BEND), across[lit]
     near = light**2
     for _ in range(5):
+        if not near.sum() > 0:
+            return None
         matrix = bend.T @ (near[:, None] * bend) + TIGHT * near.sum() * np.eye(BEND + 1)
         centre = linalg.solve(matrix, bend.T @ (near * across_lit), assume_a="pos")
         distance = across_lit - bend @ centre
