@@ -48,6 +48,8 @@ __all__ = ["OptimalExtraction"]
 
 # Lines that span more columns than this over the rows of a slit are no columns any more.
 MOST_TILT = 0.1
+# Without wavelengths lines are meant to be straight: what is left in a rectified slit is less.
+UNTOLD_TILT = 1.0
 
 
 class OptimalExtraction(ImageEvaluator):
@@ -270,20 +272,20 @@ class OptimalExtraction(ImageEvaluator):
     def _with_lines_found(self, image):
         """Image with the wavelength of each pixel, where lines are seen to be tilted.
 
-        Where there are no wavelengths, columns tell of a tilt as well.
+        Where there are no wavelengths, columns tell of a tilt of more than one of them as well.
         """
         if np.ndim(image.wavelength) == 2 or self.wavelength_terms is False:
             return image
-        known = image
+        known, least = image, MOST_TILT
         if image.wavelength is None:
             if self.wavelength_terms:  # it is said elsewhere that the image has none
                 return image
-            known = image.replace(wavelength=image.x, wavelength_unit=u.pix)
+            known, least = image.replace(wavelength=image.x, wavelength_unit=u.pix), UNTOLD_TILT
         start = correlated_map(known)
         if start is None:
             return image
         trial = known.replace(wavelength=pixel_wavelengths(known, start))
-        tilted = line_tilt(trial) > MOST_TILT and lines_move(trial)
+        tilted = line_tilt(trial) > least and lines_move(trial)
         return with_fitted_tilt(known, start) if tilted or self.wavelength_terms else image
 
     def _of_wavelength(self, image):

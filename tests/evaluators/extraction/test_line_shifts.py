@@ -62,3 +62,9 @@ def test_straight_lines_and_slits_without_any_stay_columns():
 def test_few_rows_tell_nothing():
     image, _, _ = untold(9, 3.0)
     assert correlated_map(image.cutout(rows=slice(0, 15))) is None
+
+
+def test_small_tilt_that_nobody_told_of_leaves_columns():
+    image, _, _ = untold(6, 0.7)
+    bare = image.replace(wavelength=None, wavelength_unit=None)
+    assert sm.OptimalExtraction(n_sources=1)(bare).seen_spectra is None
