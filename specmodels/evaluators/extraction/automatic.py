@@ -23,6 +23,7 @@ from ...models import (
     UniformSky,
 )
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
+from .binned_shapes import BinnedShapeFitter
 from .first_guess import find_sources
 from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
@@ -32,6 +33,7 @@ from .shapes import (
     with_fixed_frame,
     with_held_shape,
     with_shared_shape,
+    with_trace_priors,
     with_wing_priors,
 )
 
@@ -40,6 +42,8 @@ __all__ = ["SlitModelBuilder"]
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
 COARSE_COLUMNS = 256
+# What a trace may have though it is not seen.
+HIDDEN_DEGREE = 2
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
 FAINT_SKY = 3.0
@@ -112,6 +116,16 @@ class SlitModelBuilder:
         """Where the sources are; see `find_sources`."""
         return find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
 
+    def is_faint(self, guess):
+        """Whether shapes are to be fitted to bins of columns."""
+        return guess.n_binned > 1 and float(np.abs(guess.snr).max()) <= SNR_EMPIRICAL
+
+    def fitter(self, guess):
+        """Fitter for an image in which this was found."""
+        if self.is_faint(guess):
+            return BinnedShapeFitter(guess.n_binned)
+        return SigmaClipFitter(VarProFitter())
+
     def build(self, image, guess=None):
         """Model of `image`, its values near the solution.
 
@@ -128,19 +142,32 @@ class SlitModelBuilder:
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
-        coarse = _every_nth_column(image)
-        for profile, width_degree in self._shapes(snr, guess):
-            model = self._parametric(image, guess, snr, profile, width_degree)
-            fit = SigmaClipFitter(VarProFitter())(model, coarse)
-            sensible = _is_sensible(fit, guess, coarse)
-            if sensible:
-                break
-        model = fit.template if sensible else with_held_shape(model)
+        coarse = image if self.is_faint(guess) else _every_nth_column(image)
+        model, fit, sensible = self._shaped(image, coarse, guess, snr)
         model = self._with_sky(model, fit, coarse, guess)
+        if not sensible:  # a sky that slopes may have been taken for a source
+            sky = next((leaf for leaf in leaves_of(model) if leaf.name == "sky"), None)
+            other, _, sensible = self._shaped(image, coarse, guess, snr, sky)
+            model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
             return self._refined(self.learnt(model, image, guess), coarse)
         return model
+
+    def _shaped(self, image, coarse, guess, snr, sky=None):
+        """Parametric model fitted to some of the columns, its fit, and whether that makes sense.
+
+        If it does not, shapes are held at the first guess.
+        """
+        fitter = self.fitter(guess)
+        for profile, width_degree in self._shapes(snr, guess):
+            model = self._parametric(image, guess, snr, profile, width_degree)
+            if sky is not None:
+                model = replace_leaf(model, "sky", sky)
+            fit = fitter(model, coarse)
+            if _is_sensible(fit, guess, coarse):
+                return fit.template, fit, True
+        return with_held_shape(model), fit, False
 
     def _refined(self, model, coarse):
         """Empirical model fitted to some of the columns, drifting where they ask for it."""
@@ -159,9 +186,8 @@ class SlitModelBuilder:
     def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
-        degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
         width = width_guess(profile, guess.fwhm)
-        trace = PolynomialTrace(degree, limits=limits) if self.trace is None else self.trace
+        trace = self._trace(limits, guess, snr) if self.trace is None else self.trace
         sources = []
         for number, center in enumerate(guess.centers):
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
@@ -178,6 +204,13 @@ class SlitModelBuilder:
         elif image.shape[0] >= LEAST_ROWS_FOR_SKY:
             model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
         return with_shared_shape(model)
+
+    def _trace(self, limits, guess, snr):
+        """Polynomial of the degree that was found; a faint source hides a slope and a bow."""
+        if self.trace_degree is not None or snr > SNR_EMPIRICAL:
+            return PolynomialTrace(guess.trace_degree, limits=limits)
+        degree = max(guess.trace_degree, HIDDEN_DEGREE)
+        return with_trace_priors(PolynomialTrace(degree, limits=limits))
 
     def _shapes(self, snr, guess):
         """Profiles to try with the degree of their width, the richest first."""
@@ -209,9 +242,11 @@ class SlitModelBuilder:
         n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
         flat = LinearFitter()(model, cleaned)
         if _faint_sky(flat):
-            bare = VarProFitter()(replace_leaf(model, "sky", UniformSky(name="sky")), cleaned)
+            simple = replace_leaf(model, "sky", UniformSky(name="sky"))
+            bare = VarProFitter()(with_held_shape(simple.copy()), cleaned)
             if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
-                return bare.template
+                sky = next(leaf for leaf in leaves_of(bare.template) if leaf.name == "sky")
+                return replace_leaf(model, "sky", sky)
         if not _has_sky_on_both_sides(coarse, guess):
             return model
         for degree in range(1, LARGEST_SKY_DEGREE + 1):

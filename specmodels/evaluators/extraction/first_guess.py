@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ...numerics.robust import column_median, column_scatter
 from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
+from .trace_search import brightest_trace
 
 __all__ = ["Guess", "find_sources"]
 
@@ -28,10 +29,15 @@ STRAIGHTENED_AT_ONCE = 256
 LARGEST_TRACE_DEGREE = 4
 # A trace that was followed is forgotten if a straight one has a peak so many times as high.
 STRAIGHT_GAIN = 1.1
+# A source no more significant than this in a row of the collapsed image is not followed safely; a
+# parabola is looked for which shows it by so much more.
+FAINT, SEARCHED_GAIN = 30.0, 1.02
 
 
 # Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
 N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
+# A trace is told by no fewer bins of columns.
+LEAST_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,8 @@ class Guess:
         Distance from the first source, in pixels, to which its light can be seen.
     n_bright : int
         Number of parts of the spectrum, of twelve, that tell of trace and width.
+    n_binned : int
+        Number of neighbouring columns whose light, taken together, stands out most.
     """
 
     shape: np.ndarray
@@ -63,6 +71,7 @@ class Guess:
     fwhm: float
     extent: float = 0.0
     n_bright: int = N_BLOCKS
+    n_binned: int = 1
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -97,6 +106,16 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
         straight = _collapsed(data, weights, np.zeros_like(shape))
         if _contrast(*straight) > STRAIGHT_GAIN * _contrast(profile, error):
             shape, degree, (profile, error) = np.zeros_like(shape), 0, straight
+    searched = False
+    if _contrast(profile, error) < FAINT:
+        data = data - (profile - without_trend(profile, error))[:, None]
+        profile, error = _collapsed(data, weights, shape)
+        if trace_degree is None:
+            other = brightest_trace(*_binned(data, weights), image.shape[1])
+            parabola = _collapsed(data, weights, other)
+            searched = _contrast(*parabola) > SEARCHED_GAIN * _contrast(profile, error)
+        if searched:
+            shape, degree, (profile, error) = other, 2, parabola
     if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
         line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
@@ -107,16 +126,37 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
-    n_bright = _bright_parts(*_straightened(data, weights, shape), profile)
-    if trace_degree is None and degree >= n_bright:
+    light, noise = _light_of_columns(*_straightened(data, weights, shape), profile)
+    n_bright = _bright_parts(light / noise)
+    if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
-    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright)
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, _columns_to_bin(light, noise))
 
 
-def _bright_parts(straight, weight, profile):
-    """Number of parts of the spectrum with significant light of the collapsed profile."""
+def _light_of_columns(straight, weight, profile):
+    """Light of the collapsed profile in each column and its noise, both times its weight."""
     noise = np.sqrt(np.maximum((profile**2) @ weight, 1e-300))
-    power = ((profile @ (weight * straight)) / noise) ** 2
+    return profile @ (weight * straight), noise
+
+
+def _columns_to_bin(light, noise):
+    """Number of columns in bins of which the light stands out most from what noise brings."""
+    best, greatest = 1, 0.0
+    n = 1
+    while n * LEAST_BINS <= len(light):
+        starts = np.arange(0, len(light) - n + 1, n)
+        variance = np.add.reduceat(noise**2, starts)
+        power = np.add.reduceat(light, starts) ** 2 / np.maximum(variance, 1e-300)
+        excess = (np.sum(power) - len(power)) / np.sqrt(2 * len(power))
+        if excess > greatest:
+            best, greatest = n, excess
+        n *= 2
+    return best
+
+
+def _bright_parts(snr):
+    """Number of parts of the spectrum with significant light."""
+    power = snr**2
     parts = np.array_split(power, min(N_BLOCKS, len(power)))
     excess = np.array([np.sum(part) - len(part) for part in parts])
     errors = np.sqrt([2.0 * len(part) for part in parts])

@@ -12,6 +12,7 @@ from ...models import (
     TiedTo,
 )
 from .leaves import leaves_of, replace_leaf
+from .trace_search import BOW, SLOPE
 
 __all__ = [
     "star_profile",
@@ -19,6 +20,7 @@ __all__ = [
     "with_fixed_frame",
     "with_held_shape",
     "with_shared_shape",
+    "with_trace_priors",
     "with_wing_priors",
 ]
 
@@ -67,6 +69,13 @@ def with_wing_priors(profile):
         sigma = RELATIVE_PRIOR * abs(value) + LIGHT_PRIOR * light / area
         getattr(profile, n).prior = GaussianPrior(value, sigma)
     return profile
+
+
+def with_trace_priors(trace):
+    """Polynomial whose slope, bow, … are expected to be those that instruments make."""
+    for k in range(1, trace.degree + 1):
+        getattr(trace, f"c{k}").prior = GaussianPrior(0.0, SLOPE if k == 1 else BOW)
+    return trace
 
 
 def with_shared_shape(model):
