@@ -146,8 +146,7 @@ class SlitModelBuilder:
         model, fit, sensible = self._shaped(image, coarse, guess, snr)
         model = self._with_sky(model, fit, coarse, guess)
         if not sensible:  # a sky that slopes may have been taken for a source
-            sky = next((leaf for leaf in leaves_of(model) if leaf.name == "sky"), None)
-            other, _, sensible = self._shaped(image, coarse, guess, snr, sky)
+            other, _, sensible = self._shaped(image, coarse, guess, snr, _sky_of(model))
             model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
@@ -243,10 +242,10 @@ class SlitModelBuilder:
         flat = LinearFitter()(model, cleaned)
         if _faint_sky(flat):
             simple = replace_leaf(model, "sky", UniformSky(name="sky"))
-            bare = VarProFitter()(with_held_shape(simple.copy()), cleaned)
+            faint = self.is_faint(guess)
+            bare = VarProFitter()(with_held_shape(simple.copy()) if faint else simple, cleaned)
             if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
-                sky = next(leaf for leaf in leaves_of(bare.template) if leaf.name == "sky")
-                return replace_leaf(model, "sky", sky)
+                return replace_leaf(model, "sky", _sky_of(bare.template)) if faint else bare.template
         if not _has_sky_on_both_sides(coarse, guess):
             return model
         for degree in range(1, LARGEST_SKY_DEGREE + 1):
@@ -289,6 +288,11 @@ class SlitModelBuilder:
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
         return with_fixed_frame(with_shared_shape(model))
+
+
+def _sky_of(model):
+    """The sky of a model; None where it has none."""
+    return next((leaf for leaf in leaves_of(model) if leaf.name == "sky"), None)
 
 
 def _core_is_seen(sources, image):
