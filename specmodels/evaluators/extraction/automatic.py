@@ -64,6 +64,8 @@ LEAST_SIDE = 3.0
 LEAST_SEEN = 0.3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
+# It changes the width by no more than this factor.
+LARGEST_DRIFT = 1.8
 # Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
 # trial.
 LEAST_MISFIT = 0.1
@@ -180,13 +182,14 @@ class SlitModelBuilder:
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
         worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
+        worth = worth and _widths_are_alike(fit, richer)
         return richer.template if worth else fit.template
 
     def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         width = width_guess(profile, guess.fwhm)
-        trace = self._trace(limits, guess, snr) if self.trace is None else self.trace
+        trace = self._trace(limits, guess) if self.trace is None else self.trace
         sources = []
         for number, center in enumerate(guess.centers):
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
@@ -204,9 +207,12 @@ class SlitModelBuilder:
             model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
         return with_shared_shape(model)
 
-    def _trace(self, limits, guess, snr):
-        """Polynomial of the degree that was found; a faint source hides a slope and a bow."""
-        if self.trace_degree is not None or snr > SNR_EMPIRICAL:
+    def _trace(self, limits, guess):
+        """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
+
+        Where only a line or two of a bright source tell of the trace, it is held as they have it.
+        """
+        if self.trace_degree is not None or not (self.is_faint(guess) or guess.n_bright > 2):
             return PolynomialTrace(guess.trace_degree, limits=limits)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
@@ -333,6 +339,16 @@ def _misfits(fit):
         return False
     excess = np.mean(square[bright]) / np.mean(square[dark])
     return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
+
+
+def _widths_are_alike(fit, drifting):
+    """Whether a drift leaves the widths of the sources about as they are: hits can make others."""
+    ratios = [
+        other.fwhm(fit.image.x) / source.fwhm(fit.image.x)
+        for source, other in zip(leaves_of(fit.template), leaves_of(drifting.template), strict=True)
+        if isinstance(source, Source)
+    ]
+    return 1 / LARGEST_DRIFT < np.min(ratios) and np.max(ratios) < LARGEST_DRIFT
 
 
 def _has_sky_on_both_sides(image, guess):

@@ -11,6 +11,7 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
+from ...numerics.clipping import sharp_pixels
 from ...numerics.robust import column_median, column_scatter
 from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
 from .trace_search import brightest_trace
@@ -21,9 +22,6 @@ MAX_BINS = 64
 MIN_BIN = 8
 SHIFT_STEPS = 5
 HIT_SIGMA = 8.0
-# The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
-# off so many pixels deep.
-LEAST_NEIGHBOUR, PEELED = 0.1, 3
 LINE_WINDOW = 31
 STRAIGHTENED_AT_ONCE = 256
 LARGEST_TRACE_DEGREE = 4
@@ -188,29 +186,8 @@ def _without_sky_and_hits(image):
     smooth = ndimage.median_filter(data, size=(1, 7))
     root = np.sqrt(weights)
     weights[_isolated(np.abs(data - smooth) * root)] = 0.0
-    weights[_sharp(data * root, good)] = 0.0
+    weights[sharp_pixels(data * root, good)] = 0.0
     return data, weights
-
-
-def _sharp(student, good):
-    """Pixels far above the noise that fall off in both directions as no line does, peeled off.
-
-    A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
-    """
-    out = np.zeros(student.shape, dtype=bool)
-    padded = np.pad(np.where(good, student, np.nan), 1, constant_values=np.nan)
-    for _ in range(PEELED):
-        rows, columns = np.nonzero(np.abs(padded) > HIT_SIGMA)
-        height, sharp = padded[rows, columns], np.ones(len(rows), dtype=bool)
-        for i, j in ((0, 1), (1, 0)):
-            lower = np.fmin(*(padded[rows + s * i, columns + s * j] / height for s in (1, -1)))
-            sharp &= lower < LEAST_NEIGHBOUR
-        if not sharp.any():
-            break
-        rows, columns = rows[sharp], columns[sharp]
-        out[rows - 1, columns - 1] = True
-        padded[rows, columns] = 0.0
-    return out
 
 
 def _isolated(excess):
