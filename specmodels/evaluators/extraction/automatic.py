@@ -33,6 +33,7 @@ from .shapes import (
     with_fixed_frame,
     with_held_shape,
     with_shared_shape,
+    with_symmetric_shape,
     with_trace_priors,
     with_wing_priors,
 )
@@ -275,8 +276,8 @@ class SlitModelBuilder:
         width = float(np.mean(ends))
         setattr(parametric, parametric.width_parameter, width)
         unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
-        if min(_sides(sources, image)) < LEAST_SIDE * unit or not _core_is_seen(sources, image):
-            return model
+        both = min(_sides(sources, image)) >= LEAST_SIDE * unit
+        seen = both and _core_is_seen(sources, image)
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
         nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
@@ -293,6 +294,8 @@ class SlitModelBuilder:
                 setattr(scale, n, unit / width * getattr(scale, n).value)
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
+        if not seen:
+            return with_symmetric_shape(with_shared_shape(model))
         return with_fixed_frame(with_shared_shape(model))
 
 
