@@ -179,13 +179,14 @@ def one_sided(result, name):
         np.array([np.nansum(a[band]) for band in bands]) for a in (own.flux, difference, variance)
     )
     level = np.abs(flux) + 1e-300
-    mean = np.sum(parts) / np.sum(level)
-    off = np.abs(parts - mean * level)
-    beyond = (off > BAND_SIGMA * np.sqrt(noise)) & (off > LARGEST_SIDE * level)
-    if np.abs(np.sum(flux)) > 0 and beyond.any():
+    share, error = parts / level, np.sqrt(noise) / level
+    most, least = np.argmax(share), np.argmin(share)
+    change = share[most] - share[least]
+    significant = change > BAND_SIGMA * np.hypot(error[most], error[least])
+    if np.abs(np.sum(flux)) > 0 and significant and change > LARGEST_SIDE:
         yield (
-            f"light on one side, up to {np.max((off / level)[beyond]):.0%} of the flux, that comes "
-            "and goes along the spectrum: a further source or order; set n_sources or mask it"
+            f"light on one side, by {change:.0%} of the flux more in some columns than in others, "
+            "as of a further source or order; set n_sources or mask it"
         )
 
 
