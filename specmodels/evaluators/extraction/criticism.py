@@ -12,8 +12,8 @@ from .hidden_wings import outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "light_beside", "light_outside",
-    "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
+    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "lifted_sky", "light_beside",
+    "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
     "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
@@ -39,6 +39,8 @@ LEAST_PIXELS = 100
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
 # Change of the light on one side, as a part of the flux.
 LARGEST_SIDE = 0.02
+# Rows are away from a source by so many of its full widths.
+AWAY = 2.0
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
 SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
@@ -219,6 +221,35 @@ def sky_that_follows(result, name):
             f"the sky has {part:.0%} of the source's light, whose wings reach the ends of the "
             "slit; give the profile or the sky"
         )
+
+
+def lifted_sky(result, name):
+    """Sky that light of no source lifts: most rows away from the sources are darker than it.
+
+    What that takes from the flux is the median of what their rows lack, in all rows of the source.
+    """
+    light, image = result.coherent_light, result.fit.image
+    good = ~image.mask
+    away = np.all([np.abs(image.y[:, None] - result.trace(other)) > AWAY * result.fwhm(other)
+                   for other in result.sources], axis=0) & good  # fmt: skip
+    own = result.source_fluxes[name]
+    for band in np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS):
+        number = np.count_nonzero(away[:, band], axis=1)
+        rows = np.flatnonzero(number > 0.5 * len(band))
+        if len(band) < 2 or len(rows) < LEAST_DARK:
+            continue
+        use = away[np.ix_(rows, band)]
+        left, noise = (np.sum(np.where(use, a[np.ix_(rows, band)], 0.0), axis=1) / number[rows] ** n
+                       for a, n in ((light.residual, 1), (image.variance, 2)))  # fmt: skip
+        off, error = np.median(left), 1.25 * np.sqrt(np.mean(noise) / len(rows))
+        level = abs(np.mean(own.flux[band])) + 1e-300
+        part = -off * np.mean(np.count_nonzero(own.zone[:, band], axis=0)) / level
+        if part > LARGEST_WINGS and -off > BAND_SIGMA * error:
+            yield (
+                f"the sky is too bright, by {part:.0%} of the flux in the rows of the source: light "
+                "of another order, or of a source that was not found; set n_sources or mask it"
+            )
+            return
 
 
 def light_beside(result, name):
