@@ -252,7 +252,9 @@ class SlitModelBuilder:
             faint = self.is_faint(guess)
             bare = VarProFitter()(with_held_shape(simple.copy()) if faint else simple, cleaned)
             if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
-                return replace_leaf(model, "sky", _sky_of(bare.template)) if faint else bare.template
+                return (
+                    replace_leaf(model, "sky", _sky_of(bare.template)) if faint else bare.template
+                )
         if not _has_sky_on_both_sides(coarse, guess):
             return model
         for degree in range(1, LARGEST_SKY_DEGREE + 1):
