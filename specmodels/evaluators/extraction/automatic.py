@@ -9,9 +9,8 @@ from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
-from numpy.polynomial import legendre
 
-from ...fitters import LinearFitter, SigmaClipFitter, VarProFitter
+from ...fitters import SigmaClipFitter, VarProFitter
 from ...models import (
     BSplineProfile,
     ColumnPolynomial,
@@ -20,7 +19,6 @@ from ...models import (
     PolynomialTrace,
     Profile,
     Source,
-    UniformSky,
 )
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .binned_shapes import BinnedShapeFitter
@@ -37,6 +35,7 @@ from .shapes import (
     with_trace_priors,
     with_wing_priors,
 )
+from .sky_choice import LEAST_ROWS_FOR_SKY, gain, row_limits, sky_of, with_chosen_sky
 
 __all__ = ["SlitModelBuilder"]
 
@@ -45,14 +44,6 @@ SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
 COARSE_COLUMNS = 256
 # What a trace may have though it is not seen.
 HIDDEN_DEGREE = 2
-LEAST_ROWS_FOR_SKY = 5
-# Sky below this many standard errors in most columns may be none at all.
-FAINT_SKY = 3.0
-LARGEST_SKY_DEGREE = 2
-# A sloping sky takes so many rows on either side, so many full widths from the sources.
-LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
-# It does where what all columns have in common lowers chi-square by so much.
-SHARED_GAIN = 30.0
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
@@ -147,9 +138,10 @@ class SlitModelBuilder:
         snr = float(np.abs(guess.snr).max())
         coarse = image if self.is_faint(guess) else _every_nth_column(image)
         model, fit, sensible = self._shaped(image, coarse, guess, snr)
-        model = self._with_sky(model, fit, coarse, guess)
+        if self.sky is None:
+            model = with_chosen_sky(model, fit, coarse, guess, faint=self.is_faint(guess))
         if not sensible:  # a sky that slopes may have been taken for a source
-            other, _, sensible = self._shaped(image, coarse, guess, snr, _sky_of(model))
+            other, _, sensible = self._shaped(image, coarse, guess, snr, sky_of(model))
             model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
@@ -182,7 +174,7 @@ class SlitModelBuilder:
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
-        worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
+        worth = richer.success and gain(fit, richer) > DRIFT_GAIN * n_more
         worth = worth and _widths_are_alike(fit, richer)
         return richer.template if worth else fit.template
 
@@ -205,7 +197,7 @@ class SlitModelBuilder:
         if self.sky is not None:
             model = model + self.sky
         elif image.shape[0] >= LEAST_ROWS_FOR_SKY:
-            model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
+            model = model + ColumnPolynomial(0, limits=row_limits(image), name="sky")
         return with_shared_shape(model)
 
     def _trace(self, limits, guess):
@@ -234,37 +226,6 @@ class SlitModelBuilder:
         by_light = 0 if snr < SNR_WIDTH else 1 if snr < SNR_EMPIRICAL else 2
         # What only one line or two constrain is held.
         return min(by_light, guess.n_bright - 1)
-
-    def _with_sky(self, model, fit, coarse, guess):
-        """Model with the sky that the data ask for: one level for all columns, or terms for each.
-
-        One level for all serves where a level per column fits no better than it would to noise, so
-        that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
-        than twice the number of columns (Akaike's criterion), or all columns together show it.
-        """
-        if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
-            return model
-        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
-        n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
-        flat = LinearFitter()(model, cleaned)
-        if _faint_sky(flat):
-            simple = replace_leaf(model, "sky", UniformSky(name="sky"))
-            faint = self.is_faint(guess)
-            bare = VarProFitter()(with_held_shape(simple.copy()) if faint else simple, cleaned)
-            if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
-                return (
-                    replace_leaf(model, "sky", _sky_of(bare.template)) if faint else bare.template
-                )
-        if not _has_sky_on_both_sides(coarse, guess):
-            return model
-        for degree in range(1, LARGEST_SKY_DEGREE + 1):
-            sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
-            trial = replace_leaf(model, "sky", sky)
-            fitted = LinearFitter()(trial, cleaned)
-            if _gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
-                break
-            model, flat = trial, fitted
-        return model
 
     def learnt(self, model, image, guess):
         """Model with B-spline profiles that start from the parametric ones.
@@ -299,11 +260,6 @@ class SlitModelBuilder:
         if not seen:
             return with_symmetric_shape(with_shared_shape(model))
         return with_fixed_frame(with_shared_shape(model))
-
-
-def _sky_of(model):
-    """The sky of a model; None where it has none."""
-    return next((leaf for leaf in leaves_of(model) if leaf.name == "sky"), None)
 
 
 def _core_is_seen(sources, image):
@@ -353,51 +309,7 @@ def _widths_are_alike(fit, drifting):
         for source, other in zip(leaves_of(fit.template), leaves_of(drifting.template), strict=True)
         if isinstance(source, Source)
     ]
-    return 1 / LARGEST_DRIFT < np.min(ratios) and np.max(ratios) < LARGEST_DRIFT
-
-
-def _has_sky_on_both_sides(image, guess):
-    """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
-    rows = image.y[(~image.mask).any(axis=1)]
-    reach = SKY_FWHM * guess.fwhm
-    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
-    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
-    return min(below, above) >= LEAST_SKY_ROWS
-
-
-def _slopes_in_common(fit, guess, degree):
-    """Whether the rows away from the sources have a slope or parabola that all columns share."""
-    image, limits = fit.image, _row_limits(fit.image)
-    t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
-    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
-    away = distance > 1.5 * SKY_FWHM * guess.fwhm
-    if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
-        return False
-    weights = image.weights[away]
-    residual = np.where(weights > 0, fit.residual()[away], 0.0)
-    total = np.maximum(np.sum(weights, axis=0), 1e-300)
-    terms = [np.broadcast_to(v[:, None], weights.shape)
-             for v in legendre.legvander(t[away], degree)[:, 1:].T]  # fmt: skip
-    # Each column has a level of its own, which takes its part of the terms.
-    terms = [term - np.sum(weights * term, axis=0) / total for term in terms]
-    matrix = np.array([[np.sum(weights * a * b) for a in terms] for b in terms])
-    vector = np.array([np.sum(weights * term * residual) for term in terms])
-    gain = vector @ np.linalg.lstsq(matrix, vector)[0]
-    return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
-
-
-def _faint_sky(fit):
-    """Whether the sky of most columns is not significant or negative, as after a subtraction."""
-    name = next(n for n in reversed(fit.names) if n.startswith("c0"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        significance = fit[name] / fit.error(name)
-    known = significance[np.isfinite(significance)]
-    return known.size > 0 and np.median(known) < FAINT_SKY
-
-
-def _gain(simple, rich):
-    """By how much the richer of two fits lowers chi-square, in units of its noise."""
-    return np.sum(simple.chi2 - rich.chi2) / max(rich.reduced_chi2, 1.0)
+    return np.min(ratios) > 1 / LARGEST_DRIFT and np.max(ratios) < LARGEST_DRIFT
 
 
 def _is_sensible(fit, guess, image):
@@ -419,7 +331,3 @@ def _is_sensible(fit, guess, image):
 def _every_nth_column(image):
     step = max(1, image.shape[1] // COARSE_COLUMNS)
     return image.cutout(columns=slice(None, None, step)) if step > 1 else image
-
-
-def _row_limits(image):
-    return (image.y[0], image.y[-1])

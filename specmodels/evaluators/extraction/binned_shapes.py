@@ -11,7 +11,6 @@ import numpy as np
 from ...exposure import SpectralImage
 from ...fitters import Fitter, Projection, SigmaClipFitter, VarProFitter
 from ...models import LinearForm, Source
-from .leaves import leaves_of
 from .shapes import with_held_shape
 
 __all__ = ["BinnedShapeFitter", "in_bins"]

@@ -13,8 +13,8 @@ from .noise import scatter_of_dark_pixels
 
 __all__ = [
     "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "lifted_sky", "light_beside",
-    "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
-    "tilt_of_lines", "total_snr",
+    "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
+    "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
@@ -246,8 +246,8 @@ def lifted_sky(result, name):
         part = -off * np.mean(np.count_nonzero(own.zone[:, band], axis=0)) / level
         if part > LARGEST_WINGS and -off > BAND_SIGMA * error:
             yield (
-                f"the sky is too bright, by {part:.0%} of the flux in the rows of the source: light "
-                "of another order, or of a source that was not found; set n_sources or mask it"
+                f"the sky is too bright, by {part:.0%} of the flux in the rows of a source: there "
+                "is light of another order or source; set n_sources or mask it"
             )
             return
 

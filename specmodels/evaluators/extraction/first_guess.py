@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from ...numerics.clipping import sharp_pixels
 from ...numerics.robust import column_median, column_scatter
+from .bright_columns import N_BLOCKS, bright_parts, columns_to_bin, light_of_columns
 from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
 from .trace_search import brightest_trace
 
@@ -30,12 +31,6 @@ STRAIGHT_GAIN = 1.1
 # A source no more significant than this in a row of the collapsed image is not followed safely; a
 # parabola is looked for which shows it by so much more.
 FAINT, SEARCHED_GAIN = 30.0, 1.02
-
-
-# Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
-N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
-# A trace is told by no fewer bins of columns.
-LEAST_BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,46 +119,11 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
-    light, noise = _light_of_columns(*_straightened(data, weights, shape), profile)
-    n_bright = _bright_parts(light / noise)
+    light, noise = light_of_columns(*_straightened(data, weights, shape), profile)
+    n_bright = bright_parts(light / noise)
     if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
-    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, _columns_to_bin(light, noise))
-
-
-def _light_of_columns(straight, weight, profile):
-    """Light of the collapsed profile in each column and its noise, both times its weight."""
-    noise = np.sqrt(np.maximum((profile**2) @ weight, 1e-300))
-    return profile @ (weight * straight), noise
-
-
-def _columns_to_bin(light, noise):
-    """Number of columns in bins of which the light stands out most from what noise brings."""
-    best, greatest = 1, 0.0
-    n = 1
-    while n * LEAST_BINS <= len(light):
-        starts = np.arange(0, len(light) - n + 1, n)
-        variance = np.add.reduceat(noise**2, starts)
-        power = np.add.reduceat(light, starts) ** 2 / np.maximum(variance, 1e-300)
-        excess = (np.sum(power) - len(power)) / np.sqrt(2 * len(power))
-        if excess > greatest:
-            best, greatest = n, excess
-        n *= 2
-    return best
-
-
-def _bright_parts(snr):
-    """Number of parts of the spectrum with significant light."""
-    power = snr**2
-    parts = np.array_split(power, min(N_BLOCKS, len(power)))
-    excess = np.array([np.sum(part) - len(part) for part in parts])
-    errors = np.sqrt([2.0 * len(part) for part in parts])
-    bright = (excess > BLOCK_SIGMA * errors) & (excess > LEAST_BLOCK * np.max(excess))
-    bright = np.flatnonzero(bright)
-    if not bright.size:  # a faint continuum tells as much everywhere, though no part by itself
-        return N_BLOCKS
-    # One line may lie in two parts.
-    return int(min(bright.size, 1 + np.ptp(bright) // 2))
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, columns_to_bin(light, noise))
 
 
 def _of_degree(shape, degree):

@@ -112,7 +112,7 @@ def test_profile_drifts_where_its_shape_changes_by_more_than_its_width():
 
 @pytest.mark.parametrize("row", [0.4, 1.5, 20.2])
 def test_half_a_profile_tells_of_the_other_half(row):
-    """At an edge, or with a dead row in the core, no family of profiles is right to two per cent."""
+    """At an edge, or with a dead row in the core, a family of profiles is wrong by per cents."""
     shape, u = (42, 400), np.linspace(-1, 1, 400)
     y, width = np.arange(shape[0])[:, None], 1.1 * (1 + 0.1 * u)
     gaussian = GaussianProfile()

@@ -31,10 +31,3 @@ def test_noise_bends_no_trace(seed):
     mean = bins((0.0, 0.0), 1.6, seed)
     found = brightest_trace(COLUMNS, mean, np.ones(mean.shape), N_COLUMN)
     assert np.sqrt(np.mean(found**2)) < 0.5
-
-
-def test_a_slope_of_the_sky_is_no_light():
-    slope = 3 * np.linspace(-1, 1, N_ROW)[:, None]
-    mean = bins((0.0, 1.5), 1.6, 1) + slope
-    found = brightest_trace(COLUMNS, mean, np.ones(mean.shape), N_COLUMN)
-    assert np.ptp(found) > 1.0
