@@ -169,11 +169,12 @@ def one_sided(result, name):
     inputs = (image.x[None], image.y[:, None])
     light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
     offset = image.y[:, None] - result.trace(name)
-    far = np.abs(offset) > np.median(result.fwhm(name))
-    side = np.where(own.zone & far, np.sign(offset), 0.0)
+    # Parts of pixels, so that a trace that crosses rows changes no side.
+    far = np.clip(np.abs(offset) - np.median(result.fwhm(name)) + 0.5, 0.0, 1.0)
+    side = np.where(own.zone, np.sign(offset) * far, 0.0)
     good = ~image.mask | result.coherent_light.lines
     difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
-    variance = np.sum(np.where((side != 0) & good, image.variance, 0.0), axis=0)
+    variance = np.sum(np.where(good, side**2 * image.variance, 0.0), axis=0)
     bands = np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS)
     if min(map(len, bands)) < 2:
         return
