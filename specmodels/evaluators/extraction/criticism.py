@@ -174,7 +174,7 @@ def one_sided(result, name):
     side = np.where(own.zone, np.sign(offset) * far, 0.0)
     good = ~image.mask | result.coherent_light.lines
     difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
-    variance = np.sum(np.where(good, side**2 * image.variance, 0.0), axis=0)
+    variance = np.sum(side**2 * np.where(good, image.variance, 0.0), axis=0)
     bands = np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS)
     if min(map(len, bands)) < 2:
         return
