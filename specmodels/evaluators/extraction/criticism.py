@@ -37,8 +37,8 @@ LEAST_HARM, HARM_SIGMA, LEAST_HARMED = 0.01, 2.0, 4
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
-# Change of the light on one side, as a part of the flux.
-LARGEST_SIDE = 0.02
+# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend.
+LARGEST_SIDE = 0.04
 # Rows are away from a source by so many of its full widths.
 AWAY = 2.0
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
@@ -169,9 +169,12 @@ def one_sided(result, name):
     inputs = (image.x[None], image.y[:, None])
     light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
     offset = image.y[:, None] - result.trace(name)
+    distance = np.abs(offset)
     # Parts of pixels, so that a trace that crosses rows changes no side.
-    far = np.clip(np.abs(offset) - np.median(result.fwhm(name)) + 0.5, 0.0, 1.0)
-    side = np.where(own.zone, np.sign(offset) * far, 0.0)
+    inner = np.median(result.fwhm(name)) - 0.5
+    outer = np.max(np.where(own.zone, distance, 0.0))
+    side = np.clip(distance - inner, 0.0, 1.0) * np.clip(outer - distance, 0.0, 1.0)
+    side = np.where(own.zone, np.sign(offset) * side, 0.0)
     good = ~image.mask | result.coherent_light.lines
     difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
     variance = np.sum(side**2 * np.where(good, image.variance, 0.0), axis=0)
