@@ -214,18 +214,18 @@ class OptimalExtraction(ImageEvaluator):
         image = slit_region(image)
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
-        model, image = self._prepared(image)
-        fit = self._fitted(model, image)
+        model, image, fitter = self._prepared(image)
+        fit = self._fitted(model, image, fitter)
         automatic = self.model is None and self.builder.profile is None
         if automatic and known and is_doubtful(fit):
             plain = replace(self.builder, profile=MoffatProfile())
-            other = self._fitted(TiltedSlitBuilder(plain).build(image), image)
+            other = self._fitted(TiltedSlitBuilder(plain).build(image), image, fitter)
             fit = min(fit, other, key=lambda one: one.reduced_chi2)
         mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
         for with_better_variance in mend:
             better = with_better_variance(image, fit)
             if better is not None:
-                final = self._fitted(fit.template, better)
+                final = self._fitted(fit.template, better, fitter)
                 success, message = fit.success and final.success, fit.message or final.message
                 image, fit = better, final.replace(success=success, message=message)
         return fit
@@ -244,30 +244,29 @@ class OptimalExtraction(ImageEvaluator):
         shared = self.orders.shared(fit.template, image)
         return self.default_fitter(shared, image)
 
-    def _fitted(self, model, image):
+    def _fitted(self, model, image, fitter):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
-        fit = self._fitter_of(image)(model, image)
+        fit = fitter(model, image)
         if fit.success or self.model is not None:
             return fit
         message = f"{fit.message}: trace and width held as they were before"
         held = self.fitter(with_held_shape(model.copy()), image)
         return held.replace(success=False, message=message)
 
-    def _fitter_of(self, image):
-        """The fitter; by default that of a part of the columns first where slits are tilted."""
-        default = self.model is None and self.fitter is self.default_fitter
-        return StagedFitter() if default and self._of_wavelength(image) else self.fitter
-
     def _prepared(self, image):
-        """Model with initial values, and the part of the image that it describes."""
+        """Model with initial values, the part of the image that it describes, and their fitter."""
         if self.model is not None:
-            return self.build_model(image), image
+            return self.build_model(image), image, self.fitter
+        chosen = self.fitter is not self.default_fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            return TiltedSlitBuilder(self.builder).build(image), image
+            # A part of the columns tells shapes nearly as well as all.
+            fitter = self.fitter if chosen else StagedFitter()
+            return TiltedSlitBuilder(self.builder).build(image), image, fitter
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
-        return self.builder.build(image, guess), image
+        fitter = self.fitter if chosen else self.builder.fitter(guess)
+        return self.builder.build(image, guess), image, fitter
 
     def _with_lines_found(self, image):
         """Image with the wavelength of each pixel, where lines are seen to be tilted.
