@@ -22,7 +22,7 @@ SHAPE_ROUNDS, HIT_ROUNDS = 4, 2
 FIRST_TOLERANCE = 1.0
 # The same where columns are few and all are fitted at once: along flat valleys, such as that
 # of a profile's wings, chi-square falls by less in each of a hundred passes.
-WHOLE_TOLERANCE = 0.5
+WHOLE_TOLERANCE = 0.25
 
 
 class StagedFitter(Fitter):
