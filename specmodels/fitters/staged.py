@@ -20,6 +20,9 @@ SHAPE_ROUNDS, HIT_ROUNDS = 4, 2
 # The first fit ends where the next step promises less than this, in chi-square per degree of
 # freedom: of the many more pixels of the second it is no more than their noise.
 FIRST_TOLERANCE = 1.0
+# The same where columns are few and all are fitted at once: along flat valleys, such as that
+# of a profile's wings, chi-square falls by less in each of a hundred passes.
+WHOLE_TOLERANCE = 0.25
 
 
 class StagedFitter(Fitter):
@@ -57,6 +60,9 @@ class StagedFitter(Fitter):
                                 profile_error=self.profile_error)  # fmt: skip
         form = LinearForm(model[0] if isinstance(model, list) else model)
         step = min(one.shape[1] for one in images) // self.n_columns
+        if step < 2 and not by_columns(model, images, batch, share):
+            whole = SigmaClipFitter(VarProFitter(tolerance=WHOLE_TOLERANCE), sigma=self.sigma,
+                                    profile_error=self.profile_error)  # fmt: skip
         if step < 2 or not form.nonlinear:
             return whole(model, image, batch=batch, share=share)
         if not by_columns(model, images, batch, share):
