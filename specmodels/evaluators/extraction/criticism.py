@@ -11,7 +11,8 @@ from .hidden_wings import level_that_follows, outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "lifted_sky", "light_beside",
+    "LEAST_SNR", "blends", "extrapolated", "faint_under_lines", "hidden_neighbours", "lifted_sky",
+    "light_beside",
     "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
     "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
@@ -79,6 +80,17 @@ def hidden_neighbours(result, name):
                 "n_sources, or give the profile"
             )
             return
+
+
+def faint_under_lines(result, name):
+    """A faint source where no sum of rows can tell whether its trace and profile hold."""
+    own = result.source_fluxes[name]
+    total = total_snr(own.flux, own.error, result.mask(name))
+    if LEAST_SNR <= total < WELL_KNOWN:
+        yield (
+            f"faint, S/N {total:.2g} of all columns, where lines are tilted: trace and profile are "
+            "not certain; give them"
+        )
 
 
 def total_snr(flux, error, mask):

@@ -18,7 +18,9 @@ TESTS = (
     criticism.tilt_of_lines, criticism.lifted_sky,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
-OF_WAVELENGTHS = (criticism.blends, criticism.light_outside, criticism.light_beside)
+OF_WAVELENGTHS = (
+    criticism.blends, criticism.light_outside, criticism.light_beside, criticism.faint_under_lines,
+)  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
 

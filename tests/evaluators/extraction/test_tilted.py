@@ -135,3 +135,17 @@ def test_faint_source_gives_no_light_to_a_slit_that_is_even():
 def test_uneven_slit_is_seen_in_the_sky():
     result = sm.OptimalExtraction(n_sources=1)(tilted_slit(1)[0])
     assert any("slit function" in str(leaf.name) for leaf, _ in result.fit.form.leaves())
+
+
+def test_faint_source_under_tilted_lines_is_to_be_looked_at():
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:42, :300].astype(float)
+    p = x - 6.0 * (y - 21) / 42
+    sky = 20 + sum(300 * np.exp(-0.5 * ((p - c) / 1.3) ** 2) for c in (30, 90, 150, 210, 270))
+    for flux, faint in ((15.0, True), (200.0, False)):
+        mean = sky + flux * spread(y, 20 + 0 * x, 1.6)
+        image = sm.SpectralImage(
+            rng.poisson(mean) + rng.normal(0, 3, mean.shape), variance=mean + 9, wavelength=p
+        )
+        (row,) = sm.OptimalExtraction(n_sources=1)(image).report()
+        assert ("faint" in row["reason"]) == faint
