@@ -211,9 +211,9 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Where parts of the spectrum of a bright source are dark, the others tell all there is.
+        Of a bright source, and where parts of the spectrum are dark, what was found is all there is.
         """
-        whole = guess.n_bright >= N_BLOCKS // 2
+        whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
         if self.trace_degree is not None or not (self.is_faint(guess) or whole):
             return PolynomialTrace(guess.trace_degree, limits=limits)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
