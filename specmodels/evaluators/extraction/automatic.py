@@ -211,7 +211,7 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Of a bright source, and where parts of the spectrum are dark, what was found is all there is.
+        Of a bright source, and where parts of the spectrum are dark, what is found is all there is.
         """
         whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
         if self.trace_degree is not None or not (self.is_faint(guess) or whole):
