@@ -22,6 +22,7 @@ from ...models import (
 )
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .binned_shapes import BinnedShapeFitter
+from .bright_columns import N_BLOCKS
 from .first_guess import find_sources
 from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
@@ -42,6 +43,8 @@ __all__ = ["SlitModelBuilder"]
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
 COARSE_COLUMNS = 256
+# Light has to be worth so many times what noise does to chi-square.
+FAINT = 20.0
 # What a trace may have though it is not seen.
 HIDDEN_DEGREE = 2
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
@@ -111,8 +114,13 @@ class SlitModelBuilder:
         return find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
 
     def is_faint(self, guess):
-        """Whether shapes are to be fitted to bins of columns."""
-        return guess.n_binned > 1 and float(np.abs(guess.snr).max()) <= SNR_EMPIRICAL
+        """Whether shapes are to be fitted to bins of columns: noise bends chi-square of columns.
+
+        Its scatter with the shape, of n columns, is the root of 2n, and the light of a source is
+        worth the square of its signal-to-noise ratio.
+        """
+        scatter = np.sqrt(2 * len(guess.shape))
+        return guess.n_binned > 1 and np.max(guess.snr**2) < FAINT * scatter
 
     def fitter(self, guess):
         """Fitter for an image in which this was found."""
@@ -203,9 +211,10 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Where only a line or two of a bright source tell of the trace, it is held as they have it.
+        Of a bright source, and where parts of the spectrum are dark, what is found is all there is.
         """
-        if self.trace_degree is not None or not (self.is_faint(guess) or guess.n_bright > 2):
+        whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
+        if self.trace_degree is not None or not (self.is_faint(guess) or whole):
             return PolynomialTrace(guess.trace_degree, limits=limits)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
