@@ -253,18 +253,21 @@ class OptimalExtraction(ImageEvaluator):
         held = self.fitter(with_held_shape(model.copy()), image)
         return held.replace(success=False, message=message)
 
+    def _fitter_of(self, image):
+        """The fitter; by default that of a part of the columns first where slits are tilted."""
+        default = self.model is None and self.fitter is self.default_fitter
+        return StagedFitter() if default and self._of_wavelength(image) else self.fitter
+
     def _prepared(self, image):
         """Model with initial values, the part of the image that it describes, and their fitter."""
         if self.model is not None:
             return self.build_model(image), image, self.fitter
-        chosen = self.fitter is not self.default_fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            # A part of the columns tells shapes nearly as well as all.
-            fitter = self.fitter if chosen else StagedFitter()
-            return TiltedSlitBuilder(self.builder).build(image), image, fitter
+            return TiltedSlitBuilder(self.builder).build(image), image, self._fitter_of(image)
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
+        chosen = self.fitter is not self.default_fitter
         fitter = self.fitter if chosen else self.builder.fitter(guess)
         return self.builder.build(image, guess), image, fitter
 

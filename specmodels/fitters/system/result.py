@@ -203,7 +203,7 @@ class SystemFitResult(FitResult):
         Products of its rows are their part of the covariance.
         """
         if not len(self.theta):
-            return np.zeros((len(rows), 0))
+            return np.zeros((rows.shape[0], 0))
         values, vectors = np.linalg.eigh(self.known_covariance)
         return rows @ (self.response @ (vectors * np.sqrt(np.maximum(values, 0.0))))
 
