@@ -124,12 +124,15 @@ class Projection:
         gradient, _ = self._parameters.with_priors(column, found.gradient, found.information)
         return -2 * gradient[:, 0]
 
-    def result(self, theta, *, success=True, message="", n_iterations=1):
+    def result(self, theta, *, covariance=None, success=True, message="", n_iterations=1):
         """The fit at some values, with errors, covariances and all else that results know.
 
         Parameters
         ----------
         theta : array_like, shape (n_free,)
+        covariance : array_like, shape (n_free, n_free, 1), optional
+            Of these values, where it is known from elsewhere and columns are independent; default:
+            from the information in the data.
         success : bool
             Whether the optimiser is content.
         message : str
@@ -145,4 +148,6 @@ class Projection:
         state = State(column, self._parameters.linearise(self._problem, column))
         if isinstance(self._problem, SystemProblem):
             return fitted_system(self._problem, state, complaint, n_iterations)
-        return column_result(self._problem, self._parameters, state, complaint, n_iterations)
+        return column_result(
+            self._problem, self._parameters, state, complaint, n_iterations, covariance
+        )

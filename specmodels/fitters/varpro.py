@@ -238,8 +238,11 @@ def fitted_system(problem, state, message="", count=1):
     )  # fmt: skip
 
 
-def column_result(problem, parameters, state, message="", count=1):
-    """`FitResult` of columns at a pass over their pixels, with the errors that follow from it."""
+def column_result(problem, parameters, state, message="", count=1, covariance=None):
+    """`FitResult` of columns at a pass over their pixels, with the errors that follow from it.
+
+    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    """
     form, solved = problem.form, state.solved
     values = parameters.values(state.theta)
     for k, value in zip(form.linear, solved.values, strict=True):
@@ -251,6 +254,8 @@ def column_result(problem, parameters, state, message="", count=1):
             setattr(template, form.names[k], values[k])
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
     shared_covariance, lost = covariance_of(information)
+    if covariance is not None:
+        shared_covariance, lost = covariance, np.zeros_like(lost)
     extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
                       optimize=True)  # fmt: skip
     common = common_errors(solved.response, shared_covariance) if problem.shared else None

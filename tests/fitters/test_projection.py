@@ -74,6 +74,15 @@ def test_an_optimiser_that_gives_up_makes_no_success(options):
     assert fit.reduced_chi2 > 1.5
 
 
+def test_covariance_known_from_elsewhere_is_carried_to_the_fluxes():
+    inner = sm.Projection(start(), observed(light(scene(), spectrum()), 6))
+    own = inner.result(inner.initial)
+    given = inner.result(inner.initial, covariance=4 * own.shared_covariance)
+    assert_allclose(given.error("trace_c0_0"), 2 * own.error("trace_c0_0"))
+    assert_allclose(np.sum(given.common[0] ** 2, axis=0), 4 * np.sum(own.common[0] ** 2, axis=0))
+    assert_allclose(given["flux_0"], own["flux_0"])
+
+
 def test_wrong_calls_are_named():
     image = observed(light(scene(), spectrum()), 5)
     with pytest.raises(ValueError, match="theta: expected 3 values"):
