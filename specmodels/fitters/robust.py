@@ -4,7 +4,8 @@ import numpy as np
 
 from ..models.correlated import without_noise
 from ..models.linear_form import LinearForm
-from ..numerics.clipping import local_scale, reject_by_column, relative_misfit
+from ..numerics.clipping import local_scale, reject_by_column, relative_misfit, sharp_pixels
+from ..numerics.robust import column_median
 from .base import Fitter
 from .columns.problem import Problem
 from .linear import LinearFitter
@@ -62,9 +63,11 @@ class SigmaClipFitter(Fitter):
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
         form, image = LinearForm(model), images[0]
-        template, rejected = model, np.zeros(image.shape, dtype=bool)
+        # A hit on a faint source would be all of its light, and never stand out from it.
+        template, rejected = model, _hits(image)
         if form.nonlinear:
-            rejected = self.outliers(LinearFitter()(model, image, batch=batch), image)
+            cleaned = image.replace(mask=image.mask | rejected)
+            rejected = self.outliers(LinearFitter()(model, cleaned, batch=batch), image)
         for _ in range(self.max_rounds):
             cleaned = image.replace(mask=image.mask | rejected)
             result = self.fitter(template, cleaned, batch=batch)
@@ -151,3 +154,11 @@ class SigmaClipFitter(Fitter):
         np.hypot(scale, signal, out=scale)
         scale *= self.sigma
         return scale
+
+
+def _hits(image):
+    """Pixels that are sharper than light, whatever the model is."""
+    good = image.weights > 0
+    data = np.where(good, image.data, 0.0)
+    sky = np.nan_to_num(column_median(data, good))
+    return sharp_pixels((data - sky) * np.sqrt(image.weights), good)

@@ -7,10 +7,15 @@ import numpy as np
 from .normal import NormalEquations
 from .robust import MAD_TO_SIGMA
 
-__all__ = ["local_scale", "reject_by_column", "relative_misfit"]
+__all__ = ["local_scale", "reject_by_column", "relative_misfit", "sharp_pixels"]
 
 # Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
 LEAST_FREEDOM = 0.02
+# Standard deviations from which a pixel may be a hit without a fit.
+HIT_SIGMA = 8.0
+# The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
+# off so many pixels deep.
+LEAST_NEIGHBOUR, PEELED = 0.1, 3
 
 
 def local_scale(residual, use, *, block=128):
@@ -138,3 +143,35 @@ def relative_misfit(student, signal, use):
     spread = MAD_TO_SIGMA * np.median(np.abs(relative))
     noise = np.median(1 / signal[bright])
     return np.sqrt(max(spread**2 - (1.2 * noise) ** 2, 0.0))
+
+
+def sharp_pixels(student, good):
+    """Pixels far above the noise that fall off in both directions as no line does, peeled off.
+
+    A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
+
+    Parameters
+    ----------
+    student : ndarray, shape (n_row, n_column)
+        Data less the sky, in standard deviations.
+    good : ndarray of bool, same shape
+        Pixels that count.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    out = np.zeros(student.shape, dtype=bool)
+    padded = np.pad(np.where(good, student, np.nan), 1, constant_values=np.nan)
+    for _ in range(PEELED):
+        rows, columns = np.nonzero(np.abs(padded) > HIT_SIGMA)
+        height, sharp = padded[rows, columns], np.ones(len(rows), dtype=bool)
+        for i, j in ((0, 1), (1, 0)):
+            lower = np.fmin(*(padded[rows + s * i, columns + s * j] / height for s in (1, -1)))
+            sharp &= lower < LEAST_NEIGHBOUR
+        if not sharp.any():
+            break
+        rows, columns = rows[sharp], columns[sharp]
+        out[rows - 1, columns - 1] = True
+        padded[rows, columns] = 0.0
+    return out

@@ -147,3 +147,16 @@ def test_same_answer_bit_for_bit_and_nothing_changed():
 def test_refuses_settings_that_mean_nothing(settings, error, name):
     with pytest.raises(error, match=name):
         SigmaClipFitter(**settings)
+
+
+def test_hits_on_a_faint_source_are_not_its_light():
+    """In their columns they are nearly all light there is, and a fit makes them its own."""
+    rng = np.random.default_rng(4)
+    mean = light(scene(), np.full(N_COLUMN, 12.0))
+    image = observed(mean, 4)
+    columns = rng.choice(N_COLUMN, 12, replace=False)
+    hits = np.zeros(image.shape, dtype=bool)
+    hits[np.argmax(mean[:, columns], axis=0), columns] = True
+    data = np.where(hits, image.data + 150 * np.sqrt(image.variance), image.data)
+    fit = CLIP(scene(), image.replace(data=data))
+    assert fit.rejected[hits].all()

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels.models import GaussianProfile
-from specmodels.numerics.clipping import local_scale, reject_by_column
+from specmodels.numerics.clipping import local_scale, reject_by_column, sharp_pixels
 
 N_ROW, N_COLUMN = 20, 60
 THRESHOLD = 4.5
@@ -145,3 +145,14 @@ class TestLocalScale:
         scale = local_scale(residual, use)
         assert_array_equal(scale[0], 1.0)
         assert_allclose(scale[1], 148.26022)
+
+
+def test_sharp_pixels_are_hits_and_no_lines():
+    y, x = np.mgrid[:20, :60]
+    line = 40 * np.exp(-0.5 * ((y - 9) / 1.0) ** 2 - 0.5 * ((x - 30) / 1.0) ** 2)
+    student = line.copy()
+    student[4, 10] = student[15, 50] = 30.0
+    good = np.ones(student.shape, dtype=bool)
+    good[15, 50] = False
+    found = sharp_pixels(student, good)
+    assert np.argwhere(found).tolist() == [[4, 10]]

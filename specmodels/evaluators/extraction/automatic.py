@@ -9,9 +9,8 @@ from numbers import Integral
 
 import numpy as np
 from astropy.modeling import Model
-from numpy.polynomial import legendre
 
-from ...fitters import LinearFitter, SigmaClipFitter, VarProFitter
+from ...fitters import SigmaClipFitter, VarProFitter
 from ...models import (
     BSplineProfile,
     ColumnPolynomial,
@@ -20,9 +19,10 @@ from ...models import (
     PolynomialTrace,
     Profile,
     Source,
-    UniformSky,
 )
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
+from .binned_shapes import BinnedShapeFitter
+from .bright_columns import N_BLOCKS
 from .first_guess import find_sources
 from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
@@ -32,22 +32,21 @@ from .shapes import (
     with_fixed_frame,
     with_held_shape,
     with_shared_shape,
+    with_symmetric_shape,
+    with_trace_priors,
     with_wing_priors,
 )
+from .sky_choice import LEAST_ROWS_FOR_SKY, gain, row_limits, sky_of, with_chosen_sky
 
 __all__ = ["SlitModelBuilder"]
 
 # Total signal-to-noise ratio from which a profile is learnt from the data, and a shape from it.
 SNR_EMPIRICAL, SNR_MOFFAT, SNR_WIDTH = 100.0, 40.0, 20.0
 COARSE_COLUMNS = 256
-LEAST_ROWS_FOR_SKY = 5
-# Sky below this many standard errors in most columns may be none at all.
-FAINT_SKY = 3.0
-LARGEST_SKY_DEGREE = 2
-# A sloping sky takes so many rows on either side, so many full widths from the sources.
-LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
-# It does where what all columns have in common lowers chi-square by so much.
-SHARED_GAIN = 30.0
+# Light has to be worth so many times what noise does to chi-square.
+FAINT = 20.0
+# What a trace may have though it is not seen.
+HIDDEN_DEGREE = 2
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
@@ -60,6 +59,8 @@ LEAST_SIDE = 3.0
 LEAST_SEEN = 0.3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
+# It changes the width by no more than this factor.
+LARGEST_DRIFT = 1.8
 # Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
 # trial.
 LEAST_MISFIT = 0.1
@@ -112,6 +113,21 @@ class SlitModelBuilder:
         """Where the sources are; see `find_sources`."""
         return find_sources(image, n_sources=self.n_sources, trace_degree=self.trace_degree)
 
+    def is_faint(self, guess):
+        """Whether shapes are to be fitted to bins of columns: noise bends chi-square of columns.
+
+        Its scatter with the shape, of n columns, is the root of 2n, and the light of a source is
+        worth the square of its signal-to-noise ratio.
+        """
+        scatter = np.sqrt(2 * len(guess.shape))
+        return guess.n_binned > 1 and np.max(guess.snr**2) < FAINT * scatter
+
+    def fitter(self, guess):
+        """Fitter for an image in which this was found."""
+        if self.is_faint(guess):
+            return BinnedShapeFitter(guess.n_binned)
+        return SigmaClipFitter(VarProFitter())
+
     def build(self, image, guess=None):
         """Model of `image`, its values near the solution.
 
@@ -128,19 +144,32 @@ class SlitModelBuilder:
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
-        coarse = _every_nth_column(image)
-        for profile, width_degree in self._shapes(snr, guess):
-            model = self._parametric(image, guess, snr, profile, width_degree)
-            fit = SigmaClipFitter(VarProFitter())(model, coarse)
-            sensible = _is_sensible(fit, guess, coarse)
-            if sensible:
-                break
-        model = fit.template if sensible else with_held_shape(model)
-        model = self._with_sky(model, fit, coarse, guess)
+        coarse = image if self.is_faint(guess) else _every_nth_column(image)
+        model, fit, sensible = self._shaped(image, coarse, guess, snr)
+        if self.sky is None:
+            model = with_chosen_sky(model, fit, coarse, guess, faint=self.is_faint(guess))
+        if not sensible:  # a sky that slopes may have been taken for a source
+            other, _, sensible = self._shaped(image, coarse, guess, snr, sky_of(model))
+            model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
             return self._refined(self.learnt(model, image, guess), coarse)
         return model
+
+    def _shaped(self, image, coarse, guess, snr, sky=None):
+        """Parametric model fitted to some of the columns, its fit, and whether that makes sense.
+
+        If it does not, shapes are held at the first guess.
+        """
+        fitter = self.fitter(guess)
+        for profile, width_degree in self._shapes(snr, guess):
+            model = self._parametric(image, guess, snr, profile, width_degree)
+            if sky is not None:
+                model = replace_leaf(model, "sky", sky)
+            fit = fitter(model, coarse)
+            if _is_sensible(fit, guess, coarse):
+                return fit.template, fit, True
+        return with_held_shape(model), fit, False
 
     def _refined(self, model, coarse):
         """Empirical model fitted to some of the columns, drifting where they ask for it."""
@@ -153,15 +182,15 @@ class SlitModelBuilder:
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
-        worth = richer.success and _gain(fit, richer) > DRIFT_GAIN * n_more
+        worth = richer.success and gain(fit, richer) > DRIFT_GAIN * n_more
+        worth = worth and _widths_are_alike(fit, richer)
         return richer.template if worth else fit.template
 
     def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
-        degree = guess.trace_degree if snr > SNR_WIDTH else min(guess.trace_degree, 1)
         width = width_guess(profile, guess.fwhm)
-        trace = PolynomialTrace(degree, limits=limits) if self.trace is None else self.trace
+        trace = self._trace(limits, guess) if self.trace is None else self.trace
         sources = []
         for number, center in enumerate(guess.centers):
             name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
@@ -176,8 +205,19 @@ class SlitModelBuilder:
         if self.sky is not None:
             model = model + self.sky
         elif image.shape[0] >= LEAST_ROWS_FOR_SKY:
-            model = model + ColumnPolynomial(0, limits=_row_limits(image), name="sky")
+            model = model + ColumnPolynomial(0, limits=row_limits(image), name="sky")
         return with_shared_shape(model)
+
+    def _trace(self, limits, guess):
+        """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
+
+        Of a bright source, and where parts of the spectrum are dark, what is found is all there is.
+        """
+        whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
+        if self.trace_degree is not None or not (self.is_faint(guess) or whole):
+            return PolynomialTrace(guess.trace_degree, limits=limits)
+        degree = max(guess.trace_degree, HIDDEN_DEGREE)
+        return with_trace_priors(PolynomialTrace(degree, limits=limits))
 
     def _shapes(self, snr, guess):
         """Profiles to try with the degree of their width, the richest first."""
@@ -196,33 +236,6 @@ class SlitModelBuilder:
         # What only one line or two constrain is held.
         return min(by_light, guess.n_bright - 1)
 
-    def _with_sky(self, model, fit, coarse, guess):
-        """Model with the sky that the data ask for: one level for all columns, or terms for each.
-
-        One level for all serves where a level per column fits no better than it would to noise, so
-        that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
-        than twice the number of columns (Akaike's criterion), or all columns together show it.
-        """
-        if self.sky is not None or coarse.shape[0] < LEAST_ROWS_FOR_SKY:
-            return model
-        cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
-        n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
-        flat = LinearFitter()(model, cleaned)
-        if _faint_sky(flat):
-            bare = VarProFitter()(replace_leaf(model, "sky", UniformSky(name="sky")), cleaned)
-            if bare.success and _gain(bare, flat) < n_columns + 4 * np.sqrt(2 * n_columns):
-                return bare.template
-        if not _has_sky_on_both_sides(coarse, guess):
-            return model
-        for degree in range(1, LARGEST_SKY_DEGREE + 1):
-            sky = ColumnPolynomial(degree, limits=_row_limits(coarse), name="sky")
-            trial = replace_leaf(model, "sky", sky)
-            fitted = LinearFitter()(trial, cleaned)
-            if _gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
-                break
-            model, flat = trial, fitted
-        return model
-
     def learnt(self, model, image, guess):
         """Model with B-spline profiles that start from the parametric ones.
 
@@ -235,8 +248,8 @@ class SlitModelBuilder:
         width = float(np.mean(ends))
         setattr(parametric, parametric.width_parameter, width)
         unit = float(np.squeeze(parametric.fwhm(*parametric.parameters[1:]))) / FWHM_OF_GAUSSIAN
-        if min(_sides(sources, image)) < LEAST_SIDE * unit or not _core_is_seen(sources, image):
-            return model
+        both = min(_sides(sources, image)) >= LEAST_SIDE * unit
+        seen = both and _core_is_seen(sources, image)
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
         nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
@@ -253,6 +266,8 @@ class SlitModelBuilder:
                 setattr(scale, n, unit / width * getattr(scale, n).value)
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
+        if not seen:
+            return with_symmetric_shape(with_shared_shape(model))
         return with_fixed_frame(with_shared_shape(model))
 
 
@@ -296,48 +311,14 @@ def _misfits(fit):
     return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
 
 
-def _has_sky_on_both_sides(image, guess):
-    """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
-    rows = image.y[(~image.mask).any(axis=1)]
-    reach = SKY_FWHM * guess.fwhm
-    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
-    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
-    return min(below, above) >= LEAST_SKY_ROWS
-
-
-def _slopes_in_common(fit, guess, degree):
-    """Whether the rows away from the sources have a slope or parabola that all columns share."""
-    image, limits = fit.image, _row_limits(fit.image)
-    t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
-    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
-    away = distance > 1.5 * SKY_FWHM * guess.fwhm
-    if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
-        return False
-    weights = image.weights[away]
-    residual = np.where(weights > 0, fit.residual()[away], 0.0)
-    total = np.maximum(np.sum(weights, axis=0), 1e-300)
-    terms = [np.broadcast_to(v[:, None], weights.shape)
-             for v in legendre.legvander(t[away], degree)[:, 1:].T]  # fmt: skip
-    # Each column has a level of its own, which takes its part of the terms.
-    terms = [term - np.sum(weights * term, axis=0) / total for term in terms]
-    matrix = np.array([[np.sum(weights * a * b) for a in terms] for b in terms])
-    vector = np.array([np.sum(weights * term * residual) for term in terms])
-    gain = vector @ np.linalg.lstsq(matrix, vector)[0]
-    return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
-
-
-def _faint_sky(fit):
-    """Whether the sky of most columns is not significant or negative, as after a subtraction."""
-    name = next(n for n in reversed(fit.names) if n.startswith("c0"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        significance = fit[name] / fit.error(name)
-    known = significance[np.isfinite(significance)]
-    return known.size > 0 and np.median(known) < FAINT_SKY
-
-
-def _gain(simple, rich):
-    """By how much the richer of two fits lowers chi-square, in units of its noise."""
-    return np.sum(simple.chi2 - rich.chi2) / max(rich.reduced_chi2, 1.0)
+def _widths_are_alike(fit, drifting):
+    """Whether a drift leaves the widths of the sources about as they are: hits can make others."""
+    ratios = [
+        other.fwhm(fit.image.x) / source.fwhm(fit.image.x)
+        for source, other in zip(leaves_of(fit.template), leaves_of(drifting.template), strict=True)
+        if isinstance(source, Source)
+    ]
+    return np.min(ratios) > 1 / LARGEST_DRIFT and np.max(ratios) < LARGEST_DRIFT
 
 
 def _is_sensible(fit, guess, image):
@@ -359,7 +340,3 @@ def _is_sensible(fit, guess, image):
 def _every_nth_column(image):
     step = max(1, image.shape[1] // COARSE_COLUMNS)
     return image.cutout(columns=slice(None, None, step)) if step > 1 else image
-
-
-def _row_limits(image):
-    return (image.y[0], image.y[-1])

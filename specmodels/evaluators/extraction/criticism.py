@@ -12,9 +12,9 @@ from .hidden_wings import outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "light_beside", "light_outside",
-    "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands",
-    "tilt_of_lines", "total_snr",
+    "LEAST_SNR", "blends", "extrapolated", "hidden_neighbours", "lifted_sky", "light_beside",
+    "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
+    "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
@@ -37,8 +37,10 @@ LEAST_HARM, HARM_SIGMA, LEAST_HARMED = 0.01, 2.0, 4
 LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in.
 LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
-# Change of the light on one side, as a part of the flux.
-LARGEST_SIDE = 0.02
+# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend.
+LARGEST_SIDE = 0.04
+# Rows are away from a source by so many of its full widths.
+AWAY = 2.0
 # Columns over which a spectrum is smooth, and standard errors by which sky follows a source.
 SMOOTH, FOLLOWS_SIGMA = 31, 5.0
 
@@ -167,11 +169,15 @@ def one_sided(result, name):
     inputs = (image.x[None], image.y[:, None])
     light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
     offset = image.y[:, None] - result.trace(name)
-    far = np.abs(offset) > np.median(result.fwhm(name))
-    side = np.where(own.zone & far, np.sign(offset), 0.0)
+    distance = np.abs(offset)
+    # Parts of pixels, so that a trace that crosses rows changes no side.
+    inner = np.median(result.fwhm(name)) - 0.5
+    outer = np.max(np.where(own.zone, distance, 0.0))
+    side = np.clip(distance - inner, 0.0, 1.0) * np.clip(outer - distance, 0.0, 1.0)
+    side = np.where(own.zone, np.sign(offset) * side, 0.0)
     good = ~image.mask | result.coherent_light.lines
     difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
-    variance = np.sum(np.where((side != 0) & good, image.variance, 0.0), axis=0)
+    variance = np.sum(side**2 * np.where(good, image.variance, 0.0), axis=0)
     bands = np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS)
     if min(map(len, bands)) < 2:
         return
@@ -179,13 +185,14 @@ def one_sided(result, name):
         np.array([np.nansum(a[band]) for band in bands]) for a in (own.flux, difference, variance)
     )
     level = np.abs(flux) + 1e-300
-    mean = np.sum(parts) / np.sum(level)
-    off = np.abs(parts - mean * level)
-    beyond = (off > BAND_SIGMA * np.sqrt(noise)) & (off > LARGEST_SIDE * level)
-    if np.abs(np.sum(flux)) > 0 and beyond.any():
+    share, error = parts / level, np.sqrt(noise) / level
+    most, least = np.argmax(share), np.argmin(share)
+    change = share[most] - share[least]
+    significant = change > BAND_SIGMA * np.hypot(error[most], error[least])
+    if np.abs(np.sum(flux)) > 0 and significant and change > LARGEST_SIDE:
         yield (
-            f"light on one side, up to {np.max((off / level)[beyond]):.0%} of the flux, that comes "
-            "and goes along the spectrum: a further source or order; set n_sources or mask it"
+            f"light on one side, by {change:.0%} of the flux more in some columns than in others, "
+            "as of a further source or order; set n_sources or mask it"
         )
 
 
@@ -218,6 +225,35 @@ def sky_that_follows(result, name):
             f"the sky has {part:.0%} of the source's light, whose wings reach the ends of the "
             "slit; give the profile or the sky"
         )
+
+
+def lifted_sky(result, name):
+    """Sky that light of no source lifts: most rows away from the sources are darker than it.
+
+    What that takes from the flux is the median of what their rows lack, in all rows of the source.
+    """
+    light, image = result.coherent_light, result.fit.image
+    good = ~image.mask
+    away = np.all([np.abs(image.y[:, None] - result.trace(other)) > AWAY * result.fwhm(other)
+                   for other in result.sources], axis=0) & good  # fmt: skip
+    own = result.source_fluxes[name]
+    for band in np.array_split(np.flatnonzero(~result.mask(name)), N_BANDS):
+        number = np.count_nonzero(away[:, band], axis=1)
+        rows = np.flatnonzero(number > 0.5 * len(band))
+        if len(band) < 2 or len(rows) < LEAST_DARK:
+            continue
+        use = away[np.ix_(rows, band)]
+        left, noise = (np.sum(np.where(use, a[np.ix_(rows, band)], 0.0), axis=1) / number[rows] ** n
+                       for a, n in ((light.residual, 1), (image.variance, 2)))  # fmt: skip
+        off, error = np.median(left), 1.25 * np.sqrt(np.mean(noise) / len(rows))
+        level = abs(np.mean(own.flux[band])) + 1e-300
+        part = -off * np.mean(np.count_nonzero(own.zone[:, band], axis=0)) / level
+        if part > LARGEST_WINGS and -off > BAND_SIGMA * error:
+            yield (
+                f"the sky is too bright, by {part:.0%} of the flux in the rows of a source: there "
+                "is light of another order or source; set n_sources or mask it"
+            )
+            return
 
 
 def light_beside(result, name):

@@ -11,8 +11,11 @@ from astropy.stats import sigma_clipped_stats
 from numpy.polynomial import legendre
 from scipy import ndimage
 
+from ...numerics.clipping import sharp_pixels
 from ...numerics.robust import column_median, column_scatter
+from .bright_columns import N_BLOCKS, bright_parts, columns_to_bin, light_of_columns
 from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
+from .trace_search import brightest_trace
 
 __all__ = ["Guess", "find_sources"]
 
@@ -20,18 +23,14 @@ MAX_BINS = 64
 MIN_BIN = 8
 SHIFT_STEPS = 5
 HIT_SIGMA = 8.0
-# The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
-# off so many pixels deep.
-LEAST_NEIGHBOUR, PEELED = 0.1, 3
 LINE_WINDOW = 31
 STRAIGHTENED_AT_ONCE = 256
 LARGEST_TRACE_DEGREE = 4
 # A trace that was followed is forgotten if a straight one has a peak so many times as high.
 STRAIGHT_GAIN = 1.1
-
-
-# Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
-N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
+# A source no more significant than this in a row of the collapsed image is not followed safely; a
+# parabola is looked for which shows it by so much more.
+FAINT, SEARCHED_GAIN = 30.0, 1.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +53,8 @@ class Guess:
         Distance from the first source, in pixels, to which its light can be seen.
     n_bright : int
         Number of parts of the spectrum, of twelve, that tell of trace and width.
+    n_binned : int
+        Number of neighbouring columns whose light, taken together, stands out most.
     """
 
     shape: np.ndarray
@@ -63,6 +64,7 @@ class Guess:
     fwhm: float
     extent: float = 0.0
     n_bright: int = N_BLOCKS
+    n_binned: int = 1
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -97,6 +99,16 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
         straight = _collapsed(data, weights, np.zeros_like(shape))
         if _contrast(*straight) > STRAIGHT_GAIN * _contrast(profile, error):
             shape, degree, (profile, error) = np.zeros_like(shape), 0, straight
+    searched = False
+    if _contrast(profile, error) < FAINT:
+        data = data - (profile - without_trend(profile, error))[:, None]
+        profile, error = _collapsed(data, weights, shape)
+        if trace_degree is None:
+            other = brightest_trace(*_binned(data, weights), image.shape[1])
+            parabola = _collapsed(data, weights, other)
+            searched = _contrast(*parabola) > SEARCHED_GAIN * _contrast(profile, error)
+        if searched:
+            shape, degree, (profile, error) = other, 2, parabola
     if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
         line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
@@ -107,25 +119,11 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
     rows = np.interp(centers, np.arange(len(image.y)), image.y)
-    n_bright = _bright_parts(*_straightened(data, weights, shape), profile)
-    if trace_degree is None and degree >= n_bright:
+    light, noise = light_of_columns(*_straightened(data, weights, shape), profile)
+    n_bright = bright_parts(light / noise)
+    if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
-    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright)
-
-
-def _bright_parts(straight, weight, profile):
-    """Number of parts of the spectrum with significant light of the collapsed profile."""
-    noise = np.sqrt(np.maximum((profile**2) @ weight, 1e-300))
-    power = ((profile @ (weight * straight)) / noise) ** 2
-    parts = np.array_split(power, min(N_BLOCKS, len(power)))
-    excess = np.array([np.sum(part) - len(part) for part in parts])
-    errors = np.sqrt([2.0 * len(part) for part in parts])
-    bright = (excess > BLOCK_SIGMA * errors) & (excess > LEAST_BLOCK * np.max(excess))
-    bright = np.flatnonzero(bright)
-    if not bright.size:  # a faint continuum tells as much everywhere, though no part by itself
-        return N_BLOCKS
-    # One line may lie in two parts.
-    return int(min(bright.size, 1 + np.ptp(bright) // 2))
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, columns_to_bin(light, noise))
 
 
 def _of_degree(shape, degree):
@@ -148,29 +146,8 @@ def _without_sky_and_hits(image):
     smooth = ndimage.median_filter(data, size=(1, 7))
     root = np.sqrt(weights)
     weights[_isolated(np.abs(data - smooth) * root)] = 0.0
-    weights[_sharp(data * root, good)] = 0.0
+    weights[sharp_pixels(data * root, good)] = 0.0
     return data, weights
-
-
-def _sharp(student, good):
-    """Pixels far above the noise that fall off in both directions as no line does, peeled off.
-
-    A hit that a resampling has spread over some pixels is sharp at its rim, and again at the next.
-    """
-    out = np.zeros(student.shape, dtype=bool)
-    padded = np.pad(np.where(good, student, np.nan), 1, constant_values=np.nan)
-    for _ in range(PEELED):
-        rows, columns = np.nonzero(np.abs(padded) > HIT_SIGMA)
-        height, sharp = padded[rows, columns], np.ones(len(rows), dtype=bool)
-        for i, j in ((0, 1), (1, 0)):
-            lower = np.fmin(*(padded[rows + s * i, columns + s * j] / height for s in (1, -1)))
-            sharp &= lower < LEAST_NEIGHBOUR
-        if not sharp.any():
-            break
-        rows, columns = rows[sharp], columns[sharp]
-        out[rows - 1, columns - 1] = True
-        padded[rows, columns] = 0.0
-    return out
 
 
 def _isolated(excess):

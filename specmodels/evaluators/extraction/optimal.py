@@ -211,8 +211,8 @@ class OptimalExtraction(ImageEvaluator):
         image = slit_region(image)
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
-        model, image = self._prepared(image)
-        fit = self._fitted(model, image)
+        model, image, fitter = self._prepared(image)
+        fit = self._fitted(model, image, fitter)
         automatic = self.model is None and self.builder.profile is None
         if automatic and known and is_doubtful(fit):
             plain = replace(self.builder, profile=MoffatProfile())
@@ -222,7 +222,7 @@ class OptimalExtraction(ImageEvaluator):
         for with_better_variance in mend:
             better = with_better_variance(image, fit)
             if better is not None:
-                final = self._fitted(fit.template, better)
+                final = self._fitted(fit.template, better, fitter)
                 success, message = fit.success and final.success, fit.message or final.message
                 image, fit = better, final.replace(success=success, message=message)
         return fit
@@ -241,9 +241,9 @@ class OptimalExtraction(ImageEvaluator):
         shared = self.orders.shared(fit.template, image)
         return self.default_fitter(shared, image)
 
-    def _fitted(self, model, image):
+    def _fitted(self, model, image, fitter=None):
         """Fit of a model, or of its fluxes alone where that of a whole automatic model fails."""
-        fit = self.fitter(model, image)
+        fit = (fitter or self.fitter)(model, image)
         if fit.success or self.model is not None:
             return fit
         message = f"{fit.message}: trace and width held as they were before"
@@ -251,15 +251,17 @@ class OptimalExtraction(ImageEvaluator):
         return held.replace(success=False, message=message)
 
     def _prepared(self, image):
-        """Model with initial values, and the part of the image that it describes."""
+        """Model with initial values, the part of the image that it describes, and their fitter."""
         if self.model is not None:
-            return self.build_model(image), image
+            return self.build_model(image), image, self.fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            return TiltedSlitBuilder(self.builder).build(image), image
+            return TiltedSlitBuilder(self.builder).build(image), image, self.fitter
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
-        return self.builder.build(image, guess), image
+        chosen = self.fitter is not self.default_fitter
+        fitter = self.fitter if chosen else self.builder.fitter(guess)
+        return self.builder.build(image, guess), image, fitter
 
     def _with_lines_found(self, image):
         """Image with the wavelength of each pixel, where lines are seen to be tilted."""

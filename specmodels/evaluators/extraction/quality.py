@@ -15,7 +15,7 @@ TESTS = (
     criticism.blends, criticism.hidden_neighbours, criticism.light_outside,
     criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
-    criticism.tilt_of_lines,
+    criticism.tilt_of_lines, criticism.lifted_sky,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (criticism.blends, criticism.light_outside, criticism.light_beside)

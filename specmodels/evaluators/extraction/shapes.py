@@ -12,6 +12,7 @@ from ...models import (
     TiedTo,
 )
 from .leaves import leaves_of, replace_leaf
+from .trace_search import BOW, SLOPE
 
 __all__ = [
     "star_profile",
@@ -19,6 +20,8 @@ __all__ = [
     "with_fixed_frame",
     "with_held_shape",
     "with_shared_shape",
+    "with_symmetric_shape",
+    "with_trace_priors",
     "with_wing_priors",
 ]
 
@@ -42,6 +45,8 @@ def with_drifting_shape(model, image):
     empirical = all(isinstance(source.profile, BSplineProfile) for source in sources)
     # Neighbours would exchange light by a drift, which no column by itself forbids.
     if not empirical or len(image.x) < 2 or len(sources) > 1:
+        return None
+    if any(sources[0].tied[n] for n in sources[0].param_names if _is_coefficient(n)):
         return None
     limits = (image.x[0], image.x[-1])
     for source in sources:
@@ -69,6 +74,13 @@ def with_wing_priors(profile):
     return profile
 
 
+def with_trace_priors(trace):
+    """Polynomial whose slope, bow, … are expected to be those that instruments make."""
+    for k in range(1, trace.degree + 1):
+        getattr(trace, f"c{k}").prior = GaussianPrior(0.0, SLOPE if k == 1 else BOW)
+    return trace
+
+
 def with_shared_shape(model):
     """Tie shape, width and distortion of all sources to those of the first: one instrument."""
     leaves = leaves_of(model)
@@ -80,6 +92,27 @@ def with_shared_shape(model):
                 leaves[j].tied[n] = TiedTo(f"{n}_{numbers[0]}")
                 getattr(leaves[j], n).tied = TiedTo(f"{n}_{numbers[0]}")
     return model
+
+
+def with_symmetric_shape(model):
+    """Model whose empirical profile is the same on both sides, so that one may tell of the other.
+
+    Where it lies is then known by itself; its width is in the coefficients.
+    """
+    leaves = leaves_of(model)
+    number = next(j for j, leaf in enumerate(leaves) if isinstance(leaf, Source))
+    first, suffix = leaves[number], f"_{number}" if len(leaves) > 1 else ""
+    names = [n for n in first.param_names if _is_coefficient(n)]
+    for own, mirrored in zip(names[: len(names) // 2], names[::-1], strict=False):
+        first.tied[own] = getattr(first, own).tied = TiedTo(f"{mirrored}{suffix}")
+    if "width_c0" in first.param_names:
+        first.width_c0.fixed = True
+    return model
+
+
+def _is_coefficient(name):
+    """Whether a parameter of a source is a coefficient of an empirical profile."""
+    return name.startswith("c") and name[1:].isdigit()
 
 
 def _is_polynomial(source):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from specmodels import (
     DriftingBSplineProfile,
@@ -107,6 +108,36 @@ def test_profile_drifts_where_its_shape_changes_by_more_than_its_width():
     error = result.spectrum.flux.value / flux - 1
     for part in np.array_split(error, 4):
         assert abs(part.mean()) < 0.005
+
+
+@pytest.mark.parametrize("row", [0.4, 1.5, 20.2])
+def test_half_a_profile_tells_of_the_other_half(row):
+    """At an edge, or with a dead row in the core, a family of profiles is wrong by per cents."""
+    shape, u = (42, 400), np.linspace(-1, 1, 400)
+    y, width = np.arange(shape[0])[:, None], 1.1 * (1 + 0.1 * u)
+    gaussian = GaussianProfile()
+    profile = 0.9 * gaussian.evaluate(y, row, width) + 0.1 * gaussian.evaluate(y, row, 3 * width)
+    image = noisy(30000.0 * profile + 20.0)
+    if row > 10:
+        image = image.replace(mask=image.mask | (y == round(row)))
+    result = OptimalExtraction()(image)
+    leaf, positions = result.sources["source"]
+    shape = [float(result.fit.values[k]) for k in positions[-len(leaf._shape_names) :]]
+    assert_allclose(shape, shape[::-1])
+    flux, covariance = result.spectrum.flux.value, result.covariance("source")
+    off, error = np.mean(flux) / 30000.0 - 1, np.sqrt(np.sum(covariance)) / 400 / 30000.0
+    assert abs(off) < min(3 * error, 0.02)
+    assert error < 0.015
+
+
+def test_profile_does_not_drift_to_what_hits_are():
+    rng = np.random.default_rng(3)
+    image = noisy(trace_of(np.full(400, 220.0), (50, 400), 24.3, 1.9) + np.full((50, 400), 10.0))
+    hits = rng.random(image.shape) < 0.03
+    data = np.where(hits, image.data + 90 * (1 + rng.pareto(1.5, image.shape)), image.data)
+    result = OptimalExtraction()(image.replace(data=data))
+    assert_allclose(result.fwhm("source"), 2.355 * 1.9, rtol=0.15)
+    assert np.mean(result.spectrum.flux.value) == pytest.approx(220, rel=0.03)
 
 
 def test_what_does_not_converge_is_held_and_told(monkeypatch):

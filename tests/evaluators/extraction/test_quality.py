@@ -66,3 +66,27 @@ def test_numbers_are_plain_for_tables():
     assert kinds.pop("reason") is str
     assert kinds.pop("n_rejected") is int
     assert set(kinds.values()) == {float}
+
+
+def order_beside(row_at_start, row_at_end, part, seed=5):
+    """A bright source, and light that crosses the slit in most of the columns."""
+    shape, rng = (50, 400), np.random.default_rng(seed)
+    y, x = np.arange(shape[0])[:, None], np.arange(shape[1])
+    trace = np.linspace(row_at_start, row_at_end, shape[1])
+    gaussian = sm.GaussianProfile()
+    mean = 20000 * gaussian.evaluate(y, 24.6, 1.5) + 50.0
+    mean = mean + np.where(x > 120, part * 20000, 0.0) * gaussian.evaluate(y, trace, 2.0)
+    data = mean + rng.normal(size=shape) * np.sqrt(mean + 9)
+    return sm.SpectralImage(data, variance=mean + 9)
+
+
+def test_light_far_away_that_lifts_the_sky_is_named():
+    row = judged(order_beside(14.0, 3.0, 0.4), n_sources=1)
+    assert row["status"] == "check"
+    assert "sky is too bright" in row["reason"]
+
+
+def test_light_that_comes_in_on_one_side_is_named():
+    row = judged(order_beside(42.0, 31.0, 0.05), n_sources=1)
+    assert row["status"] == "check"
+    assert "light on one side" in row["reason"]
