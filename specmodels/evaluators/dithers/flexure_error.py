@@ -56,7 +56,7 @@ def _response(fit, number):
         return -linear
     place = problem.parameters.places[number]
     gradient = -fit.response.T @ mixed
-    gradient[place] += problem._slopes(number, fit.theta, fit.coefficients) @ weighted[part]
+    gradient[place] += problem.slopes(number, fit.theta, fit.coefficients) @ weighted[part]
     return -linear + fit.response @ (fit.known_covariance @ gradient)
 
 

@@ -61,8 +61,9 @@ def with_estimated_variance(image, fit):
     fit : `~specmodels.fitters.FitResult`
         Fit of the image with any variance.
     """
-    good = ~image.mask & ~fit.rejected
-    residual = np.where(good, image.data - np.nan_to_num(fit.predict()), 0.0)
+    model = fit.predict()
+    good = ~image.mask & ~fit.rejected & np.isfinite(model)
+    residual = np.where(good, image.data - np.nan_to_num(model), 0.0)
     light = source_light(fit)
     brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)
     floor = max(RANGE * float(brightest), SMALLEST_NOISE)
@@ -87,8 +88,10 @@ def _freedom(fit):
 
 def source_light(fit):
     """Light of the model above the faintest pixel of each column, shape of the image."""
-    model = np.nan_to_num(fit.predict())
-    return model - np.min(model, axis=0)
+    model = fit.predict()
+    known = np.isfinite(model)
+    floor = np.min(model, axis=0, where=known, initial=np.inf)
+    return np.where(known, model - np.where(known.any(axis=0), floor, 0.0), 0.0)
 
 
 def _column_noise(residual, light, good):
@@ -162,7 +165,7 @@ def _follows_the_noise(like, image, good):
     if not good.any():
         return False
     fit = LinearFitter()(without_noise(like.template), image.replace(mask=~good), **like.options)
-    residual = (image.data - np.nan_to_num(fit.predict()))[good]
+    residual = np.nan_to_num(image.data - fit.predict())[good]
     excess = (_noisy_part(image) - _smooth_poisson(like, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):
@@ -181,10 +184,10 @@ def scatter_of_dark_pixels(fit, model, left_out=False):
     left_out : ndarray of bool, same shape, optional
         Pixels which the model does not describe.
     """
-    image, model = fit.image, np.nan_to_num(model)
+    image, known, model = fit.image, np.isfinite(model), np.nan_to_num(model)
     root = np.sqrt(image.weights)
     signal = np.abs(model - np.median(model, axis=0)) * root
-    use = ~image.mask & (signal < DARK) & ~np.asarray(left_out)
+    use = ~image.mask & known & (signal < DARK) & ~np.asarray(left_out)
     if np.count_nonzero(use) < LEAST_DARK_PIXELS:
         return np.nan
     student = np.abs((image.data - model)[use] * root[use])

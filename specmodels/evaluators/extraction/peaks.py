@@ -152,9 +152,10 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
         candidate[passed] = 0.0
         for row, _ in taken:
             candidate[np.abs(np.arange(len(profile)) - row) < LEAST_DISTANCE * fwhm] = 0.0
-        if fwhm is None:  # the most certain one: a bad row at the end may be higher
-            candidate = np.where(residual > 0, NEGATIVE_RATIO, 1.0) * candidate / error
-        k = _next_peak(residual, candidate, usable, first=fwhm is None)
+        if fwhm is None:
+            k = _first_peak(profile, candidate, usable, np.hypot(LEAST_FWHM, 2.355 * kernel))
+        else:
+            k = _next_peak(residual, candidate, usable)
         if k is None:
             break
         if fwhm is None:
@@ -251,18 +252,26 @@ def _row_scatter(profile, usable):
     return MAD_TO_SIGMA * float(of_alike if of_dark > SKEWED * of_alike else of_dark)
 
 
-def _next_peak(residual, candidate, usable, *, first):
-    """Row of the highest candidate that falls off on both sides within the usable rows.
+def _first_peak(profile, candidate, usable, fwhm):
+    """Row of the highest candidate as wide as a source, positive ones before negative ones.
 
-    A dark or bright edge of the slit is no source; it is taken only where nothing else is left and
-    a first source has to be named.
+    A dark or bright edge of the slit, or a bad row, is no source; it is taken only where nothing
+    else is left and a first source has to be named.
     """
+    candidate = np.where(profile > 0, NEGATIVE_RATIO, 1.0) * candidate
+    wide = [_is_wide(profile * np.sign(light), k, fwhm) for k, light in enumerate(profile)]
+    k = _next_peak(profile, np.where(wide, candidate, 0.0), usable)
+    k = _next_peak(profile, candidate, usable) if k is None else k
+    return int(np.argmax(candidate)) if k is None and candidate.any() else k
+
+
+def _next_peak(residual, candidate, usable):
+    """Row of the highest candidate that falls off on both sides within the usable rows, or None."""
     order = np.argsort(-candidate, kind="stable")
-    order = order[candidate[order] > 0]
-    for k in order:
+    for k in order[candidate[order] > 0]:
         if _falls_off(residual, usable, k):
             return int(k)
-    return int(order[0]) if first and order.size else None
+    return None
 
 
 def _falls_off(residual, usable, k):
