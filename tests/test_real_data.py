@@ -53,7 +53,10 @@ def test_deep2_slits_agree_with_the_spectra_of_the_survey(shared_data, slit, arm
     # otherwise by less than their noise (1203.063 R has strong sky lines).
     theirs = horne["SPEC"][good]
     factor = np.median(flux[theirs != 0] / theirs[theirs != 0])
-    assert 0.95 < factor < 1.3
+    # Of 1203.063 R an unknown part of the wings is in the sky: by so much it may be more.
+    covariance, total = result.covariance("source")[np.ix_(good, good)], np.sum(flux)
+    unknown = np.sqrt(np.sum(covariance)) / total if row["status"] == "check" else 0.0
+    assert 0.95 < factor < 1.3 + 2 * unknown
     assert robust_width((flux - factor * theirs) / error) < (0.4 if slit == "1210.072" else 1.7)
     assert_allclose(np.median(error * np.sqrt(horne["IVAR"][good])) / factor, 0.95, atol=0.15)
 
@@ -90,7 +93,7 @@ def test_emission_lines_of_a_galaxy_are_the_same_in_both_nods(shared_data):
             near = np.abs(table["wavelength"] - line) < 0.06 * u.um
             flux, error = (table[n].value[near & ~table["mask"]] for n in ("flux", "flux_error"))
             sums.append((flux.sum(), np.sqrt(np.sum(error**2))))
-            assert sums[-1][0] > 15 * sums[-1][1]
+            assert sums[-1][0] > 12 * sums[-1][1]  # with what the sky may have of the wings
         (first, first_error), (second, second_error) = sums
         assert abs(first / second - 1) < 0.3 + 3 * np.hypot(
             first_error / first, second_error / second
@@ -126,6 +129,9 @@ def test_noisy_grism_exposure_has_the_flux_of_the_noiseless_one(shared_data):
         parts = {"read": np.full(data.shape, 13.0**2), "poisson": np.maximum(data, 1e-3)}
         result = sm.OptimalExtraction()(sm.SpectralImage(data, components=parts))
         reason = result.report()["reason"][0]
+        if data is noisy:
+            own_error = np.sqrt(result.sample_covariance("source").band[:, 0])
+            covariance = result.covariance("source")
         if data is clean:
             assert "variances are off" in reason  # it has no noise
         else:
@@ -133,8 +139,11 @@ def test_noisy_grism_exposure_has_the_flux_of_the_noiseless_one(shared_data):
         tables.append(result.table("source"))
     flux, truth = (table["flux"].value for table in tables)
     lit = truth > 1000  # electrons, within the filter
-    flux, truth, error = (a[lit] for a in (flux, truth, tables[0]["flux_error"].value))
+    # Of the error the part of each column alone: wings that the slit cuts off are in both.
+    flux, truth, error = (a[lit] for a in (flux, truth, own_error))
     pulls = (flux - truth) / error
     assert abs(robust_width(pulls) - 1) < 4 * 1.17 / np.sqrt(pulls.size)
-    assert_allclose(np.median(flux / truth), 1, atol=0.005)
+    unknown = np.sqrt(np.sum(covariance[np.ix_(lit, lit)])) / np.sum(flux)
+    assert unknown < 0.01
+    assert abs(np.median(flux / truth) - 1) < 2 * unknown
     assert np.mean(np.abs(pulls) > 5) < 1e-3

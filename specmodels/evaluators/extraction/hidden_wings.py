@@ -156,11 +156,16 @@ def _foretold(rows, distances, shares, n_terms):
     results = []
     for shape in SHAPES:
         wings = shares @ shape(distances)
+        if not np.sum(wings) > 0:  # nothing is seen but what is far away
+            continue
         wings *= EXPECTED / np.sum(wings)
         in_sky = sky @ wings[dark]
         prior = np.clip(known / in_sky, 0.0, 1 / EXPECTED) if in_sky > 0 else 0.0
         height, error, evidence = _fitted(rows, use, wings, terms, prior)
-        results.append((height * in_sky - known, error * in_sky, evidence))
+        if np.isfinite(evidence):
+            results.append((height * in_sky - known, error * in_sky, evidence))
+    if not results:
+        return HiddenWings(0.0, OF_MODEL * abs(known))
     part, error, evidence = np.array(results).T
     weight = np.exp(evidence - np.max(evidence))
     weight /= np.sum(weight)

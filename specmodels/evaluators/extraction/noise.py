@@ -62,7 +62,8 @@ def with_estimated_variance(image, fit):
         Fit of the image with any variance.
     """
     model = fit.predict()
-    good = ~image.mask & ~fit.rejected & np.isfinite(model)
+    good = ~image.mask & ~fit.rejected
+    good &= np.isfinite(model) if np.isfinite(model[good]).any() else True
     residual = np.where(good, image.data - np.nan_to_num(model), 0.0)
     light = source_light(fit)
     brightest = np.max(np.abs(image.data[~image.mask]), initial=0.0)

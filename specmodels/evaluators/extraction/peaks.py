@@ -160,8 +160,12 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
             break
         if fwhm is None:
             fwhm = _width(profile, k, kernel)
-        elif n_sources is None and not _is_source(residual, error, k, taken, fwhm):
-            passed.append(k)  # what wings leave may be higher than a source far from them
+        elif n_sources is None and not (
+            _is_source(residual, error, k, taken, fwhm)
+            and (not passed or _is_source(profile, error, k, taken, fwhm))
+        ):
+            # What wings leave may be higher than a source far from them, which is a peak by itself.
+            passed.append(k)
             continue
         place = vertex if kernel == KERNELS[0] else _centroid
         taken.append((k + place(residual * np.sign(residual[k]), k), residual[k]))
