@@ -36,6 +36,7 @@ def _tilted(n_columns, repeat, lines=0):
     state = {}
 
     def solved():
+        problem.forget()  # the entries of these values
         state["equations"] = problem.solve(theta)[0]
 
     def covariance():
