@@ -56,28 +56,29 @@ class StagedFitter(Fitter):
         """Fit; see `Fitter`."""
         images = images_of(image)
         model = checked_model(model, images)
-        whole = SigmaClipFitter(VarProFitter(), sigma=self.sigma,
-                                profile_error=self.profile_error)  # fmt: skip
         form = LinearForm(model[0] if isinstance(model, list) else model)
         step = min(one.shape[1] for one in images) // self.n_columns
-        if step < 2 and not by_columns(model, images, batch, share):
-            whole = SigmaClipFitter(VarProFitter(tolerance=WHOLE_TOLERANCE), sigma=self.sigma,
-                                    profile_error=self.profile_error)  # fmt: skip
+        independent = by_columns(model, images, batch, share)
+        flat = step < 2 and not independent
+        whole = self._clipped(VarProFitter(tolerance=WHOLE_TOLERANCE) if flat else VarProFitter())
         if step < 2 or not form.nonlinear:
             return whole(model, image, batch=batch, share=share)
-        if not by_columns(model, images, batch, share):
+        if not independent:
             found = self._fit_system(model, images, batch, share)
             return whole(model, image, batch=batch, share=share) if found is None else found
         (image,) = images
         first = whole(model, image.cutout(columns=slice(None, None, step)), batch=batch)
-        clipped = SigmaClipFitter(LinearFitter(), sigma=self.sigma,
-                                  profile_error=self.profile_error)  # fmt: skip
+        clipped = self._clipped(LinearFitter())
         rejected = clipped.outliers(LinearFitter()(first.template, image, batch=batch), image)
         cleaned = image.replace(mask=image.mask | rejected)
         # However much the step promises, it is taken, and is the last.
         last = VarProFitter(tolerance=np.inf)(first.template, cleaned, batch=batch)
         message = "; ".join(filter(None, dict.fromkeys([first.message, last.message])))
         return last.replace(rejected=rejected, success=not message, message=message)
+
+    def _clipped(self, fitter):
+        """A fitter with rejection of hits."""
+        return SigmaClipFitter(fitter, sigma=self.sigma, profile_error=self.profile_error)
 
     def _fit_system(self, model, images, batch, share):
         """As for columns, on runs of them; None where noise is correlated."""

@@ -11,6 +11,8 @@ import warnings
 import numpy as np
 from astropy import units as u
 
+import specmodels as sm
+
 
 def seeds(default):
     """Numbers of the inputs to try."""
@@ -95,6 +97,16 @@ def outcome(function, *arrays):
     for one, other in zip(before, arrays, strict=True):
         np.testing.assert_array_equal(one, other)
     return out
+
+
+def result_of(job, rng, data, given):
+    """`outcome` of a job on an image of some data, with what else is given for it."""
+
+    def run():
+        with np.errstate(all="ignore"):
+            return job(sm.SpectralImage(data, unit=unit_of(rng), **given))
+
+    return outcome(run, data, *(a for a in given.values() if a is not None))
 
 
 def check_errors(values, errors):

@@ -5,7 +5,7 @@ import pytest
 
 import specmodels as sm
 
-from .generated import SEEDS, check_errors, masked, outcome, shape_of, spoilt, unit_of, variances
+from .generated import SEEDS, check_errors, masked, result_of, shape_of, spoilt, variances
 
 
 def model(rng, shape):
@@ -33,12 +33,7 @@ def test_whatever_comes_in_is_extracted_within_errors_or_refused(seed):
     data = spoilt(rng, rng.normal(clean, np.sqrt(clean + 1)))
     given = dict(variance=variances(rng, data), mask=masked(rng, shape))
     job = sm.OptimalExtraction(model(rng, shape))
-
-    def run():
-        with np.errstate(all="ignore"):
-            return job(sm.SpectralImage(data, unit=unit_of(rng), **given))
-
-    result = outcome(run, data, *(a for a in given.values() if a is not None))
+    result = result_of(job, rng, data, given)
     if result is None:
         return
     for spectrum in result.spectra.values():

@@ -5,7 +5,7 @@ import pytest
 
 import specmodels as sm
 
-from .generated import SEEDS, check_errors, masked, outcome, shape_of, spoilt, unit_of, variances
+from .generated import SEEDS, check_errors, masked, result_of, shape_of, spoilt, variances
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -23,12 +23,7 @@ def test_whatever_comes_in_is_modelled_within_errors_or_refused(seed):
     given = dict(variance=variances(rng, data), mask=masked(rng, shape), spatial=spatial)
     factor = rng.choice([1, 1.3, 2, 3])
     job = sm.PixelReplacement() if rng.random() < 0.4 else sm.TraceOversampling(factor=factor)
-
-    def run():
-        with np.errstate(all="ignore"):
-            return job(sm.SpectralImage(data, unit=unit_of(rng), **given))
-
-    result = outcome(run, data, *(a for a in given.values() if a is not None))
+    result = result_of(job, rng, data, given)
     if result is None:
         return
     if result.variance is not None:

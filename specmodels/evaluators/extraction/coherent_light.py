@@ -50,6 +50,13 @@ class CoherentLight:
     residual: np.ndarray
 
 
+def row_means(use, residual, variance):
+    """Mean residual of the pixels in use of each row, and its variance; zero where none is."""
+    number = np.maximum(np.count_nonzero(use, axis=1), 1)
+    return tuple(np.sum(np.where(use, a, 0.0), axis=1) / number**power
+                 for a, power in ((residual, 1), (variance, 2)))  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class SummedFlux:
     """Flux of a source as a sum of pixels, see `summed_flux`.
@@ -139,7 +146,8 @@ def line_pixels(student, rejected, light=0.0):
         is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
         is_line &= smooth[0] & smooth[1]
         if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
-            lit = ndimage.sum_labels(labels * 0 + (light > LINE_SIGMA), labels, index)
+            lit = np.broadcast_to(light > LINE_SIGMA, labels.shape)
+            lit = ndimage.sum_labels(lit, labels, index)
             is_line |= (lit >= LEAST_NEGATIVE) & (columns >= 2)
         out |= np.append(False, is_line)[labels]
     return out & rejected

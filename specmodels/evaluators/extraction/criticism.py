@@ -6,14 +6,13 @@ be done. What they say is about all sources, or about one.
 
 import numpy as np
 
-from .coherent_light import LEAST_DARK
+from .coherent_light import LEAST_DARK, row_means
 from .hidden_wings import level_that_follows, outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
     "LEAST_SNR", "blends", "extrapolated", "faint_under_lines", "hidden_neighbours", "lifted_sky",
-    "light_beside",
-    "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
+    "light_beside", "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
     "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
@@ -235,9 +234,8 @@ def lifted_sky(result, name):
         rows = np.flatnonzero(number > 0.5 * len(band))
         if len(band) < 2 or len(rows) < LEAST_DARK:
             continue
-        use = away[np.ix_(rows, band)]
-        left, noise = (np.sum(np.where(use, a[np.ix_(rows, band)], 0.0), axis=1) / number[rows] ** n
-                       for a, n in ((light.residual, 1), (image.variance, 2)))  # fmt: skip
+        pixels = np.ix_(rows, band)
+        left, noise = row_means(away[pixels], light.residual[pixels], image.variance[pixels])
         off, error = np.median(left), 1.25 * np.sqrt(np.mean(noise) / len(rows))
         level = abs(np.mean(own.flux[band])) + 1e-300
         part = -off * np.mean(np.count_nonzero(own.zone[:, band], axis=0)) / level

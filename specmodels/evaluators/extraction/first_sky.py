@@ -6,7 +6,7 @@ It tells where sources are, and starts the fit of all that follows; no error is 
 import numpy as np
 
 from ...numerics.bsplines import DEGREE, LocalBasis
-from ...numerics.robust import MAD_TO_SIGMA
+from ...numerics.robust import MAD_TO_SIGMA, column_median
 
 __all__ = ["bright_rows", "first_sky"]
 
@@ -55,9 +55,8 @@ def first_sky(image, breaks):
 
 def bright_rows(image, sky):
     """Rows whose median above a sky is higher than that of most, shape (n_row,)."""
-    excess = np.where(image.mask, np.nan, (image.data - sky) * np.sqrt(image.weights))
-    rows, known = np.full(len(excess), np.nan), np.isfinite(excess).any(axis=1)
-    rows[known] = np.nanmedian(excess[known], axis=1) * np.sqrt(excess.shape[1])
+    excess = (image.data - sky) * np.sqrt(image.weights)
+    rows = column_median(excess.T, ~image.mask.T) * np.sqrt(excess.shape[1])
     center = np.nanmedian(rows)
     scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
     return np.nan_to_num(rows - center) > LIGHT * scale

@@ -18,6 +18,7 @@ from ...models import (
     sky_of_wavelength,
     with_wavelength_map,
 )
+from ...numerics.robust import MAD_TO_SIGMA, column_median
 
 __all__ = ["correlated_map", "pixel_wavelengths", "with_fitted_tilt"]
 
@@ -44,10 +45,9 @@ def correlated_map(image):
     n_block = image.shape[0] // BLOCK_ROWS
     if n_block < LEAST_BLOCKS or image.shape[1] < LEAST_COLUMNS:
         return None
-    data = np.where(image.mask, np.nan, image.data)
     rows = np.array_split(np.arange(image.shape[0]), n_block)
-    with np.errstate(all="ignore"):
-        profiles = [_lines(_column_medians(data[own])) for own in rows]
+    medians = (column_median(image.data[own], ~image.mask[own]) for own in rows)
+    profiles = [_lines(np.nan_to_num(one)) for one in medians]
     steps = [_shift(one, other) for one, other in pairwise(profiles)]
     shift = np.concatenate([[0.0], np.cumsum(steps)])
     limits = (image.y[0], image.y[-1])
@@ -110,14 +110,6 @@ def _wider(wavelength):
     return np.concatenate([wavelength, wavelength[:, -1:] + ends, wavelength[:, :1] - ends], axis=1)
 
 
-def _column_medians(rows):
-    """Median of the good pixels of each column, zero where there is none."""
-    known = np.isfinite(rows).any(axis=0)
-    out = np.zeros(rows.shape[1])
-    out[known] = np.nanmedian(rows[:, known], axis=0)
-    return out
-
-
 def _lines(spectrum):
     """Spectrum less its continuum."""
     return spectrum - median_filter(spectrum, CONTINUUM_COLUMNS)
@@ -138,9 +130,8 @@ def _shift(one, other):
 
 def _bright_rows(image):
     """Rows brighter than most, which hold sources."""
-    rows = np.array([np.median(row[good]) if good.any() else np.nan
-                     for row, good in zip(image.data, ~image.mask, strict=True)])  # fmt: skip
+    rows = column_median(image.data.T, ~image.mask.T)
     middle = np.nanmedian(rows)
-    scatter = 1.4826 * np.nanmedian(np.abs(rows - middle))
+    scatter = MAD_TO_SIGMA * np.nanmedian(np.abs(rows - middle))
     bright = np.nan_to_num(rows - middle) > LIGHT * scatter
     return bright if np.count_nonzero(~bright) >= 3 else np.zeros(len(rows), dtype=bool)

@@ -175,9 +175,12 @@ class OptimalExtraction(ImageEvaluator):
             raise ValueError(f"exposures: no usable pixel in any of them: {left_out}")
         for image in images:
             _check_slit(image)
+        fitter = self.fitter
         if self.model is None:
             images = [self._with_lines_found(image) for image in images]
-        joint = JointExtraction(self._alone, self._fitter_of(images[0]), self.builder, self.model,
+            if fitter is self.default_fitter and self._of_wavelength(images[0]):
+                fitter = self._staged
+        joint = JointExtraction(self._alone, fitter, self.builder, self.model,
                                 self.lobes)(images)  # fmt: skip
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
                                           names=tuple(joint.sources), joint=joint)
@@ -234,7 +237,7 @@ class OptimalExtraction(ImageEvaluator):
         """Fit of orders: each with fluxes of its own, then, where they share one, of a spectrum."""
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
-        fitter = StagedFitter() if self.fitter is self.default_fitter else self.fitter
+        fitter = self._staged
         fit = fitter(self.orders.build(image), image)
         better = with_smooth_poisson(image, fit) if known else with_estimated_variance(image, fit)
         if better is not None:
@@ -253,10 +256,10 @@ class OptimalExtraction(ImageEvaluator):
         held = self.fitter(with_held_shape(model.copy()), image)
         return held.replace(success=False, message=message)
 
-    def _fitter_of(self, image):
-        """The fitter; by default that of a part of the columns first where slits are tilted."""
-        default = self.model is None and self.fitter is self.default_fitter
-        return StagedFitter() if default and self._of_wavelength(image) else self.fitter
+    @property
+    def _staged(self):
+        """The fitter; by default that of a part of the columns first."""
+        return StagedFitter() if self.fitter is self.default_fitter else self.fitter
 
     def _prepared(self, image):
         """Model with initial values, the part of the image that it describes, and their fitter."""
@@ -264,7 +267,7 @@ class OptimalExtraction(ImageEvaluator):
             return self.build_model(image), image, self.fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            return TiltedSlitBuilder(self.builder).build(image), image, self._fitter_of(image)
+            return TiltedSlitBuilder(self.builder).build(image), image, self._staged
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         chosen = self.fitter is not self.default_fitter

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...numerics.spectrum_covariance import SpectrumCovariance
-from .coherent_light import common_errors, summed_flux
+from .coherent_light import common_errors, row_means, summed_flux
 from .hidden_wings import NOTHING_HIDDEN, HiddenWings, hidden_wings, level_that_follows
 from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
 
@@ -191,10 +191,7 @@ def _stray_light(fit, zones, light, zone):
     rows = number >= LEAST_PART * dark.shape[1]
     if not rows.any():
         return 0.0
-    left, noise = (
-        np.sum(np.where(dark, a, 0.0)[rows], axis=1) / number[rows] ** power
-        for a, power in ((light.residual, 1), (fit.image.variance, 2))
-    )
+    left, noise = (a[rows] for a in row_means(dark, light.residual, fit.image.variance))
     # Less what noise brings by chance.
     excess = np.mean(left**2 - noise) - np.sqrt(2 * np.mean(noise**2) / noise.size)
     return np.sqrt(max(float(excess), 0.0)) * float(np.median(np.count_nonzero(zone, axis=0)))

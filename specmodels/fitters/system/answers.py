@@ -86,8 +86,8 @@ def covariance_of_neighbours(result, rows, width):
 def _in_the_band(equations, rows, width):
     """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
     factor, n = equations.factor, rows.shape[0]
-    iterated = getattr(equations, "plain", None) is not None  # its factor is a preconditioner
-    if iterated or not isinstance(factor, BorderedBand) or equations.held is not None:
+    exact = equations.direct is equations  # else its factor is a preconditioner
+    if not (exact and isinstance(factor, BorderedBand)) or equations.held is not None:
         return None
     ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
                               shape=rows.shape)  # fmt: skip
@@ -233,12 +233,8 @@ def _along_columns(weights, chunk):
 
 def _quadratic(equations, left, right):
     """Products of rows of coefficients in their covariance, shapes held; infinite if unknown."""
-    solved = equations.solve(np.ascontiguousarray(right.T))
-    if equations.held is not None:
-        solved[equations.held] = 0.0
-    ranked = np.empty(left.shape)
-    ranked[:, equations.structure.rank] = left
-    return np.where(equations.factor.determines(ranked), np.sum(left * solved.T, axis=1), np.inf)
+    moved = equations.covariance_times(right)
+    return np.where(equations.determines(left), np.sum(left * moved.T, axis=1), np.inf)
 
 
 def _slopes_of_part(result, part):

@@ -71,6 +71,19 @@ class Equations:
         """Equations whose solutions take no iterations: these, or what they are close to."""
         return self
 
+    def covariance_times(self, rows):
+        """Covariance of the coefficients times sums of them, (n_sum, n): shape (n, n_sum)."""
+        out = self.solve(np.ascontiguousarray(rows.T))
+        if self.held is not None:
+            out[self.held] = 0.0
+        return out
+
+    def determines(self, rows):
+        """Whether the data and the priors determine sums of coefficients, (n_sum, n)."""
+        ranked = np.empty(rows.shape)
+        ranked[:, self.structure.rank] = rows
+        return self.factor.determines(ranked)
+
     def weighted(self, values, part=slice(None)):
         """Inverse covariance of the data times values, shape (..., n_pixel), of an image's part."""
         return values * self.weights[part]

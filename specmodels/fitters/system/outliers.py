@@ -87,12 +87,17 @@ def _judged(equations, data, coefficients):
 
     Zero of pixels that were left out, and of those that no other contradicts.
     """
-    left = data - equations.image(coefficients)
-    left = left - equations.noise_image(np.where(equations.weights > 0, left, 0.0))
+    left = _left(equations, data, coefficients)
     leverage = equations.leverages()
     seen = leverage < MOST_LEVERAGE
     leverage = np.where(seen, leverage, 0.0)
     return np.where(seen, left * np.sqrt(equations.weights / (1 - leverage)), 0.0), leverage
+
+
+def _left(equations, data, coefficients):
+    """Data less the fitted model and what is known of correlated noise."""
+    left = data - equations.image(coefficients)
+    return left - equations.noise_image(np.where(equations.weights > 0, left, 0.0))
 
 
 def _misfit(problem, images, model, student, profile_error):
@@ -120,7 +125,6 @@ def _standing_out(student, pull, sigma):
 def _agree(equations, data, coefficients, weights, left_out, sigma):
     """Which of the pixels that were left out agree with what is fitted to the others."""
     number = np.flatnonzero(left_out)
-    left = data - equations.image(coefficients)
-    left = left - equations.noise_image(np.where(equations.weights > 0, left, 0.0))
+    left = _left(equations, data, coefficients)
     variance = 1 / weights[number] + prediction_variances(equations, number)
     return left[number] ** 2 <= sigma**2 * variance

@@ -77,10 +77,6 @@ class SystemProblem:
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
         self._last = None
 
-    def forget(self):
-        """Let go of the entries that are kept for the values of the last solution."""
-        self._last = None
-
     def masked(self, images):
         """The same system on the same pixels, of which others are masked."""
         one = copy(self)

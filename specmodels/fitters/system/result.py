@@ -209,13 +209,8 @@ class SystemFitResult(FitResult):
 
     def covariance_of_linear_rows(self, rows):
         """As `covariance_of_rows`, with the non-linear parameters held."""
-        solved = self.equations.solve(np.ascontiguousarray(rows.T))
-        if self.equations.held is not None:
-            solved[self.equations.held] = 0.0
-        covariance = rows @ solved
-        ranked = np.empty(rows.shape)
-        ranked[:, self.equations.structure.rank] = rows
-        bad = ~self.equations.factor.determines(ranked)
+        covariance = rows @ self.equations.covariance_times(rows)
+        bad = ~self.equations.determines(rows)
         covariance[bad] = covariance[:, bad] = np.nan
         covariance[bad, bad] = np.inf
         return covariance
