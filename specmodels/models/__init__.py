@@ -7,10 +7,11 @@ from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset, NoisePlan
+from .flicker import FourierNoise, LineMedian, LineOffset
 from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
+from .noise_plan import NoisePlan
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from .orders import Order, Orders
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
