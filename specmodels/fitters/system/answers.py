@@ -89,7 +89,7 @@ def _in_the_band(equations, rows, width):
     """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
     factor, n = equations.factor, rows.shape[0]
     exact = equations.direct is equations  # else its factor is a preconditioner
-    if not (exact and isinstance(factor, BorderedBand)) or equations.held is not None:
+    if not (exact and isinstance(factor, BorderedBand)):
         return None
     ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
                               shape=rows.shape)  # fmt: skip
