@@ -17,7 +17,7 @@ from astropy.io import registry as io_registry
 from astropy.nddata import StdDevUncertainty
 
 from ..numerics.spectrum_covariance import SpectrumCovariance
-from .fits_checks import CREATOR
+from .fits_checks import is_own
 from .planes import native_copy
 from .reading import reading
 from .text import decoded
@@ -173,7 +173,6 @@ def _is_ours(origin, path, file, *args, **kwargs):
         return False
     try:
         with fits.open(path, memmap=False) as hdus:
-            creator = str(hdus[0].header.get("CREATOR", ""))
-            return creator.startswith(CREATOR) and any(_is_spectrum(hdu) for hdu in hdus)
+            return is_own(hdus) and any(_is_spectrum(hdu) for hdu in hdus)
     except (OSError, TypeError, ValueError):
         return False

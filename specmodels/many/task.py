@@ -86,6 +86,9 @@ class Task:
     def _save(self, result, name):
         # What is there was left by an attempt whose worker died before it could tell.
         files = [write(result, self.product(name), overwrite=True)]
+        if getattr(self.evaluator, "keep", False):
+            files += [write(data, self.folder / f"{name}_{step}.fits", overwrite=True)
+                      for step, data in result.passed.items()]  # fmt: skip
         if self.figures and hasattr(result, "plot"):
             files.append(_draw(result, files[0].with_suffix(".png")))
         return files
