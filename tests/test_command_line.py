@@ -70,6 +70,14 @@ def test_frames_are_cleaned(tmp_path):
     assert (out / "frame_cleaned.fits").exists()
 
 
+def test_degree_of_the_sky_is_a_setting(slit, tmp_path):
+    assert run("extract", slit, "--output", tmp_path, "--n-jobs", 1, "--no-figures",
+               "--set", "n_sources=1", "--set", "sky=1") in (0, 1)  # fmt: skip
+    expected = sm.OptimalExtraction(n_sources=1, sky=sm.ColumnPolynomial(1))(slit)
+    table = QTable.read(tmp_path / "slit_spectrum.fits", hdu=1)
+    np.testing.assert_array_equal(table["flux"], expected.table("source")["flux"])
+
+
 def test_chain_does_its_steps_and_keeps_what_they_hand_on(slit, tmp_path):
     steps = ["--steps", "clean,extract", "--keep", "--no-figures", "--n-jobs", 1]
     settings = ["--set", "extract.n_sources=1"]

@@ -30,9 +30,10 @@ class Evaluator(ABC):
     """Base of all evaluators.
 
     A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attributes
-    ``default_fitter``, ``product`` (how files of its results are called) and ``step`` (what its
-    result does to the data, as ``meta.cal_step`` of datamodels calls it; none where it leaves them
-    as they are), and the methods ``build_model(exposure)`` and ``fit(exposure)``.
+    ``default_fitter``, ``product`` (how files of its results are called), ``step`` (what its result
+    does to the data, as ``meta.cal_step`` of datamodels calls it; none where it leaves them as they
+    are) and ``data_product`` (how files of the data are called that it has made, where those of
+    results are of other things), and the methods ``build_model(exposure)`` and ``fit(exposure)``.
     ``first | second`` is a `Chain`.
 
     Parameters
@@ -51,6 +52,7 @@ class Evaluator(ABC):
     default_fitter = None
     product = "result"
     step = None
+    data_product = None
 
     def __init__(self, model=None, fitter=None):
         if model is not None and not isinstance(model, Model):

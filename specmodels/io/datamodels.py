@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from .reading import is_asdf
 
-__all__ = ["is_datamodel", "opened_source"]
+__all__ = ["is_datamodel", "opened_model", "opened_source"]
 
 
 def is_datamodel(source):
@@ -30,6 +30,13 @@ def _asdf_names_one(path):
     with asdf.open(path, memmap=False, lazy_load=True) as file:
         meta = file.tree.get("meta")
         return hasattr(meta, "get") and bool(meta.get("model_type"))
+
+
+def opened_model(source, **options):
+    """A datamodel as it is, or that of a file, which stays open."""
+    from stdatamodels.jwst import datamodels
+
+    return source if hasattr(source, "instance") else datamodels.open(source, **options)
 
 
 @contextmanager

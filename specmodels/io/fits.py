@@ -16,7 +16,7 @@ from .asdf_files import read_asdf
 from .beams import is_beams, read_beams
 from .fits_checks import is_own
 from .flicker_files import read_cleaned
-from .image_files import OWN_AXIS, PARTS, own_extras
+from .image_files import ONE_ROW, OWN_AXIS, PARTS, own_extras
 from .jwst import model_class, read_model
 from .options import inverse, squared
 from .planes import MAPS, NUMBERS, Planes, changed_images, exposure_of, unique_names
@@ -236,7 +236,8 @@ def _wavelength(companions, header, instrument, shape):
             return table
         return wavelengths_from_header(header, instrument.dispersion_axis, shape), None
     text = plane.header.get("BUNIT") or plane.header.get("CUNIT1")
-    return _without_zeros(plane.data), parsed_unit(text, "unit of the wavelengths")
+    values = plane.data[0] if plane.header.get(ONE_ROW) else plane.data
+    return _without_zeros(values), parsed_unit(text, "unit of the wavelengths")
 
 
 def _without_zeros(wavelength):

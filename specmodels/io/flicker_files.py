@@ -54,7 +54,7 @@ def write_cleaned(result, path):
         if is_asdf:
             raise ValueError(f"target: arrays are written to FITS files, got {path.name!r}")
         hdus = list(_plain_hdus(result, cleaned))
-        fits.HDUList([primary_hdu(len(hdus)), *hdus]).writeto(path)
+        fits.HDUList([primary_hdu(len(hdus), result.ramp.source), *hdus]).writeto(path)
         return
     with cleaned:
         extra = cleaned.instance.setdefault("extra_fits", {})

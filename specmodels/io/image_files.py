@@ -11,10 +11,20 @@ from .readout_keywords import readout_cards, readout_of
 from .text import decoded, encoded
 from .units import unit_text
 
-__all__ = ["OWN_AXIS", "image_hdus", "image_tree", "note_cards", "notes_of", "own_extras"]
+__all__ = [
+    "ONE_ROW",
+    "OWN_AXIS",
+    "image_hdus",
+    "image_tree",
+    "note_cards",
+    "notes_of",
+    "own_extras",
+]
 
 # Keywords: axis of dispersion as FITS counts, what was done, and whose the order of readout is.
 OWN_AXIS, NOTE, OWN_READOUT = "DISPAXIS", "NOTE", "IMGREAD"
+# Datamodels have wavelengths for all pixels; with this one row of them tells all.
+ONE_ROW = "ONEROW"
 PARTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
 # Arrays by names that users and evaluators choose: prefix of the extension, and keyword.
 NAMED = {"components": ("COMPONENT", "COMPNENT"), "coordinates": ("COORDINATE", "COORDNAM"),
@@ -50,7 +60,10 @@ def image_hdus(image, version, instrument=None):
     for name, (array, unit) in planes.items():
         if array is None:
             continue
-        hdu = _hdu(array, name, version)
+        one_row = name == "WAVELENGTH" and np.ndim(array) == 1
+        hdu = _hdu(np.broadcast_to(array, image.shape) if one_row else array, name, version)
+        if one_row:
+            hdu.header[ONE_ROW] = (True, "the same in all rows")
         if name == "SCI":
             _describe(hdu.header, image, instrument)
         if unit is not None:

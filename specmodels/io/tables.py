@@ -26,7 +26,8 @@ UNITLESS = u.adu
 OF_THE_FILE = ("DATAMODL", "CHECKSUM", "DATASUM", "NEXTEND", "EXTEND", "CREATOR", "FILENAME",
                "FILETYPE", "BUNIT", "EXTNAME", "EXTVER", "BSCALE", "BZERO", "INHERIT")  # fmt: skip
 
-__all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
+__all__ = ["UNITLESS", "creator_card", "kept_header", "primary_hdu", "tables_of", "write_asdf",
+           "write_fits"]  # fmt: skip
 
 
 def tables_of(result):
@@ -99,13 +100,18 @@ def primary_hdu(n_extensions, source=None):
     By their number a file is told from one that was cut between two of them. The header of the
     FITS file that was read, if `source` is one, is kept, but for what describes that file.
     """
-    hdu = fits.PrimaryHDU(header=_kept_header(source))
-    hdu.header["CREATOR"] = (f"{CREATOR} {__version__}", "software that wrote this file")
+    hdu = fits.PrimaryHDU(header=kept_header(source))
+    hdu.header["CREATOR"] = creator_card()
     hdu.header["NEXTEND"] = (n_extensions, "number of extensions")
     return hdu
 
 
-def _kept_header(source):
+def creator_card():
+    """Value and comment of the keyword that says who wrote a file."""
+    return f"{CREATOR} {__version__}", "software that wrote this file"
+
+
+def kept_header(source):
     """The primary header of a FITS file or HDUList that was read, None of other things."""
     if isinstance(source, fits.HDUList):
         header = source[0].header.copy(strip=True)

@@ -51,6 +51,7 @@ class ContaminationSubtraction(Evaluator):
 
     product = "decontaminated"
     step = CONTAMINATION
+    data_product = "cutouts"
 
     def __init__(self, scene, fitter=None, *, fit_spectra=True, shape_error=SHAPE_ERROR):
         super().__init__(fitter=fitter)

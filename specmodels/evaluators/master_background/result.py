@@ -72,6 +72,11 @@ class MasterBackgroundResult:
         return {key: self.__dict__[key] for key in self.__dataclass_fields__}
 
     @property
+    def source_exposure(self):
+        """What was read."""
+        return self.exposure
+
+    @property
     def left_out(self):
         """Background slits that were left out, with the reason."""
         return self.fit.left_out

@@ -89,6 +89,7 @@ class MasterBackgroundSubtraction(Evaluator):
 
     product = "background"
     step = BACKGROUND
+    data_product = "subtracted"
 
     def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
                  fit_levels=True, level_scatter=None):  # fmt: skip
