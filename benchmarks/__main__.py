@@ -29,6 +29,7 @@ NAMES = (
     "contamination_speed",
     "composing_truth",
     "chains",
+    "combinations",
     "time_series",
     "overlapping_orders",
     "tilted_slits",
