@@ -113,15 +113,16 @@ class CorrelatedSystem:
 
     def precision(self, series):
         """Product of the inverse covariance and series of shape (n_output, size)."""
-        spectra = fft.rfft(series, axis=-1)
-        together = spectra.sum(axis=0) * self.shared if self.n_output > 1 else np.float32(0)
-        for spectrum in spectra:
+        spectra = [fft.rfft(one) for one in series]
+        together = sum(spectra) * self.shared if self.n_output > 1 else np.float32(0)
+        out = np.empty(series.shape, "f4")
+        for one, spectrum in zip(out, spectra, strict=True):
             spectrum *= self.own
             spectrum -= together
-        return fft.irfft(spectra, self.size, axis=-1, overwrite_x=True)
+            one[...] = fft.irfft(spectrum, self.size, overwrite_x=True)
+        return out
 
-    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60,
-             overwrite=False):  # fmt: skip
+    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
         """Replace what is not known of the series by its most probable value.
 
         Parameters
@@ -138,51 +139,70 @@ class CorrelatedSystem:
             noise's standard deviation (rms).
         max_iterations : int
             Most iterations.
-        overwrite : bool
-            Whether the series may be filled in place.
 
         Returns
         -------
         filled : ndarray of float32, shape (n_output, size)
+        product : ndarray of float32, shape (n_output, size)
+            Of the inverse covariance and the filled series.
         n_iterations : int
-        change : float
-            Last change (rms), in the unit of the data.
         """
         where = np.flatnonzero(extra)
         inverse = 1 / extra.ravel()[where]
         del extra  # a frame of memory, where nobody else holds it
-        filled = series if overwrite else np.array(series)
+        filled = np.array(series)
         flat = filled.reshape(-1)
         known = np.where(inverse > 0, flat[where], 0)
         flat[where] = known if start is None else start.reshape(-1)[where]
-        residual = inverse * (known - flat[where]) - self.precision(filled).reshape(-1)[where]
+        product = self.precision(filled)
+        residual = inverse * (known - flat[where]) - product.reshape(-1)[where]
         scale = 1 / (self.diagonal + inverse)
         goal = tolerance * np.sqrt(self.white)
         direction = scale * residual
-        power = np.dot(residual, direction)
-        changes = []
-        while power > 0 and len(changes) < max_iterations:
+        power, n = np.dot(residual, direction), 0
+        while power > 0 and n < max_iterations:
             work = np.zeros_like(filled)
             work.reshape(-1)[where] = direction
             work = self.precision(work)
-            product = work.reshape(-1)[where] + inverse * direction
-            del work
-            step = power / np.dot(direction, product)
+            change = work.reshape(-1)[where] + inverse * direction
+            step = power / np.dot(direction, change)
             flat[where] += step * direction
-            residual -= step * product
-            changes.append(float(abs(step) * np.sqrt(np.mean(direction**2))))
-            if changes[-1] < goal:
+            work *= step
+            product += work
+            del work
+            residual -= step * change
+            n += 1
+            if abs(step) * np.sqrt(np.mean(direction**2)) < goal:
                 break
             power, last = np.dot(residual, scale * residual), power
             direction = scale * residual + (power / last) * direction
-        return filled, len(changes), changes[-1] if changes else 0.0
+        return filled, product, n
 
     def mean(self, filled):
         """Conditional mean of the correlated noise given filled series, (n_output, size)."""
-        out = self.precision(filled)
-        out *= -self.white
-        out += filled
-        return out
+        return self._mean(filled, self.precision(filled))
+
+    def _mean(self, filled, product):
+        """The same from the product of precision and filled series, which is written to."""
+        product *= -np.float32(self.white)
+        product += filled
+        return product
+
+    def conditional_mean(self, series, extra, **settings):
+        """Conditional mean of the correlated noise given series that are not filled.
+
+        Parameters
+        ----------
+        series, extra, **settings
+            As for `fill`.
+
+        Returns
+        -------
+        mean : ndarray of float32, shape (n_output, size)
+        n_iterations : int
+        """
+        filled, product, n = self.fill(series, extra, **settings)
+        return self._mean(filled, product), n
 
     def draw(self, rng):
         """Correlated noise with these spectra, shape (n_output, size).
