@@ -11,7 +11,7 @@ import numpy as np
 from ..numerics.correlated import CorrelatedSystem
 from ..numerics.line_bins import line_bins, stripe_groups
 from ..numerics.noise_spectrum import fit_power_laws, lag_variogram
-from .flicker import NoisePlan
+from .noise_plan import NoisePlan
 
 __all__ = ["CoarseNoise"]
 
