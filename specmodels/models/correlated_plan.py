@@ -154,13 +154,13 @@ class CorrelatedPlan(NoisePlan):
         return self.grid.series(np.broadcast_to(mean, frames.shape).astype("f4"))
 
     def _mean(self, series, used, start=None):
-        """Conditional mean of series whose pixels are used or not."""
+        """Conditional mean of series, written to, whose pixels are used or not."""
         if self.system is None:
             return np.zeros_like(series)
-        extra = np.where(used, self.extra, np.float32(np.inf))
         mean, n = self.system.conditional_mean(
-            series, extra, start=start, tolerance=self.model.tolerance
-        )
+            series, np.where(used, self.extra, np.float32(np.inf)), start=start,
+            tolerance=self.model.tolerance,
+        )  # fmt: skip
         self.iterations.append(n)
         return mean
 

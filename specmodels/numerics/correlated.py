@@ -111,24 +111,34 @@ class CorrelatedSystem:
         """Variance of the conditional mean's error if no pixel were masked."""
         return self.white * (1 - self.white * self.diagonal)
 
-    def precision(self, series):
-        """Product of the inverse covariance and series of shape (n_output, size)."""
+    def precision(self, series, *, overwrite=False):
+        """Product of the inverse covariance and series, (n_output, size), in their place or not."""
+        out = series if overwrite else np.empty(series.shape, "f4")
         spectra = [fft.rfft(one) for one in series]
         together = sum(spectra) * self.shared if self.n_output > 1 else np.float32(0)
-        out = np.empty(series.shape, "f4")
         for one, spectrum in zip(out, spectra, strict=True):
             spectrum *= self.own
             spectrum -= together
             one[...] = fft.irfft(spectrum, self.size, overwrite_x=True)
         return out
 
-    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
-        """Replace what is not known of the series by its most probable value.
+    def mean(self, filled):
+        """Conditional mean of the correlated noise given filled series, (n_output, size)."""
+        out = self.precision(filled)
+        out *= -np.float32(self.white)
+        out += filled
+        return out
+
+    def conditional_mean(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
+        """Conditional mean of the correlated noise given series of which not all is known.
+
+        It is `mean` of the series filled with their most probable values, and follows these from
+        step to step, so that no more than two series are in memory.
 
         Parameters
         ----------
         series : ndarray of float32, shape (n_output, size)
-            Data; their values where `extra` is infinite do not matter.
+            Data, written to; their values where `extra` is infinite do not matter.
         extra : ndarray of float32, shape (n_output, size)
             Variance of each datum beyond the white noise: zero for good pixels, infinite for
             masked ones and for pauses.
@@ -142,67 +152,41 @@ class CorrelatedSystem:
 
         Returns
         -------
-        filled : ndarray of float32, shape (n_output, size)
-        product : ndarray of float32, shape (n_output, size)
-            Of the inverse covariance and the filled series.
+        mean : ndarray of float32, shape (n_output, size)
         n_iterations : int
         """
         where = np.flatnonzero(extra)
         inverse = 1 / extra.ravel()[where]
         del extra  # a frame of memory, where nobody else holds it
-        filled = np.array(series)
-        flat = filled.reshape(-1)
+        flat, white = series.reshape(-1), np.float32(self.white)
         known = np.where(inverse > 0, flat[where], 0)
         flat[where] = known if start is None else start.reshape(-1)[where]
-        product = self.precision(filled)
-        residual = inverse * (known - flat[where]) - product.reshape(-1)[where]
+        product = self.precision(series).reshape(-1)
+        residual = inverse * (known - flat[where]) - product[where]
+        mean = product
+        mean *= -white
+        mean += flat
+        work = series
         scale = 1 / (self.diagonal + inverse)
         goal = tolerance * np.sqrt(self.white)
         direction = scale * residual
         power, n = np.dot(residual, direction), 0
         while power > 0 and n < max_iterations:
-            work = np.zeros_like(filled)
+            work[...] = 0
             work.reshape(-1)[where] = direction
-            work = self.precision(work)
+            self.precision(work, overwrite=True)
             change = work.reshape(-1)[where] + inverse * direction
             step = power / np.dot(direction, change)
-            flat[where] += step * direction
-            work *= step
-            product += work
-            del work
+            work *= -white * step
+            mean += work.reshape(-1)
+            mean[where] += step * direction
             residual -= step * change
             n += 1
             if abs(step) * np.sqrt(np.mean(direction**2)) < goal:
                 break
             power, last = np.dot(residual, scale * residual), power
             direction = scale * residual + (power / last) * direction
-        return filled, product, n
-
-    def mean(self, filled):
-        """Conditional mean of the correlated noise given filled series, (n_output, size)."""
-        return self._mean(filled, self.precision(filled))
-
-    def _mean(self, filled, product):
-        """The same from the product of precision and filled series, which is written to."""
-        product *= -np.float32(self.white)
-        product += filled
-        return product
-
-    def conditional_mean(self, series, extra, **settings):
-        """Conditional mean of the correlated noise given series that are not filled.
-
-        Parameters
-        ----------
-        series, extra, **settings
-            As for `fill`.
-
-        Returns
-        -------
-        mean : ndarray of float32, shape (n_output, size)
-        n_iterations : int
-        """
-        filled, product, n = self.fill(series, extra, **settings)
-        return self._mean(filled, product), n
+        return mean.reshape(series.shape), n
 
     def draw(self, rng):
         """Correlated noise with these spectra, shape (n_output, size).
