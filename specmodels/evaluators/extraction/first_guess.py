@@ -14,7 +14,8 @@ from scipy import ndimage
 from ...numerics.clipping import sharp_pixels
 from ...numerics.robust import column_median, column_scatter
 from .bright_columns import N_BLOCKS, bright_parts, columns_to_bin, light_of_columns
-from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
+from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex
+from .row_profiles import without_trend
 from .trace_search import brightest_trace
 
 __all__ = ["Guess", "find_sources"]
