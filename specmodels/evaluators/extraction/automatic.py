@@ -211,10 +211,12 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Of a bright source, and where parts of the spectrum are dark, what is found is all there is.
+        Of a bright source, and where parts of the spectrum are dark, what is found is all there is;
+        but where the end of the slit cuts its light, shifts are not all seen.
         """
-        whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
-        if self.trace_degree is not None or not (self.is_faint(guess) or whole):
+        whole = guess.n_bright >= N_BLOCKS // 2
+        hidden = np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL or guess.is_cut
+        if self.trace_degree is not None or not (self.is_faint(guess) or (whole and hidden)):
             return PolynomialTrace(guess.trace_degree, limits=limits)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))

@@ -137,7 +137,8 @@ def light_outside(result, name):
     leaf, positions = result.sources[name]
     values = [result.fit.values[k] for k in positions]
     part = outer_light(leaf, values, result.fit.image, result.trace(name))
-    if part > LARGEST_WINGS:
+    # What is not known of wings is a part of the error.
+    if part > max(LARGEST_WINGS, KNOWN_SIGMA * result.source_fluxes[name].wings.error):
         yield (
             f"wings reach the end of the slit: {part:.0%} of the light cannot be told from sky; "
             "give the profile or the sky"
@@ -289,7 +290,7 @@ def light_beside(result, name):
     flux = np.abs(result.source_fluxes[name].flux)
     left = np.abs(np.sum(np.where(near, light.residual, 0.0), axis=0))
     part = np.sum(left[columns]) / max(np.nansum(flux), 1e-300)
-    if part > LARGEST_WINGS:
+    if part > max(LARGEST_WINGS, KNOWN_SIGMA * result.source_fluxes[name].wings.error):
         yield (
             f"light beside the source, {part:.0%} of its own, that the model lacks: a further "
             "source or order, or a sky that is not smooth; set n_sources or mask it"

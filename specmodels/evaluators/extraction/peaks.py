@@ -7,8 +7,10 @@ from .deblending import deblended
 from .row_profiles import (
     KERNELS,
     LEAST_SIGNIFICANCE,
+    SMOOTHED_NOISE,
     bridged,
     row_noise,
+    row_scatter,
     smoothed,
 )
 
@@ -60,8 +62,9 @@ def find_peaks(profile, error, n_sources=None):
     noise = error
     profile, error, usable = bridged(profile, error)
     raw = profile
+    of_pixels = error
     profile, error, kernel = smoothed(profile, error, usable)
-    rows, fwhm = _one_by_one(profile, error, usable, kernel, n_sources)
+    rows, fwhm = _one_by_one(profile, of_pixels, usable, kernel, n_sources)
     alone = _standing_alone(profile, error, usable, n_sources, fwhm)
     if alone is not None:
         rows = alone
@@ -94,8 +97,11 @@ def light_extent(profile, error, centers):
     return float(distances[distances > 0].min(initial=len(profile)))
 
 
-def _one_by_one(profile, error, usable, kernel, n_sources):
-    """Rows of the peaks, the highest first, each found in what the others leave; their width."""
+def _one_by_one(profile, noise, usable, kernel, n_sources):
+    """Rows of the peaks, the highest first, each found in what the others leave; their width.
+
+    Rows scatter by what the sources found do not explain: these may fill most of a slit.
+    """
     first = _first_peak(profile, usable, np.hypot(LEAST_FWHM, 2.355 * kernel))
     if first is None:
         raise ValueError("image: no source found, its rows do not differ")
@@ -110,6 +116,7 @@ def _one_by_one(profile, error, usable, kernel, n_sources):
         k = _next_peak(residual, candidate, usable)
         if k is None:
             break
+        error = np.hypot(SMOOTHED_NOISE[kernel] * noise, row_scatter(residual, usable))
         # What wings leave may be higher than a source far from them, which is a peak by itself.
         alike = bool(passed) or _is_on_both_sides(residual, k, taken)
         looked_at = (residual, profile) if alike else (residual,)

@@ -5,11 +5,13 @@ from scipy import ndimage
 
 from ...numerics.robust import MAD_TO_SIGMA
 
-__all__ = ["KERNELS", "LEAST_SIGNIFICANCE", "bridged", "row_noise", "row_scatter", "smoothed",
-           "without_trend"]  # fmt: skip
+__all__ = ["KERNELS", "LEAST_SIGNIFICANCE", "SMOOTHED_NOISE", "bridged", "row_noise",
+           "row_scatter", "smoothed", "without_trend"]  # fmt: skip
 
 LEAST_SIGNIFICANCE = 8.0
 KERNELS = (0.6, 1.5)
+# White noise after the smoothing, over that before.
+SMOOTHED_NOISE = {0.6: 0.70, 1.5: 0.43}
 # A parabola is taken for sky where the scatter of the rows falls by such a factor.
 LEAST_ROWS_FOR_TREND, TREND_ROUNDS, TREND_GAIN = 12, 8, 3.0
 # Gaps of unusable rows that a profile is continued across.
