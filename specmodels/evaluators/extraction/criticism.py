@@ -241,7 +241,7 @@ def sky_that_follows(result, name):
     """Sky whose features follow those of the source: it takes the light of the wings."""
     wings = result.source_fluxes[name].wings
     position = result.sources[name][1][0]
-    part, error = level_that_follows(result.fit, position, ~result.mask(name))
+    part, error, _ = level_that_follows(result.fit, position, ~result.mask(name))
     left = part - wings.part  # of what was not counted to the flux
     if left > max(LARGEST_WINGS, FOLLOWS_SIGMA * error, KNOWN_SIGMA * wings.error):
         yield (

@@ -262,33 +262,33 @@ def level_that_follows(fit, position, use):
     -------
     part, error : float
         The error is infinite where there is not one level for each column, or it does not tell.
+    spread : float
+        The error that the parts of the spectrum show by themselves: one line tells of itself only,
+        and its light may lie elsewhere along the slit than that of all else.
     """
     levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
     names = [fit.names[k] for k in (position, *levels)]
     if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
-        return 0.0, np.inf
+        return 0.0, np.inf, np.inf
     flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
     use = use & np.isfinite(flux) & np.isfinite(sky)
     if np.count_nonzero(use) < LEAST_COLUMNS:
-        return 0.0, np.inf
+        return 0.0, np.inf, np.inf
     flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
     variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
     power = np.sum(flux**2 - variance)
     if not power > np.sqrt(2 * np.sum(variance**2)):
-        return 0.0, np.inf
+        return 0.0, np.inf, np.inf
     products = flux * sky - common
     slope = np.sum(products) / power
     error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
-    error = max(error, _jackknife(products, flux**2 - variance))
+    spread = _jackknife(products, flux**2 - variance)
     n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    return float(slope * n_row), float(error * n_row)
+    return float(slope * n_row), float(error * n_row), float(spread * n_row)
 
 
 def _jackknife(products, powers):
-    """Error of a ratio of sums from what it would be without each part of the spectrum.
-
-    One line tells of itself only: its light may lie elsewhere along the slit than that of others.
-    """
+    """Error of a ratio of sums from what it would be without each part of the spectrum."""
     parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
     left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
     if not np.min(left[:, 1]) > 0:

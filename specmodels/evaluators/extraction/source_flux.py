@@ -129,7 +129,8 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     ))  # fmt: skip
     if len(sources) == 1:
         name, (_, positions) = next(iter(sources.items()))
-        wings = wings.combined(*level_that_follows(fit, positions[0], out[name].error > 0))
+        part, error, spread = level_that_follows(fit, positions[0], out[name].error > 0)
+        wings = wings.combined(part, max(error, spread))
     return {name: own.with_wings(wings) for name, own in out.items()}
 
 
