@@ -115,3 +115,16 @@ def test_source_that_takes_light_away_from_another_is_not_seen():
     other = replace(result)
     other.__dict__["source_fluxes"] = fluxes
     assert "asked for" in "".join(criticism.hidden_neighbours(other, alone))
+
+
+@pytest.mark.parametrize(("error", "named"), [(0.0, True), (0.2, False)])
+def test_wings_at_the_ends_of_the_slit_are_named_where_no_error_holds_them(error, named):
+    y = np.arange(30)[:, None] + np.zeros(200)
+    mean = 3000 * sm.MoffatProfile().evaluate(y, 14.5, 3.0, 1.6) + 20
+    data = np.random.default_rng(8).poisson(mean).astype(float)
+    profile = sm.MoffatProfile(gamma=3.0, alpha=1.6, fixed={"alpha": True})
+    result = sm.OptimalExtraction(profile=profile)(sm.SpectralImage(data, variance=mean))
+    own = result.source_fluxes["source"]
+    wings = replace(own.wings, error=error)
+    result.__dict__["source_fluxes"] = {"source": replace(own, wings=wings)}
+    assert any(criticism.light_outside(result, "source")) == named
