@@ -150,6 +150,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Source",
         "SourceSelection",
         "SplineTrace",
+        "StackedScene",
         "TabulatedPSF",
         "TabulatedSpectrum",
         "TabulatedTrace",

@@ -13,6 +13,19 @@ from types import MappingProxyType
 import numpy as np
 from astropy import units as u
 
+from .checked_arrays import (
+    additive,
+    combined_mask,
+    float_array,
+    increasing,
+    interpolated_rows,
+    of_shape,
+    read_only,
+    unit_of,
+    variances,
+    wavelengths,
+)
+
 __all__ = ["Exposure", "SpectralImage"]
 
 
@@ -84,63 +97,50 @@ class SpectralImage:
     masked: Mapping = field(default_factory=dict, init=False)
 
     def __post_init__(self):
-        unit = _additive(_unit_of(self.data, self.unit, "unit"))
+        unit = additive(unit_of(self.data, self.unit, "unit"))
         own_mask = np.ma.getmask(self.data)
-        data = _float_array(self.data, "data")
+        data = float_array(self.data, "data")
         if data.ndim != 2 or data.size == 0:
             raise ValueError(
                 f"data: expected a two-dimensional image with pixels, got shape {data.shape}"
             )
-        wavelength_unit = _unit_of(self.wavelength, self.wavelength_unit, "wavelength_unit")
+        wavelength_unit = unit_of(self.wavelength, self.wavelength_unit, "wavelength_unit")
         components = {
-            key: self._checked(value, f"components[{key!r}]", data.shape, unit)
+            key: variances(value, f"components[{key!r}]", data.shape, unit)
             for key, value in self.components.items()
             if value is not None
         }
-        variance = self._checked(self.variance, "variance", data.shape, unit)
+        variance = variances(self.variance, "variance", data.shape, unit)
         if variance is None and components:
             variance = np.sum(list(components.values()), axis=0)
-        mask, masked = _combined_mask(data, variance, (own_mask, self.mask))
+        mask, masked = combined_mask(data, variance, (own_mask, self.mask))
         self._set(
-            data=_read_only(data),
+            data=read_only(data),
             unit=unit,
-            variance=None if variance is None else _read_only(variance),
-            components=MappingProxyType({k: _read_only(v) for k, v in components.items()}),
-            mask=_read_only(mask),
+            variance=None if variance is None else read_only(variance),
+            components=MappingProxyType({k: read_only(v) for k, v in components.items()}),
+            mask=read_only(mask),
             masked=MappingProxyType(masked),
-            wavelength=_checked_wavelength(self.wavelength, data.shape),
+            wavelength=wavelengths(self.wavelength, data.shape),
             wavelength_unit=wavelength_unit,
-            spatial=_checked_shape(self.spatial, "spatial", data.shape),
+            spatial=of_shape(self.spatial, "spatial", data.shape),
             meta=MappingProxyType(dict(self.meta)),
             notes=tuple(self.notes),
             coordinates=MappingProxyType(self._all_coordinates(data.shape)),
-            x=_checked_numbers(self.x, "x", data.shape[1]),
-            y=_checked_numbers(self.y, "y", data.shape[0]),
+            x=increasing(self.x, "x", data.shape[1]),
+            y=increasing(self.y, "y", data.shape[0]),
         )
 
     def _set(self, **values):
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
-    @staticmethod
-    def _checked(value, name, shape, unit):
-        """Array of variances with the data's shape and the square of the data's unit."""
-        own = getattr(value, "unit", None)
-        if own is not None and isinstance(value, u.Quantity):
-            if unit is None:
-                raise ValueError(f"{name}: has unit {own}, but the data have none")
-            try:
-                value = value.to_value(unit**2)
-            except u.UnitConversionError as error:
-                raise ValueError(f"{name}: expected a unit like {unit**2}, got {own}") from error
-        return _checked_shape(value, name, shape)
-
     def _all_coordinates(self, shape):
         """The coordinates given, and those of the readout that are not."""
         known = dict(self.coordinates)
         if self.readout is not None and not {"line", "output", "time", "clock"} <= known.keys():
             known = self.readout.coordinates(shape) | known
-        return {key: _checked_shape(value, f"coordinates[{key!r}]", shape)
+        return {key: of_shape(value, f"coordinates[{key!r}]", shape)
                 for key, value in known.items()}  # fmt: skip
 
     def coordinate(self, name):
@@ -174,9 +174,9 @@ class SpectralImage:
         return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in state.items()}
 
     def __setstate__(self, state):
-        state = {k: _read_only(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
+        state = {k: read_only(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
         for key in ("components", "coordinates"):
-            state[key] = {k: _read_only(v) for k, v in state[key].items()}
+            state[key] = {k: read_only(v) for k, v in state[key].items()}
         frozen = ("components", "coordinates", "masked", "meta")
         self._set(**{k: MappingProxyType(v) if k in frozen else v for k, v in state.items()})
 
@@ -199,12 +199,12 @@ class SpectralImage:
     @cached_property
     def weights(self):
         """Inverse variance, zero where masked; one where no variance is known."""
-        return _read_only(self.columns(slice(None))[1])
+        return read_only(self.columns(slice(None))[1])
 
     @cached_property
     def filled(self):
         """Data in double precision, zero where they have no weight."""
-        return _read_only(self.columns(slice(None))[0])
+        return read_only(self.columns(slice(None))[0])
 
     def columns(self, which):
         """Filled data and weights of some columns, worked out anew, in double precision.
@@ -277,7 +277,7 @@ class SpectralImage:
         values = self.wavelength
         if values.ndim == 2:
             rows = np.interp(trace, self.y, np.arange(len(self.y)))
-            values = _interpolated_rows(values, rows)
+            values = interpolated_rows(values, rows)
         return values if self.wavelength_unit is None else values * self.wavelength_unit
 
 
@@ -347,121 +347,3 @@ class Exposure(Mapping):
         """Return a new exposure of ``function(image)`` for every image."""
         images = [function(image) for image in self.values()]
         return Exposure(images, instrument=self.instrument, source=self.source)
-
-
-def _unit_of(value, unit, name):
-    own = getattr(value, "unit", None)
-    if unit is not None:
-        try:
-            unit = u.Unit(unit)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}: expected a unit, got {unit!r}") from error
-    if own is not None and unit is not None and own != unit:
-        raise ValueError(f"{name}: the array has unit {own}, but {unit} was given")
-    return unit if own is None else own
-
-
-def _additive(unit):
-    """The unit, if light in it adds up: magnitudes and other logarithms are refused."""
-    logarithmic = isinstance(unit, u.function.FunctionUnitBase) or (
-        unit is not None and u.dex in unit.decompose().bases
-    )
-    if logarithmic:
-        raise ValueError(f"unit: expected one in which light adds up, as a flux, got {unit}")
-    return unit
-
-
-def _float_array(value, name):
-    """Native floating-point array of `value`: float32 and float64 kept, all else made float64."""
-    array = np.ma.getdata(getattr(value, "value", value))
-    array = np.asarray(array)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    keep = array.dtype.kind == "f" and array.dtype.itemsize in (4, 8)
-    kind = array.dtype.newbyteorder("=") if keep else np.dtype(float)
-    return array.astype(kind, copy=False)
-
-
-def _checked_shape(value, name, shape):
-    if value is None:
-        return None
-    array = _float_array(value, name)
-    if array.shape != shape:
-        raise ValueError(f"{name}: expected the shape of the data, {shape}, got {array.shape}")
-    return _read_only(array)
-
-
-def _checked_numbers(value, name, size):
-    array = np.arange(size, dtype=float) if value is None else _float_array(value, name)
-    if array.shape != (size,):
-        raise ValueError(f"{name}: expected {size} numbers, got shape {array.shape}")
-    if not np.all(np.diff(array) > 0):
-        raise ValueError(f"{name}: expected increasing numbers, got {array}")
-    return _read_only(array.astype(float))
-
-
-def _checked_wavelength(value, shape):
-    if value is None:
-        return None
-    array = _float_array(value, "wavelength")
-    if array.shape not in (shape, shape[1:]):
-        raise ValueError(f"wavelength: expected shape {shape[1:]} or {shape}, got {array.shape}")
-    return _read_only(array)
-
-
-def _combined_mask(data, variance, masks):
-    """Mask of all pixels that cannot be used, and the count of each reason."""
-    bad = np.zeros(data.shape, dtype=bool)
-    for mask in masks:
-        if mask is None or mask is np.ma.nomask:
-            continue
-        mask = np.asarray(mask)
-        if mask.shape != data.shape:
-            raise ValueError(
-                f"mask: expected the shape of the data, {data.shape}, got {mask.shape}"
-            )
-        if mask.dtype.kind not in "biu":
-            raise TypeError(f"mask: expected booleans (True = bad), got dtype {mask.dtype}")
-        bad |= mask.astype(bool, copy=False)
-    reasons = {"flagged": np.count_nonzero(bad)}
-    if not _sum_is_finite(data):
-        wrong = ~np.isfinite(data) & ~bad
-        reasons["data not finite"] = np.count_nonzero(wrong)
-        bad |= wrong
-    if variance is not None and not (_sum_is_finite(variance) and variance.min() > 0):
-        with np.errstate(invalid="ignore"):
-            wrong = ~bad & ~(np.isfinite(variance) & (variance > 0))
-        reasons["variance not positive and finite"] = np.count_nonzero(wrong)
-        bad |= wrong
-    return bad, {key: int(count) for key, count in reasons.items() if count}
-
-
-def _sum_is_finite(array):
-    """Whether the sum is finite, and so every number: one pass, where a map takes several."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return bool(np.isfinite(array.sum()))
-
-
-def _read_only(array):
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _interpolated_rows(values, trace):
-    """Value of each column at fractional row `trace`, linear between the two nearest good rows."""
-    ny, nx = values.shape
-    columns = np.arange(nx)
-    lower = np.clip(np.floor(np.nan_to_num(trace)).astype(int), 0, max(ny - 2, 0))
-    upper = np.minimum(lower + 1, ny - 1)
-    fraction = np.clip(trace - lower, 0, 1)
-    low, high = values[lower, columns], values[upper, columns]
-    at_trace = np.where(np.isnan(high), low, np.where(np.isnan(low), high,
-                        low + fraction * (high - low)))  # fmt: skip
-    missing = ~np.isfinite(at_trace)
-    if missing.any() and np.isfinite(values[:, missing]).any():
-        with np.errstate(invalid="ignore"):
-            filled = np.ma.median(np.ma.masked_invalid(values[:, missing]), axis=0)
-        at_trace = at_trace.copy()
-        at_trace[missing] = np.ma.filled(filled, np.nan)
-    return at_trace

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "specmodels"
 # From the bottom to the top. A file or folder of the package belongs to the layer of its name.
 LAYERS = (
     "numerics",
+    "checked_arrays",
     "exposure",
     "dithers",
     "ramp",

@@ -15,14 +15,11 @@ __all__ = ["StagedFitter"]
 
 # Neighbouring columns that are fitted together at first where columns depend on one another.
 RUN = 48
-# Rounds in which hits are looked for in some columns, and in all: large ones hide their neighbours.
-SHAPE_ROUNDS, HIT_ROUNDS = 4, 2
+# Rounds in which hits are looked for in some columns, as shapes change.
+SHAPE_ROUNDS = 4
 # The first fit ends where the next step promises less than this, in chi-square per degree of
 # freedom: of the many more pixels of the second it is no more than their noise.
 FIRST_TOLERANCE = 1.0
-# The same where columns are few and all are fitted at once: along flat valleys, such as that
-# of a profile's wings, chi-square falls by less in each of a hundred passes.
-WHOLE_TOLERANCE = 0.25
 
 
 class StagedFitter(Fitter):
@@ -59,8 +56,7 @@ class StagedFitter(Fitter):
         form = LinearForm(model[0] if isinstance(model, list) else model)
         step = min(one.shape[1] for one in images) // self.n_columns
         independent = by_columns(model, images, batch, share)
-        flat = step < 2 and not independent
-        whole = self._clipped(VarProFitter(tolerance=WHOLE_TOLERANCE) if flat else VarProFitter())
+        whole = self._clipped(VarProFitter())
         if step < 2 or not form.nonlinear:
             return whole(model, image, batch=batch, share=share)
         if not independent:
@@ -88,8 +84,7 @@ class StagedFitter(Fitter):
         parts = [image.cutout(columns=_runs(image.shape[1], self.n_columns)) for image in images]
         part = SystemProblem(model, parts, batch=batch, share=share)
         theta = problem.parameters.initial = self._shapes(part, parts)
-        for _ in range(HIT_ROUNDS):
-            rejected, problem = self._without_hits(problem, theta, images)
+        rejected, problem = self._without_hits(problem, theta, images)
         last = VarProFitter().stepped(problem)
         return last.replace(rejected=rejected if len(images) > 1 else rejected[0])
 

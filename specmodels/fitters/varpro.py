@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..models.linear_form import LinearForm
-from ..numerics.normal import factorise, invert_lower, solve_factorised
+from ..numerics.normal import factorise, invert_lower
 from .base import FitResult, Fitter
 from .columns.problem import Problem
+from .levenberg import LEAST_INFORMATION, damped_step, next_damping
 from .linear import linear_result
 from .parameters import FreeParameters, consistent_values
 from .paths import by_columns, checked_model, images_of
@@ -16,14 +17,11 @@ from .system.fit import not_determined, system_result, with_infinite_variances
 
 __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 
-FIRST_DAMPING, SMALLEST_DAMPING, LARGEST_DAMPING = 1e-3, 1e-9, 1e9
-LEAST_FACTOR = 0.1
+FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e9
 # Fits, each with the spectra of correlated noise as the one before leaves it.
 NOISE_ROUNDS = 10
 # A step along the tangent is the last where chi-square is within this of what it promised.
 MOST_MISSED = 0.5
-# Information below this is rounding: the data say nothing of the parameter.
-LEAST_INFORMATION = 1e-100
 # Part of a parameter in directions without information (squared) above which it is lost with them.
 LEAST_PART = 1e-4
 
@@ -131,7 +129,7 @@ class VarProFitter(Fitter):
         damping, growth = np.full((2, theta.shape[1]), [[FIRST_DAMPING], [2.0]])
         count, converged = 1, False
         while True:
-            step, promise = _step(parameters, own, damping)
+            step, promise = damped_step(parameters, own, damping)
             scale = np.maximum(own.chi2(problem.shared) / own.dof(problem.shared), 1e-300)
             going = (promise > self.tolerance * scale) & (damping < LARGEST_DAMPING)
             if not going.all():
@@ -151,7 +149,7 @@ class VarProFitter(Fitter):
             trial = parameters.clip(own.theta + step)
             trial = State(trial, parameters.linearise(problem, trial))
             gain = own.accept(trial, problem.shared, parameters)
-            damping, growth = _damped(damping, growth, gain / promise)
+            damping, growth = next_damping(damping, growth, gain / promise)
         if own is not best:
             best.put(index, own)
         return best, converged, count
@@ -203,50 +201,6 @@ class State:
         elif better.any():
             self.put(better, trial, better)
         return gain
-
-
-def _damped(damping, growth, ratio):
-    """Damping of the next step, from the gain over what was promised.
-
-    The rule is that of Nielsen (1999, report IMM-REP-1999-05, Technical University of Denmark).
-    Along a curved valley steps stay as long as they succeed, where a fixed factor would have every
-    second one fail.
-    """
-    better = ratio > 0
-    factor = np.clip(1 - (2 * ratio - 1) ** 3, LEAST_FACTOR, None)
-    damping = np.where(better, damping * factor, damping * growth)
-    growth = np.where(better, 2.0, 2 * growth)
-    return np.clip(damping, SMALLEST_DAMPING, None), growth
-
-
-def _step(parameters, state, damping):
-    """Damped step of each system and the decrease of chi-square it promises."""
-    gradient, information = parameters.with_priors(
-        state.theta, state.solved.gradient, state.solved.information
-    )
-    held = ((state.theta <= parameters.lower) & (gradient < 0)) | (
-        (state.theta >= parameters.upper) & (gradient > 0)
-    )
-    diagonal = np.einsum("ppb->pb", information)
-    known = diagonal > LEAST_INFORMATION
-    held |= ~known
-    gradient = np.where(held, 0.0, gradient)
-    floor = 1e-12 * np.maximum(np.max(diagonal, axis=0), 0.0) + 1e-300
-    scale = np.where(known, 1 / np.sqrt(np.maximum(diagonal, floor)), 0.0)
-    information = information * scale[:, None] * scale[None]
-    information = np.where(held[:, None] | held[None], 0.0, information)
-    index = np.arange(len(gradient))
-    information[index, index] += damping + 1e-10 + held
-    step = _solved(information, gradient * scale) * scale
-    return step, np.sum(step * gradient, axis=0)
-
-
-def _solved(matrix, vector):
-    """Solution of one system, or of many small ones at once."""
-    if vector.shape[1] == 1:
-        return np.linalg.solve(matrix[..., 0], vector)
-    factor, scale, _ = factorise(matrix)
-    return solve_factorised(factor, vector * scale) * scale
 
 
 def _complaint(success, count):

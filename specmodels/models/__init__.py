@@ -7,10 +7,11 @@ from .correlated import CorrelatedNoise, FlickerSpectrum
 from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset, NoisePlan
+from .flicker import FourierNoise, LineMedian, LineOffset
 from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
+from .noise_plan import NoisePlan
 from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from .orders import Order, Orders
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
@@ -30,6 +31,7 @@ from .sky import breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
+from .stacked_scene import StackedScene
 from .traces import DistortedTrace, PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
 from .wavelength_map import WavelengthMap, with_wavelength_map
@@ -102,4 +104,5 @@ __all__ = [
     "Sensitivity",
     "SourceSelection",
     "SourceShapes",
+    "StackedScene",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..numerics.correlated import CorrelatedSystem, TimeGrid
 from ..numerics.noise_spectrum import fit_power_laws, lag_variogram
-from .flicker import NoisePlan
+from .noise_plan import NoisePlan
 
 __all__ = ["CoarseNoise"]
 

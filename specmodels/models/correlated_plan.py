@@ -9,8 +9,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 from ..numerics.correlated import CorrelatedSystem, TimeGrid
 from ..numerics.detection import robust_location
 from .correlated_error import variance_left
-from .flicker import NoisePlan
 from .lit_lines import LitFit
+from .noise_plan import NoisePlan
 
 __all__ = ["CorrelatedPlan"]
 

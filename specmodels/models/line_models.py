@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..numerics import NormalEquations
-from .flicker import NoisePlan
 from .linear import BasisModel
+from .noise_plan import NoisePlan
 
 __all__ = ["LineModel", "as_noise_model"]
 

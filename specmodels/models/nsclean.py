@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..numerics.nsclean import ExponentialLines, ExponentialSections, outliers
-from .flicker import NoisePlan
+from .noise_plan import NoisePlan
 
 __all__ = ["NSCleanNoise", "NSCleanSubarrayNoise"]
 

@@ -11,6 +11,7 @@ from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
 from ..numerics.positions import nearer, where_known
+from ..numerics.voigt import voigt_cumulative
 from .quantities import UnitRules, with_units
 
 __all__ = [
@@ -22,8 +23,7 @@ __all__ = [
     "VoigtProfile",
 ]
 
-SQRT_2PI = np.sqrt(2 * np.pi)
-STEP = 1e-5
+SQRT_2PI, STEP = np.sqrt(2 * np.pi), 1e-5
 # Number of nodes by which a Moffat core of at least so many pixels (gamma over the root of alpha)
 # is integrated to 1e-8.
 GAUSS_NODES = {1.5: 5, 0.8: 7, 0.45: 11}
@@ -213,10 +213,9 @@ class MoffatProfile(Profile):
         if narrow.any():
             some = [v[..., narrow] if np.size(v) > 1 else v for v in values]
             y = y[..., narrow] if np.ndim(y) and np.shape(y)[-1] > 1 else y
-            for image, exact in zip(
-                images, self._exact(y, some, derivatives=derivatives), strict=True
-            ):
-                image[..., narrow] = exact
+            exact = self._exact(y, some, derivatives=derivatives)
+            for image, columns in zip(images, exact, strict=True):
+                image[..., narrow] = columns
         return images
 
     def _exact(self, y, values, *, derivatives):
@@ -332,11 +331,7 @@ class VoigtProfile(Profile):
     def cumulative(self, y, center, stddev, gamma):
         """Fraction of the light below `y`."""
         z = _voigt_argument(y, center, stddev, gamma)
-        below = WEIDEMAN_SCALE - 1j * z
-        with np.errstate(invalid="ignore"):  # NaN stays NaN
-            ratio = (WEIDEMAN_SCALE + 1j * z) / below
-        series = _horner(WEIDEMAN_INTEGRAL, ratio).imag
-        return 0.5 - np.angle(below) / np.pi + series / (WEIDEMAN_SCALE * np.sqrt(np.pi))
+        return voigt_cumulative(z)
 
     def cumulative_derivatives(self, y, center, stddev, gamma):
         """Derivatives of `cumulative` by center, stddev and gamma."""
@@ -353,25 +348,3 @@ class VoigtProfile(Profile):
 
 def _voigt_argument(y, center, stddev, gamma):
     return ((nearer(y) - center) + 1j * gamma) / (np.sqrt(2) * stddev)
-
-
-def _weideman_coefficients(n_terms):
-    """Scale ``L`` and coefficients ``a_1 ... a_N`` of the series: Weideman (1994), table 1."""
-    n_points = 4 * n_terms
-    scale = np.sqrt(n_terms / np.sqrt(2))
-    t = scale * np.tan(np.pi * np.arange(1 - n_points // 2, n_points // 2) / n_points)
-    values = np.append(0.0, np.exp(-(t**2)) * (scale**2 + t**2))
-    return scale, np.fft.fft(np.fft.fftshift(values)).real[1 : n_terms + 1] / n_points
-
-
-def _horner(coefficients, z):
-    """Polynomial ``sum(coefficients[n] * z**n)``."""
-    total = np.full(np.shape(z), coefficients[-1], dtype=complex)
-    for coefficient in coefficients[-2::-1]:
-        total *= z
-        total += coefficient
-    return total
-
-
-WEIDEMAN_SCALE, _coefficients = _weideman_coefficients(20)
-WEIDEMAN_INTEGRAL = np.append(0.0, _coefficients / np.arange(1, 21))

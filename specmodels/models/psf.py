@@ -14,8 +14,7 @@ from .quantities import with_units
 
 __all__ = ["EffectivePSF", "TabulatedPSF"]
 
-# Distance beyond which it does not matter where in a pixel a position lies.
-FURTHEST = 1e6
+FURTHEST = 1e6  # distance beyond which it does not matter where in a pixel a position lies
 
 
 class TabulatedPSF(Profile):
@@ -339,8 +338,7 @@ class EffectivePSF(TabulatedPSF):
 def _in_one_unit(wavelengths, others):
     """Arrays of numbers in the unit of the first, where they have units."""
     unit = getattr(wavelengths, "unit", None)
-    if unit is not None and hasattr(others, "unit"):
-        others = others.to_value(unit)
+    others = others.to_value(unit) if unit is not None and hasattr(others, "unit") else others
     return (np.asarray(getattr(w, "value", w), dtype=float) for w in (wavelengths, others))
 
 

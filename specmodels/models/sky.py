@@ -48,8 +48,9 @@ def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), slit_function=N
     """
     if degree and slit_function is not None:
         raise ValueError(f"slit_function: cannot be given together with degree={degree}")
-    spectrum = spectrum.copy()
-    spectrum.name = name or spectrum.name
+    if name is not None and name != spectrum.name:
+        spectrum = spectrum.copy()
+        spectrum.name = name
     seen = on_pixels(spectrum)
     if slit_function is not None:
         return Composition("*", seen, on_pixels(slit_function))

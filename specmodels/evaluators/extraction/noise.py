@@ -132,7 +132,7 @@ def with_smooth_poisson(image, fit):
     good = ~image.mask & ~fit.rejected
     every = slice(None, None, max(1, image.shape[1] // PROBED_COLUMNS))
     part, part_good = image.cutout(columns=every), good[:, every]
-    if not _follows_the_noise(fit, part, part_good):
+    if not _follows_the_noise(fit, fit.predict()[:, every], part, part_good):
         return None
     usable, poisson = ~image.mask, _noisy_part(image)
     smooth = _smooth_poisson(fit, image, good)
@@ -161,12 +161,11 @@ def _smooth_poisson(like, image, good):
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
 
 
-def _follows_the_noise(like, image, good):
+def _follows_the_noise(like, model, image, good):
     """Whether the Poisson variances are high where the data are."""
     if not good.any():
         return False
-    fit = LinearFitter()(without_noise(like.template), image.replace(mask=~good), **like.options)
-    residual = np.nan_to_num(image.data - fit.predict())[good]
+    residual = np.nan_to_num(image.data - model)[good]
     excess = (_noisy_part(image) - _smooth_poisson(like, image, good))[good]
     clipped = [np.clip(a, *np.percentile(a, [1, 99])) for a in (residual, excess)]
     if not all(np.std(a) > 0 for a in clipped):

@@ -146,7 +146,7 @@ class TiltedSlitBuilder:
         found = self._sources(image, sky)
         parts = [self._seen(source, image) for source in found]
         slit = _slit_function(image.y) if _throughput_varies(image, sky) else None
-        model = sky_of_wavelength(MasterBackgroundSpectrum(breaks), slit_function=slit, name="sky")
+        model = sky_of_wavelength(MasterBackgroundSpectrum(breaks, name="sky"), slit_function=slit)
         for part in reversed(parts):
             model = part + model
         return model
