@@ -14,6 +14,7 @@ from .aperture import source_sums, sum_errors
 from .coherent_light import coherent_light
 from .quality import judge_source
 from .seen_spectra import SeenSpectra, spectrum_name
+from .shared_errors import with_shared_errors
 from .source_flux import source_fluxes
 from .source_spectra import SourceSpectra
 
@@ -145,6 +146,16 @@ class ExtractionResult(SourceSpectra):
     @cached_property
     def source_fluxes(self):
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
+        return with_shared_errors(self._independent_fluxes, self.fit, self._fitted_fluxes)
+
+    def _fitted_fluxes(self, fit):
+        """Fitted fluxes of another fit of the same model, by source."""
+        other = replace(self, fit=fit)
+        return {name: other.source_fluxes[name].fitted for name in self.sources}
+
+    @cached_property
+    def _independent_fluxes(self):
+        """The fluxes, with errors as if those of pixels were independent."""
         traces = {name: self.trace(name) for name in self.sources}
         widths = {name: self.fwhm(name) for name in self.sources}
         sky = self.sky if self.seen_spectra is None and _has_sky(self.fit) else None
