@@ -28,6 +28,7 @@ NAMES = (
     "contamination_truth",
     "contamination_speed",
     "composing_truth",
+    "chains",
     "combinations",
     "time_series",
     "overlapping_orders",

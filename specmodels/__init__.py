@@ -17,6 +17,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "dithers": ("Dithers",),
     "evaluators": (
         "Background",
+        "Chain",
+        "ChainResult",
         "ClippedMask",
         "ContaminationResult",
         "ContaminationSubtraction",
