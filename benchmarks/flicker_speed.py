@@ -1,7 +1,8 @@
 """Speed of flicker-noise fits, against the inner functions of jwst's ``clean_flicker_noise``.
 
-CPU seconds of one thread, the best of some calls, the same frames and the same mask for both; of whole
-evaluators, the median method of the peer, each with a mask of its own. Set ``OMP_NUM_THREADS=1``.
+CPU seconds of one thread, the best of some calls, the same frames and the same mask for both; of
+whole evaluators, the median method of the peer, each with a mask of its own. Set
+``OMP_NUM_THREADS=1``.
 """
 
 import tempfile

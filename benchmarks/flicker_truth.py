@@ -99,6 +99,7 @@ def _peers(scene):
 
 
 def tool(name):
+    """A module of the scenes and their judge."""
     if not TOOLS.is_dir():
         raise SystemExit(f"flicker_truth needs the scenes in {TOOLS}, which is absent")
     if str(TOOLS) not in sys.path:
