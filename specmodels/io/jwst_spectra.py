@@ -6,6 +6,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
+from ..dithers import Dithers
 from .registry import writer
 from .tables import tables_of
 from .units import unit_text
@@ -32,7 +33,7 @@ def to_multispec(result):
     """
     from stdatamodels.jwst import datamodels
 
-    exposure = getattr(result, "source_exposure", None)
+    exposure = _one(getattr(result, "source_exposure", None))
     model = datamodels.MultiSpecModel()
     tables = tables_of(result)
     _copy_meta(model, getattr(exposure, "source", None))
@@ -40,6 +41,11 @@ def to_multispec(result):
         image = _image_of(table, exposure)
         model.spec.append(_spec(datamodels.SpecModel, name, table, image))
     return model
+
+
+def _one(exposure):
+    """An exposure itself, or the first of several of the same sources."""
+    return next(iter(exposure.values())) if isinstance(exposure, Dithers) else exposure
 
 
 def _copy_meta(model, source):
@@ -50,7 +56,7 @@ def _copy_meta(model, source):
 
     if isinstance(source, datamodels.JwstDataModel):
         model.update(source, only="PRIMARY")
-    elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():
+    elif isinstance(source, str | Path) and ".fits" in str(source) and Path(source).exists():
         with fits.open(source, memmap=False) as hdus:
             cls = model_class(hdus[0].header)
             if cls is not None:
