@@ -60,7 +60,7 @@ class TimeSeries(Sequence):
         If an integration is no `SpectralImage`.
     ValueError
         If there is none, `times` have another shape or are not finite, or, when it is asked for, an
-        integration has another shape or unit than the first.
+        integration has another shape or unit than the first, or alone has variances or none.
     """
 
     kind = "time series"
@@ -102,6 +102,11 @@ class TimeSeries(Sequence):
             raise ValueError(
                 f"images: expected the shape {self.first.shape} and unit {self.first.unit} of the "
                 f"first integration, integration {number} has {image.shape} and {image.unit}"
+            )
+        if number and (image.variance is None) != (self.first.variance is None):
+            raise ValueError(
+                f"images: expected variances in all integrations or in none, integration {number} "
+                f"{'lacks' if image.variance is None else 'has'} them, unlike the first"
             )
         return image
 

@@ -90,7 +90,11 @@ class MovingProfiles:
         sums = MovingSums(scale * self.gram, *projected(self.images, data, weights))
         rows, columns, change = differing(weights, self.weights, scale)
         gram = self._products(rows, columns, change)
-        return sums if gram is None else replace(sums, gram=_added(sums.gram, *gram))
+        if gram is None:
+            return sums
+        changed = _added(sums.gram, *gram)
+        changed[..., sums.n_data == 0] = 0.0  # not what rounding leaves of it
+        return replace(sums, gram=changed)
 
     def without(self, sums, pixels, data, weights):
         """The sums without some pixels, an array of bool (n_row, n_column)."""
