@@ -142,6 +142,11 @@ class FlickerScene:
         return variance_left(plan, self._correlated, self._error)
 
     @property
+    def shared_error(self):
+        """What is left of the noise in one simulation, None where it is not known."""
+        return None if self._error is None else self._error.error
+
+    @property
     def _last_plan(self):
         return self.__dict__.get("_frame_plan", self.plan)
 

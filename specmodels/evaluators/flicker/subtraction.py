@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...io.exposure_frames import FLICKER
 from ...io.ramps import read_ramp
 from ...models.coarse_noise import CoarseNoise
 from ...models.correlated import CorrelatedNoise
@@ -64,6 +65,7 @@ class FlickerNoiseSubtraction(Evaluator):
     """
 
     product = "cleaned"
+    step = FLICKER
 
     def __init__(
         self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False

@@ -29,7 +29,8 @@ __all__ = ["SystemProblem"]
 
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
-MOST_SLOPES = 5e6  # derivatives of pixels that are held at once
+# Derivatives of pixels that are held at once, or as many as there are pixels.
+MOST_SLOPES = 5e5
 # Coefficients are sorted anew where the matrix takes so many times the work of the first one.
 MUCH_MORE_WORK = 4.0
 
@@ -211,6 +212,7 @@ class SystemProblem:
         if self.penalties.learnt or self._noise_is_learnt:
             equations = self._learn(equations, data)
         equations, coefficients = within_bounds(equations, data, self._limits)
+        equations.forget_matrix()
         residual = np.where(equations.weights > 0, data - equations.image(coefficients), 0.0)
         return equations, coefficients, offset, residual
 
@@ -262,7 +264,7 @@ class SystemProblem:
         weights, n_free = equations.weights, len(self.parameters.entries)
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
         mixed = np.zeros((equations.n, n_free))
-        for number, rows in self._parts():
+        for number, rows in self.parts(max(MOST_SLOPES, len(self.data))):
             part, *own = equations.entries.rows(number, rows)
             slopes = self.slopes(number, theta, coefficients, rows=rows)
             place = self.parameters.places[number]
@@ -286,15 +288,16 @@ class SystemProblem:
             response[..., None],
         )  # fmt: skip
 
-    def _parts(self):
-        """Numbers of images and rows of them whose derivatives are held together.
+    def parts(self, most=MOST_SLOPES):
+        """Numbers of images and rows of them whose derivatives, so many, are held together.
 
         Correlated noise ties all pixels of an image, which are then one part.
         """
-        for number, (place, (ny, nx)) in enumerate(
-            zip(self.parameters.places, (image.shape for image in self.images), strict=True)
+        for number, (place, image) in enumerate(
+            zip(self.parameters.places, self.images, strict=True)
         ):
-            step = int(MOST_SLOPES // (nx * max(len(place), 1))) if self.noise is None else ny
+            ny, nx = image.shape
+            step = int(most // (nx * max(len(place), 1))) if self.noise is None else ny
             for start in range(0, ny, max(step, 1)):
                 yield number, slice(start, min(start + max(step, 1), ny))
 

@@ -305,12 +305,15 @@ class SystemFitResult(FitResult):
         return [self._predicted(number) for number in range(len(self.images))]
 
     def _predicted(self, number):
-        part = self.fitted.slices[number]
-        equations = self.equations
+        equations, part = self.equations, self.fitted.slices[number]
+        entries = equations.entries.of_image(number)
+        total = entries.image(self.coefficients)
+        total += self.offset[part]
+        total += self.noise[part]
         unseen = equations.factor.scale[equations.structure.rank] == 0
-        unknown = equations.entries.see(unseen)[part]
-        total = self.offset[part] + self.noise[part] + equations.image(self.coefficients)[part]
-        return np.where(unknown, np.nan, total).reshape(self.images[number].shape)
+        if unseen.any():
+            total[entries.see(unseen)] = np.nan
+        return total.reshape(self.images[number].shape)
 
     def _of_images(self):
         return np.asarray(self.chi2), np.asarray(self.dof)
