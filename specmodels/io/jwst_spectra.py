@@ -60,9 +60,10 @@ def _copy_meta(model, source):
 
     from .jwst import model_class
 
+    source = Path(source) if isinstance(source, str) else source
     if isinstance(source, datamodels.JwstDataModel):
         model.update(source, only="PRIMARY")
-    elif isinstance(source, str | Path) and ".fits" in str(source) and Path(source).exists():
+    elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():
         with fits.open(source, memmap=False) as hdus:
             cls = model_class(hdus[0].header)
             if cls is None:
