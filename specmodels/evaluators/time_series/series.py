@@ -154,7 +154,8 @@ def _median(series):
             total += np.where(image.mask, 0.0, image.variance)
     seen = count > 0
     median = np.full(first.shape, np.nan)
-    median[seen] = np.nanmedian(data[:, seen], axis=0)
+    for own, row, used in zip(median, data.swapaxes(0, 1), seen, strict=True):
+        own[used] = np.nanmedian(row[:, used], axis=0)  # by rows, as it makes several copies
     worth = np.maximum(np.where(count > 2, count / MEDIAN_VARIANCE, count), 1)
     variance = None
     if first.variance is not None:
