@@ -80,12 +80,15 @@ class TimeSeriesExtraction:
 
     def _usual(self, series, geometry):
         """Largest shift and stretch of a few integrations, and their usual chi-square per dof."""
-        fitter = IntegrationFitter(geometry, self.sigma)
-        found = [fitter(series[i]) for i in _spread(series, FEW)]
-        chi2 = np.array([one.reduced_chi2 for one in found])
-        usual = np.median(chi2[np.isfinite(chi2)]) if np.isfinite(chi2).any() else 1.0
-        good = [one for one in found if _fits(one, usual)] or found
-        return np.max([np.abs(one.fit.theta[:2]) for one in good], axis=0), usual
+        fitter, moved, chi2 = IntegrationFitter(geometry, self.sigma), [], []
+        for i in _spread(series, FEW):
+            one = fitter(series[i])
+            moved.append(np.abs(one.fit.theta[:2]))
+            chi2.append(one.reduced_chi2)
+        known = np.isfinite(chi2)
+        usual = np.median(np.array(chi2)[known]) if known.any() else 1.0
+        good = _is_usual(np.array(chi2), usual)
+        return np.max(np.array(moved)[good if good.any() else ...], axis=0), usual
 
     def _mean(self, series, geometry, usual):
         """Mean of the integrations as if none had moved, without hits; and what `_geometry` takes.
@@ -108,7 +111,7 @@ class TimeSeriesExtraction:
         for i in numbers:
             image = series[i]
             one = fitter(image)
-            if not _fits(one, usual):
+            if not _is_usual(one.reduced_chi2, usual):
                 continue
             good, reach = one.used, np.maximum(reach, np.abs(one.fit.theta[:2]))
             moved = one.fit.model - one.fit.at_rest().model
@@ -129,9 +132,9 @@ class TimeSeriesExtraction:
         return mean, safe, MARGIN * reach
 
 
-def _fits(one, usual):
+def _is_usual(chi2, usual):
     """Whether an integration is like the others: not dark, and not of another scene."""
-    return usual / MOST_UNUSUAL < one.reduced_chi2 < usual * MOST_UNUSUAL
+    return (usual / MOST_UNUSUAL < chi2) & (chi2 < usual * MOST_UNUSUAL)
 
 
 def _spread(series, most):
