@@ -28,6 +28,8 @@ NAMES = (
     "contamination_truth",
     "contamination_speed",
     "composing_truth",
+    "chains",
+    "combinations",
     "time_series",
     "overlapping_orders",
     "tilted_slits",

@@ -17,6 +17,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "dithers": ("Dithers",),
     "evaluators": (
         "Background",
+        "Chain",
+        "ChainResult",
         "ClippedMask",
         "ContaminationResult",
         "ContaminationSubtraction",
@@ -150,6 +152,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Source",
         "SourceSelection",
         "SplineTrace",
+        "StackedScene",
         "TabulatedPSF",
         "TabulatedSpectrum",
         "TabulatedTrace",

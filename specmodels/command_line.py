@@ -21,16 +21,31 @@ JOBS = {
     "fill": ("PixelReplacement", "bad pixels filled from trace models"),
     "background": ("MasterBackgroundSubtraction", "slits without the sky that they share"),
     "decontaminate": ("ContaminationSubtraction", "grism cutouts without the light of neighbours"),
+    "chain": ("Chain", "several of these jobs, each with the data that the one before has made"),
 }
+SCENE = {
+    "direct": "direct image (i2d)", "segmentation": "segmentation map of its sources",
+    "photom": "photometric reference file", "ranges": "reference file of wavelength ranges",
+}  # fmt: skip
 
-EPILOG = """\
+EXIT_CODES = """\
 exit codes: 0 all is well, 1 some result needs a look, 2 wrong usage, 3 some input failed
 
-examples:
-  specmodels extract night/*_s2d.fits --output spectra
-  specmodels extract slit.fits --set n_sources=2 --set sky=1
-  specmodels clean *_rate.fits --output cleaned --n-jobs 4 --skip-existing
+output: products, figures and a summary (summary.ecsv, and summary.json with tracebacks) in the
+folder of --output. A run that was interrupted goes on with --skip-existing.
 """
+EXAMPLES = {
+    "extract": ("extract night/*_s2d.fits --output spectra",
+                "extract slit.fits --set n_sources=2 --set sky=1"),
+    "clean": ("clean *_rate.fits --output cleaned --n-jobs 4 --skip-existing",),
+    "oversample": ("oversample *_cal.fits --set factor=2 --output fine",),
+    "fill": ("fill *_cal.fits --output filled",),
+    "background": ("background *_cal.fits --set slits=['BKG*'] --output subtracted",),
+    "decontaminate": ("decontaminate x_cal.fits --direct i2d.fits --segmentation segm.fits"
+                      " --photom photom.fits --ranges ranges.asdf",),
+    "chain": ("chain *_rate.fits --steps clean,extract --output spectra",
+              "chain *_cal.fits --steps background,extract --set extract.n_sources=1 --keep",),
+}  # fmt: skip
 
 
 def main(arguments=None):
@@ -73,14 +88,32 @@ def _run(options):
 def _evaluator(options):
     from . import evaluators
 
-    kind = getattr(evaluators, JOBS[options.job][0])
     settings = dict(options.set)
+    if options.job != "chain":
+        return _one(options.job, settings, options)
+    steps, given = options.steps.split(","), [name.partition(".")[0] for name in settings]
+    wrong = sorted(set(steps) - (set(JOBS) - {"chain"})) + sorted(set(given) - set(steps))
+    if wrong:
+        raise ValueError(f"--steps, --set: expected some of {sorted(set(JOBS) - {'chain'})}, and "
+                         f"STEP.NAME=VALUE for one of the steps, got {wrong}")  # fmt: skip
+    own = {step: {name.partition(".")[2]: value for name, value in settings.items()
+                  if name.partition(".")[0] == step} for step in steps}  # fmt: skip
+    return evaluators.Chain(*(_one(step, own[step], options) for step in steps), keep=options.keep)
+
+
+def _one(job, settings, options):
+    from . import evaluators
+    from .models import ColumnPolynomial
+
+    kind = getattr(evaluators, JOBS[job][0])
     known = [name for name in inspect.signature(kind).parameters if name not in FROM_FILES]
     wrong = sorted(set(settings) - set(known))
     if wrong:
-        raise ValueError(f"--set: {options.job} has no setting {wrong}; it has {known}")
-    if options.job == "decontaminate":
-        settings["scene"] = _scene(options)
+        raise ValueError(f"--set: {job} has no setting {wrong}; it has {known}")
+    if isinstance(settings.get("sky"), int):  # its degree along the slit
+        settings = settings | {"sky": ColumnPolynomial(settings["sky"])}
+    if job == "decontaminate":
+        settings = settings | {"scene": _scene(options)}
     return kind(**settings)
 
 
@@ -92,6 +125,9 @@ def _scene(options):
     """Scene of the sources on a direct image, for one file of cutouts."""
     from .io import jwst_scene
 
+    missing = [f"--{role}" for role in SCENE if getattr(options, role) is None]
+    if missing:
+        raise ValueError(f"{', '.join(missing)}: expected files that tell of the scene, got none")
     if len(options.files) != 1:
         raise ValueError(f"files: expected one, of which the scene is, got {len(options.files)}")
     return jwst_scene(
@@ -111,21 +147,41 @@ def _told(done):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="specmodels", description="Models of what a spectrograph puts on a detector.",
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_epilog(*JOBS), formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=version("specmodels"))
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
     for name, (kind, purpose) in JOBS.items():
         job = jobs.add_parser(
             name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]} "
-            f"(specmodels.{kind}).", epilog=EPILOG,
+            f"(specmodels.{kind}).", epilog=_epilog(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         _common(job)
-        if name == "decontaminate":
-            for role in ("direct", "segmentation", "photom", "ranges"):
-                job.add_argument(f"--{role}", type=Path, required=True, metavar="FILE")
+        if name == "chain":
+            _of_chain(job)
+        if name in ("decontaminate", "chain"):
+            needed = name == "decontaminate"
+            for role, what in SCENE.items():
+                job.add_argument(f"--{role}", type=Path, required=needed, metavar="FILE",
+                                 help=what if needed else f"{what}, for decontaminate")  # fmt: skip
+        else:
+            job.set_defaults(**dict.fromkeys(SCENE))
     return parser
+
+
+def _epilog(*jobs):
+    """Exit codes, and examples of jobs."""
+    lines = [f"  specmodels {line}" for job in jobs for line in EXAMPLES[job]]
+    return "\n".join([EXIT_CODES, "examples:", *lines])
+
+
+def _of_chain(job):
+    job.add_argument(
+        "--steps", required=True, metavar="JOB,JOB,...",
+        help="the jobs in their order; those that a file has behind it are left out",
+    )  # fmt: skip
+    job.add_argument("--keep", action="store_true", help="write what each step hands on as well")
 
 
 def _common(job):
@@ -136,7 +192,7 @@ def _common(job):
     )  # fmt: skip
     job.add_argument(
         "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE",
-        help="a setting of the evaluator; may be repeated",
+        help="a setting of the evaluator (of a chain: JOB.NAME=VALUE); may be repeated",
     )  # fmt: skip
     job.add_argument(
         "--n-jobs", type=int, metavar="N", help="processes (default: one per core, with dask)"
@@ -150,7 +206,7 @@ def _common(job):
 def _setting(text):
     """Name and value of ``NAME=VALUE``; what is no Python literal is text."""
     name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
+    if not equals or not all(part.isidentifier() for part in name.split(".")):
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
     try:
         return name, ast.literal_eval(value)

@@ -69,6 +69,10 @@ class SpectralImage:
         Further coordinates of the pixels by name, which models may be functions of or repeat over.
     notes : tuple of str
         What was done to the image since it was read, for reports.
+    shared_errors : mapping of str to array_like, optional
+        Errors that pixels share, such as what is left of flicker noise: one random draw of each,
+        same shape. The variance has them as if they were independent; from the draw, errors of sums
+        of pixels are told.
 
     Raises
     ------
@@ -94,6 +98,7 @@ class SpectralImage:
     readout: object = None
     coordinates: Mapping = field(default_factory=dict)
     notes: tuple = ()
+    shared_errors: Mapping = field(default_factory=dict)
     masked: Mapping = field(default_factory=dict, init=False)
 
     def __post_init__(self):
@@ -127,6 +132,12 @@ class SpectralImage:
             meta=MappingProxyType(dict(self.meta)),
             notes=tuple(self.notes),
             coordinates=MappingProxyType(self._all_coordinates(data.shape)),
+            shared_errors=MappingProxyType(
+                {
+                    key: of_shape(value, f"shared_errors[{key!r}]", data.shape)
+                    for key, value in self.shared_errors.items()
+                }
+            ),
             x=increasing(self.x, "x", data.shape[1]),
             y=increasing(self.y, "y", data.shape[0]),
         )
@@ -175,9 +186,9 @@ class SpectralImage:
 
     def __setstate__(self, state):
         state = {k: read_only(v) if isinstance(v, np.ndarray) else v for k, v in state.items()}
-        for key in ("components", "coordinates"):
+        for key in ("components", "coordinates", "shared_errors"):
             state[key] = {k: read_only(v) for k, v in state[key].items()}
-        frozen = ("components", "coordinates", "masked", "meta")
+        frozen = ("components", "coordinates", "shared_errors", "masked", "meta")
         self._set(**{k: MappingProxyType(v) if k in frozen else v for k, v in state.items()})
 
     def __repr__(self):
@@ -255,6 +266,7 @@ class SpectralImage:
             wavelength=wavelength, spatial=part(self.spatial),
             components={k: v[cut] for k, v in self.components.items()},
             coordinates={k: v[cut] for k, v in self.coordinates.items()},
+            shared_errors={k: v[cut] for k, v in self.shared_errors.items()},
             x=self.x[columns], y=self.y[rows],
         )  # fmt: skip
 

@@ -48,6 +48,8 @@ class Ramp:
         images of the sky.
     source : object, optional
         What was read, so that results can be written back in kind. Never changed.
+    notes : tuple of str
+        What was done to the frames since they were read.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Ramp:
     lit: np.ndarray | None = None
     dispersion_axis: int | None = None
     source: object = None
+    notes: tuple = ()
 
     def __post_init__(self):
         if not hasattr(self.data, "ndim"):

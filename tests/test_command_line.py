@@ -70,6 +70,45 @@ def test_frames_are_cleaned(tmp_path):
     assert (out / "frame_cleaned.fits").exists()
 
 
+def test_degree_of_the_sky_is_a_setting(slit, tmp_path):
+    assert run("extract", slit, "--output", tmp_path, "--n-jobs", 1, "--no-figures",
+               "--set", "n_sources=1", "--set", "sky=1") in (0, 1)  # fmt: skip
+    expected = sm.OptimalExtraction(n_sources=1, sky=sm.ColumnPolynomial(1))(slit)
+    table = QTable.read(tmp_path / "slit_spectrum.fits", hdu=1)
+    np.testing.assert_array_equal(table["flux"], expected.table("source")["flux"])
+
+
+def test_chain_does_its_steps_and_keeps_what_they_hand_on(slit, tmp_path):
+    steps = ["--steps", "clean,extract", "--keep", "--no-figures", "--n-jobs", 1]
+    settings = ["--set", "extract.n_sources=1"]
+    code = run("chain", slit, "--output", tmp_path, *steps, *settings)
+    chain = sm.FlickerNoiseSubtraction() | sm.OptimalExtraction(n_sources=1)
+    expected = chain(slit)
+    assert code == (0 if expected["spectrum"].report()["status"][0] == "ok" else 1)
+    for name in ("slit_spectrum.fits", "slit_cleaned.fits"):
+        assert (tmp_path / name).exists()
+    table = QTable.read(tmp_path / "slit_spectrum.fits", hdu=1)
+    np.testing.assert_array_equal(table["flux"], expected.tables()["source"]["flux"])
+    # From what was kept the chain goes on, with the same bits.
+    run("chain", tmp_path / "slit_cleaned.fits", "--output", tmp_path / "again", *steps, *settings)
+    again = QTable.read(tmp_path / "again" / "slit_cleaned_spectrum.fits", hdu=1)
+    np.testing.assert_array_equal(again["flux"], table["flux"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--steps", "clean,guess"], "got ['guess']"),
+        (["--steps", "clean", "--set", "extract.sky=1"], "got ['extract']"),
+        (["--steps", "extract", "--set", "extract.colour=1"], "extract has no setting"),
+        (["--steps", "decontaminate,extract"], "--direct, --segmentation, --photom, --ranges"),
+    ],
+)
+def test_wrong_chains_are_named(slit, tmp_path, options, said, capsys):
+    assert run("chain", slit, "--output", tmp_path, *options) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

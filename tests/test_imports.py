@@ -27,6 +27,7 @@ LAYERS = (
     "evaluators",
     "many",
     "injection",
+    "steps",
     "plotting",
     "datasets",
     "command_line",
@@ -39,7 +40,7 @@ DEFERRED = {"plotting"}
 WITHOUT_LAYER = {"version"}  # written by the build, imports nothing
 
 PEERS = {"crds", "grizli", "jwst", "msaexp", "pypeit", "slitlessutils", "specreduce", "stcal"}
-HOMES = {"stdatamodels": {"io", "instruments"}}  # where these may be imported
+HOMES = {"stdatamodels": {"io", "instruments"}, "stpipe": {"steps"}}  # where these may be imported
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What is done with a fitted model: one evaluator for each job."""
 
-from .base import Evaluator, ImageEvaluator, ResultSet
+from .base import Chain, Evaluator, ImageEvaluator, ResultSet
+from .chain.result import ChainResult
 from .contamination.result import ContaminationResult
 from .contamination.subtraction import ContaminationSubtraction
 from .dithers.result import DitheredExtractionResult
@@ -32,6 +33,8 @@ from .time_series.series import TimeSeriesExtraction
 
 __all__ = [
     "Background",
+    "Chain",
+    "ChainResult",
     "ClippedMask",
     "DetectedMask",
     "DitheredExtractionResult",

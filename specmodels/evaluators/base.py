@@ -16,8 +16,12 @@ from ..dithers import Dithers
 from ..exposure import Exposure
 from ..fitters import Fitter
 from ..io import read
+from ..io.planes import unique_names
+from ..io.provenance import steps_done
+from .chain.passing import handed_on, taken_in
+from .chain.result import ChainResult
 
-__all__ = ["Evaluator", "ImageEvaluator", "ResultSet", "check_number", "read_alone"]
+__all__ = ["Chain", "Evaluator", "ImageEvaluator", "ResultSet", "check_number", "read_alone"]
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +30,11 @@ class Evaluator(ABC):
     """Base of all evaluators.
 
     A subclass *must* define ``evaluate(fit, exposure)``. It *may* define the attributes
-    ``default_fitter`` and ``product`` (how files of its results are called), and the methods
-    ``build_model(exposure)`` and ``fit(exposure)``.
+    ``default_fitter``, ``product`` (how files of its results are called), ``step`` (what its result
+    does to the data, as ``meta.cal_step`` of datamodels calls it; none where it leaves them as they
+    are) and ``data_product`` (how files of the data are called that it has made, where those of
+    results are of other things), and the methods ``build_model(exposure)`` and ``fit(exposure)``.
+    ``first | second`` is a `Chain`.
 
     Parameters
     ----------
@@ -44,6 +51,8 @@ class Evaluator(ABC):
 
     default_fitter = None
     product = "result"
+    step = None
+    data_product = None
 
     def __init__(self, model=None, fitter=None):
         if model is not None and not isinstance(model, Model):
@@ -62,6 +71,10 @@ class Evaluator(ABC):
         settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if v is not None)
         return f"{type(self).__name__}({settings})"
 
+    def __or__(self, other):
+        """The chain of this evaluator and another."""
+        return Chain(self, other) if isinstance(other, Evaluator) else NotImplemented
+
     def build_model(self, exposure):
         """Model with initial values for these data."""
         if self.model is None:
@@ -76,6 +89,84 @@ class Evaluator(ABC):
     @abstractmethod
     def evaluate(self, fit, exposure):
         """Make the result of a fit."""
+
+
+class Chain(Evaluator):
+    """Evaluators one after the other: each takes the data that the one before has made.
+
+    They hand on datamodels where such came in, else exposures with their variances, masks,
+    wavelengths and notes. Datamodels say in ``meta.cal_step`` and their history what was done, and
+    images in their notes: a step that the data have behind them is left out.
+
+    Parameters
+    ----------
+    *steps : Evaluator
+        In their order; chains among them are joined. Only the last may make spectra of the data.
+    keep : bool
+        Whether `specmodels.map` writes what each step hands on as well.
+
+    Raises
+    ------
+    TypeError
+        If a step is no evaluator.
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> slit, truth = sm.datasets.make_undersampled_slit()
+    >>> chain = sm.PixelReplacement() | sm.OptimalExtraction(n_sources=1)
+    >>> result = chain(slit)
+    >>> list(result)
+    ['filled', 'spectrum']
+    """
+
+    def __init__(self, *steps, keep=False):
+        super().__init__()
+        if not steps:
+            raise ValueError("steps: expected at least one evaluator, got none")
+        for step in steps:
+            if not isinstance(step, Evaluator):
+                raise TypeError(f"steps: expected evaluators, got {step!r}")
+        chains = [one.steps if isinstance(one, Chain) else (one,) for one in steps]
+        self.steps, self.keep = sum(chains, ()), bool(keep)
+
+    def __repr__(self):
+        return f"Chain({', '.join(repr(step) for step in self.steps)})"
+
+    @property
+    def product(self):
+        """How files of its results are called: as those of the last step."""
+        return self.steps[-1].product
+
+    @property
+    def named(self):
+        """The steps by the names of their products."""
+        names = unique_names([step.product for step in self.steps])
+        return dict(zip(names, self.steps, strict=True))
+
+    def __call__(self, data):
+        """Do all steps that have not been done.
+
+        Returns
+        -------
+        `~specmodels.evaluators.ChainResult`
+        """
+        return self.evaluate(None, taken_in(data))
+
+    def evaluate(self, fit, exposure):
+        """Do the steps with data that were read."""
+        data, results, passed, left_out = exposure, {}, {}, {}
+        for number, (name, evaluator) in enumerate(self.named.items(), start=1):
+            if evaluator.step in steps_done(data):
+                left_out[name] = f"{evaluator.step} was done before"
+                log.info("%s: %s", name, left_out[name])
+                continue
+            results[name] = evaluator(data)
+            if number < len(self.steps):
+                data = passed[name] = handed_on(results[name])
+        return ChainResult(results, passed, left_out, exposure)
 
 
 def read_alone(data, job):

@@ -3,7 +3,11 @@
 import numpy as np
 from astropy.modeling import Model
 
+from ..models.composition import varying
+
 __all__ = ["FittedModel", "model_set"]
+
+PIXELS_AT_ONCE = 20_000
 
 
 class FittedModel(Model):
@@ -30,10 +34,25 @@ class FittedModel(Model):
     def evaluate(self, x, y):
         """Value of the model at columns and rows."""
         x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
+        if x.ndim != 2:
+            return self.evaluate(x.reshape(-1, 1), y.reshape(-1, 1)).reshape(x.shape)
+        out = np.empty(x.shape)
+        step = max(PIXELS_AT_ONCE // max(x.shape[1], 1), 1)
+        for start in range(0, len(x) if x.size else 0, step):
+            rows = slice(start, start + step)
+            out[rows] = self._evaluated(x[rows], y[rows])
+        return out
+
+    def _evaluated(self, x, y):
+        """Value at some pixels, of which those of a grid are told by one row and one column."""
+        shape, told = x.shape, (varying(x), varying(y))
+        grid = told[0].shape[0] == told[1].shape[1] == 1
+        if grid and all(np.all(np.diff(one.ravel()) > 0) for one in told):
+            x, y = told
         column, row = (_nearest(values, known)
                        for values, known in ((x, self._x), (y, self._y)))  # fmt: skip
         inputs = (x, y) if self._form.model.n_inputs == 2 else (y,)
-        value = np.broadcast_to(self._form.value(self._values(row, column), inputs), x.shape)
+        value = np.broadcast_to(self._form.value(self._values(row, column), inputs), shape)
         return np.where((column >= 0) & (row >= 0), value, np.nan)
 
 

@@ -138,6 +138,9 @@ def _planes(tree, name, options):
         maps={key: np.array(tree[key]) for key in MAPS if key in tree},
         x=tree.get("x"),
         y=tree.get("y"),
+        coordinates={key: np.array(one) for key, one in tree.get("coordinates", {}).items()},
+        shared_errors={key: np.array(e) for key, e in tree.get("shared_errors", {}).items()},
+        notes=tuple(tree.get("notes", ())),
     )
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 from astropy.nddata import NDData, StdDevUncertainty, VarianceUncertainty
 
+from ..exposure import Exposure
+from .exposure_frames import FLICKER, like_exposure, parts_after
 from .options import plain_variance
+from .provenance import recorded
 from .ramp_models import is_ramp_model, opened
 from .registry import writer
 
@@ -22,9 +25,11 @@ def like_source(result):
     Returns
     -------
     object
-        A copy of the datamodel, NDData or Quantity with cleaned data, else an array.
+        A copy of the datamodel, NDData, Exposure or Quantity with cleaned data, else an array.
     """
     source = result.ramp.source
+    if isinstance(source, Exposure):
+        return like_exposure(result)
     if isinstance(source, Path):
         with opened(source) as model:
             return _like_model(model, result) if is_ramp_model(model) else result.cleaned
@@ -101,6 +106,7 @@ def _one_integration(out, result):
 
 def _with_noise_left(out, result):
     """A model of images, of which errors and read noise are those of the cleaned ones."""
+    recorded(out, FLICKER)
     if result.ramp.kind == "ramp":
         return out
     planes = {name: np.asarray(out.instance.get(name), dtype=float)
@@ -116,11 +122,9 @@ def _with_noise_left(out, result):
     if "err" in planes:
         out.err = np.sqrt(after).astype("f4")
     if "var_rnoise" in planes:
-        own = planes["var_rnoise"]
-        changed = own + after - before
-        # Where others make most of the variance, all of its parts get smaller.
-        share = np.divide(after, before, out=np.ones_like(after), where=before > 0)
-        out.var_rnoise = np.where(changed > 0, changed, own * share).astype("f4")
+        parts = {name: plane for name, plane in planes.items() if name != "err"}
+        for name, part in parts_after(parts, "var_rnoise", before, after).items():
+            setattr(out, name, part.astype("f4"))
     return out
 
 

@@ -14,12 +14,15 @@ from ..exposure import Exposure, SpectralImage
 from ..instruments import recognise_instrument
 from .asdf_files import read_asdf
 from .beams import is_beams, read_beams
+from .fits_checks import is_own
 from .flicker_files import read_cleaned
+from .image_files import ONE_ROW, OWN_AXIS, PARTS, own_extras
 from .jwst import model_class, read_model
 from .options import inverse, squared
 from .planes import MAPS, NUMBERS, Planes, changed_images, exposure_of, unique_names
 from .ramps import read_ramp, read_ramp_model
 from .reading import is_asdf, reading
+from .readout_keywords import readout_of
 from .registry import find_reader, reader
 from .text import decoded
 from .units import parsed_unit, unit_factor
@@ -41,7 +44,6 @@ NAMES = {
     "spatial": ("SPATIAL",),
     "weight": ("WHT", "WEIGHT"),
 }
-COMPONENTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
 KINDS = {"error": "STD", "variance": "VAR", "ivar": "INV"}
 
 
@@ -65,7 +67,7 @@ def read_hdus(hdus, options, *, source=None):
     headers = [hdu.header for hdu in hdus]
     known = options.instrument or recognise_instrument(*headers)
     instrument = options.resolved(known)
-    images = None if options.extensions else _hook_images(instrument, hdus, source)
+    images = None if options.extensions or is_own(hdus) else _hook_images(instrument, hdus, source)
     if images is not None:
         return _turned_exposure(images, options, instrument, source)
     ramp = None if options.extensions else read_cleaned(hdus)
@@ -107,8 +109,12 @@ def _read_as_model(cls, hdus, options, source):
 
 def _read_planes(hdus, options, known, source):
     found = _data_hdus(hdus, options.extensions)
-    axis = None if known else header_axis(found[0].header)
+    header = found[0].header
+    axis = -header[OWN_AXIS] if is_own(hdus) and OWN_AXIS in header else None
+    axis = header_axis(header) if axis is None and not known else axis
     instrument = options.resolved(known, axis)
+    if readout_of(header) is not None:
+        instrument = instrument.replace(readout=readout_of(header))
     versions = [None] if len(found) == 1 else [hdu.ver for hdu in found]
     names = unique_names(
         [_name_of(hdu, version) for hdu, version in zip(found, versions, strict=True)]
@@ -159,10 +165,12 @@ def _planes(hdu, companions, instrument, name):
     data_unit = header.get("BUNIT")
     components = {
         key: _in_unit(plane, data_unit, 2)
-        for key, plane in ((k, companions.named(n)) for k, n in COMPONENTS.items())
+        for key, plane in ((k, companions.named(n)) for k, n in PARTS.items())
         if plane is not None
     }
     mask = companions.array("mask")
+    extras = own_extras(companions.hdus, companions.version, header)
+    components |= extras.pop("components")
     weight = companions.array("weight")
     variance = _variance(companions, data_unit)
     if variance is None and not components and weight is not None:
@@ -186,6 +194,7 @@ def _planes(hdu, companions, instrument, name):
             if plane is not None
         },
         **{key: companions.numbers(name) for key, name in NUMBERS.items()},
+        **extras,
     )
 
 
@@ -227,7 +236,8 @@ def _wavelength(companions, header, instrument, shape):
             return table
         return wavelengths_from_header(header, instrument.dispersion_axis, shape), None
     text = plane.header.get("BUNIT") or plane.header.get("CUNIT1")
-    return _without_zeros(plane.data), parsed_unit(text, "unit of the wavelengths")
+    values = plane.data[0] if plane.header.get(ONE_ROW) else plane.data
+    return _without_zeros(values), parsed_unit(text, "unit of the wavelengths")
 
 
 def _without_zeros(wavelength):
@@ -246,7 +256,7 @@ def _data_hdus(hdus, extensions):
         if named:
             return named
     companions = {name for names in NAMES.values() for name in names}
-    companions |= {*COMPONENTS.values(), *MAPS.values(), *NUMBERS.values()}
+    companions |= {*PARTS.values(), *MAPS.values(), *NUMBERS.values()}
     others = [hdu for hdu in images if hdu.name not in companions]
     if not others:
         names = [hdu.name for hdu in hdus]

@@ -17,13 +17,22 @@ from astropy.io import fits
 from .asdf_checks import ASDF_START, check_asdf_bytes
 from .claims import check_claim
 
-__all__ = ["CREATOR", "FITS_STARTS", "check_fits"]
+__all__ = ["CREATOR", "FITS_STARTS", "check_fits", "is_own"]
 
 CREATOR = "specmodels"  # begins the keyword of this name in all files of this package
 BLOCK = 2880
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _ZIP = b"PK\x03\x04"
 FITS_STARTS = (b"SIMPLE", _ZIP, *_OPENERS)
+
+
+def is_own(hdus):
+    """Whether this package has written a FITS file."""
+    return _names_us(hdus[0].header)
+
+
+def _names_us(header):
+    return str(header.get("CREATOR", "")).startswith(CREATOR)
 
 
 def check_fits(path):
@@ -138,7 +147,7 @@ def _check_extension(header, stream, n_bytes):
 
 def _check_number(header, n_hdus):
     """Files of this package say how many extensions they have: a cut between two is seen."""
-    if not str(header.get("CREATOR", "")).startswith(CREATOR):
+    if not _names_us(header):
         return
     wanted = _whole(header, "NEXTEND", n_hdus - 1)
     if n_hdus - 1 < wanted:

@@ -11,22 +11,23 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 
+from ..exposure import Exposure
 from ..ramp import Ramp
 from .cleaned import like_source
+from .exposure_frames import FLICKER
+from .frame_files import MARKS, plane_hdus
+from .image_files import OWN_AXIS, image_hdus, notes_of
 from .options import plain_variance
 from .planes import native_copy
+from .provenance import note_of
 from .reading import is_asdf, reading
-from .readout_keywords import readout_cards, readout_of
-from .tables import primary_hdu
-from .units import parsed_unit, unit_text
+from .readout_keywords import readout_of
+from .tables import primary_hdu, write_asdf
+from .units import parsed_unit
 
 __all__ = ["MASK_NAME", "read_background_mask", "read_cleaned", "write_cleaned"]
 
 MASK_NAME, VARIANCE_NAME = "BACKGROUND_MASK", "FLICKER_VAR"
-# Extensions of what is known of the frames besides their values.
-MARKS = {"MASK": "mask", "FRAME_MASK": "frame_mask", "SATURATED": "saturated", "JUMP": "jumped",
-         "LIT": "lit"}  # fmt: skip
-DISPERSION = "DISPAXIS"
 
 
 def write_cleaned(result, path):
@@ -46,11 +47,14 @@ def write_cleaned(result, path):
     path = Path(path)
     cleaned = like_source(result)
     is_asdf = path.suffix == ".asdf"
+    if isinstance(cleaned, Exposure):
+        _write_exposure(result, cleaned, path)
+        return
     if not hasattr(cleaned, "to_fits"):
         if is_asdf:
             raise ValueError(f"target: arrays are written to FITS files, got {path.name!r}")
         hdus = list(_plain_hdus(result, cleaned))
-        fits.HDUList([primary_hdu(len(hdus)), *hdus]).writeto(path)
+        fits.HDUList([primary_hdu(len(hdus), result.ramp.source), *hdus]).writeto(path)
         return
     with cleaned:
         extra = cleaned.instance.setdefault("extra_fits", {})
@@ -59,6 +63,20 @@ def write_cleaned(result, path):
         cleaned.meta.filename = path.name
         write = cleaned.to_asdf if is_asdf else cleaned.to_fits
         write(str(path))
+
+
+def _write_exposure(result, exposure, path):
+    """Write a cleaned exposure, and in FITS files what was taken from it."""
+    if path.suffix == ".asdf":
+        write_asdf(exposure, path)
+        return
+    turn = np.asarray if result.cleaned.shape == exposure.single.shape else np.transpose
+    planes = {"FLICKER": result.noise, "BACKGROUND": result.background,
+              VARIANCE_NAME: result.variance,
+              MASK_NAME: result.background_mask.astype(np.uint8)}  # fmt: skip
+    hdus = list(image_hdus(exposure.single, 1, exposure.instrument))
+    hdus += [fits.ImageHDU(turn(plane), name=name) for name, plane in planes.items()]
+    fits.HDUList([primary_hdu(len(hdus), exposure.source), *hdus]).writeto(path)
 
 
 def read_background_mask(path):
@@ -126,17 +144,8 @@ def _plain_hdus(result, cleaned):
         MASK_NAME: (result.background_mask.astype(np.uint8), None),
         **_errors(result, getattr(cleaned, "uncertainty", None)),
     }
-    for name, mark in _marks(result).items():
-        planes[name] = (np.asarray(mark, dtype=np.uint8), None)
-    for name, (array, own) in planes.items():
-        hdu = fits.ImageHDU(np.asarray(array), name=name)
-        if own is not None:
-            hdu.header["BUNIT"] = unit_text(own)
-        if name == "SCI":
-            hdu.header.extend(readout_cards(ramp.readout))
-            if ramp.dispersion_axis is not None:
-                hdu.header[DISPERSION] = (-ramp.dispersion_axis, "axis of dispersion")
-        yield hdu
+    planes |= {name: (mark, None) for name, mark in _marks(result).items()}
+    return plane_hdus(planes, ramp, (*ramp.notes, note_of(FLICKER)))
 
 
 def _marks(result):
@@ -210,5 +219,6 @@ def read_cleaned(hdus):
     return Ramp(
         native_copy(planes["SCI"].data), readout=readout, variance=variance,
         unit=parsed_unit(header.get("BUNIT"), "BUNIT"),
-        dispersion_axis=-header[DISPERSION] if DISPERSION in header else None, **marks,
+        dispersion_axis=-header[OWN_AXIS] if OWN_AXIS in header else None,
+        notes=notes_of(header), **marks,
     )  # fmt: skip

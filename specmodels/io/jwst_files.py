@@ -2,15 +2,33 @@
 
 import os
 
+from astropy.io import fits
+
 from .jwst_spectra import to_multispec
 from .jwst_time_series import is_time_series, to_tso_multispec
+from .provenance import recorded
 from .registry import writer
+from .tables import creator_card
 
-__all__ = ["write_jwst"]
+__all__ = ["EXTRACTION", "spectra_model", "write_jwst"]
+
+EXTRACTION = "extract_1d"  # in ``meta.cal_step``
 
 
 @writer("jwst")
 def write_jwst(result, path):
     """Write a FITS file that stdatamodels and the JWST loaders of specutils read."""
-    with (to_tso_multispec if is_time_series(result) else to_multispec)(result) as model:
+    with spectra_model(result) as model:
         model.save(os.fspath(path))
+    if str(path).endswith(".fits"):  # for readers to know it by; not in the schema of the model
+        with fits.open(path, mode="update") as hdus:
+            hdus[0].header["CREATOR"] = creator_card()
+
+
+def spectra_model(result):
+    """The datamodel of extracted spectra: of each source, or of each integration.
+
+    It says in ``meta.cal_step`` and its history that they were extracted.
+    """
+    model = (to_tso_multispec if is_time_series(result) else to_multispec)(result)
+    return recorded(model, EXTRACTION)

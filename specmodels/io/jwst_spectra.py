@@ -6,8 +6,9 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
+from ..exposure import Exposure
 from .registry import writer
-from .tables import tables_of
+from .tables import UNITLESS, kept_header, tables_of
 from .units import unit_text
 
 __all__ = ["to_multispec"]
@@ -15,6 +16,8 @@ __all__ = ["to_multispec"]
 DO_NOT_USE = 1
 COLUMNS = {"FLUX_ERROR": "flux_error", "BACKGROUND": "background", "BKGD_ERROR": "background_error",
            "NPIXELS": "n_pixels"}  # fmt: skip
+BRIGHTNESS = {"SURF_BRIGHT": "FLUX", "SB_ERROR": "FLUX_ERROR", "SB_VAR_POISSON": "FLUX_VAR_POISSON",
+              "SB_VAR_RNOISE": "FLUX_VAR_RNOISE", "SB_VAR_FLAT": "FLUX_VAR_FLAT"}  # fmt: skip
 VARIANCES = {"POISSON": "var_poisson", "RNOISE": "var_read", "FLAT": "var_flat"}
 
 
@@ -23,7 +26,10 @@ def to_multispec(result):
     """Return a `stdatamodels.jwst.datamodels.MultiSpecModel` with one spectrum per table.
 
     Metadata come from the datamodel or file that was read. Wavelengths are in micron. Sums of
-    surface brightness become fluxes in jansky where the pixel area is known; other units stay.
+    surface brightness become fluxes in jansky where the pixel area is known; other units stay, and
+    data without a unit are written in adu. ``SURF_BRIGHT``, which readers take for sources that are
+    ``EXTENDED``, is the sum over the slit as it is, or the flux over the pixel area: divided by the
+    pixels of a source, it is the mean.
 
     Raises
     ------
@@ -53,14 +59,22 @@ def _copy_meta(model, source):
     elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():
         with fits.open(source, memmap=False) as hdus:
             cls = model_class(hdus[0].header)
-            if cls is not None:
-                with cls(hdus) as read:
-                    model.update(read, only="PRIMARY")
+            if cls is None:
+                _keep_header(model, source)
+                return
+            with cls(hdus) as read:
+                model.update(read, only="PRIMARY")
+
+
+def _keep_header(model, source):
+    """Keep the header of a file that is no datamodel, as it is."""
+    cards = [list(card) for card in kept_header(source).cards if card.keyword]
+    model.instance.setdefault("extra_fits", {})["PRIMARY"] = {"header": cards}
 
 
 def _image_of(table, exposure):
     """The image from which a spectrum came: named in its metadata, or the only one."""
-    if exposure is None:
+    if not isinstance(exposure, Exposure):
         return None
     name = table.meta.get("image", table.meta.get("slit"))
     if name in exposure:
@@ -75,6 +89,7 @@ def _spec(spec_class, name, table, image):
     for column in data.dtype.names:
         data[column] = np.nan if data.dtype[column].kind == "f" else 0
     unit, factor = _flux_unit(table, described.get("pixel_area"))
+    bright, per_area = _brightness_unit(unit, described.get("pixel_area"))
     data["WAVELENGTH"] = _micron(table)
     data["FLUX"] = _values(table, "flux") * factor
     for column, name_in_table in COLUMNS.items():
@@ -84,10 +99,13 @@ def _spec(spec_class, name, table, image):
     for part, name_in_table in VARIANCES.items():
         if name_in_table in table.colnames:
             data[f"FLUX_VAR_{part}"] = _values(table, name_in_table) * factor**2
+    for name_in_spec, of_flux in BRIGHTNESS.items():
+        power = 2 if "VAR" in of_flux else 1
+        data[name_in_spec] = data[of_flux] * per_area**power
     if "mask" in table.colnames:
         data["DQ"] = np.where(np.asarray(table["mask"], dtype=bool), DO_NOT_USE, 0)
     spec = spec_class(spec_table=data)
-    _set_units(spec, unit)
+    _set_units(spec, unit, bright)
     _describe(spec, name, table, described)
     return spec
 
@@ -104,13 +122,15 @@ def _describe(spec, name, table, described):
     spec.source_type = spec.source_type or "POINT"
 
 
-def _set_units(spec, unit):
+def _set_units(spec, unit, bright=None):
     columns = spec.spec_table.columns
-    text = "" if unit is None else unit_text(unit)
+    text = unit_text(unit)
     columns["WAVELENGTH"].unit = "um"
+    for column in BRIGHTNESS if bright is not None else ():
+        columns[column].unit = unit_text(bright**2 if "VAR" in column else bright)
     for column in ("FLUX", "FLUX_ERROR", "BACKGROUND", "BKGD_ERROR"):
         columns[column].unit = text
-    squared = "" if unit is None else unit_text(unit**2)
+    squared = unit_text(unit**2)
     for part in VARIANCES:
         columns[f"FLUX_VAR_{part}"].unit = squared
 
@@ -118,12 +138,19 @@ def _set_units(spec, unit):
 def _flux_unit(table, pixel_area):
     """Unit of the fluxes written, and the factor from the table's: jansky where possible."""
     unit = table["flux"].unit
-    if unit is None:
-        return None, 1.0
+    if unit in (None, u.dimensionless_unscaled):
+        return UNITLESS, 1.0
     if unit.is_equivalent(u.Jy):
         return u.Jy, unit.to(u.Jy)
     if pixel_area and unit.is_equivalent(u.Jy / u.sr):
         return u.Jy, (unit * pixel_area * u.sr).to(u.Jy)
+    return unit, 1.0
+
+
+def _brightness_unit(unit, pixel_area):
+    """Unit of the surface brightness, and the factor from the flux."""
+    if unit == u.Jy and pixel_area:
+        return u.MJy / u.sr, (1 * u.Jy / (pixel_area * u.sr)).to_value(u.MJy / u.sr)
     return unit, 1.0
 
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
+from .datamodels import opened_source
 from .oversampled_wcs import oversampled_wcs
-from .slices import opened_source
+from .provenance import recorded
 from .tables import write_asdf, write_fits
 
 __all__ = ["like_source", "save_like_source"]
 
 DO_NOT_USE, FLUX_ESTIMATED = 1, 1 << 28
 AREAS = ("pixelarea_steradians", "pixelarea_arcsecsq")
+# Names of what is done, in ``meta.cal_step``.
+TRACE_MODEL, REPLACEMENT = "adaptive_trace_model", "pixel_replace"
 VARIANCES = {"read": "var_rnoise", "poisson": "var_poisson", "flat": "var_flat"}
 
 
@@ -37,8 +40,10 @@ def like_source(results, exposure):
     """
     with opened_source(exposure.source) as model:
         if model is None:
-            images = [result.image for result in results.values()]
-            return images[0] if len(images) == 1 else type(exposure)(images)
+            made = {name: result.image for name, result in results.items()}
+            if len(made) == 1:
+                return next(iter(made.values()))
+            return exposure.map(lambda image: made.get(image.name, image))
         slits = model.instance.get("slits")
         trees = {
             name: slits[list(exposure).index(name)] if slits else model.instance for name in results
@@ -54,7 +59,7 @@ def like_source(results, exposure):
             made = out.instance["slits"][list(exposure).index(name)] if slits else out.instance
             fill = _replace if hasattr(result, "replaced") else _fill
             fill(made, trees[name], model, result, vertical)
-        return out
+        return recorded(out, REPLACEMENT if fill is _replace else TRACE_MODEL)
 
 
 def save_like_source(results, exposure, path):

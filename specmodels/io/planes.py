@@ -26,7 +26,8 @@ class Planes:
     """The arrays of one image as they lie in the input; fields as in `Instrument.image`.
 
     `maps` are planes that are kept in the metadata of the image, turned like its data; `x` and `y`
-    are the numbers of columns and rows as they lie in the input, where it is a cutout.
+    are the numbers of columns and rows as they lie in the input, where it is a cutout. The last
+    ones are those of `SpectralImage`, in files that are its own.
     """
 
     data: object
@@ -43,6 +44,10 @@ class Planes:
     maps: dict = field(default_factory=dict)
     x: object = None
     y: object = None
+    coordinates: dict = field(default_factory=dict)
+    shared_errors: dict = field(default_factory=dict)
+    notes: tuple = ()
+    readout: object = None
 
     def with_options(self, options):
         """Return the planes with what the user gave in place of what was found."""
@@ -62,9 +67,18 @@ class Planes:
         if "estimated" in kept:
             kept["estimated"] = kept["estimated"] != 0
         numbers = [fields.pop("x"), fields.pop("y")]
+        more = {key: fields.pop(key) for key in ("notes", "readout")}
+        more |= {key: {k: turn(native_copy(v)) for k, v in fields.pop(key).items()}
+                 for key in ("coordinates", "shared_errors")}  # fmt: skip
         image = instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
         x, y = numbers[::-1] if instrument.dispersion_axis == -2 else numbers
-        return image if x is None and y is None else image.replace(x=x, y=y)
+        more |= {"x": x, "y": y}
+        changes = {k: v for k, v in more.items() if v is not None and not _is_empty(v)}
+        return image.replace(**changes) if changes else image
+
+
+def _is_empty(value):
+    return isinstance(value, dict | tuple) and not value
 
 
 def own_map(image, name):

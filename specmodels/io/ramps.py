@@ -11,9 +11,10 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 
-from ..exposure import Exposure
+from ..exposure import Exposure, SpectralImage
 from ..ramp import Ramp
 from .cleaned import like_source
+from .exposure_frames import exposure_of_frame, frame_of, model_of
 from .flicker_files import read_cleaned
 from .options import plain_variance
 from .planes import native_copy
@@ -29,7 +30,7 @@ def read_ramp(obj, *, readout=None, mask=None, dispersion_axis=None):
 
     Parameters
     ----------
-    obj : `Ramp`, datamodel, path, NDData, `Exposure`, array_like
+    obj : `Ramp`, datamodel, path, NDData, `Exposure`, `SpectralImage`, array_like
         A bare array is an image, integrations of images, or a ramp of integrations and groups.
     readout : object, optional
         Order of the pixels, where not known from metadata; see `Readout`.
@@ -67,13 +68,22 @@ def read_ramp_model(model, options):
     return read_ramp(model, mask=options.mask, dispersion_axis=options.dispersion_axis)
 
 
+@reader(Ramp)
+def read_frames(ramp, options):
+    """An image of a detector as an exposure; several frames as they are."""
+    if ramp.kind == "image":
+        return exposure_of_frame(ramp, options)
+    return read_ramp(ramp, mask=options.mask, dispersion_axis=options.dispersion_axis)
+
+
 def _read(obj):
     if isinstance(obj, Ramp):
         return obj
+    if isinstance(obj, SpectralImage):
+        obj = Exposure([obj])
     if isinstance(obj, Exposure):
-        if obj.source is None:
-            raise TypeError("obj: expected what an Exposure was read from, which it does not know")
-        return _read(obj.source)
+        model = model_of(obj)
+        return frame_of(obj) if model is None else _read(model)
     if isinstance(obj, str | Path):
         return _read_path(Path(obj))
     if hasattr(obj, "instance") and hasattr(obj, "meta"):

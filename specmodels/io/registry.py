@@ -164,7 +164,8 @@ def write(result, target, *, overwrite=False, format=None):
     ----------
     result : object
         A result with a method ``tables()``, or ``save(path)`` for those that are written in the
-        kind that was read; or, for FITS and ASDF, an `Exposure` or `SpectralImage`.
+        kind that was read; the result of a chain, of which the last is written; or, for FITS and
+        ASDF, an `Exposure` or `SpectralImage`; for FITS, a `~specmodels.ramp.Ramp`.
     target : path or type
         A file whose suffix says the format, or a type such as
         `stdatamodels.jwst.datamodels.MultiSpecModel`.
@@ -188,6 +189,7 @@ def write(result, target, *, overwrite=False, format=None):
         If the result or the target is of an unknown kind.
     """
     load_entry_points(PLUGINS)
+    result = getattr(result, "final", result)  # of a chain
     if isinstance(target, type):
         function = _by_type(_writers, target)
         if function is None:

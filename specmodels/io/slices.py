@@ -3,18 +3,17 @@
 Both come from the gwcs by way of the instrument, where the caller does not give them.
 """
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 from ..instruments.positions import slice_map
+from .datamodels import opened_source
 from .planes import own_map
 
-__all__ = ["SlicedImage", "opened_source"]
+__all__ = ["SlicedImage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,25 +101,6 @@ class SlicedImage:
             spatial = np.where(outside, np.nan, self.spatial[box])
         part = self.image.cutout(*box)
         return part.replace(mask=part.mask | outside, spatial=spatial, name=name)
-
-
-@contextmanager
-def opened_source(source):
-    """The datamodel behind an exposure: itself, or the file opened; None for other sources."""
-    if hasattr(source, "instance") and hasattr(source, "meta"):
-        yield source
-    elif isinstance(source, str | Path) and str(source).lower().endswith((".fits", ".asdf")):
-        from stdatamodels.jwst import datamodels
-
-        try:
-            model = datamodels.open(source)
-        except (OSError, TypeError, ValueError):
-            yield None
-            return
-        with model:
-            yield model
-    else:
-        yield None
 
 
 @dataclass(frozen=True, eq=False)

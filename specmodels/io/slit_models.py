@@ -7,13 +7,15 @@ import logging
 
 import numpy as np
 
-from .slices import opened_source
+from .datamodels import opened_source
+from .provenance import recorded
 
 __all__ = ["sky_throughputs", "with_new_slits"]
 
 log = logging.getLogger(__name__)
 
 DO_NOT_USE = 1
+BACKGROUND = "master_background"  # in ``meta.cal_step``
 POINT = "POINT"
 
 
@@ -118,7 +120,7 @@ class _Corrections:
         return uniform / point if uniform_first else point / uniform
 
 
-def with_new_slits(exposure):
+def with_new_slits(exposure, step=None):
     """The datamodel that an exposure was read from, with the exposure's images in it.
 
     Data and error are replaced, and the variance that came in addition goes to the read-noise
@@ -128,6 +130,8 @@ def with_new_slits(exposure):
     ----------
     exposure : `~specmodels.exposure.Exposure`
         Images of the names, shapes and order that were read; those left out stay as they were.
+    step : str, optional
+        What was done to the images, as ``meta.cal_step`` calls it; it is recorded there.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def with_new_slits(exposure):
         turn = np.transpose if _is_vertical(exposure) else np.asarray
         for number, (image, tree) in enumerate(zip(exposure.values(), trees, strict=True)):
             _fill(out.slits[number] if many else out, image, tree, turn)
-        return out
+        return out if step is None else recorded(out, step)
 
 
 def _fill(slit, image, tree, turn):

@@ -10,6 +10,7 @@ import numpy as np
 from ..models.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
 from .options import squared
+from .provenance import recorded
 from .reading import reading
 from .units import parsed_unit
 
@@ -17,6 +18,7 @@ __all__ = ["cleaned_cutouts", "contamination_cutouts", "read_direct_image", "rea
            "simulated_model"]  # fmt: skip
 
 DO_NOT_USE = 1
+CONTAMINATION = "wfss_contam"  # in ``meta.cal_step``
 
 
 def read_slitless(obj, *, shape=(2048, 2048), variance=None, mask=None, cutouts=()):
@@ -192,7 +194,7 @@ def cleaned_cutouts(result):
             if value is not None and np.shape(value) == extra.shape:
                 total = np.asarray(value, dtype=float) ** power + extra
                 _replace(slit, name, total if power == 1 else np.sqrt(total))
-    return out
+    return recorded(out, CONTAMINATION)
 
 
 def contamination_cutouts(result):

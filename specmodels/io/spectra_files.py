@@ -1,7 +1,8 @@
-"""Spectra in files of this package for `specutils`: `Spectrum.read` and `SpectrumList.read`.
+"""Files of this package for `specutils`: `Spectrum.read` and `SpectrumList.read`.
 
-Registered when specutils is imported, before or after this package: importing it here would take a
-second of everyone.
+Spectra in tables, JWST products that were written here, and images as two-dimensional spectra.
+Registered when specutils is imported, before or after this package: specutils knows no entry points
+of loaders, and importing it here would take a second of everyone.
 """
 
 import sys
@@ -14,12 +15,13 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.io import registry as io_registry
-from astropy.nddata import StdDevUncertainty
+from astropy.nddata import StdDevUncertainty, VarianceUncertainty
 
 from ..numerics.spectrum_covariance import SpectrumCovariance
-from .fits_checks import CREATOR
+from .fits_checks import is_own
 from .planes import native_copy
 from .reading import reading
+from .registry import read
 from .text import decoded
 from .units import known_unit
 
@@ -27,6 +29,7 @@ __all__ = ["COVARIANCE", "UNIT_ASSUMED", "read_spectra", "read_spectrum_of", "re
            "register_when_imported"]  # fmt: skip
 
 FORMAT = "specmodels"
+COLUMNS = ("wavelength", "flux", "flux_error")
 COVARIANCE = "COVARIANCE"  # extensions with that of the samples of a spectrum
 UNIT_ASSUMED = "NOUNIT"  # in headers of spectra whose data came without a unit
 _PRIORITY = 20  # above those of specutils, which take the first table for all
@@ -46,14 +49,17 @@ def read_spectra(file, **options):
     -------
     `~specutils.SpectrumList`
         One spectrum per source in the order of the file: columns with a wavelength, by increasing
-        wavelength. ``meta`` has the headers of the file and of the table, and ``source``; where
-        samples are not independent, ``covariance``, a `~specmodels.numerics.SpectrumCovariance`.
+        wavelength. Of a file of images, one two-dimensional spectrum per image. ``meta`` has the
+        headers of the file and of the table, and ``source``; where samples are not independent,
+        ``covariance``, a `~specmodels.numerics.SpectrumCovariance`.
     """
     from specutils import SpectrumList
 
     with _checked(file) as file, fits.open(file, memmap=False) as hdus:
         primary = hdus[0].header
         tables = [hdu for hdu in hdus if _is_spectrum(hdu)]
+        if not tables:
+            return SpectrumList([_image(image, primary) for image in read(hdus).values()])
         found = dict(_covariance(hdu) for hdu in hdus if hdu.name == COVARIANCE)
         return SpectrumList([_spectrum(hdu, primary, found.get(decoded(hdu.name)))
                              for hdu in tables])  # fmt: skip
@@ -103,16 +109,17 @@ def _covariance(hdu):
 def _spectrum(hdu, primary, covariance):
     from specutils import Spectrum
 
-    wavelength, flux, error = (
-        native_copy(hdu.data[name]) for name in ("wavelength", "flux", "flux_error")
-    )
+    names = {name.lower(): name for name in hdu.columns.names}
+    wavelength, flux, error = (np.asarray(native_copy(hdu.data[names[name]]), dtype=float)
+                               for name in COLUMNS)  # fmt: skip
     order = np.argsort(wavelength, kind="stable")
     order = order[np.isfinite(wavelength[order])]
-    unit = known_unit(hdu.columns["flux"].unit) or u.dimensionless_unscaled
+    unit = known_unit(hdu.columns[names["flux"]].unit) or u.dimensionless_unscaled
     unit = u.dimensionless_unscaled if hdu.header.get(UNIT_ASSUMED) else unit
-    axis_unit = known_unit(hdu.columns["wavelength"].unit) or u.pix
-    mask = np.array(hdu.data["mask"], dtype=bool)[order] if "mask" in hdu.columns.names else None
-    meta = {"header": primary, "table_header": hdu.header, "source": decoded(hdu.name)}
+    axis_unit = known_unit(hdu.columns[names["wavelength"]].unit) or u.pix
+    bad = names.get("mask", names.get("dq"))
+    mask = None if bad is None else np.array(hdu.data[bad], dtype=bool)[order]
+    meta = {"header": primary, "table_header": hdu.header, "source": _name_of(hdu)}
     if covariance is not None:
         meta["covariance"] = covariance.selected(order)
     return Spectrum(
@@ -121,9 +128,29 @@ def _spectrum(hdu, primary, covariance):
     )  # fmt: skip
 
 
+def _name_of(hdu):
+    """Name of a source: that of its table, or what the table of a JWST product says of it."""
+    return decoded(str(hdu.header.get("SLTNAME") or hdu.name))
+
+
+def _image(image, primary):
+    """An image as a two-dimensional spectrum; columns have one wavelength, or else their number."""
+    from specutils import Spectrum
+
+    unit = image.unit or u.dimensionless_unscaled
+    uncertainty = None if image.variance is None else VarianceUncertainty(image.variance, unit**2)
+    axis = image.x * u.pix
+    if np.ndim(image.wavelength) == 1:
+        axis = image.wavelength * (image.wavelength_unit or u.pix)
+    return Spectrum(flux=image.data * unit, spectral_axis=axis, spectral_axis_index=1,
+                    uncertainty=uncertainty, mask=image.mask,
+                    meta={"header": primary, "source": image.name})  # fmt: skip
+
+
 def _is_spectrum(hdu):
-    names = {"wavelength", "flux", "flux_error"}
-    return isinstance(hdu, fits.BinTableHDU) and names <= set(hdu.columns.names)
+    if not isinstance(hdu, fits.BinTableHDU):
+        return False
+    return set(COLUMNS) <= {name.lower() for name in hdu.columns.names}
 
 
 def register_loaders():
@@ -173,7 +200,7 @@ def _is_ours(origin, path, file, *args, **kwargs):
         return False
     try:
         with fits.open(path, memmap=False) as hdus:
-            creator = str(hdus[0].header.get("CREATOR", ""))
-            return creator.startswith(CREATOR) and any(_is_spectrum(hdu) for hdu in hdus)
+            has_any = any(_is_spectrum(hdu) or hdu.name == "SCI" for hdu in hdus)
+            return is_own(hdus) and has_any
     except (OSError, TypeError, ValueError):
         return False

@@ -9,10 +9,12 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 
 from ..exposure import Exposure, SpectralImage
+from ..ramp import Ramp
 from ..version import __version__
 from .asdf_files import IMAGES
 from .fits_checks import CREATOR
-from .planes import MAPS, NUMBERS, own_map
+from .frame_files import frame_hdus
+from .image_files import image_hdus, image_tree
 from .reading import is_asdf
 from .registry import writer
 from .spectra_files import COVARIANCE, UNIT_ASSUMED
@@ -24,7 +26,8 @@ UNITLESS = u.adu
 OF_THE_FILE = ("DATAMODL", "CHECKSUM", "DATASUM", "NEXTEND", "EXTEND", "CREATOR", "FILENAME",
                "FILETYPE", "BUNIT", "EXTNAME", "EXTVER", "BSCALE", "BZERO", "INHERIT")  # fmt: skip
 
-__all__ = ["primary_hdu", "tables_of", "write_asdf", "write_fits"]
+__all__ = ["UNITLESS", "creator_card", "kept_header", "primary_hdu", "tables_of", "write_asdf",
+           "write_fits"]  # fmt: skip
 
 
 def tables_of(result):
@@ -55,15 +58,21 @@ def write_fits(result, path):
     """
     if isinstance(result, SpectralImage):
         result = Exposure([result])
-    if isinstance(result, Exposure):
-        hdus = [hdu for n, image in enumerate(result.values()) for hdu in _image_hdus(image, n + 1)]
+    if isinstance(result, Ramp):
+        hdus = list(frame_hdus(result))
+    elif isinstance(result, Exposure):
+        hdus = [hdu for n, image in enumerate(result.values())
+                for hdu in image_hdus(image, n + 1, result.instrument)]  # fmt: skip
     else:
         tables = tables_of(result)
         names = _extension_names(tables)
         pairs = zip(tables.values(), names, strict=True)
         hdus = [_table_hdu(table, *name) for table, name in pairs]
         hdus += [_covariance_hdu(*pair, n + 1) for n, pair in enumerate(_covariances(result))]
-    source = getattr(getattr(result, "source_exposure", None), "source", None)
+    exposure = (
+        result if isinstance(result, Exposure | Ramp) else getattr(result, "source_exposure", None)
+    )
+    source = getattr(exposure, "source", None)
     fits.HDUList([primary_hdu(len(hdus), source), *hdus]).writeto(path)
 
 
@@ -75,7 +84,7 @@ def write_asdf(result, path):
     if isinstance(result, SpectralImage):
         result = Exposure([result])
     if isinstance(result, Exposure):
-        tree = {IMAGES: [_image_tree(image) for image in result.values()]}
+        tree = {IMAGES: [image_tree(image) for image in result.values()]}
     else:
         tree = {"spectra": {name: _plain(table) for name, table in tables_of(result).items()}}
         found = {name: {"band": one.band, "low_rank": one.low_rank}
@@ -91,13 +100,18 @@ def primary_hdu(n_extensions, source=None):
     By their number a file is told from one that was cut between two of them. The header of the
     FITS file that was read, if `source` is one, is kept, but for what describes that file.
     """
-    hdu = fits.PrimaryHDU(header=_kept_header(source))
-    hdu.header["CREATOR"] = (f"{CREATOR} {__version__}", "software that wrote this file")
+    hdu = fits.PrimaryHDU(header=kept_header(source))
+    hdu.header["CREATOR"] = creator_card()
     hdu.header["NEXTEND"] = (n_extensions, "number of extensions")
     return hdu
 
 
-def _kept_header(source):
+def creator_card():
+    """Value and comment of the keyword that says who wrote a file."""
+    return f"{CREATOR} {__version__}", "software that wrote this file"
+
+
+def kept_header(source):
     """The primary header of a FITS file or HDUList that was read, None of other things."""
     if isinstance(source, fits.HDUList):
         header = source[0].header.copy(strip=True)
@@ -207,59 +221,3 @@ def _simple(value):
         return [_simple(one) for one in value]
     simple = value is None or isinstance(value, bool | int | float | str | u.Quantity)
     return value if simple else str(value)
-
-
-def _image_hdus(image, version):
-    """Extensions of one image, named as `specmodels.io.read` finds them again."""
-    planes = {
-        "SCI": (image.data, image.unit),
-        "VAR": (image.variance, None if image.unit is None else image.unit**2),
-        "MASK": (image.mask, None),
-        "WAVELENGTH": (image.wavelength, image.wavelength_unit),
-        "SPATIAL": (image.spatial, None),
-        "VAR_RNOISE": (image.components.get("read"), None),
-        "VAR_POISSON": (image.components.get("poisson"), None),
-        "VAR_FLAT": (image.components.get("flat"), None),
-        **{MAPS[key]: (array, None) for key, array in _maps(image).items()},
-        **{NUMBERS[key]: (array, None) for key, array in _numbers(image).items()},
-    }
-    for name, (array, unit) in planes.items():
-        if array is None:
-            continue
-        array = np.asarray(array)
-        array = array.astype(np.uint8) if array.dtype == bool else array
-        hdu = fits.ImageHDU(array, name=name, ver=version)
-        if name == "SCI":
-            hdu.header["SLTNAME"] = encoded(image.name)
-        if unit is not None:
-            hdu.header["BUNIT"] = unit_text(unit)
-        yield hdu
-
-
-def _image_tree(image):
-    planes = {
-        "name": image.name,
-        "data": image.data,
-        "variance": image.variance,
-        "mask": image.mask,
-        "wavelength": image.wavelength,
-        "spatial": image.spatial,
-        "unit": None if image.unit is None else image.unit.to_string(),
-        "wavelength_unit": image.wavelength_unit and image.wavelength_unit.to_string(),
-        "components": dict(image.components) or None,
-        **_maps(image),
-        **_numbers(image),
-    }
-    return {key: value for key, value in planes.items() if value is not None}
-
-
-def _maps(image):
-    """What a trace model has added to an image."""
-    maps = {key: own_map(image, key) for key in MAPS}
-    return {key: np.asarray(plane) for key, plane in maps.items() if plane is not None}
-
-
-def _numbers(image):
-    """Numbers of columns and rows, where they do not just count from zero: those of cutouts."""
-    numbers = {key: getattr(image, key) for key in NUMBERS}
-    return {k: n for k, n in numbers.items() if not np.array_equal(n, np.arange(len(n)))}

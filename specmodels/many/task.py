@@ -83,9 +83,28 @@ class Task:
         kept = result if self.keep else None
         return Outcome(name, report, kept, files, time.perf_counter() - start)
 
+    def _save_data(self, result, name):
+        """Write the data that an evaluator has made beside its tables, where it is of such a kind.
+
+        Cutouts can be written where a datamodel came in, and not of bare images.
+        """
+        kind = getattr(self.evaluator, "data_product", None)
+        if kind is None:
+            return []
+        try:
+            made = result.to_source()
+        except TypeError as error:
+            log.info("%s: %s", name, error)
+            return []
+        return [write(made, self.folder / f"{name}_{kind}.fits", overwrite=True)]
+
     def _save(self, result, name):
         # What is there was left by an attempt whose worker died before it could tell.
         files = [write(result, self.product(name), overwrite=True)]
+        if getattr(self.evaluator, "keep", False):
+            files += [write(data, self.folder / f"{name}_{step}.fits", overwrite=True)
+                      for step, data in result.passed.items()]  # fmt: skip
+        files += self._save_data(result, name)
         if self.figures and hasattr(result, "plot"):
             files.append(_draw(result, files[0].with_suffix(".png")))
         return files

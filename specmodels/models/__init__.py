@@ -31,6 +31,7 @@ from .sky import breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
+from .stacked_scene import StackedScene
 from .traces import DistortedTrace, PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
 from .wavelength_map import WavelengthMap, with_wavelength_map
@@ -103,4 +104,5 @@ __all__ = [
     "Sensitivity",
     "SourceSelection",
     "SourceShapes",
+    "StackedScene",
 ]

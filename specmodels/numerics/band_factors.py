@@ -10,6 +10,7 @@ from scipy.linalg import lapack
 from .dense_factors import forward_solve
 
 __all__ = [
+    "MANY",
     "backward_rows",
     "band_factor",
     "band_solve",

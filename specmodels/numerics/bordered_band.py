@@ -15,8 +15,16 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh, qr
 
-from .band_factors import band_factor, band_solve, inverse_in_band, scaled_band
-from .dense_factors import dense_factor, dense_solve, forward_solve
+from .band_factors import (
+    MANY,
+    backward_rows,
+    band_factor,
+    band_solve,
+    forward_rows,
+    inverse_in_band,
+    scaled_band,
+)
+from .dense_factors import dense_factor, dense_solve, few_products, forward_solve, gram
 
 __all__ = ["LEAST_EIGENVALUE", "SUSPECT", "BorderedBand", "Factored"]
 
@@ -24,7 +32,7 @@ __all__ = ["LEAST_EIGENVALUE", "SUSPECT", "BorderedBand", "Factored"]
 # determined where the matrix is below the second; a coefficient, where its part in such directions
 # is above the third.
 SUSPECT, LEAST_EIGENVALUE, LEAST_PART = 1e-7, 1e-12, 1e-6
-COLUMNS_AT_ONCE = 256
+COLUMNS_AT_ONCE, ROWS_AT_ONCE = 256, 256
 
 
 class Factored:
@@ -92,9 +100,6 @@ class BorderedBand(Factored):
     ----------
     scale : ndarray, shape (n,)
         Inverse root of the diagonal; zero for coefficients that nothing sees.
-    band, coupling, border : ndarray or None
-        The matrix scaled to a unit diagonal, see `~specmodels.numerics.sparse_rows`; None where all
-        is determined, as it is no longer needed.
     out : ndarray of bool, shape (n,)
         Coefficients that are zero by decree: nothing sees them, they were taken out, or nothing
         determines them beside the others.
@@ -106,61 +111,63 @@ class BorderedBand(Factored):
         Lower Cholesky factor of the Schur complement.
     null : ndarray, shape (n, n_null)
         Orthonormal directions, scaled, which the matrix does not determine.
+    matrix : tuple of ndarray, optional
+        Band, coupling and border, scaled to a unit diagonal, while it is looked for what they do
+        not determine.
     """
 
     scale: np.ndarray
-    band: np.ndarray
-    coupling: np.ndarray
-    border: np.ndarray
     out: np.ndarray
     factor: np.ndarray
     reduced: np.ndarray
     schur: np.ndarray
     null: np.ndarray
+    matrix: tuple | None = None
 
     @classmethod
-    def of(cls, band, coupling, border, taken_out=None, *, overwrite=False):
+    def of(cls, band, coupling, border, taken_out=None, *, again=None):
         """Factorise; arguments as from `~specmodels.numerics.sparse_rows.normal_equations`.
 
-        Coefficients in the mask `taken_out`, shape (n,), have no part in it. With `overwrite` the
-        arrays may be changed, which saves memory.
+        Coefficients in the mask `taken_out`, shape (n,), have no part in it. Where a function
+        `again` makes the three arrays once more, which is needed if they do not determine all, they
+        are overwritten: the coupling is the largest array by far.
         """
-        n_band = len(coupling)
-        diagonal = np.concatenate([band[:, 0], np.diagonal(border)])
-        scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
-                          where=diagonal > 0)  # fmt: skip
-        left, right = scale[:n_band], scale[n_band:]
-        coupling, border = (np.multiply(part, rows[:, None], out=part if overwrite else None)
-                            for part, rows in ((coupling, left), (border, right)))  # fmt: skip
-        coupling *= right
-        border *= right
-        matrix = scaled_band(band, left), coupling, border
+        if again is None:
+            given = band, coupling, border
+
+            def again():
+                return tuple(part.copy() for part in given)
+
+            band, coupling, border = again()
+        scale, matrix = _scaled(band, coupling, border)
         out = scale == 0
         if taken_out is not None:
             out |= taken_out
         first = cls._without(scale, matrix, out, SUSPECT)
         if np.array_equal(first.out, out):
-            return replace(first, band=None, coupling=None, border=None)
+            return first
+        first = replace(first, matrix=_scaled(*again())[1])
         null = first._undetermined(np.flatnonzero(first.out & ~out))
         out = out.copy()
         out[cls._pins(null)] = True
-        return replace(cls._without(scale, matrix, out, 0.0), null=null)
+        return replace(cls._without(scale, first.matrix, out, 0.0), null=null)
 
     @classmethod
     def _without(cls, scale, matrix, out, floor):
-        """Factors without the coefficients of a mask, and without those of small pivots."""
+        """Factors without the coefficients of a mask, and without those of small pivots.
+
+        Coupling and border are overwritten, by what they become.
+        """
         band, coupling, border = matrix
         n = len(band)
         factor, left = band_factor(band, out[:n], floor)
-        # What nothing sees is zero already; a copy would be the largest of all arrays.
-        seen_but_out = (np.concatenate([left, out[n:]]) & (scale > 0)).any()
-        met = np.where(left[:, None] | out[n:], 0.0, coupling) if seen_but_out else coupling
-        reduced = band_solve(factor, met)
-        schur, right = dense_factor(border - met.T @ reduced, out[n:], floor)
-        reduced[:, right] = 0.0
+        coupling[left] = 0.0
+        coupling[:, out[n:]] = 0.0
+        _eliminate(factor, coupling, border)
+        schur, right = dense_factor(border, out[n:], floor)
+        coupling[:, right] = 0.0
         out = np.concatenate([left, right])
-        none = np.zeros((len(scale), 0))
-        return cls(scale, band, coupling, border, out, factor, reduced, schur, none)
+        return cls(scale, out, factor, coupling, schur, np.zeros((len(scale), 0)))
 
     @property
     def n_band(self):
@@ -171,7 +178,9 @@ class BorderedBand(Factored):
         out = np.empty(scaled.shape)
         n = self.n_band
         first = band_solve(self.factor, scaled[:n])
-        rest = scaled[n:] - self.reduced.T @ scaled[:n]
+        few = scaled.shape[1] < MANY  # BLAS would sum these in as many parts as it has threads
+        met = few_products(scaled[:n], self.reduced) if few else scaled[:n].T @ self.reduced
+        rest = scaled[n:] - met.T
         out[n:] = dense_solve(self.schur, rest)
         out[:n] = first - self.reduced @ out[n:]
         out[self.out] = 0.0
@@ -179,15 +188,16 @@ class BorderedBand(Factored):
 
     def _product(self, vectors):
         """The scaled matrix times vectors, shape (n, n_vector)."""
-        n, width = self.n_band, self.band.shape[1]
+        band, coupling, border = self.matrix
+        n, width = band.shape
         out = np.empty(vectors.shape)
         top, bottom = vectors[:n], vectors[n:]
-        out[:n] = self.band[:, :1] * top + self.coupling @ bottom
+        out[:n] = band[:, :1] * top + coupling @ bottom
         for d in range(1, min(width, n)):
-            side = self.band[: n - d, d, None]
+            side = band[: n - d, d, None]
             out[d:n] += side * top[: n - d]
             out[: n - d] += side * top[d:]
-        out[n:] = self.coupling.T @ top + self.border @ bottom
+        out[n:] = coupling.T @ top + border @ bottom
         return out
 
     @cached_property
@@ -203,11 +213,24 @@ class BorderedBand(Factored):
         n, out = self.n_band, inverse_in_band(self.factor, width)
         width = out.shape[1]
         out[self.out[:n]] = 0.0
-        if self.schur.size:
-            half = forward_solve(self.schur, np.ascontiguousarray(self.reduced.T))
-            for d in range(min(width, n)):
-                out[: n - d, d] += np.einsum("kj,kj->j", half[:, : n - d], half[:, d:])
+        step = max(ROWS_AT_ONCE, width)
+        for start in range(0, n if self.schur.size else 0, step):
+            rows = self.reduced[start : start + step + width]
+            half = forward_solve(self.schur, rows.T)
+            for d in range(min(width, len(rows))):
+                last = min(step, len(rows) - d)
+                own = np.einsum("kj,kj->j", half[:, :last], half[:, d : d + last])
+                out[start : start + last, d] += own
         return scaled_band(out, self.scale[:n])
+
+    def cross_inverse(self, columns):
+        """Block of the inverse of the band with some of the border, a slice: (n_band, n_column)."""
+        left, right = np.split(self.scale, [self.n_band])
+        own = self.border_inverse[:, columns] / right[:, None].clip(1e-300)
+        out = self.reduced @ own
+        out *= -left[:, None]
+        out[~np.isfinite(out)] = 0.0
+        return out
 
     @cached_property
     def border_root(self):
@@ -219,10 +242,29 @@ class BorderedBand(Factored):
     @cached_property
     def border_inverse(self):
         """The block of the inverse that belongs to the border, (n_border, n_border)."""
-        return self.border_root @ self.border_root.T
+        return gram(np.ascontiguousarray(self.border_root.T))
 
     @cached_property
     def variances(self):
         """Diagonal of the inverse, shape (n,); infinite for what is not determined."""
         out = np.concatenate([self.inverse_band[:, 0], np.diagonal(self.border_inverse)])
         return np.where(self.determined, out, np.inf)
+
+
+def _scaled(band, coupling, border):
+    """Inverse root of the diagonal, and the three arrays with a unit one; the latter in place."""
+    n = len(coupling)
+    diagonal = np.concatenate([band[:, 0], np.diagonal(border)])
+    scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros(len(diagonal)),
+                      where=diagonal > np.finfo(float).tiny)  # fmt: skip
+    for part, rows in ((coupling, scale[:n]), (border, scale[n:])):
+        part *= rows[:, None]
+        part *= scale[n:]
+    return scale, (scaled_band(band, scale[:n]), coupling, border)
+
+
+def _eliminate(factor, coupling, border):
+    """Take the band out of the border: its Schur complement, and the reduced coupling; in place."""
+    forward_rows(factor, 0, coupling, 0)
+    border -= gram(coupling)
+    backward_rows(factor, 0, coupling, len(coupling))

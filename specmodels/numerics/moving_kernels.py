@@ -6,7 +6,53 @@ Images may be of single precision, which is all that a model of a profile is goo
 import numba
 import numpy as np
 
-__all__ = ["judged", "largest_excess", "projected"]
+__all__ = ["differing", "judged", "largest_excess", "prepared", "projected"]
+
+
+@numba.njit(cache=True)
+def prepared(image, variance, mask, offset, typical, scale, largest):
+    """Pixels of an integration less what does not change, and their weights.
+
+    Parameters
+    ----------
+    image, variance : ndarray, shape (n_row, n_column)
+    mask : ndarray of bool, same shape
+        Pixels to leave out.
+    offset, typical : ndarray, same shape
+        What does not change, and typical weights, zero for pixels to leave out.
+    scale : float
+        Factor from these to the weights of this integration.
+    largest : float
+        Variances that exceed those expected by more than this factor are those of single pixels.
+
+    Returns
+    -------
+    data, weights : ndarray, same shape
+        Zero where left out.
+    """
+    data, weights = np.zeros(typical.shape), np.zeros(typical.shape)
+    for y in range(len(data)):
+        for x in range(data.shape[1]):
+            if typical[y, x] > 0 and not mask[y, x]:
+                data[y, x] = image[y, x] - offset[y, x]
+                weight = scale * typical[y, x]
+                single = variance[y, x] * weight > largest
+                weights[y, x] = 1 / variance[y, x] if single else weight
+    return data, weights
+
+
+@numba.njit(cache=True)
+def differing(weights, typical, scale):
+    """Pixels whose weights are not the typical ones times a scale: rows, columns, differences."""
+    rows, columns, change = [], [], []
+    for y in range(len(weights)):
+        for x in range(weights.shape[1]):
+            difference = weights[y, x] - scale * typical[y, x]
+            if abs(difference) > 1e-6 * weights[y, x]:
+                rows.append(y)
+                columns.append(x)
+                change.append(difference)
+    return np.array(rows), np.array(columns), np.array(change)
 
 
 @numba.njit(cache=True)

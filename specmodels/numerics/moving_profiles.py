@@ -1,23 +1,24 @@
 """Fluxes of sources that move and widen a little from image to image, from sums over fixed images.
 
-A profile near its place is a power series in shift and stretch, and so a sum of a few images that
-are the same for all integrations. All that a fit needs are sums over the pixels of products of
-these images: those with the data are made for each integration, those with one another once, and
-put right where weights differ. Steps of the fit then cost nothing but columns. Arrays only.
+A profile near its place is a sum of a few images that are the same for all integrations, with
+factors that are polynomials of shift and stretch. All that a fit needs are sums over the pixels of
+products of these images: those with the data are made for each integration, those with one another
+once, and put right where weights differ. Steps of the fit then cost nothing but columns. Arrays
+only.
 """
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
-from .moving_kernels import projected
+from .moving_images import powers, slopes_of_powers
+from .moving_kernels import differing, projected
 from .normal import NormalEquations
 
-__all__ = ["ORDERS", "MovingFit", "MovingProfiles"]
+__all__ = ["MovingFit", "MovingProfiles"]
 
-# Powers of shift and stretch of the terms of the series.
-ORDERS = tuple((n - b, b) for n in range(4) for b in range(n + 1))
 MAX_STEPS, SMALL_GAIN = 8, 0.05
 
 
@@ -27,9 +28,8 @@ class MovingProfiles:
 
     Attributes
     ----------
-    sources : ndarray, shape (n_source, n_order, n_row, n_column)
-        Fraction of the light of each source in each pixel: coefficients of the powers `ORDERS` of
-        shift and stretch.
+    sources : sequence of `~specmodels.numerics.moving_images.MovingImages`
+        Fraction of the light of each source in each pixel.
     sky : ndarray, shape (n_sky, n_row, n_column)
         Basis images of the sky, with coefficients for each column.
     levels : ndarray, shape (n_level, n_row, n_column)
@@ -42,7 +42,7 @@ class MovingProfiles:
         Largest shift and stretch, beyond which the images say nothing.
     """
 
-    sources: np.ndarray
+    sources: tuple
     sky: np.ndarray
     levels: np.ndarray
     weights: np.ndarray
@@ -53,8 +53,15 @@ class MovingProfiles:
     def images(self):
         """All images in single precision, shape (n_image, n_row, n_column)."""
         shape = self.weights.shape
-        parts = [self.sources.reshape(-1, *shape), self.sky, self.levels]
-        return np.concatenate([part.astype(np.float32) for part in parts])
+        parts = [*(source.images for source in self.sources), self.sky, self.levels]
+        return np.concatenate([np.reshape(part, (-1, *shape)).astype(np.float32) for part in parts])
+
+    @cached_property
+    def _factors(self):
+        """Polynomials of the movements: factors of all images in each source, with its number."""
+        starts = np.cumsum([0, *(len(source.images) for source in self.sources)])
+        parts = zip(pairwise(starts), self.sources, strict=True)
+        return [(k, slice(*ends), source.factors) for k, (ends, source) in enumerate(parts)]
 
     @cached_property
     def gram(self):
@@ -81,10 +88,8 @@ class MovingProfiles:
         MovingSums
         """
         sums = MovingSums(scale * self.gram, *projected(self.images, data, weights))
-        change = weights - scale * self.weights
-        other = np.flatnonzero(np.abs(change) > 1e-6 * weights)
-        rows, columns = np.divmod(other, weights.shape[1])
-        gram = self._products(rows, columns, change[rows, columns])
+        rows, columns, change = differing(weights, self.weights, scale)
+        gram = self._products(rows, columns, change)
         return sums if gram is None else replace(sums, gram=_added(sums.gram, *gram))
 
     def without(self, sums, pixels, data, weights):
@@ -113,7 +118,7 @@ class MovingProfiles:
         starts = np.flatnonzero(np.diff(columns, prepend=-1))
         return columns[starts], np.add.reduceat(products, starts, axis=-1)
 
-    def fit(self, sums, start=None):
+    def fit(self, sums, start=None, small=SMALL_GAIN):
         """Fit fluxes and sky of each column, and shift, stretch and levels of the integration.
 
         Parameters
@@ -122,6 +127,8 @@ class MovingProfiles:
             Of the integration.
         start : ndarray, shape (2 + n_level,), optional
             Where to start from; default zeros.
+        small : float
+            Of a step that promises to lower chi-square by no more the rest is of second order.
 
         Returns
         -------
@@ -132,7 +139,7 @@ class MovingProfiles:
             solved, gradient = self._solved(sums, theta)
             step = solved.theta_covariance @ gradient
             gain = step @ gradient
-            if gain < SMALL_GAIN:  # what is left is of second order in the step
+            if gain < small:
                 return solved.along(step, gain)
             theta = theta + step
             theta[:2] = np.clip(theta[:2], -self.limit, self.limit)
@@ -148,20 +155,21 @@ class MovingProfiles:
 
     def mixing(self, theta):
         """Images that are the basis of the columns, moved, as sums of all: (n_image, n_linear)."""
-        terms, n_source = _series(theta[:2])[0], len(self.sources)
+        terms, n_source = powers(theta[:2]), len(self.sources)
         out = np.zeros((len(self.images), n_source + len(self.sky)))
-        for k in range(n_source):
-            out[len(ORDERS) * k : len(ORDERS) * (k + 1), k] = terms
+        for k, own, factors in self._factors:
+            out[own, k] = factors @ terms
+        first = len(self.images) - len(self.sky) - len(self.levels)
         for k in range(len(self.sky)):
-            out[len(ORDERS) * n_source + k, n_source + k] = 1.0
+            out[first + k, n_source + k] = 1.0
         return out
 
     def _slopes(self, theta):
         """Derivatives of the light of each source by shift and stretch: (n_image, n_source, 2)."""
-        slopes = _series(theta[:2])[1]
+        slopes = slopes_of_powers(theta[:2])
         out = np.zeros((len(self.images), len(self.sources), 2))
-        for k in range(len(self.sources)):
-            out[len(ORDERS) * k : len(ORDERS) * (k + 1), k] = slopes
+        for k, own, factors in self._factors:
+            out[own, k] = factors @ slopes
         return out
 
     def _solved(self, sums, theta):
@@ -314,12 +322,3 @@ def _added(gram, columns, more):
     gram = np.array(gram)
     gram[..., columns] += more
     return gram
-
-
-def _series(movement):
-    """Terms of the series, shape (n_order,), and their derivatives, (n_order, 2)."""
-    shift, stretch = movement
-    terms = [shift**a * stretch**b for a, b in ORDERS]
-    slopes = [(a * shift ** max(a - 1, 0) * stretch**b, b * shift**a * stretch ** max(b - 1, 0))
-              for a, b in ORDERS]  # fmt: skip
-    return np.array(terms), np.array(slopes)

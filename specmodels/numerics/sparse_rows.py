@@ -13,6 +13,7 @@ __all__ = [
     "all_transposed",
     "append_entries",
     "band_width",
+    "border_leverages",
     "image_of",
     "leverages",
     "normal_equations",
@@ -218,4 +219,37 @@ def leverages(index, value, rank, n_band, inverse):
                     term = value[p, a] * value[p, b] * inverse[min(i, j), abs(i - j)]
                     total += term if a == b else 2 * term
         out[p] = total
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def border_leverages(index, value, rank, cross, inverse, first):
+    """What some columns of the border add to the quadratic form of each pixel, shape (n_pixel,).
+
+    Parameters
+    ----------
+    index, value : ndarray, shape (n_pixel, n_entry)
+    rank : ndarray of int, shape (n_coefficient,)
+    cross : ndarray, shape (n_band, n_column)
+        Block of the inverse of the band with these columns.
+    inverse : ndarray, shape (n_border, n_column)
+        That of the border with them.
+    first : int
+        The first of the columns.
+    """
+    out = np.zeros(index.shape[0])
+    n_band, n_column = cross.shape
+    for p in range(index.shape[0]):
+        for a in range(index.shape[1]):
+            column = rank[index[p, a]] - n_band - first
+            if value[p, a] == 0.0 or column < 0 or column >= n_column:
+                continue
+            total = 0.0
+            for b in range(index.shape[1]):
+                i = rank[index[p, b]]
+                if i < n_band:
+                    total += 2 * value[p, b] * cross[i, column]
+                else:
+                    total += value[p, b] * inverse[i - n_band, column]
+            out[p] += value[p, a] * total
     return out

@@ -5,12 +5,11 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from .dense_factors import EVEN
+
 __all__ = ["Address", "Tiling", "add_element"]
 
 TILE = 256  # coefficients in a tile at most: products of that size run at full speed
-# Tiles are filled up to a multiple of this number of rows with those of the unit matrix: products
-# of such sizes have the same bits for any number of threads.
-EVEN = 16
 
 
 class Address(NamedTuple):
@@ -48,7 +47,7 @@ class Tiling:
         self.n, self.n_inner = n, len(inner) - 1  # tiles before those of the border
         self.starts = np.concatenate([inner, _even(n - n_border, n)[1:]])
         own = np.diff(self.starts)
-        self.size = -(-own // EVEN) * EVEN
+        self.size = -(-own // EVEN) * EVEN  # filled up with rows of the unit matrix
         self.tile = np.repeat(np.arange(len(own)), own)
         self.place = np.arange(n) - self.starts[self.tile]
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from .spectra import MASKED, color_of, draw_spectra, legend_above
 
-__all__ = ["plot_dithers", "plot_extraction", "plot_fit", "plot_results"]
+__all__ = ["plot_chain", "plot_dithers", "plot_extraction", "plot_fit", "plot_results"]
 
 # Marks of rejected pixels: rings, smaller where there are many.
 MARK_SIZE, LEAST_MARK, MANY_MARKS = 3.0, 1.0, 100
@@ -157,6 +157,31 @@ def plot_results(results, figure=None, *, n_most=8):
         ax.set_title(f"{name}", fontsize="small", loc="left")
     if len(results) > len(shown):
         figure.suptitle(f"first {len(shown)} of {len(results)}")
+    return figure
+
+
+def plot_chain(result, figure=None):
+    """Draw the results of the steps of a chain, one beneath the other.
+
+    Parameters
+    ----------
+    result : `~specmodels.evaluators.ChainResult`
+        The result to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    n_step = max(len(result), 1)
+    figure = plt.figure(figsize=(11, 9 * n_step)) if figure is None else figure
+    parts = figure.subfigures(n_step, 1, squeeze=False)[:, 0]
+    for part, (name, one) in zip(parts, result.items(), strict=False):
+        one.plot(figure=part.subfigures())
+        part.suptitle(name, fontsize="x-large", x=0.01, ha="left")
     return figure
 
 

@@ -137,8 +137,11 @@ def test_ramps_and_what_was_read_before_can_be_cleaned(ramp, rate, tmp_path):
     with pytest.warns(UserWarning, match="no wavelength array"):
         exposure = sm.read(tmp_path / "rate.fits")
     np.testing.assert_array_equal(clean(exposure).cleaned, clean(rate).cleaned)
+    alone = clean(sm.Exposure([exposure.single.replace(readout=sm.Readout(fast_axis=-1))]))
+    np.testing.assert_array_equal(alone.data, exposure.single.data)
+    two = sm.Exposure([exposure.single, exposure.single.replace(name="b")])
     with pytest.raises(TypeError, match="obj: expected what an Exposure was read from"):
-        clean(sm.Exposure([exposure.single]))
+        clean(two)
 
 
 def test_parts_of_miri_images_without_sky_are_left_out(rate):

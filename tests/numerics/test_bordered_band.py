@@ -1,5 +1,10 @@
 """Bands with a border: what is given is left as it is, unless it may be overwritten."""
 
+import os
+import subprocess
+import sys
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -33,7 +38,7 @@ def test_solutions_are_dense_whether_or_not_arrays_are_overwritten(unseen, taken
     kept = BorderedBand.of(*parts, taken_out)
     for part, before in zip(parts, given, strict=True):
         assert_array_equal(part, before)
-    factor = BorderedBand.of(*given, taken_out, overwrite=True)
+    factor = BorderedBand.of(*given, taken_out, again=lambda: [part.copy() for part in parts])
     vector = np.random.default_rng(1).normal(size=N + M)
     assert_array_equal(factor.solve(vector), kept.solve(vector))
     free = np.diagonal(whole) > 0
@@ -41,3 +46,53 @@ def test_solutions_are_dense_whether_or_not_arrays_are_overwritten(unseen, taken
     wanted = np.zeros(N + M)
     wanted[free] = np.linalg.solve(whole[np.ix_(free, free)], vector[free])
     assert_allclose(factor.solve(vector), wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [slice(0, 4), slice(4, 6)])
+def test_block_of_the_inverse_between_band_and_border_is_dense(columns):
+    parts, whole = matrix(2)
+    found = BorderedBand.of(*parts).cross_inverse(columns)
+    assert_allclose(found, np.linalg.inv(whole)[:N, N:][:, columns], atol=1e-14)
+
+
+def test_nothing_as_large_as_the_coupling_is_made_beside_it():
+    n, m = 3000, 150
+    rng = np.random.default_rng(3)
+
+    def parts():
+        return (np.tile([float(m), 0.3, 0.1], (n, 1)), rng.normal(size=(n, m)), 9 * n * np.eye(m))
+
+    given = parts()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    factor = BorderedBand.of(*given, again=parts)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.reset_peak()
+    _ = factor.inverse_band
+    later = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert factor.reduced is given[1]
+    assert peak < 0.5 * given[1].nbytes
+    assert later < 1.0 * given[1].nbytes
+
+
+THREADS = """
+import hashlib
+import numpy as np
+from specmodels.numerics.bordered_band import BorderedBand
+rng, n = np.random.default_rng(1), 3000
+for m in (37, 128, 203):
+    band = np.tile([float(m), 0.3, 0.1], (n, 1))
+    factor = BorderedBand.of(band, rng.normal(size=(n, m)), 9 * n * np.eye(m))
+    print(hashlib.md5(factor.solve(rng.normal(size=n + m)).tobytes()).hexdigest())
+"""
+
+
+def test_bits_of_a_solution_are_the_same_for_any_number_of_threads():
+    found = set()
+    for number in ("1", "2", "3"):
+        threads = {"OPENBLAS_NUM_THREADS": number, "OMP_NUM_THREADS": number}
+        run = subprocess.run([sys.executable, "-c", THREADS], env=os.environ | threads,
+                             capture_output=True, text=True, check=True)  # fmt: skip
+        found.add(run.stdout)
+    assert len(found) == 1

@@ -1,10 +1,17 @@
 """Fits of integrations by shared images, compared with the truth and with a fit of all pixels."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from specmodels.models import GaussianProfile
-from specmodels.numerics.moving_profiles import ORDERS, MovingProfiles
+from specmodels.numerics.moving_images import (
+    padua_points,
+    powers,
+    principal_images,
+    slopes_of_powers,
+)
+from specmodels.numerics.moving_profiles import MovingProfiles
 
 N_ROW, N_COLUMN, SIGMA, CENTER = 30, 60, 1.6, 14.3
 Y = np.arange(N_ROW)[:, None]
@@ -15,15 +22,33 @@ def light(shift=0.0, stretch=0.0):
     return np.broadcast_to(profile, (N_ROW, N_COLUMN))
 
 
-def profiles(spread=(1.0, 1.0), reach=0.1):
-    grid = reach * np.array([-1, -0.5, 0, 0.5, 1])
-    places = [(a, b) for a in grid for b in grid]
-    terms = np.array([[a**m * b**n for m, n in ORDERS] for a, b in places])
-    images = np.tensordot(np.linalg.pinv(terms), [light(*place) for place in places], (1, 0))
+def moving_images(reach=(0.15, 0.15), snr=2000.0):
+    images = np.array([light(*place) for place in padua_points(reach)])
+    return principal_images(images, reach, np.full((N_ROW, N_COLUMN), snr))
+
+
+def profiles(spread=(1.0, 1.0)):
     sky = np.ones((1, N_ROW, N_COLUMN))
     weights = np.full((N_ROW, N_COLUMN), 0.25)
-    return MovingProfiles(images[None], sky, np.zeros((0, N_ROW, N_COLUMN)), weights,
+    return MovingProfiles((moving_images(),), sky, np.zeros((0, N_ROW, N_COLUMN)), weights,
                           np.array(spread), np.array([0.5, 0.5]))  # fmt: skip
+
+
+@pytest.mark.parametrize("snr", [20.0, 2000.0])
+def test_few_images_are_an_image_at_any_movement_to_within_the_noise(snr):
+    reach = 0.6, 0.2
+    few, rng = moving_images(reach, snr), np.random.default_rng(5)
+    assert len(few.images) < 17
+    for place in rng.uniform(-1, 1, (9, 2)) * reach:
+        image = np.tensordot(few.factors @ powers(place), few.images, (0, 0))
+        assert np.sum(((image - light(*place)) * snr) ** 2) < 1.0
+
+
+def test_slopes_are_those_of_the_powers():
+    place, step = np.array([0.3, -0.2]), 1e-6
+    for k, slope in enumerate(slopes_of_powers(place).T):
+        ends = [powers(place + sign * step * np.eye(2)[k]) for sign in (1, -1)]
+        assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), atol=1e-8)
 
 
 def scene(rng, shift=0.06, stretch=-0.04):

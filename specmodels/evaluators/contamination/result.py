@@ -137,6 +137,11 @@ class ContaminationResult(Mapping):
         return len(self.slits)
 
     @property
+    def source_exposure(self):
+        """What was read."""
+        return self.exposure
+
+    @property
     def simulated_image(self):
         """The fitted scene on the whole detector, shape (n_y, n_x)."""
         return self.scene.simulated_image

@@ -6,7 +6,7 @@ The model of the sources is in `specmodels.models.scene`, the fit in `specmodels
 import numpy as np
 
 from ...fitters.scene.fitter import SHAPE_ERROR, SceneFitter
-from ...io.slitless import read_slitless
+from ...io.slitless import CONTAMINATION, read_slitless
 from ...models.scene import GrismScene
 from ..base import Evaluator
 from .result import CleanedSlit, ContaminationResult
@@ -50,6 +50,8 @@ class ContaminationSubtraction(Evaluator):
     default_fitter = SceneFitter(ridge=6)
 
     product = "decontaminated"
+    step = CONTAMINATION
+    data_product = "cutouts"
 
     def __init__(self, scene, fitter=None, *, fit_spectra=True, shape_error=SHAPE_ERROR):
         super().__init__(fitter=fitter)

@@ -102,6 +102,7 @@ class OptimalExtraction(ImageEvaluator):
     default_fitter = SigmaClipFitter(VarProFitter())
 
     product = "spectrum"
+    step = "extract_1d"
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,

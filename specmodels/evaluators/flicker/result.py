@@ -8,8 +8,12 @@ from astropy import units as u
 from astropy.nddata import Covariance
 from astropy.table import QTable
 
+from ...exposure import Exposure
 from ...io.cleaned import like_source
+from ...io.datamodels import is_datamodel
+from ...io.exposure_frames import FLICKER
 from ...io.flicker_files import write_cleaned
+from ...io.provenance import note_of
 from ...numerics.noise_spectrum import line_spectrum
 from .scene import draft_rate
 
@@ -109,6 +113,14 @@ class FlickerResult:
             parts = [scene.cleaned_variance(own / squared) * squared
                      for scene, own in zip(self.scenes, parts, strict=True)]  # fmt: skip
         return parts[0] if len(self.scenes) == 1 else np.stack(parts)
+
+    @property
+    def shared_error(self):
+        """One random draw of what is left of the noise of an image, which neighbours share.
+
+        None where no correlated noise is known of, or single frames were cleaned.
+        """
+        return self.scenes[0].shared_error if self.ramp.kind == "image" else None
 
     def covariance(self, line, *, scene=0):
         """Covariance of what is left of the noise, between the pixels of one line.
@@ -253,6 +265,19 @@ class FlickerResult:
         Errors of images are those of `cleaned_variance`, of which the read noise has the change.
         """
         return like_source(self)
+
+    def passed_on(self):
+        """What the next evaluator of a chain takes: as `to_source`, but frames that came as arrays
+        with all that is known of them.
+        """
+        made = self.to_source()
+        if is_datamodel(made) or isinstance(made, Exposure):
+            return made
+        ramp, variance = self.ramp, self.ramp.variance
+        if variance is not None and ramp.kind != "ramp":
+            variance = self.cleaned_variance(variance)
+        return ramp.replace(data=self.cleaned, variance=variance, source=None,
+                            notes=(*ramp.notes, note_of(FLICKER)))  # fmt: skip
 
     def save(self, path):
         """Write the cleaned frames and the mask to a file; see `specmodels.write`."""

@@ -8,7 +8,8 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
-from ...io.slit_models import with_new_slits
+from ...io.provenance import note_of
+from ...io.slit_models import BACKGROUND, with_new_slits
 from ..tables import readable
 from .residuals import nod_comparison, residual_table
 
@@ -71,6 +72,11 @@ class MasterBackgroundResult:
         return {key: self.__dict__[key] for key in self.__dataclass_fields__}
 
     @property
+    def source_exposure(self):
+        """What was read."""
+        return self.exposure
+
+    @property
     def left_out(self):
         """Background slits that were left out, with the reason."""
         return self.fit.left_out
@@ -119,7 +125,8 @@ class MasterBackgroundResult:
 
     def _notes(self, image):
         lost = np.count_nonzero(~np.isfinite(self.background(image.name)) & ~image.mask)
-        return (f"{lost} pixels: {UNKNOWN}",) if lost else ()
+        done = (note_of(BACKGROUND),)
+        return (*done, f"{lost} pixels: {UNKNOWN}") if lost else done
 
     @cached_property
     def wavelength(self):
@@ -292,7 +299,7 @@ class MasterBackgroundResult:
         the error and in the read-noise variance.
         """
         try:
-            return with_new_slits(self.subtracted)
+            return with_new_slits(self.subtracted, BACKGROUND)
         except TypeError:
             return self.subtracted
 

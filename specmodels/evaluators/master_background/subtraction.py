@@ -16,7 +16,7 @@ from ...fitters.sky.fit import SkyFit, SkyPixels, SlitSkyFitter
 from ...fitters.sky.model import SkyModelFitter
 from ...fitters.sky.polynomial import LogPolynomialSkyFitter
 from ...fitters.sky.spline import SkyFitter
-from ...io.slit_models import sky_throughputs
+from ...io.slit_models import BACKGROUND, sky_throughputs
 from ...models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from ...numerics.robust import MAD_TO_SIGMA
 from ...numerics.shrinkage import shrunk
@@ -88,6 +88,8 @@ class MasterBackgroundSubtraction(Evaluator):
     """
 
     product = "background"
+    step = BACKGROUND
+    data_product = "subtracted"
 
     def __init__(self, model=None, fitter=None, *, slits=None, pixels=None, throughput=None,
                  fit_levels=True, level_scatter=None):  # fmt: skip

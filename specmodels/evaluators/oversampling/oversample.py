@@ -7,6 +7,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ...fitters import WindowedFitter
 from ...fitters.windowed.common_spectrum import with_common_spectrum
+from ...io.oversampled import TRACE_MODEL
 from ...io.slices import SlicedImage
 from ...models.bspline_trace import BSplineTrace
 from ...numerics.oversample import FineRows
@@ -84,6 +85,7 @@ class TraceOversampling(ImageEvaluator):
     default_fitter = WindowedFitter()
 
     product = "oversampled"
+    step = TRACE_MODEL
 
     def __init__(
         self, model=None, fitter=None, *, factor=2, fit_threshold=10.0, slope_limit=0.03, pad=3,

@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from astropy.table import QTable
 
-from ...io.oversampled import like_source, save_like_source
+from ...io.oversampled import REPLACEMENT, like_source, save_like_source
+from ...io.provenance import note_of
 from .oversample import TraceOversampling
 from .result import OversamplingResult
 
@@ -35,6 +36,7 @@ class PixelReplacement(TraceOversampling):
     """
 
     product = "filled"
+    step = REPLACEMENT
 
     def __init__(
         self, model=None, fitter=None, *, fit_threshold=10.0, residual=None, regions=None,
@@ -138,6 +140,7 @@ class ReplacementResult:
         return image.replace(
             data=self.data, variance=self.variance, components=components,
             mask=~np.isfinite(self.data), spatial=self.sliced.spatial, meta={**image.meta, **maps},
+            notes=(*image.notes, note_of(REPLACEMENT)),
         )  # fmt: skip
 
     def report(self):

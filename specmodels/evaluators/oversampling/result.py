@@ -8,7 +8,8 @@ from astropy import units as u
 from astropy.table import QTable
 
 from ...exposure import SpectralImage
-from ...io.oversampled import like_source, save_like_source
+from ...io.oversampled import TRACE_MODEL, like_source, save_like_source
+from ...io.provenance import note_of
 from ...numerics.oversample import FineRows
 from ..base import ResultSet
 from .fine_aperture import aperture_spectrum
@@ -212,7 +213,7 @@ class OversamplingResult:
             data=self.data, variance=None if image.variance is None else self.variance,
             components=self.components, wavelength=self.wavelength, spatial=self.spatial,
             unit=image.unit, wavelength_unit=image.wavelength_unit, name=image.name,
-            meta=self._meta,
+            meta=self._meta, notes=(*image.notes, note_of(TRACE_MODEL)),
         )  # fmt: skip
 
     @property

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.clipping import reject_by_column, relative_misfit
-from ...numerics.moving_kernels import judged, largest_excess
+from ...numerics.moving_kernels import judged, largest_excess, prepared
 from ...numerics.robust import MAD_TO_SIGMA
 
 __all__ = ["Integration", "IntegrationFitter"]
@@ -18,8 +18,11 @@ FEW_COLUMNS = (..., slice(None, None, 8))
 PROFILE_ERROR = 0.002
 # A fit follows a pixel by itself where it leaves less than this part of its variance.
 LEAST_FREEDOM = 0.02
-# Hits are looked for once more where those found changed the movements by so many errors.
-MAX_ROUNDS, SMALL_CHANGE = 3, 0.3
+# Step of derivatives by the movements, as a part of the largest ones.
+SMALL_STEP = 0.01
+# Hits are looked for once more where those found changed the movements so that a pixel changed by
+# this part of its noise. Before the first search chi-square may be so far from its minimum.
+MAX_ROUNDS, SMALL_CHANGE, FIRST_GAIN = 3, 0.2, 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +70,6 @@ class IntegrationFitter:
         """Images of which an integration is made."""
         return self.geometry.profiles()
 
-    @cached_property
-    def _offset(self):
-        return np.array(self.geometry.offset)
-
     def __call__(self, image, start=None):
         """Fit an integration.
 
@@ -86,7 +85,7 @@ class IntegrationFitter:
         """
         data, weights, scale = self._pixels(image)
         sums = self.profiles.sums(data, weights, scale)
-        fit, hits = self.profiles.fit(sums, start), np.zeros(data.shape, dtype=bool)
+        fit, hits = self.profiles.fit(sums, start, FIRST_GAIN), np.zeros(data.shape, dtype=bool)
         if not self.profiles.is_within(fit.theta):  # led astray by a hit, most likely
             fit = self.profiles.at_rest(sums)
         for _ in range(MAX_ROUNDS):
@@ -96,27 +95,37 @@ class IntegrationFitter:
             hits, before = found, fit
             left = self.profiles.without(sums, hits, data, weights)
             fit = self.profiles.fit(left, before.theta)
-            error = np.sqrt(np.diagonal(fit.theta_covariance))
-            if (np.abs(fit.theta - before.theta) <= SMALL_CHANGE * error).all():
+            if np.max(np.abs(fit.theta - before.theta) * self._slopes) <= SMALL_CHANGE:
                 break
         return Integration(fit, data, (weights > 0) & ~hits, hits)
 
     def _pixels(self, image):
         """Data less the offset, weights, and their factor over those typical of the series."""
         part = self.geometry.cut(image)
-        typical, variance = self.profiles.weights, self.geometry.variance
-        usable = (typical > 0) & ~image.mask[part]
-        data = np.where(usable, image.data[part], 0.0).astype(float) - self._offset * usable
-        if image.variance is None:
-            return data, np.where(usable, typical, 0.0), 1.0
-        own = image.variance[part]
-        seen = usable[FEW_COLUMNS]
-        ratio = own[FEW_COLUMNS][seen] / variance[FEW_COLUMNS][seen]
-        ratio = float(np.median(ratio)) if ratio.size else 1.0
-        weights = np.where(usable, typical / ratio, 0.0)
-        single = usable & (own > LARGEST_RATIO * ratio * variance)
-        weights[single] = 1 / own[single]
-        return data, weights, 1 / ratio
+        typical, mask = self.profiles.weights, image.mask[part]
+        # Without variances all are typical, and none is that of a single pixel.
+        own, scale = np.zeros(typical.shape), 1.0
+        if image.variance is not None:
+            own = image.variance[part]
+            seen = ((typical > 0) & ~mask)[FEW_COLUMNS]
+            ratio = own[FEW_COLUMNS][seen] * typical[FEW_COLUMNS][seen]
+            scale = 1 / float(np.median(ratio)) if ratio.size else 1.0
+        known = mask, self.geometry.offset, typical, scale, LARGEST_RATIO
+        return *prepared(image.data[part], own, *known), scale
+
+    @cached_property
+    def _slopes(self):
+        """Largest change of a pixel by each movement, over its noise and the movement."""
+        root, profiles = np.sqrt(self.profiles.weights[FEW_COLUMNS]), self.profiles
+        names = self.geometry.numbers
+        fluxes = np.array([self.geometry.result._flux(n)[0] for n in names])[FEW_COLUMNS]
+        rest, out = profiles.mixing(np.zeros(2)), []
+        for movement in np.diag(SMALL_STEP * profiles.limit):
+            change = (profiles.mixing(movement) - rest)[:, : len(names)]
+            moved = np.tensordot(change.T, self._few_images, (1, 0)) / movement.max()
+            moved = np.einsum("kyx,kx->yx", moved, np.nan_to_num(fluxes)) * root
+            out.append(np.max(np.abs(moved)))
+        return np.array(out + [root.max()] * len(profiles.levels))
 
     @cached_property
     def _few_images(self):

@@ -5,6 +5,7 @@ the profile: it is there in every integration.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -12,17 +13,14 @@ from scipy import ndimage
 from ...fitters.parameters import FreeParameters
 from ...models import UniformSky
 from ...models.empirical import FWHM_OF_GAUSSIAN
-from ...numerics.moving_profiles import ORDERS, MovingProfiles
+from ...numerics.moving_images import padua_points, principal_images
+from ...numerics.moving_profiles import MovingProfiles
 from ...numerics.normal import factorise, invert_lower
 
 __all__ = ["Geometry"]
 
-# Movements for which the series of a profile is made, relative to the largest ones.
-GRID = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-# Bounds of the largest ones: full widths at half maximum, and relative stretch.
-LEAST_REACH, MOST_REACH = (0.03, 0.03), (0.5, 0.4)
-# The first ones, in units of the least; and how far beyond the largest ones a series may be used.
-FIRST_REACH, LIMIT = 5.0, 1.5
+# Bounds of the largest movements: full widths at half maximum, and relative stretch.
+LEAST_REACH, MOST_REACH = (0.03, 0.03), (0.6, 0.5)
 # Step for the second derivative by position, in full widths.
 BLUR_STEP = 0.25
 # What is expected of an integration: shift in full widths, and relative stretch.
@@ -44,7 +42,7 @@ class Geometry:
     variance : ndarray, shape of the image fitted
         Variance of a typical integration.
     reach : tuple of float, optional
-        Largest shift, in pixels, and largest relative stretch; default: small ones.
+        Largest shift, in pixels, and largest relative stretch; default: all that can be followed.
     """
 
     result: object
@@ -54,7 +52,7 @@ class Geometry:
     def __post_init__(self):
         least = np.array([LEAST_REACH[0] * self.fwhm, LEAST_REACH[1]])
         most = np.array([MOST_REACH[0] * self.fwhm, MOST_REACH[1]])
-        reach = FIRST_REACH * least if self.reach is None else np.array(self.reach)
+        reach = most if self.reach is None else np.array(self.reach)
         object.__setattr__(self, "reach", tuple(np.clip(reach, least, most)))
 
     @property
@@ -93,10 +91,10 @@ class Geometry:
         offset, found = fit.form.columns(values, inputs)
         return offset, {k: np.broadcast_to(image, self.image.shape) for k, image in found.items()}
 
-    @property
+    @cached_property
     def offset(self):
         """What does not depend on the coefficients of an integration, shape of the image."""
-        return np.broadcast_to(self.columns()[0], self.image.shape)
+        return np.array(np.broadcast_to(self.columns()[0], self.image.shape), dtype=float)
 
     def background(self, fit):
         """Sky of an integration in one pixel at the trace of the first source, (n_column,)."""
@@ -118,35 +116,28 @@ class Geometry:
         """The images of which an integration is made, a `MovingProfiles`."""
         names = self.result.carriers
         sky = [image for k, image in self.columns()[1].items() if k not in names.values()]
-        sources = self._series_images()
-        sources[:, 0] += self._structure(sources[:, 0])
         shape = self.image.shape
         usable = self.image.weights > 0
+        weights = np.divide(1.0, self.variance, out=np.zeros(shape), where=usable)
         return MovingProfiles(
-            sources=sources.astype(np.float32),
+            sources=self._moving_images(np.sqrt(weights)),
             sky=np.array(sky).reshape(-1, *shape),
             levels=np.ones((self.levels, *shape)),
-            weights=np.divide(1.0, self.variance, out=np.zeros(shape), where=usable),
+            weights=weights,
             spread=np.array([SHIFT_SPREAD * self.fwhm, STRETCH_SPREAD]),
-            limit=LIMIT * np.array(self.reach),
+            limit=np.array(self.reach),
         )
 
-    def _series_images(self):
-        """Light of each source as a power series of its movements: (n_source, n_order, ...).
-
-        Coefficients are those of the polynomial nearest to the light at a grid of movements.
-        """
-        shift, stretch = np.meshgrid(self.reach[0] * GRID, self.reach[1] * GRID, indexing="ij")
-        places = np.stack([shift.ravel(), stretch.ravel()], axis=1)
-        terms = np.array([[a**m * b**n for m, n in ORDERS] for a, b in places])
-        inverse = np.linalg.pinv(terms / np.abs(terms).max(axis=0))
-        inverse /= np.abs(terms).max(axis=0)[:, None]
-        out = np.zeros((len(self.result.sources), len(ORDERS), *self.image.shape))
-        for place, factors in zip(places, inverse.T, strict=True):
-            for source, image in zip(out, self._moved_sources(*place), strict=True):
-                for own, factor in zip(source, factors, strict=True):
-                    own += factor * image
-        return out
+    def _moving_images(self, root):
+        """Light of each source, moved and widened; `root` is one over the noise of pixels."""
+        places = padua_points(self.reach)
+        images = np.empty((len(self.result.sources), len(places), *self.image.shape), np.float32)
+        for number, place in enumerate(places):
+            images[:, number] = self._moved_sources(*place)
+        images += self._structure(self._moved_sources(0.0, 0.0))[:, None]
+        fluxes = [np.nan_to_num(self.result._flux(name)[0]) for name in self.result.sources]
+        return tuple(principal_images(own, self.reach, np.abs(flux) * root)
+                     for own, flux in zip(images, fluxes, strict=True))  # fmt: skip
 
     def _moved_sources(self, shift, stretch):
         """Light of each source, moved and widened; without a width, blurred like a Gaussian."""

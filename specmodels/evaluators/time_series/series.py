@@ -5,7 +5,7 @@
 Integrations are read one at a time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -20,6 +20,8 @@ __all__ = ["TimeSeriesExtraction"]
 FEW = 9
 # Of a longer series so many integrations, evenly spread, tell trace, profile and width.
 MANY = 200
+# Movements of all others are below the largest of a few, and of many, times this.
+FIRST_MARGIN, MARGIN = 2.5, 1.3
 MEDIAN_VARIANCE = np.pi / 2
 # The scatter of a pixel in so many integrations, and of its neighbours along the dispersion, is its
 # variance where none is known.
@@ -50,6 +52,7 @@ class TimeSeriesExtraction:
             If no pixel can be used, or the lines are tilted so that columns are not independent.
         """
         geometry = self._geometry(*_median(series))
+        geometry = replace(geometry, reach=FIRST_MARGIN * self._movements(series, geometry))
         mean, number, reach = self._mean(series, geometry)
         geometry = self._geometry(mean, number, reach)
         fitter = IntegrationFitter(geometry, self.sigma)
@@ -72,6 +75,12 @@ class TimeSeriesExtraction:
         variance = fit.image.variance * number[rows]
         return Geometry(result, variance, reach)
 
+    def _movements(self, series, geometry):
+        """Largest shift and stretch of a few integrations, shape (2,)."""
+        fitter = IntegrationFitter(geometry, self.sigma)
+        found = [fitter(series[i]).fit.theta[:2] for i in _spread(series, FEW)]
+        return np.max(np.abs(found), axis=0)
+
     def _mean(self, series, geometry):
         """Mean of the integrations as if none had moved, without hits; and what `_geometry` takes.
 
@@ -87,9 +96,9 @@ class TimeSeriesExtraction:
         shape = geometry.image.shape
         data, variance, number = (np.zeros(shape) for _ in range(3))
         known, reach = series.first.variance is not None, np.zeros(2)
-        numbers = np.unique(np.linspace(0, len(series) - 1, min(len(series), MANY)).astype(int))
+        numbers = _spread(series, MANY)
         for i in numbers:
-            image = series[int(i)]
+            image = series[i]
             one = fitter(image)
             good, reach = one.used, np.maximum(reach, np.abs(one.fit.theta[:2]))
             moved = one.fit.model - one.fit.at_rest().model
@@ -107,17 +116,23 @@ class TimeSeriesExtraction:
             data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
             variance=np.where(seen, variance / safe**2, 1.0) if known else None,
         )  # fmt: skip
-        return mean, safe, 1.2 * reach
+        return mean, safe, MARGIN * reach
+
+
+def _spread(series, most):
+    """Numbers of at most so many integrations, evenly spread over the series."""
+    numbers = np.linspace(0, len(series) - 1, min(len(series), most)).astype(int)
+    return np.unique(numbers).tolist()
 
 
 def _median(series):
     """Median of a few integrations as an image, and the number of integrations it is worth."""
-    numbers = np.unique(np.linspace(0, len(series) - 1, min(len(series), FEW)).astype(int))
+    numbers = _spread(series, FEW)
     first = series.first
     data = np.empty((len(numbers), *first.shape), np.float32)
     count, total = np.zeros(first.shape), np.zeros(first.shape)
     for own, i in zip(data, numbers, strict=True):
-        image = series[int(i)]
+        image = series[i]
         own[...] = np.where(image.mask, np.nan, image.data)
         count += ~image.mask
         if image.variance is not None:

@@ -131,7 +131,7 @@ class SceneFitter(Fitter):
         """The fit, with the weights that outliers leave; they are found anew from pass to pass."""
         left = weights
         for _ in range(CLIP_ROUNDS if self.clip else 1):
-            blocks = Blocks.of(problem.columns, left, problem.start, problem.precision)
+            blocks = Blocks.of(problem.columns, left, problem.shared.start, problem.precision)
             held, reasons = self._unfit(blocks)
             values, residual, info = self._solve(problem, left, blocks, held)
             far = self._outliers(weights, left > 0, residual, problem.data - residual)
@@ -159,7 +159,7 @@ class SceneFitter(Fitter):
         return held, reasons
 
     def _solve(self, problem, weights, blocks, held):
-        size = np.diff(problem.start)
+        size = np.diff(problem.shared.start)
         terms = np.repeat(held, size)
         mean = np.where(terms, problem.initial, problem.mean)
         arguments = (problem.columns, problem.data, weights, blocks, problem.precision, mean)
@@ -175,31 +175,32 @@ class SceneFitter(Fitter):
         return values, residual, {"n_iterations": n_passes, "converged": bool(change < 1e-3)}
 
     def _result(self, problem, weights, blocks, held, reasons, values, residual, info, noise):
-        n_pixels, chi2 = chi2_by_block(problem.columns, problem.start, weights, residual)
+        shared = problem.shared
+        n_pixels, chi2 = chi2_by_block(problem.columns, shared.start, weights, residual)
         covariance = blocks.without(held)
         if self.joint and len(values) <= self.dense_limit:
-            covariance = _inverse(problem, weights, np.repeat(held, np.diff(problem.start)))
+            covariance = _inverse(problem, weights, np.repeat(held, np.diff(shared.start)))
             if covariance is None:
                 covariance = blocks.without(held)
                 info["converged"] = False
         outliers = (problem.weights > 0) & (weights == 0)
         n_clipped = np.zeros(len(n_pixels), int)
         if outliers.any():
-            n_clipped, _ = chi2_by_block(problem.columns, problem.start, outliers.astype(float),
+            n_clipped, _ = chi2_by_block(problem.columns, shared.start, outliers.astype(float),
                                          np.zeros_like(residual))  # fmt: skip
         fits = tuple(
             SourceFit(key, slice(int(first), int(stop)), not bad, reason, int(n), float(c), int(m))
             for key, first, stop, bad, reason, n, c, m in zip(
-                problem.keys, problem.start[:-1], problem.start[1:], held, reasons, n_pixels, chi2,
+                shared.keys, shared.start[:-1], shared.start[1:], held, reasons, n_pixels, chi2,
                 n_clipped, strict=True)
         )  # fmt: skip
         used = weights > 0
-        pairs = zip(problem.scenes, problem.index, strict=True)
+        pairs = zip(problem.scenes, shared.index, strict=True)
         scenes = tuple(scene.with_coefficients(values[index]) for scene, index in pairs)
         return SceneFit(
-            scenes, problem.exposures, tuple(problem.index), values, covariance, fits,
+            scenes, problem.exposures, shared.index, values, covariance, fits,
             float(np.sum(weights * residual**2)),
-            int(used.sum()) - int(np.sum(np.diff(problem.start)[~held])), noise,
+            int(used.sum()) - int(np.sum(np.diff(shared.start)[~held])), noise,
             clipped=problem.by_exposure(outliers), model_error=self.model_error, **info,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from ...models.scene import GrismScene
 from ...models.scene_term import by_parameter
+from ...models.shared_sources import SharedSources
 from ...numerics.blocks import Blocks, Precision, conjugate_gradients
 from ...numerics.scene_pixels import lit_pixels
 from ...numerics.shrinkage import drawn_levels
@@ -14,8 +15,7 @@ from ...slitless import SlitlessExposure
 
 __all__ = ["SceneProblem"]
 
-# Spread of a level that is not free; and part of a range by which limits may differ.
-SMALL, SAME_LIMITS = 1e-6, 1e-3
+SMALL = 1e-6  # spread of a level that is not free
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,7 @@ class SceneProblem:
     weights: np.ndarray
     mean: np.ndarray
     precision: np.ndarray
-    start: np.ndarray
-    keys: tuple
-    index: tuple
-    light: np.ndarray
+    shared: SharedSources
     pixels: tuple
     own_priors: np.ndarray
     initial: np.ndarray
@@ -43,40 +40,21 @@ class SceneProblem:
     @classmethod
     def of(cls, scenes, exposures, ridge):
         _check(scenes, exposures)
-        keys, sizes, light, means, precisions, index = {}, [], [], [], [], []
-        kinds = {}
-        spectra = {id(e.spectrum): e.spectrum for scene in scenes for e in scene.entries}
-        given = {key: _given_priors(spectrum) for key, spectrum in spectra.items()}
-        own_priors = []
-        for scene in scenes:
-            own = np.empty(len(scene.parameters), dtype=np.int64)
-            _check_spectra(scene, kinds)
-            for entry, key in zip(scene.entries, _keys(scene), strict=True):
-                n_terms = entry.stop - entry.first
-                if key not in keys:
-                    keys[key] = len(keys)
-                    sizes.append(n_terms)
-                    light.append(abs(entry.light))
-                    initial = scene.coefficients[entry.terms]
-                    mean, precision = _with_priors(given[id(entry.spectrum)], initial, ridge)
-                    own_priors += [bool(given[id(entry.spectrum)])] * n_terms
-                    means.append(mean)
-                    precisions.append(precision)
-                elif sizes[keys[key]] != n_terms:
-                    raise ValueError(
-                        f"scene: source {key} has {n_terms} coefficients in one exposure and "
-                        f"{sizes[keys[key]]} in another"
-                    )
-            start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-            for entry, key in zip(scene.entries, _keys(scene), strict=True):
-                own[entry.terms] = start[keys[key]] + np.arange(entry.stop - entry.first)
-            index.append(own)
-        start = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        shared = SharedSources.of(scenes)
+        given, means, precisions, own_priors = {}, [], [], []
+        for entry, number in zip(shared.entries, shared.scenes, strict=True):
+            spectrum = entry.spectrum
+            priors = given.setdefault(id(spectrum), _given_priors(spectrum))
+            initial = scenes[number].coefficients[entry.terms]
+            mean, precision = _with_priors(priors, initial, ridge)
+            means.append(mean)
+            precisions.append(precision)
+            own_priors += [bool(priors)] * len(initial)
         stacked, data, weights, lit = [], [], [], []
-        for scene, exposure, own in zip(scenes, exposures, index, strict=True):
+        for scene, exposure, own in zip(scenes, exposures, shared.index, strict=True):
             pixels, columns = lit_pixels(scene.columns)
             lit.append(pixels)
-            stacked.append(by_parameter(columns, own, start[-1]))
+            stacked.append(by_parameter(columns, own, shared.start[-1]))
             data.append((exposure.data - exposure.known_light).ravel()[pixels])
             weights.append(_weights(exposure, pixels))
         columns = stacked[0] if len(stacked) == 1 else sparse.vstack(stacked, format="csc")
@@ -84,9 +62,8 @@ class SceneProblem:
         initial = join(means or [np.zeros(0)])
         return cls(
             tuple(scenes), tuple(exposures), columns, join(data), join(weights),
-            initial, join(precisions or [np.zeros(0)]), start, tuple(keys),
-            tuple(index), np.array(light), tuple(lit), np.array(own_priors, dtype=bool),
-            initial,
+            initial, join(precisions or [np.zeros(0)]), shared,
+            tuple(lit), np.array(own_priors, dtype=bool), initial,
         )  # fmt: skip
 
     def levelled(self, weights):
@@ -101,9 +78,9 @@ class SceneProblem:
         ----------
         weights : ndarray, shape (n_pixel,)
         """
-        if not self.keys or not self.precision.any():
+        if not self.shared.entries or not self.precision.any():
             return self
-        size = np.diff(self.start)
+        size = np.diff(self.shared.start)
         block = np.repeat(np.arange(len(size)), size)
         shapes = sparse.csc_array((self.mean, (np.arange(len(block)), block)),
                                   shape=(len(block), len(size)))  # fmt: skip
@@ -123,7 +100,7 @@ class SceneProblem:
         mean, size = np.where(given, self.mean, mean), np.where(given, 1.0, size)
         # The level has a spread of its own, but for spectra whose coefficients have priors.
         spread = np.where(np.bincount(block, given, len(level)) > 0, SMALL, scatter / usual)
-        precision = Precision.of(self.precision / size**2, self.start, mean, spread)
+        precision = Precision.of(self.precision / size**2, self.shared.start, mean, spread)
         return replace(self, mean=mean, precision=precision)
 
     def noise(self):
@@ -134,7 +111,7 @@ class SceneProblem:
             if not sigma > 0:
                 return 1.0
             weights = self.weights / sigma**2
-            blocks = Blocks.of(self.columns, weights, self.start, self.precision)
+            blocks = Blocks.of(self.columns, weights, self.shared.start, self.precision)
             values, *_ = conjugate_gradients(self.columns, self.data, weights, blocks,
                                              self.precision, self.mean, tol=1e-4)  # fmt: skip
             sigma = _spread((self.data - self.columns @ values)[use])
@@ -147,18 +124,17 @@ class SceneProblem:
 
     def brightest_first(self):
         """Blocks by falling light."""
-        return np.argsort(-self.light, kind="stable")
+        light = [abs(entry.light) for entry in self.shared.entries]
+        return np.argsort(-np.array(light), kind="stable")
 
     def levels(self, values):
         """Mean of each spectrum over its wavelengths relative to the initial one, (n_block,)."""
-        out = np.ones(len(self.keys))
-        for scene, index in zip(self.scenes, self.index, strict=True):
-            for entry, key in zip(scene.entries, _keys(scene), strict=True):
-                limits = entry.spectrum.limits
-                mean = entry.spectrum.basis(np.linspace(*limits, 101)).mean(axis=0)
-                initial = mean @ scene.coefficients[entry.terms]
-                if initial != 0:
-                    out[self.keys.index(key)] = mean @ values[index[entry.terms]] / initial
+        out, shared = np.ones(len(self.shared.entries)), self.shared
+        for k, (entry, number) in enumerate(zip(shared.entries, shared.scenes, strict=True)):
+            mean = entry.spectrum.basis(np.linspace(*entry.spectrum.limits, 101)).mean(axis=0)
+            initial = mean @ self.scenes[number].coefficients[entry.terms]
+            if initial != 0:
+                out[k] = mean @ values[shared.start[k] : shared.start[k + 1]] / initial
         return out
 
 
@@ -175,27 +151,6 @@ def _check(scenes, exposures):
             raise ValueError(
                 f"exposure: expected the scene's shape {scene.shape}, got {exposure.shape}"
             )
-
-
-def _check_spectra(scene, kinds):
-    """Refuse spectra of a source that are of other kinds or limits in other scenes."""
-    for entry, key in zip(scene.entries, _keys(scene), strict=True):
-        kind = type(entry.spectrum).__name__, entry.spectrum.limits
-        known = kinds.setdefault(key, kind)
-        apart = SAME_LIMITS * np.ptp(known[1])
-        if known[0] != kind[0] or not np.allclose(known[1], kind[1], rtol=0, atol=apart):
-            raise ValueError(
-                f"scene: source {key} has a {known[0]} with the limits {known[1]} in one scene and "
-                f"a {kind[0]} with {kind[1]} in another, whose coefficients mean something else; "
-                "give spectra with the same limits=, over the wavelengths of all"
-            )
-
-
-def _keys(scene):
-    """Name of the parameters of each entry: entries which share them have the same."""
-    first = {}
-    return [first.setdefault(int(scene.parameters[entry.first]), entry.key)
-            for entry in scene.entries]  # fmt: skip
 
 
 def _given_priors(spectrum):

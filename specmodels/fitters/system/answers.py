@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from ...numerics.bordered_band import LEAST_PART, BorderedBand
+from ...numerics.sparse_rows import image_of
 from ..columns.answers import correlation_table
 
 __all__ = [
@@ -18,8 +19,9 @@ __all__ = [
 
 # Parameters up to this number of repetitions take part in the table of correlations.
 MOST_CORRELATED = 200
-# Coefficients whose variances are propagated together, and sums that are weighted together.
-AT_ONCE, SUMS_AT_ONCE = 200, 32
+# Coefficients whose variances are propagated together, sums that are weighted together, and
+# derivatives of pixels that are held together.
+AT_ONCE, SUMS_AT_ONCE, SLOPES_AT_ONCE = 200, 32, 1e5
 # Diagonals of the inverse up to which covariances of neighbours are read off it.
 MOST_DIAGONALS = 400
 
@@ -87,7 +89,7 @@ def _in_the_band(equations, rows, width):
     """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
     factor, n = equations.factor, rows.shape[0]
     exact = equations.direct is equations  # else its factor is a preconditioner
-    if not (exact and isinstance(factor, BorderedBand)) or equations.held is not None:
+    if not (exact and isinstance(factor, BorderedBand)):
         return None
     ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
                               shape=rows.shape)  # fmt: skip
@@ -143,15 +145,18 @@ def _unit(result, numbers):
 
 def prediction_error(result):
     """Standard error of the model in all pixels of all images, shape (n_pixel,)."""
-    equations = result.equations
-    variance = equations.leverages() / np.maximum(equations.weights, 1e-300)
-    for number, part in enumerate(result.fitted.slices if len(result.theta) else ()):
-        place = result.fitted.parameters.places[number]
-        slopes = result.fitted.slopes(number, result.theta, result.coefficients)
-        net = slopes - np.stack([equations.image(r)[part] for r in result.response[:, place].T])
+    equations, problem = result.equations, result.fitted
+    variance = equations.leverages()
+    variance /= np.maximum(equations.weights, 1e-300)
+    for number, rows in problem.parts(SLOPES_AT_ONCE) if len(result.theta) else ():
+        place = problem.parameters.places[number]
+        part, *entries = equations.entries.rows(number, rows)
+        net = problem.slopes(number, result.theta, result.coefficients, rows=rows)
+        for own, response in zip(net, result.response[:, place].T, strict=True):
+            own -= image_of(*entries, np.ascontiguousarray(response))
         net = equations.followed(net, part)
         outer = result.known_covariance[np.ix_(place, place)]
-        variance[part] += np.einsum("pn,pq,qn->n", net, outer, net)
+        variance[part] += np.einsum("pn,pn->n", net, outer @ net)
     return np.sqrt(np.where(equations.weights > 0, variance, np.nan))
 
 

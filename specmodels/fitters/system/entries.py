@@ -17,7 +17,7 @@ __all__ = ["Entries"]
 # Entries beyond this number (12 bytes each) are not held.
 MOST_HELD = 2.4e7
 # Pixels whose entries are made at once: of those that are held, and of others.
-MADE_AT_ONCE, PIXELS_AT_ONCE = 16_384, 200_000
+MADE_AT_ONCE, PIXELS_AT_ONCE = 12_288, 200_000
 
 
 class Entries:

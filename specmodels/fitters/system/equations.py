@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.bordered_band import BorderedBand
-from ...numerics.sparse_rows import leverages, normal_equations
+from ...numerics.sparse_rows import border_leverages, leverages, normal_equations
 
 __all__ = ["Equations"]
 
 # Corrections by what a solution leaves of the data: normal equations alone lose half of the digits.
 REFINEMENTS = 1
-MOST_PIXELS = 20_000  # whose entries in the border are looked at together
+BORDER_AT_ONCE = 32  # coefficients of the border whose leverages are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,18 @@ class Equations:
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""
-        return replace(self, strengths=strengths, known=self._kept)
+        # Strengths that are given are set once: the matrix would be kept for nothing.
+        known = self._kept if self.penalties.learnt else {}
+        return replace(self, strengths=strengths, known=known)
 
     def holding(self, held):
         """The same with these coefficients held."""
         return replace(self, held=held, known=self._kept)
+
+    @property
+    def unbounded(self):
+        """The same before any coefficient was held at a bound, which its errors are those of."""
+        return self.known.get("unbounded", self)
 
     def reweighted(self, weights):
         """The same pixels with other weights, none where there was none."""
@@ -60,6 +67,11 @@ class Equations:
     def _kept(self):
         """What neither strengths nor bounds change."""
         return {"matrix": self.data_matrix}
+
+    def forget_matrix(self):
+        """Let go of the matrix, of which the factor is kept."""
+        for one in (self, self.unbounded):
+            one.known.pop("matrix", None)
 
     @property
     def kind(self):
@@ -159,6 +171,14 @@ class Equations:
     @cached_property
     def factor(self):
         """The factorised matrix, priors included, as a `BorderedBand` in the order of ranks."""
+        held = None
+        if self.held is not None:
+            held = np.zeros(self.n, dtype=bool)
+            held[self.structure.rank[self.held]] = True
+        return BorderedBand.of(*self._matrix(), held, again=self._matrix)
+
+    def _matrix(self):
+        """Band, coupling and border, ridge and priors included, which may be overwritten."""
         # Kept apart only where it is needed again: it is the largest of all arrays.
         again = "matrix" in self.known or self.penalties.learnt or self.ridge
         own = [part.copy() for part in self.data_matrix] if again else self._assembled()
@@ -167,11 +187,7 @@ class Equations:
         border[np.diag_indices(len(border))] += self.ridge * np.diagonal(border)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             self._add(penalty, strength, band, coupling, border)
-        held = None
-        if self.held is not None:
-            held = np.zeros(self.n, dtype=bool)
-            held[self.structure.rank[self.held]] = True
-        return BorderedBand.of(band, coupling, border, held, overwrite=True)
+        return band, coupling, border
 
     def _add(self, penalty, strength, band, coupling, border):
         """Add the matrix of a prior in place."""
@@ -256,8 +272,7 @@ class Equations:
     @property
     def variances(self):
         """Variance of each coefficient, shape (n,); infinite where it is not determined."""
-        found = self.factor.variances[self.structure.rank]
-        return found if self.held is None else np.where(self.held, 0.0, found)
+        return self.factor.variances[self.structure.rank]
 
     def covariance(self, first, second):
         """Covariances of pairs of coefficients, within the band or the border."""
@@ -301,31 +316,13 @@ class Equations:
         out = np.empty(len(self.weights))
         for pixels, index, value in self.entries:
             out[pixels] = leverages(index, value, s.rank, s.n_band, band)
-            if s.n_border:
-                out[pixels] += self._border_leverages(index, value)
+        for start in range(0, s.n_border, BORDER_AT_ONCE):
+            own = slice(start, min(start + BORDER_AT_ONCE, s.n_border))
+            cross, inverse = self.factor.cross_inverse(own), self.factor.border_inverse[:, own]
+            for pixels, index, value in self.entries:
+                # The band of the inverse has the border's part already, but in what pixels see.
+                out[pixels] += border_leverages(index, value, s.rank, cross, inverse, start)
         return np.clip(self.weights * out, 0.0, 1.0)
-
-    def _border_leverages(self, index, value):
-        """What the border adds to the quadratic form of each pixel beyond the inverse of the band.
-
-        The band of the inverse has the border's part already; what is left are the entries of the
-        border with themselves, and with those of the band.
-        """
-        s, inverse = self.structure, self.factor.border_inverse
-        cross, place = self._cross_covariance, s.rank[index]
-        out = np.zeros(len(place))
-        for start in range(0, len(place), MOST_PIXELS):
-            chunk = slice(start, start + MOST_PIXELS)
-            own, part = place[chunk], value[chunk]
-            border = np.zeros((len(own), s.n_border))
-            pixel, entry = np.nonzero(own >= s.n_band)
-            np.add.at(border, (pixel, own[pixel, entry] - s.n_band), part[pixel, entry])
-            out[chunk] = np.einsum("pi,pi->p", border @ inverse, border)
-            for e in range(own.shape[1]):
-                inside = own[:, e] < s.n_band
-                both = np.einsum("pi,pi->p", cross[own[inside, e]], border[inside])
-                out[chunk][inside] += 2 * part[inside, e] * both
-        return out
 
     def border_part(self, rows):
         """What the border does to the covariance of sums of coefficients, as a root of it.
@@ -346,15 +343,6 @@ class Equations:
         if self.structure.n_border > rows.shape[0]:
             return None
         ranked = rows[:, np.argsort(self.structure.rank)]
-        inside = ranked[:, :n] @ (factor.reduced * factor.scale[:n, None])
+        inside = (ranked[:, :n] * factor.scale[:n]) @ factor.reduced
         root = factor.border_root
         return ranked[:, n:] @ root - inside @ (root / factor.scale[n:, None].clip(1e-300))
-
-    @cached_property
-    def _cross_covariance(self):
-        """Covariances of the band with the border, (n_band, n_border)."""
-        n, scale = self.structure.n_band, self.factor.scale
-        left = self.factor.reduced * scale[:n, None]
-        cross = -left @ (self.factor.border_inverse / scale[n:, None].clip(1e-300))
-        cross[~np.isfinite(cross)] = 0.0
-        return cross

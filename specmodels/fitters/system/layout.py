@@ -227,31 +227,31 @@ class Layout:
         return out
 
     def in_region(self, coefficients, base, number, region):
-        """As `local`, of some rows and columns, as `~specmodels.models.linear_leaf.LocalValues`."""
+        """As `values`, of the pixels in some rows and columns of an image, as `LocalValues`."""
+        keys = [cut_to(group.keys[number], region) for group in self.groups]
+        return self._local(coefficients, base, keys)
+
+    def at(self, coefficients, base, number, row, column):
+        """The same, at pixels of an image by their place."""
+        keys = [_at(group.keys[number], row, column) for group in self.groups]
+        return self._local(coefficients, base, keys)
+
+    def _local(self, coefficients, base, keys):
+        """Values of all parameters at pixels, from the repetitions that they are of."""
         out, terms = list(base), {}
-        for group in self.groups:
-            key = cut_to(group.keys[number], region)
+        for group, key in zip(self.groups, keys, strict=True):
             if group.over and hasattr(group.leaf, "local_basis"):
                 terms[int(group.positions[0])] = partial(group.gathered, coefficients, key)
             else:
                 group.put_local(out, coefficients, key)
         return LocalValues(out, terms)
 
-    def local(self, coefficients, base, number, keys=None):
-        """As `values`, as images of the pixels of an image where they repeat.
-
-        `keys` are the repetitions of other pixels, for each group.
-        """
+    def local(self, coefficients, base, number):
+        """As `values`, as images of the pixels of an image where they repeat."""
         out = list(base)
-        keys = [group.keys[number] for group in self.groups] if keys is None else keys
-        for group, key in zip(self.groups, keys, strict=True):
-            group.put_local(out, coefficients, key)
+        for group in self.groups:
+            group.put_local(out, coefficients, group.keys[number])
         return out
-
-    def at(self, coefficients, base, number, row, column):
-        """As `local`, at pixels of an image by their place."""
-        keys = [_at(group.keys[number], row, column) for group in self.groups]
-        return self.local(coefficients, base, number, keys=keys)
 
     def name(self, coefficient):
         """Name of a coefficient: that of its parameter, and what it repeats over."""

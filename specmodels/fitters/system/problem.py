@@ -29,7 +29,8 @@ __all__ = ["SystemProblem"]
 
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
-MOST_SLOPES = 5e6  # derivatives of pixels that are held at once
+# Derivatives of pixels that are held at once, or as many as there are pixels.
+MOST_SLOPES = 5e5
 # Coefficients are sorted anew where the matrix takes so many times the work of the first one.
 MUCH_MORE_WORK = 4.0
 
@@ -73,7 +74,7 @@ class SystemProblem:
         ends = np.cumsum([0, *(image.data.size for image in self.images)])
         self.slices = [slice(*pair) for pair in pairwise(ends)]
         self.inputs = [self._inputs(image) for image in self.images]
-        self.layout = self.structure = self.penalties = self.strengths = None
+        self.layout = self.structure = self.penalties = self.strengths = self._limits = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
         self._last = None
 
@@ -211,6 +212,7 @@ class SystemProblem:
         if self.penalties.learnt or self._noise_is_learnt:
             equations = self._learn(equations, data)
         equations, coefficients = within_bounds(equations, data, self._limits)
+        equations.forget_matrix()
         residual = np.where(equations.weights > 0, data - equations.image(coefficients), 0.0)
         return equations, coefficients, offset, residual
 
@@ -256,13 +258,23 @@ class SystemProblem:
                 break
         return equations
 
-    def linearise(self, theta):
-        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`."""
+    @property
+    def is_limited(self):
+        """Whether linear coefficients have bounds."""
+        return self._limits is not None
+
+    def linearise(self, theta, *, bounded=True):
+        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`.
+
+        Coefficients at a bound stay there, or, if they are not `bounded`, follow the others as if
+        there were none.
+        """
         equations, coefficients, _, residual = self.solve(theta)
+        equations = equations if bounded else equations.unbounded
         weights, n_free = equations.weights, len(self.parameters.entries)
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
         mixed = np.zeros((equations.n, n_free))
-        for number, rows in self._parts():
+        for number, rows in self.parts(max(MOST_SLOPES, len(self.data))):
             part, *own = equations.entries.rows(number, rows)
             slopes = self.slopes(number, theta, coefficients, rows=rows)
             seen = slopes.any(axis=1)
@@ -286,15 +298,16 @@ class SystemProblem:
             response[..., None],
         )  # fmt: skip
 
-    def _parts(self):
-        """Numbers of images and rows of them whose derivatives are held together.
+    def parts(self, most=MOST_SLOPES):
+        """Numbers of images and rows of them whose derivatives, so many, are held together.
 
         Correlated noise ties all pixels of an image, which are then one part.
         """
-        for number, (place, (ny, nx)) in enumerate(
-            zip(self.parameters.places, (image.shape for image in self.images), strict=True)
+        for number, (place, image) in enumerate(
+            zip(self.parameters.places, self.images, strict=True)
         ):
-            step = int(MOST_SLOPES // (nx * max(len(place), 1))) if self.noise is None else ny
+            ny, nx = image.shape
+            step = int(most // (nx * max(len(place), 1))) if self.noise is None else ny
             for start in range(0, ny, max(step, 1)):
                 yield number, slice(start, min(start + max(step, 1), ny))
 

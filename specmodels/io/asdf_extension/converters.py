@@ -225,6 +225,7 @@ class RampConverter(Converter):
     def to_yaml_tree(self, ramp, tag, ctx):
         node = {key: value for key, value in vars(ramp).items() if value is not None}
         node.pop("source", None)
+        node["notes"] = list(ramp.notes)
         arrays = {key: np.asarray(value) for key, value in node.items() if hasattr(value, "ndim")}
         return node | arrays
 

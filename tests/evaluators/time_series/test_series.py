@@ -93,9 +93,10 @@ class TestSimulated:
             simulated[2].white_light("nobody")
 
 
-def test_large_movements_leave_no_noise():
+@pytest.mark.parametrize(("motion", "seeing"), [(0.3, 0.06), (0.3, 0.1), (0.5, 0.03)])
+def test_large_movements_leave_no_noise(motion, seeing):
     series, truth = sm.datasets.make_time_series(
-        seed=5, n_integrations=40, motion=0.3, seeing=0.06, hit_fraction=0
+        seed=5, n_integrations=40, motion=motion, seeing=seeing, hit_fraction=0
     )
     result = sm.OptimalExtraction()(series)
     white = result.white_light()

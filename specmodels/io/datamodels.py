@@ -1,0 +1,58 @@
+"""JWST datamodels behind what was read: told from other things, and opened."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from astropy.io import fits
+
+from .reading import is_asdf
+
+__all__ = ["is_datamodel", "opened_model", "opened_source"]
+
+
+def is_datamodel(source):
+    """Whether an object is a JWST datamodel, or the path of a file that says it is one."""
+    if hasattr(source, "instance") and hasattr(source, "meta"):
+        return True
+    if not isinstance(source, str | Path) or not Path(source).is_file():
+        return False
+    try:
+        if is_asdf(Path(source)):
+            return _asdf_names_one(source)
+        return bool(fits.getheader(source).get("DATAMODL"))
+    except (OSError, ValueError):
+        return False
+
+
+def _asdf_names_one(path):
+    import asdf
+
+    with asdf.open(path, memmap=False, lazy_load=True) as file:
+        meta = file.tree.get("meta")
+        return hasattr(meta, "get") and bool(meta.get("model_type"))
+
+
+def opened_model(source, **options):
+    """A datamodel as it is, or that of a file, which stays open."""
+    from stdatamodels.jwst import datamodels
+
+    return source if hasattr(source, "instance") else datamodels.open(source, **options)
+
+
+@contextmanager
+def opened_source(source):
+    """The datamodel behind an exposure: itself, or the file opened; None for other sources."""
+    if not is_datamodel(source):
+        yield None
+    elif hasattr(source, "instance"):
+        yield source
+    else:
+        from stdatamodels.jwst import datamodels
+
+        try:
+            model = datamodels.open(source)
+        except (OSError, TypeError, ValueError):
+            yield None
+            return
+        with model:
+            yield model
