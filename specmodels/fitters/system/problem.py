@@ -277,14 +277,14 @@ class SystemProblem:
         for number, rows in self.parts(max(MOST_SLOPES, len(self.data))):
             part, *own = equations.entries.rows(number, rows)
             slopes = self.slopes(number, theta, coefficients, rows=rows)
-            place = self.parameters.places[number]
+            seen = slopes.any(axis=1)
+            if not seen.any():
+                continue
+            slopes, place = slopes[seen], np.asarray(self.parameters.places[number])[seen]
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
-            seen = weighted.any(axis=1)
-            if seen.any():
-                numbers = np.asarray(place)[seen]
-                mixed[:, numbers] += all_transposed(*own, weighted[seen], equations.n)
+            mixed[:, place] += all_transposed(*own, weighted, equations.n)
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
         response[_held(equations)[:, 0]] = 0.0
         information -= mixed.T @ response
