@@ -43,7 +43,7 @@ def workers(n_jobs, n_inputs, client=None):
     from distributed import Client, LocalCluster
 
     cluster = LocalCluster(
-        n_workers=number, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=number, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
     )
     with cluster, Client(cluster) as own:
         yield own
