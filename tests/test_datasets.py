@@ -5,6 +5,7 @@ import pytest
 from astropy import units as u
 from numpy.testing import assert_allclose, assert_array_equal
 
+import specmodels as sm
 from specmodels import SpectralImage
 from specmodels.datasets import make_flicker, make_slit, make_slitlets
 
@@ -115,3 +116,20 @@ def test_slitlets_are_drawn_from_their_truth():
         assert_allclose(truth.backgrounds[name], sky)
     assert truth.sources["BKG_1"].max() > 0
     assert truth.sources["BKG_2"].max() == 0
+
+
+MAKERS = [make_slit, make_flicker, make_slitlets, sm.datasets.make_slitless,
+          sm.datasets.make_undersampled_slit, sm.datasets.make_time_series]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_random_numbers_may_be_given(make):
+    def data(**options):
+        made = make(**options)[0]
+        made = next(iter(made.values())) if isinstance(made, sm.Exposure) else made
+        made = next(iter(made)) if isinstance(made, sm.TimeSeries) else made
+        return np.asarray(made.data)
+
+    first, second = data(rng=np.random.default_rng(8)), data(rng=8)
+    assert_array_equal(first, second)
+    assert not np.array_equal(first, data(seed=0), equal_nan=True)
