@@ -23,6 +23,7 @@ from ...models import (
 from ...models.empirical import FWHM_OF_GAUSSIAN, graded_knots
 from .binned_shapes import BinnedShapeFitter
 from .bright_columns import N_BLOCKS
+from .coarse_fits import is_sensible, looks_like_sky, misfits, widths_are_alike
 from .first_guess import find_sources
 from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
@@ -59,11 +60,6 @@ LEAST_SIDE = 3.0
 LEAST_SEEN = 0.3
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
-# It changes the width by no more than this factor.
-LARGEST_DRIFT = 1.8
-# Excess of the mean square residual on the sources, relative to the sky, which makes that worth a
-# trial.
-LEAST_MISFIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,8 @@ class SlitModelBuilder:
             if sky is not None:
                 model = replace_leaf(model, "sky", sky)
             fit = fitter(model, coarse)
-            if _is_sensible(fit, guess, coarse):
+            trades = self.profile is None and looks_like_sky(fit, coarse)
+            if is_sensible(fit, guess, coarse) and not trades:
                 return fit.template, fit, True
         return with_held_shape(model), fit, False
 
@@ -176,14 +173,14 @@ class SlitModelBuilder:
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
         if not fit.success:
             return model
-        drifting = with_drifting_shape(fit.template, coarse) if _misfits(fit) else None
+        drifting = with_drifting_shape(fit.template, coarse) if misfits(fit) else None
         if drifting is None:
             return fit.template
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
         worth = richer.success and gain(fit, richer) > DRIFT_GAIN * n_more
-        worth = worth and _widths_are_alike(fit, richer)
+        worth = worth and widths_are_alike(fit, richer)
         return richer.template if worth else fit.template
 
     def _parametric(self, image, guess, snr, profile, width_degree):
@@ -211,10 +208,12 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Of a bright source, and where parts of the spectrum are dark, what is found is all there is.
+        Of a bright source, and where parts of the spectrum are dark, what is found is all there is;
+        but where the end of the slit cuts its light, shifts are not all seen.
         """
-        whole = guess.n_bright >= N_BLOCKS // 2 and np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL
-        if self.trace_degree is not None or not (self.is_faint(guess) or whole):
+        whole = guess.n_bright >= N_BLOCKS // 2
+        hidden = np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL or guess.is_cut
+        if self.trace_degree is not None or not (self.is_faint(guess) or (whole and hidden)):
             return PolynomialTrace(guess.trace_degree, limits=limits)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
@@ -296,45 +295,6 @@ def _sides(sources, image, outer=min):
     rows = image.y[(~image.mask).any(axis=1)]
     centers = [float(np.mean(source.trace_position(image.x))) for source in sources]
     return outer(c - rows[0] for c in centers), outer(rows[-1] - c for c in centers)
-
-
-def _misfits(fit):
-    """Whether the residuals are larger where the sources are bright than in the sky."""
-    root = np.sqrt(fit.image.weights)
-    model = np.nan_to_num(fit.predict())
-    signal = np.abs(model - np.median(model, axis=0)) * root
-    square = (np.where(root > 0, fit.image.data - model, 0.0) * root) ** 2
-    bright, dark = (root > 0) & (signal > 5), (root > 0) & (signal < 1)
-    if min(np.count_nonzero(bright), np.count_nonzero(dark)) < 100:
-        return False
-    excess = np.mean(square[bright]) / np.mean(square[dark])
-    return excess > 1 + max(LEAST_MISFIT, 4 * np.sqrt(2 / np.count_nonzero(bright)))
-
-
-def _widths_are_alike(fit, drifting):
-    """Whether a drift leaves the widths of the sources about as they are: hits can make others."""
-    ratios = [
-        other.fwhm(fit.image.x) / source.fwhm(fit.image.x)
-        for source, other in zip(leaves_of(fit.template), leaves_of(drifting.template), strict=True)
-        if isinstance(source, Source)
-    ]
-    return np.min(ratios) > 1 / LARGEST_DRIFT and np.max(ratios) < LARGEST_DRIFT
-
-
-def _is_sensible(fit, guess, image):
-    """Whether a coarse fit converged near the first guess, with widths that a profile can have."""
-    if not fit.success:
-        return False
-    reach = max(guess.fwhm, 2.0)
-    for source, center in zip(leaves_of(fit.template), guess.centers, strict=False):
-        trace = source.trace_position(image.x)
-        fwhm = source.fwhm(image.x)
-        if abs(np.mean(trace) - center) > reach or np.ptp(trace) > np.ptp(guess.shape) + 2 * reach:
-            return False
-        widest = max(4 * guess.fwhm, 0.7 * image.shape[0])
-        if fwhm.min() < max(0.2, 0.35 * guess.fwhm) or fwhm.max() > widest:
-            return False
-    return True
 
 
 def _every_nth_column(image):

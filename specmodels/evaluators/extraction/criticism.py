@@ -5,20 +5,22 @@ be done. What they say is about all sources, or about one.
 """
 
 import numpy as np
+from scipy import ndimage
 
 from .coherent_light import LEAST_DARK, row_means
 from .hidden_wings import level_that_follows, outer_light
 from .noise import scatter_of_dark_pixels
 
 __all__ = [
-    "LEAST_SNR", "blends", "extrapolated", "faint_under_lines", "hidden_neighbours", "lifted_sky",
-    "light_beside", "light_outside", "no_dark_rows", "noise_scale", "one_sided", "sky_that_follows",
-    "sums_in_bands", "tilt_of_lines", "total_snr",
+    "LEAST_SNR", "blends", "doubtful_neighbours", "extrapolated", "faint_under_lines",
+    "hidden_neighbours", "lifted_sky", "light_beside", "light_outside", "no_dark_rows",
+    "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
-# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error.
-LEAST_SNR = 8.0
+# A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error:
+# what is found in a slit without one has less in 99 of 100.
+LEAST_SNR = 5.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
@@ -34,8 +36,9 @@ LARGEST_TILT, TILT_SIGMA = 0.3, 8.0
 # standard errors of the flux, in so many columns.
 LEAST_HARM, HARM_SIGMA, LEAST_HARMED = 0.01, 2.0, 4
 LEAST_PIXELS = 100
-# A profile does not hold where so many columns are summed; how much it may then still fill in.
-LEAST_SUMMED, LARGEST_FILLED = 0.25, 0.3
+# A profile does not hold where so many columns are summed; how much it may then still fill in, but
+# where it is known within such a part of itself, which the errors hold.
+LEAST_SUMMED, LARGEST_FILLED, LARGEST_MISFIT = 0.25, 0.3, 0.1
 # Difference between bands of the light on one side, as a part of the flux: a galaxy may bend.
 LARGEST_SIDE = 0.04
 # Rows are away from a source by so many of its full widths.
@@ -73,10 +76,37 @@ def blends(result, name):
 def hidden_neighbours(result, name):
     """Sources that were asked for and are not seen: their light may be in one that is."""
     for other, own in result.source_fluxes.items():
-        if other != name and total_snr(own.flux, own.error, result.mask(other)) < LEAST_SNR:
+        faint = total_snr(own.flux, own.error, result.mask(other)) < LEAST_SNR
+        if other != name and (faint or _is_opposed(result, other)):
             yield (
                 f"{other!r} was asked for and is not seen: its light may be in this one; set "
                 "n_sources, or give the profile"
+            )
+            return
+
+
+def _is_opposed(result, name):
+    """Whether a source is negative and overlaps with a positive one: no light does that."""
+    trace, width = result.trace(name), np.median(result.fwhm(name))
+    sums = {other: np.nansum(own.flux) for other, own in result.source_fluxes.items()}
+    return sums[name] < 0 and any(
+        total > 0 and np.median(np.abs(result.trace(other) - trace)) < width
+        for other, total in sums.items()
+    )
+
+
+def doubtful_neighbours(result, name):
+    """Sources next to one whose own light is not as their model has it: it may lie in this one."""
+    own = result.source_fluxes[name]
+    around = ndimage.binary_dilation(own.zone, np.ones((3, 1)))
+    for other, its in result.source_fluxes.items():
+        part = np.nansum(np.abs(its.flux)) / max(np.nansum(np.abs(own.flux)), 1e-300)
+        if other == name or part < LARGEST_WINGS or not np.any(around & its.zone):
+            continue
+        if any(True for test in (sums_in_bands, one_sided) for _ in test(result, other)):
+            yield (
+                f"next to {other!r}, whose light is not as the model has it: it may be a part of "
+                "this one, or no source; set n_sources or mask it"
             )
             return
 
@@ -107,7 +137,8 @@ def light_outside(result, name):
     leaf, positions = result.sources[name]
     values = [result.fit.values[k] for k in positions]
     part = outer_light(leaf, values, result.fit.image, result.trace(name))
-    if part > LARGEST_WINGS:
+    # What is not known of wings is a part of the error.
+    if part > max(LARGEST_WINGS, KNOWN_SIGMA * result.source_fluxes[name].wings.error):
         yield (
             f"wings reach the end of the slit: {part:.0%} of the light cannot be told from sky; "
             "give the profile or the sky"
@@ -145,7 +176,7 @@ def extrapolated(result, name):
     if own.columns.size < LEAST_SUMMED * len(own.flux):
         return
     part = float(np.percentile(np.abs(own.filled), 90))
-    if part > LARGEST_FILLED:
+    if part > LARGEST_FILLED and own.misfit > LARGEST_MISFIT:
         yield (
             f"the profile does not hold, and {part:.0%} of the light lies on pixels that are bad, "
             "or not in the slit"
@@ -210,7 +241,7 @@ def sky_that_follows(result, name):
     """Sky whose features follow those of the source: it takes the light of the wings."""
     wings = result.source_fluxes[name].wings
     position = result.sources[name][1][0]
-    part, error = level_that_follows(result.fit, position, ~result.mask(name))
+    part, error, _ = level_that_follows(result.fit, position, ~result.mask(name))
     left = part - wings.part  # of what was not counted to the flux
     if left > max(LARGEST_WINGS, FOLLOWS_SIGMA * error, KNOWN_SIGMA * wings.error):
         yield (
@@ -259,7 +290,7 @@ def light_beside(result, name):
     flux = np.abs(result.source_fluxes[name].flux)
     left = np.abs(np.sum(np.where(near, light.residual, 0.0), axis=0))
     part = np.sum(left[columns]) / max(np.nansum(flux), 1e-300)
-    if part > LARGEST_WINGS:
+    if part > max(LARGEST_WINGS, KNOWN_SIGMA * result.source_fluxes[name].wings.error):
         yield (
             f"light beside the source, {part:.0%} of its own, that the model lacks: a further "
             "source or order, or a sky that is not smooth; set n_sources or mask it"

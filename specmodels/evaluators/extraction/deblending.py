@@ -1,19 +1,20 @@
-"""Blended sources of known number in a collapsed profile: their places at one common width."""
+"""Blended sources of known number in a collapsed profile: their places at one common shape."""
 
 import numpy as np
 from scipy.optimize import least_squares
 
 __all__ = ["deblended"]
 
-# Wings of the profile that is fitted, and the range in which its width is looked for.
-MOFFAT_ALPHA = 3.0
+# Steepness of the wings of the profile that is fitted, first and within which range, and its least
+# width. With other wings than the light has, a source would be split to mend them.
+MOFFAT_ALPHA, ALPHAS = 3.0, (1.5, 30.0)
 LEAST_WIDTH = 1.2
 # Where a further source is tried, in full widths at half maximum from each that is there.
 SPLIT = 0.4
 
 
 def deblended(profile, error, rows, n_sources, places, fwhm):
-    """Fit a number of sources of one width to a collapsed profile.
+    """Fit a number of sources of one shape to a collapsed profile.
 
     Sources are added one at a time, where a fit with one more is best: at the largest residual,
     or beside one of those that are there, whose light they then share.
@@ -38,22 +39,20 @@ def deblended(profile, error, rows, n_sources, places, fwhm):
     starts = [[float(places[0])], [float(p) for p in places]]
     fits = [_grown(target, start, fwhm, n_sources) for start in starts[: len(places)]]
     best = min(fits, key=lambda fit: fit.cost)
-    return best.x[:-1], float(np.exp(best.x[-1]))
+    return best.x[:-2], float(np.exp(best.x[-2]))
 
 
 def _grown(target, places, fwhm, n_sources):
     """Fit with one source after the other added until there are enough."""
-    fit = target.fit(places, fwhm)
-    while len(fit.x) - 1 < n_sources:
-        width = np.exp(fit.x[-1])
-        trials = [
-            np.append(fit.x[:-1], target.rows[np.argmax(np.abs(fit.fun[: len(target.rows)]))])
-        ]
-        for k, place in enumerate(fit.x[:-1]):
-            others = np.delete(fit.x[:-1], k)
+    fit = target.fit(places, fwhm, MOFFAT_ALPHA)
+    while len(fit.x) - 2 < n_sources:
+        found, (width, alpha) = fit.x[:-2], np.exp(fit.x[-2:])
+        trials = [np.append(found, target.rows[np.argmax(np.abs(fit.fun[: len(target.rows)]))])]
+        for k, place in enumerate(found):
+            others = np.delete(found, k)
             trials.append([*others, place - SPLIT * width, place + SPLIT * width])
-        trials = [target.fit(trial, w) for trial in trials for w in (width, 0.6 * width)]
-        fit = min(trials, key=lambda one: one.cost)
+        trials = [target.fit(trial, w, alpha) for trial in trials for w in (width, 0.6 * width)]
+        fit = min(trials, key=lambda one: (target.is_opposed(one.x), one.cost))
     return fit
 
 
@@ -63,19 +62,33 @@ class _Target:
     def __init__(self, profile, error, rows):
         self.profile, self.error, self.rows = profile / error, error, np.asarray(rows, dtype=float)
 
-    def fit(self, places, fwhm):
-        """Least-squares fit of places and the logarithm of the width."""
+    def fit(self, places, fwhm, alpha):
+        """Least-squares fit of places, and of the logarithms of the width and of alpha."""
         low, high = self.rows[0] - 1, self.rows[-1] + 1
-        start = np.append(np.clip(places, low, high), np.log(max(fwhm, LEAST_WIDTH)))
-        lower = np.append(np.full(len(places), low - 1e-6), np.log(LEAST_WIDTH) - 1e-6)
-        upper = np.append(np.full(len(places), high + 1e-6), np.log(np.ptp(self.rows) + 2))
+        shape = np.log([max(fwhm, LEAST_WIDTH), np.clip(alpha, *ALPHAS)])
+        start = np.append(np.clip(places, low, high), shape)
+        lowest, highest = (LEAST_WIDTH, ALPHAS[0]), (np.ptp(self.rows) + 2, ALPHAS[1])
+        lower = np.append(np.full(len(places), low), np.log(lowest)) - 1e-6
+        upper = np.append(np.full(len(places), high), np.log(highest)) + 1e-6
         return least_squares(self._residual, start, bounds=(lower, upper), max_nfev=60)
 
+    def is_opposed(self, values):
+        """Whether sources that overlap have opposite signs, as where they mend a wrong profile."""
+        places, width = values[:-2], np.exp(values[-2])
+        order = np.argsort(places)
+        signs = np.sign(self._solved(values)[1][:-1][order])
+        near = np.diff(places[order]) < width
+        return bool(np.any(near & (np.diff(signs) != 0)))
+
     def _residual(self, values):
-        places, width = values[:-1], np.exp(values[-1])
-        core = width / (2 * np.sqrt(2 ** (1 / MOFFAT_ALPHA) - 1))
+        return self._solved(values)[0]
+
+    def _solved(self, values):
+        """Residual, and the heights of the sources and of the level."""
+        places, (width, alpha) = values[:-2], np.exp(values[-2:])
+        core = width / (2 * np.sqrt(2 ** (1 / alpha) - 1))
         t = (self.rows[:, None] - places) / core
-        basis = np.hstack([(1 + t**2) ** -MOFFAT_ALPHA, np.ones((len(self.rows), 1))])
+        basis = np.hstack([(1 + t**2) ** -alpha, np.ones((len(self.rows), 1))])
         basis /= self.error[:, None]
         heights = np.linalg.lstsq(basis, self.profile, rcond=1e-6)[0]
-        return self.profile - basis @ heights
+        return self.profile - basis @ heights, heights

@@ -14,7 +14,8 @@ from scipy import ndimage
 from ...numerics.clipping import sharp_pixels
 from ...numerics.robust import column_median, column_scatter
 from .bright_columns import N_BLOCKS, bright_parts, columns_to_bin, light_of_columns
-from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex, without_trend
+from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex
+from .row_profiles import without_trend
 from .trace_search import brightest_trace
 
 __all__ = ["Guess", "find_sources"]
@@ -55,6 +56,8 @@ class Guess:
         Number of parts of the spectrum, of twelve, that tell of trace and width.
     n_binned : int
         Number of neighbouring columns whose light, taken together, stands out most.
+    is_cut : bool
+        Whether the image ends within the full width of a source.
     """
 
     shape: np.ndarray
@@ -65,6 +68,7 @@ class Guess:
     extent: float = 0.0
     n_bright: int = N_BLOCKS
     n_binned: int = 1
+    is_cut: bool = False
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
@@ -123,7 +127,9 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     n_bright = bright_parts(light / noise)
     if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
-    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, columns_to_bin(light, noise))
+    cut = min(rows.min() - image.y[0], image.y[-1] - rows.max()) < fwhm
+    return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, columns_to_bin(light, noise),
+                 bool(cut))  # fmt: skip
 
 
 def _of_degree(shape, degree):

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy import ndimage
 
-__all__ = ["NOTHING_HIDDEN", "HiddenWings", "hidden_wings", "level_that_follows", "outer_light"]
+__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
+           "light_inside", "outer_light"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -32,6 +33,8 @@ N_ROUNDS = 4
 # Columns that are needed to see whether a level follows the source, over how many a spectrum is
 # smooth, and what part of itself may differ in a level that is the same in all columns.
 LEAST_COLUMNS, SMOOTH, FLAT = 100, 31, 1e-9
+# Parts of the spectrum that are left out in turn, to see what hangs on one.
+N_PARTS = 12
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
 OUTER_ROWS = 0.15
@@ -56,7 +59,36 @@ class HiddenWings:
 NOTHING_HIDDEN = HiddenWings()
 
 
-def hidden_wings(image, sky, fluxes, traces, fwhm, zones, light, n_terms=1):
+@dataclass(frozen=True, eq=False)
+class FittedLight:
+    """What a fit says of the light in a slit.
+
+    Attributes
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+    sky : ndarray, shape (n_row, n_column)
+        Image of all of the model that is no source.
+    n_terms : int
+        Terms that it has in a column.
+    fluxes, traces : ndarray, shape (n_source, n_column)
+    fwhm : float
+    zones : ndarray of bool, shape (n_row, n_column)
+        Pixels to which sources reach.
+    light : `~specmodels.evaluators.extraction.coherent_light.CoherentLight`
+        What the fit leaves.
+    """
+
+    image: object
+    sky: np.ndarray
+    n_terms: int
+    fluxes: np.ndarray
+    traces: np.ndarray
+    fwhm: float
+    zones: np.ndarray
+    light: object
+
+
+def hidden_wings(fitted):
     r"""Part of the light of the sources that the sky has taken.
 
     Data less sky, over the flux, are averaged over the columns at each distance :math:`r` from the
@@ -68,33 +100,27 @@ def hidden_wings(image, sky, fluxes, traces, fwhm, zones, light, n_terms=1):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
-    sky : ndarray, shape (n_row, n_column)
-    fluxes, traces : ndarray, shape (n_source, n_column)
-    fwhm : float
-    zones : ndarray of bool, shape (n_row, n_column)
-        Pixels to which sources reach.
-    light : `~specmodels.evaluators.extraction.coherent_light.CoherentLight`
-    n_terms : int
-        Terms that the sky has in a column.
+    fitted : FittedLight
 
     Returns
     -------
     HiddenWings
     """
-    fluxes = np.nan_to_num(fluxes)
+    fluxes = np.nan_to_num(fitted.fluxes)
     totals = np.sum(fluxes, axis=1)
     if not np.min(totals) > 0:  # wings of both signs
         return NOTHING_HIDDEN
-    rows = _Rows.of(image, sky, np.sum(fluxes, axis=0), traces[0], zones, light)
+    flux = np.sum(fluxes, axis=0)
+    rows = _Rows.of(fitted, flux)
     if rows is None:
         return NOTHING_HIDDEN
-    places = [np.mean(trace - traces[0]) for trace in traces]
-    distances = np.abs(rows.offset - np.array(places)[:, None]) / fwhm
-    found = _foretold(rows, distances, totals / totals.sum(), n_terms)
-    if np.ptp(np.nan_to_num(sky)) > FLAT * np.max(np.abs(np.nan_to_num(sky))):
+    places = [np.mean(trace - fitted.traces[0]) for trace in fitted.traces]
+    distances = np.abs(rows.offset - np.array(places)[:, None]) / fitted.fwhm
+    found = _foretold(rows, distances, totals / totals.sum(), fitted.n_terms)
+    sky = np.nan_to_num(fitted.sky)
+    if np.ptp(sky) > FLAT * np.max(np.abs(sky)):
         return found
-    return found.combined(*_seen(np.sum(fluxes, axis=0), zones, light, image))
+    return found.combined(*_seen(fitted, flux))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +144,16 @@ class _Rows:
     dark: np.ndarray
 
     @classmethod
-    def of(cls, image, sky, flux, trace, zones, light):
+    def of(cls, fitted, flux):
         """Means over the columns of an image; None where too few rows are left."""
-        offset = np.round(image.y[:, None] - trace).astype(int)
+        image, light, zones = fitted.image, fitted.light, fitted.zones
+        offset = np.round(image.y[:, None] - fitted.traces[0]).astype(int)
         first = offset.min()
         bins = (offset - first).ravel()
         other = light.found & ~zones & (light.residual < 0)  # what is dark is no wing
         counted = np.minimum(flux, LARGEST_FLUX * np.median(np.abs(flux)))
         weights = np.where(other, 0.0, image.weights) * counted
-        above = np.nan_to_num(image.data - sky)  # of unusable pixels the weight is zero
+        above = np.nan_to_num(image.data - fitted.sky)  # of unusable pixels the weight is zero
         parts = (weights * flux, weights * above, weights * (above - light.residual))
         parts = (*parts, weights * counted, (~zones).astype(float), np.ones(zones.shape))
         power, seen, lit, squares, dark, number = (np.bincount(bins, a.ravel()) for a in parts)
@@ -156,9 +183,9 @@ def _foretold(rows, distances, shares, n_terms):
     results = []
     for shape in SHAPES:
         wings = shares @ shape(distances)
-        if not np.sum(wings) > 0:  # nothing is seen but what is far away
+        if not np.sum(wings[use]) > 0:  # nothing is seen but what is far away
             continue
-        wings *= EXPECTED / np.sum(wings)
+        wings *= EXPECTED / np.sum(wings[use])
         in_sky = sky @ wings[dark]
         prior = np.clip(known / in_sky, 0.0, 1 / EXPECTED) if in_sky > 0 else 0.0
         height, error, evidence = _fitted(rows, use, wings, terms, prior)
@@ -193,14 +220,15 @@ def _fitted(rows, use, wings, terms, prior):
     return height, np.sqrt(inverse[0, 0]), 0.5 * (determinant - chi2)
 
 
-def _seen(flux, zones, light, image):
+def _seen(fitted, flux):
     """Part of the light by which a level without lines follows the source, and its error.
 
     What the model leaves in rows without sources is :math:`s + h F_x` of the flux :math:`F`. The
     error is infinite where the data do not tell.
     """
+    image, light = fitted.image, fitted.light
     good = ~image.mask
-    dark = good & ~zones
+    dark = good & ~fitted.zones
     n_dark, n_row = np.count_nonzero(dark, axis=0), np.median(np.count_nonzero(good, axis=0))
     use = (n_dark >= LEAST_DARK) & np.isfinite(flux)
     if np.count_nonzero(use) < LEAST_COLUMNS:
@@ -234,24 +262,39 @@ def level_that_follows(fit, position, use):
     -------
     part, error : float
         The error is infinite where there is not one level for each column, or it does not tell.
+    spread : float
+        The error that the parts of the spectrum show by themselves: one line tells of itself only,
+        and its light may lie elsewhere along the slit than that of all else.
     """
     levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
     names = [fit.names[k] for k in (position, *levels)]
     if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
-        return 0.0, np.inf
+        return 0.0, np.inf, np.inf
     flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
     use = use & np.isfinite(flux) & np.isfinite(sky)
     if np.count_nonzero(use) < LEAST_COLUMNS:
-        return 0.0, np.inf
+        return 0.0, np.inf, np.inf
     flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
     variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
     power = np.sum(flux**2 - variance)
     if not power > np.sqrt(2 * np.sum(variance**2)):
-        return 0.0, np.inf
-    slope = np.sum(flux * sky - common) / power
+        return 0.0, np.inf, np.inf
+    products = flux * sky - common
+    slope = np.sum(products) / power
     error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
+    spread = _jackknife(products, flux**2 - variance)
     n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    return float(slope * n_row), float(error * n_row)
+    return float(slope * n_row), float(error * n_row), float(spread * n_row)
+
+
+def _jackknife(products, powers):
+    """Error of a ratio of sums from what it would be without each part of the spectrum."""
+    parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
+    left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
+    if not np.min(left[:, 1]) > 0:
+        return np.inf
+    ratios = left[:, 0] / left[:, 1]
+    return float(np.sqrt((N_PARTS - 1) * np.var(ratios)))
 
 
 def outer_light(leaf, values, image, trace):
@@ -270,13 +313,23 @@ def outer_light(leaf, values, image, trace):
     float
         The part of its light that a level of the sky can take.
     """
-    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
-    own = [v[some] if np.ndim(v) else v for v in values]
-    light = leaf.fraction(image.x[some][None], image.y[:, None], own)
     rows = np.flatnonzero((~image.mask).any(axis=1))
     if not rows.size:
         return 0.0
-    light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))[rows]
+    light = _fractions(leaf, values, image)[rows]
     distance = np.abs(image.y[rows] - np.median(trace))
     outer = np.argsort(distance)[-max(int(OUTER_ROWS * len(rows)), 1) :]
     return float(np.max(np.mean(light[outer], axis=0))) * len(rows)
+
+
+def light_inside(leaf, values, image):
+    """Part of the light of a source that lies in the rows of an image; see `outer_light`."""
+    return float(np.median(np.sum(_fractions(leaf, values, image), axis=0)))
+
+
+def _fractions(leaf, values, image):
+    """Part of the light of a source in each row, in three of the columns."""
+    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
+    own = [v[some] if np.ndim(v) else v for v in values]
+    light = leaf.fraction(image.x[some][None], image.y[:, None], own)
+    return np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))

@@ -3,17 +3,23 @@
 import numpy as np
 from scipy import ndimage, signal
 
-from ...numerics.robust import MAD_TO_SIGMA
 from .deblending import deblended
+from .row_profiles import (
+    KERNELS,
+    LEAST_SIGNIFICANCE,
+    SMOOTHED_NOISE,
+    bridged,
+    row_noise,
+    row_scatter,
+    smoothed,
+)
 
-__all__ = ["find_peaks", "light_extent", "stands_out", "vertex", "without_trend"]
+__all__ = ["find_peaks", "light_extent", "stands_out", "vertex"]
 
-LEAST_SIGNIFICANCE = 8.0
 LEAST_FWHM = 1.5
 # Least height of a peak relative to a brighter one; from so many full widths on it falls with the
 # distance, as wings do.
 LEAST_HEIGHT, WINGS_FROM, WING_SLOPE = 0.05, 2.5, -3.0
-KERNELS = (0.6, 1.5)
 # Neighbours nearer than this, in full widths at half maximum, are told apart only if their number
 # is known.
 LEAST_DISTANCE = 1.2
@@ -21,17 +27,10 @@ LEAST_DISTANCE = 1.2
 ALONE = 2.5
 # Part of the light of the next row, in that of a Gaussian, which a further source must have there.
 LEAST_NEIGHBOUR = 0.5
+# Part of the height of a peak that is seen on the other side of a source whose wings it may be.
+LEAST_MIRRORED = 0.5
 # A peak so many rows from the end of the slit need fall off on the inner side only.
 EDGE_ROWS = 3
-# A parabola is taken for sky where the scatter of the rows falls by such a factor.
-LEAST_ROWS_FOR_TREND, TREND_ROUNDS, TREND_GAIN = 12, 8, 3.0
-# Gaps of unusable rows that a profile is continued across.
-WIDEST_GAP = 6
-# Standard deviation of some tens of normal numbers over that found from the lower half of them, and
-# from the half that lie closest together.
-DARK_HALF, SHORTEST_HALF = 1.69, 1.15
-# The darker half is not that of the sky where it scatters so many times as much.
-SKEWED = 2.0
 # A positive peak is the first source unless a negative one is so many times as high.
 NEGATIVE_RATIO = 3.0
 
@@ -61,10 +60,11 @@ def find_peaks(profile, error, n_sources=None):
     if len(profile) < 3:
         return np.array([float(np.argmax(profile))]), np.array([profile.max() / error.min()]), 2.0
     noise = error
-    profile, error, usable = _bridged(profile, error)
+    profile, error, usable = bridged(profile, error)
     raw = profile
-    profile, error, kernel = _smoothed(profile, error, usable)
-    rows, fwhm = _one_by_one(profile, error, usable, kernel, n_sources)
+    of_pixels = error
+    profile, error, kernel = smoothed(profile, error, usable)
+    rows, fwhm = _one_by_one(profile, of_pixels, usable, kernel, n_sources)
     alone = _standing_alone(profile, error, usable, n_sources, fwhm)
     if alone is not None:
         rows = alone
@@ -82,25 +82,7 @@ def stands_out(profile, error):
     """Whether there is a peak above the scatter of the rows, without much smoothing."""
     if len(profile) < 3:
         return True
-    return _smoothed(*_bridged(profile, error))[2] == KERNELS[0]
-
-
-def without_trend(profile, error):
-    """Profile less the parabola of a sloping sky, where rows then scatter several times less."""
-    usable = np.isfinite(error)
-    if np.count_nonzero(usable) < LEAST_ROWS_FOR_TREND:
-        return profile
-    t = np.linspace(-1, 1, len(profile))
-    kept = usable.copy()
-    for _ in range(TREND_ROUNDS):
-        left = profile - np.polyval(np.polyfit(t[kept], profile[kept], 2), t)
-        spread = MAD_TO_SIGMA * np.median(np.abs(left[kept]))
-        again = usable & (np.abs(left) < 2.5 * spread + 1e-300)
-        if np.count_nonzero(again) < LEAST_ROWS_FOR_TREND or np.array_equal(again, kept):
-            break
-        kept = again
-    flat = _row_scatter(left, usable) < _row_scatter(profile, usable) / TREND_GAIN
-    return left if flat else profile
+    return smoothed(*bridged(profile, error))[2] == KERNELS[0]
 
 
 def light_extent(profile, error, centers):
@@ -108,71 +90,47 @@ def light_extent(profile, error, centers):
     if len(centers) > 1 or len(profile) < 3:
         return 0.0
     usable = np.isfinite(error)
-    noise = np.hypot(error, _row_noise(profile, usable))
+    noise = np.hypot(error, row_noise(profile, usable))
     dark = usable & ~(np.abs(profile) > 3 * noise)
     k = int(np.clip(np.round(centers[0]), 0, len(profile) - 1))
     distances = np.abs(np.flatnonzero(dark) - k)
     return float(distances[distances > 0].min(initial=len(profile)))
 
 
-def _bridged(profile, error):
-    """Profile continued across gaps of unusable rows, so that a dead row splits no source."""
-    usable = np.isfinite(error)
-    good = np.flatnonzero(usable)
-    if good.size < 2 or usable.all():
-        return profile, error, usable
-    labels, n = ndimage.label(~usable)
-    rows = np.arange(len(profile))
-    filled, widened, used = profile.copy(), error.copy(), usable.copy()
-    for part in ndimage.find_objects(labels, n):
-        inside = part[0].start > good[0] and part[0].stop <= good[-1]
-        if inside and part[0].stop - part[0].start <= WIDEST_GAP:
-            filled[part] = _through_neighbours(rows[part], good, profile)
-            widened[part] = np.interp(rows[part], good, error[good])
-            used[part] = True
-    return filled, widened, used
+def _one_by_one(profile, noise, usable, kernel, n_sources):
+    """Rows of the peaks, the highest first, each found in what the others leave; their width.
 
-
-def _through_neighbours(rows, good, profile):
-    """Values in a gap by the cubic through two rows on either side, within a factor of theirs."""
-    after = np.searchsorted(good, rows[0])
-    near = good[max(after - 2, 0) : after + 2]
-    cubic = np.polyfit(near - rows[0], profile[near], min(len(near) - 1, 3))
-    values = np.polyval(cubic, rows - rows[0])
-    largest = 2 * np.max(np.abs(profile[near]))
-    return np.clip(values, -largest, largest)
-
-
-def _one_by_one(profile, error, usable, kernel, n_sources):
-    """Rows of the peaks, the highest first, each found in what the others leave; their width."""
-    residual, taken, passed, fwhm = profile.copy(), [], [], None
-    limit = n_sources or max(1, len(profile) // 6)
-    while len(taken) < limit:
+    Rows scatter by what the sources found do not explain: these may fill most of a slit.
+    """
+    first = _first_peak(profile, usable, np.hypot(LEAST_FWHM, 2.355 * kernel))
+    if first is None:
+        raise ValueError("image: no source found, its rows do not differ")
+    fwhm, place = _width(profile, first, kernel), vertex if kernel == KERNELS[0] else _centroid
+    taken = [_peak(profile, first, place)]
+    residual, passed = _subtract_peaks(profile, taken, fwhm), []
+    while len(taken) < (n_sources or max(1, len(profile) // 6)):
         candidate = np.where(usable, np.abs(residual), 0.0)
         candidate[passed] = 0.0
         for row, _ in taken:
             candidate[np.abs(np.arange(len(profile)) - row) < LEAST_DISTANCE * fwhm] = 0.0
-        if fwhm is None:
-            k = _first_peak(profile, candidate, usable, np.hypot(LEAST_FWHM, 2.355 * kernel))
-        else:
-            k = _next_peak(residual, candidate, usable)
+        k = _next_peak(residual, candidate, usable)
         if k is None:
             break
-        if fwhm is None:
-            fwhm = _width(profile, k, kernel)
-        elif n_sources is None and not (
-            _is_source(residual, error, k, taken, fwhm)
-            and (not passed or _is_source(profile, error, k, taken, fwhm))
-        ):
-            # What wings leave may be higher than a source far from them, which is a peak by itself.
+        error = np.hypot(SMOOTHED_NOISE[kernel] * noise, row_scatter(residual, usable))
+        # What wings leave may be higher than a source far from them, which is a peak by itself.
+        alike = bool(passed) or _is_on_both_sides(residual, k, taken)
+        looked_at = (residual, profile) if alike else (residual,)
+        if n_sources is None and not all(_is_source(a, error, k, taken, fwhm) for a in looked_at):
             passed.append(k)
             continue
-        place = vertex if kernel == KERNELS[0] else _centroid
-        taken.append((k + place(residual * np.sign(residual[k]), k), residual[k]))
+        taken.append(_peak(residual, k, place))
         residual = _subtract_peaks(profile, taken, fwhm)
-    if not taken:
-        raise ValueError("image: no source found, its rows do not differ")
     return np.array([row for row, _ in taken]), fwhm
+
+
+def _peak(light, k, place):
+    """Row of a peak between the pixels, and its height."""
+    return k + place(light * np.sign(light[k]), k), light[k]
 
 
 def _standing_alone(profile, error, usable, n_sources, fwhm):
@@ -223,46 +181,14 @@ def _centroid(values, k):
     return float(np.average(rows, weights=values[rows])) - k
 
 
-def _row_noise(profile, usable):
-    """Scatter of neighbouring rows about each other, the light itself being smooth."""
-    steps = np.diff(profile[usable], n=2)
-    return MAD_TO_SIGMA * np.median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
-
-
-def _smoothed(profile, error, usable):
-    """Profile smoothed a little, or more where its rows scatter; with its error and the kernel."""
-    filled = np.where(usable, profile, 0.0)
-    for kernel in KERNELS:
-        smooth = ndimage.gaussian_filter1d(filled, kernel, mode="nearest")
-        scatter = np.hypot(error, _row_scatter(smooth, usable))
-        if np.max(np.where(usable, np.abs(smooth) / scatter, 0)) > LEAST_SIGNIFICANCE:
-            break
-    return smooth, scatter, kernel
-
-
-def _row_scatter(profile, usable):
-    """Scatter from row to row which noise does not explain: flat-field errors, bars.
-
-    From the darker half of the rows, where broad sources have no part; or, where negative sources
-    lie in it, from the half that are most alike.
-    """
-    values = np.sort(profile[usable])
-    if values.size <= 8:
-        return 0.0
-    half = (values.size + 1) // 2
-    dark = values[:half]
-    of_dark = DARK_HALF * np.median(np.abs(dark - np.median(dark)))
-    of_alike = SHORTEST_HALF * 0.5 * np.min(values[half:] - values[: values.size - half])
-    return MAD_TO_SIGMA * float(of_alike if of_dark > SKEWED * of_alike else of_dark)
-
-
-def _first_peak(profile, candidate, usable, fwhm):
+def _first_peak(profile, usable, fwhm):
     """Row of the highest candidate as wide as a source, positive ones before negative ones.
 
     A dark or bright edge of the slit, or a bad row, is no source; it is taken only where nothing
     else is left and a first source has to be named.
     """
-    candidate = np.where(profile > 0, NEGATIVE_RATIO, 1.0) * candidate
+    ratio = np.where(profile > 0, NEGATIVE_RATIO, 1.0)
+    candidate = ratio * np.where(usable, np.abs(profile), 0.0)
     wide = [_is_wide(profile * np.sign(light), k, fwhm) for k, light in enumerate(profile)]
     k = _next_peak(profile, np.where(wide, candidate, 0.0), usable)
     k = _next_peak(profile, candidate, usable) if k is None else k
@@ -301,6 +227,14 @@ def _is_source(residual, error, k, taken, fwhm):
         and _prominence(light, k) > LEAST_SIGNIFICANCE * error[k]
         and _is_wide(light, k, fwhm)
     )
+
+
+def _is_on_both_sides(light, k, taken):
+    """Whether the nearest source has light like that of a peak on its other side: wings of its."""
+    nearest = min((row for row, _ in taken), key=lambda row: abs(row - k))
+    mirrored = round(2 * nearest - k)
+    inside = 0 <= mirrored < len(light)
+    return inside and light[mirrored] * np.sign(light[k]) > LEAST_MIRRORED * abs(light[k])
 
 
 def _is_wide(light, k, fwhm):

@@ -13,7 +13,7 @@ from numpy.polynomial import legendre
 
 from ...models import BSplineProfile
 
-__all__ = ["ProfileScale", "profile_scale"]
+__all__ = ["Differences", "ProfileScale", "expected_miss", "profile_scale"]
 
 # Part of the light by which a profile may be wrong: of families with a shape of their own, and of
 # those whose shape is learnt. A slope and a bow along the spectrum are expected to be smaller.
@@ -48,7 +48,27 @@ def expected_miss(source):
     return MISSED_BY_LEARNT if isinstance(profile, BSplineProfile) else MISSED
 
 
-def profile_scale(flux, difference, variance, n_column, columns, expected, stray=0.0):
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Sums of pixels against the flux of a profile, in some columns.
+
+    Attributes
+    ----------
+    flux, difference, variance : ndarray, shape (n,)
+        Flux of the profile, sum less flux, and the variance of that.
+    columns : ndarray of int, shape (n,)
+        Where they are, among `n_column`.
+    n_column : int
+    """
+
+    flux: np.ndarray
+    difference: np.ndarray
+    variance: np.ndarray
+    columns: np.ndarray
+    n_column: int
+
+
+def profile_scale(sums, expected, stray=0.0):
     r"""Estimate the factor from differences between sums and fluxes.
 
     With the flux :math:`F`, Legendre polynomials :math:`B_k` and the difference :math:`d`,
@@ -63,11 +83,7 @@ def profile_scale(flux, difference, variance, n_column, columns, expected, stray
 
     Parameters
     ----------
-    flux, difference, variance : ndarray, shape (n,)
-        Flux of the profile, sum less flux, and the variance of that.
-    n_column : int
-    columns : ndarray of int, shape (n,)
-        Where they are, among `n_column`.
+    sums : Differences
     expected : float
         The standard deviation :math:`s`.
     stray : float
@@ -77,6 +93,7 @@ def profile_scale(flux, difference, variance, n_column, columns, expected, stray
     -------
     ProfileScale
     """
+    columns, n_column = sums.columns, sums.n_column
     terms = legendre.legvander(np.linspace(-1, 1, n_column), DEGREE)
     expected = expected / (np.arange(DEGREE + 1) + 1.0)
     if not expected.any():
@@ -84,9 +101,10 @@ def profile_scale(flux, difference, variance, n_column, columns, expected, stray
     if columns.size == 0:
         return ProfileScale(np.ones(n_column), expected[:, None] * terms.T)
     blocks = np.array_split(np.arange(columns.size), min(N_BLOCKS, columns.size))
-    weight = 1 / variance
+    weight = 1 / sums.variance
     total = np.array([weight[b].sum() for b in blocks])
-    level, off = (np.array([weight[b] @ a[b] for b in blocks]) / total for a in (flux, difference))
+    level, off = (np.array([weight[b] @ a[b] for b in blocks]) / total
+                  for a in (sums.flux, sums.difference))  # fmt: skip
     design = np.array([weight[b] @ terms[columns[b]] for b in blocks]) / total[:, None]
     design *= level[:, None]
     deviations = expected

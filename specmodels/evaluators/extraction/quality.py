@@ -12,8 +12,8 @@ CHI2_RANGE = (0.2, 1.6)
 LARGEST_CHI2 = 3.0
 LARGEST_LOSS, MOSTLY = 0.2, 0.5
 TESTS = (
-    criticism.blends, criticism.hidden_neighbours, criticism.light_outside,
-    criticism.sky_that_follows, criticism.sums_in_bands,
+    criticism.blends, criticism.hidden_neighbours, criticism.doubtful_neighbours,
+    criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
     criticism.tilt_of_lines, criticism.lifted_sky,
 )  # fmt: skip

@@ -6,8 +6,15 @@ import numpy as np
 
 from ...numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, row_means, summed_flux
-from .hidden_wings import NOTHING_HIDDEN, HiddenWings, hidden_wings, level_that_follows
-from .profile_scale import MISSED_BY_LEARNT, expected_miss, profile_scale
+from .hidden_wings import (
+    NOTHING_HIDDEN,
+    FittedLight,
+    HiddenWings,
+    hidden_wings,
+    level_that_follows,
+    light_inside,
+)
+from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss, profile_scale
 
 __all__ = ["SourceFlux", "source_fluxes", "source_zones"]
 
@@ -19,6 +26,8 @@ LEAST_PIXELS = 2
 # Where a sum differs from the flux by no more than this part of the noise, it is the same sum, as
 # it is with one row: the difference is of rounding.
 TELLING = 1e-6
+# What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
+WINGS_DRIFT = 0.5
 # Rows are without a source where no source reaches in so many of the columns.
 LEAST_PART = 0.5
 
@@ -49,6 +58,8 @@ class SourceFlux:
         Part of the errors that columns have in common: each row is an error of all of them at once.
     wings : `~specmodels.evaluators.extraction.hidden_wings.HiddenWings`
         Part of the flux that the sky had, as it was counted.
+    misfit : float
+        Part of itself by which `filled` may be wrong.
     """
 
     flux: np.ndarray
@@ -63,11 +74,18 @@ class SourceFlux:
     zone: np.ndarray
     common: np.ndarray
     wings: HiddenWings = NOTHING_HIDDEN
+    misfit: float = 0.0
 
     def with_wings(self, wings):
-        """Flux with the light that the sky has of it: the same part in all columns."""
-        factor, error = 1 + wings.part, wings.error
-        common = np.concatenate([factor * self.common, [error * self.flux]])
+        """Flux with the light that the sky has of it: the same part in all columns.
+
+        That it may change along the spectrum, as the wings of a galaxy do, is a part of the error.
+        """
+        factor, drift = 1 + wings.part, WINGS_DRIFT * wings.part
+        drift = drift * np.linspace(-1, 1, len(self.flux))
+        error = np.hypot(wings.error, drift)
+        own = np.stack([wings.error * self.flux, drift * self.flux])
+        common = np.concatenate([factor * self.common, own])
         return replace(
             self, flux=factor * self.flux, common=common, scale=factor * self.scale,
             response=factor * self.response,
@@ -102,24 +120,25 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     """
     zones, out = source_zones(fit, sources, traces, fwhm), {}
     by_position = {sources[n][1][0]: zone for n, zone in zones.items()}
-    for name, (leaf, positions) in sources.items():
+    for name, (_, positions) in sources.items():
         own = _of_profile(fit, positions[0], zones[name])
         if positions[0] in fit.form.linear and fit.independent_columns:
-            own = _with_sums(own, fit, leaf, positions[0], by_position, light)
+            own = _with_sums(own, fit, sources[name], by_position, light)
         out[name] = own
     if sky is None or not fit.independent_columns or fit.image.variance is None:
         return out
     if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
         return out
-    wings = hidden_wings(
-        fit.image, sky, np.array([own.fitted for own in out.values()]), list(traces.values()),
+    wings = hidden_wings(FittedLight(
+        fit.image, sky, max(len(fit.form.linear) - len(sources), 1),
+        np.array([own.fitted for own in out.values()]), np.array(list(traces.values())),
         float(np.median(next(iter(fwhm.values())))),
         np.any([own.zone for own in out.values()], axis=0), light,
-        n_terms=max(len(fit.form.linear) - len(sources), 1),
-    )  # fmt: skip
+    ))  # fmt: skip
     if len(sources) == 1:
         name, (_, positions) = next(iter(sources.items()))
-        wings = wings.combined(*level_that_follows(fit, positions[0], out[name].error > 0))
+        part, error, spread = level_that_follows(fit, positions[0], out[name].error > 0)
+        wings = wings.combined(part, max(error, spread))
     return {name: own.with_wings(wings) for name, own in out.items()}
 
 
@@ -145,8 +164,9 @@ def _common(fit, position, error):
     return SpectrumCovariance.of_dense(fit.covariance_of(fit.names[position])).low_rank.T
 
 
-def _with_sums(own, fit, leaf, position, zones, light):
+def _with_sums(own, fit, source, zones, light):
     """Flux with what the sums of the pixels tell: its scale, or all of it where light is left."""
+    leaf, (position, *_) = source
     common = common_errors(fit)[fit.form.linear.index(position)]
     known = np.flatnonzero(np.isfinite(own.flux) & np.isfinite(own.error) & (own.error > 0))
     if fit.image.variance is None or not known.size:
@@ -158,14 +178,13 @@ def _with_sums(own, fit, leaf, position, zones, light):
     difference, difference_error = (np.full(len(own.flux), np.nan) for _ in range(2))
     difference[known], difference_error[known] = sums.difference, sums.difference_error
     telling = known[~bright & (sums.difference_error > TELLING * own.error[known])]
-    scale = profile_scale(
-        own.fitted[telling], difference[telling], difference_error[telling] ** 2, len(own.flux),
-        telling, expected_miss(leaf), _stray_light(fit, zones, light, own.zone),
-    )  # fmt: skip
+    told = (own.fitted[telling], difference[telling], difference_error[telling] ** 2)
+    stray = _stray_light(fit, zones, light, own.zone)
+    differences = Differences(*told, telling, len(own.flux))
+    scale = profile_scale(differences, expected_miss(leaf), stray)
     missed = np.zeros(len(own.flux))
     missed[known] = sums.filled * own.fitted[known]
-    # The pixels that are seen tell whether a profile is worse than a learnt one where none is.
-    unseen = min(expected_miss(leaf), MISSED_BY_LEARNT)
+    unseen = _unseen(fit, *source)
     filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
     shared = np.concatenate([scale.errors * own.fitted, [unseen * filled]])
     common = np.concatenate([common * scale.factor, shared])
@@ -180,8 +199,21 @@ def _with_sums(own, fit, leaf, position, zones, light):
     return replace(
         own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
         difference=difference, difference_error=difference_error,
-        response=sums.response[:, bright], filled=sums.filled[bright],
+        response=sums.response[:, bright], filled=sums.filled[bright], misfit=misfit,
     )  # fmt: skip
+
+
+def _unseen(fit, leaf, positions):
+    """By which part of itself the light on pixels that are not seen may be wrong.
+
+    The pixels that are seen tell whether a profile is worse than a learnt one where none is. What
+    lies beyond the slit is known by its mirror image, if it is seen where the middle is: where half
+    of the light lies beyond, it is known no better than where no shape was learnt.
+    """
+    if expected_miss(leaf) == 0:
+        return 0.0
+    part = light_inside(leaf, [fit.values[k] for k in positions], fit.image)
+    return max(MISSED_BY_LEARNT, 2 * min(1 - part, 0.5) * MISSED)
 
 
 def _stray_light(fit, zones, light, zone):

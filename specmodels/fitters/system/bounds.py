@@ -31,10 +31,10 @@ def within_bounds(equations, data, bounds):
     Returns
     -------
     equations : Equations
-        With those coefficients held that end at a bound.
+        With those coefficients held that end at a bound; the others are its ``unbounded``.
     coefficients : ndarray, shape (n,)
     """
-    coefficients = equations.solved(data)
+    free, coefficients = equations, equations.solved(data)
     if bounds is None:
         return equations, coefficients
     lower, upper = bounds
@@ -56,4 +56,6 @@ def within_bounds(equations, data, bounds):
         held = (held | out) & ~back
         equations = equations.holding(held)
         coefficients = equations.solved(data, at)
+    if equations is not free:
+        equations.known["unbounded"] = free
     return equations, np.clip(coefficients, lower, upper)

@@ -54,6 +54,11 @@ class Equations:
         """The same with these coefficients held."""
         return replace(self, held=held, known=self._kept)
 
+    @property
+    def unbounded(self):
+        """The same before any coefficient was held at a bound, which its errors are those of."""
+        return self.known.get("unbounded", self)
+
     def reweighted(self, weights):
         """The same pixels with other weights, none where there was none."""
         return replace(self, weights=weights, known={})
@@ -65,7 +70,8 @@ class Equations:
 
     def forget_matrix(self):
         """Let go of the matrix, of which the factor is kept."""
-        self.known.pop("matrix", None)
+        for one in (self, self.unbounded):
+            one.known.pop("matrix", None)
 
     @property
     def kind(self):
@@ -266,8 +272,7 @@ class Equations:
     @property
     def variances(self):
         """Variance of each coefficient, shape (n,); infinite where it is not determined."""
-        found = self.factor.variances[self.structure.rank]
-        return found if self.held is None else np.where(self.held, 0.0, found)
+        return self.factor.variances[self.structure.rank]
 
     def covariance(self, first, second):
         """Covariances of pairs of coefficients, within the band or the border."""

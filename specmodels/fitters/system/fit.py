@@ -52,8 +52,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
         batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
-        coefficients=coefficients, offset=offset, noise=noise, equations=equations,
-        response=response, fitted=problem, templates=templates,
+        coefficients=coefficients, offset=offset, noise=noise, equations=equations.unbounded,
+        held=equations.held, response=response, fitted=problem, templates=templates,
     )  # fmt: skip
 
 

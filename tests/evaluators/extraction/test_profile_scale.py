@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.evaluators.extraction.profile_scale import profile_scale
+from specmodels.evaluators.extraction.profile_scale import Differences, profile_scale
 
 N, EXPECTED = 200, 0.1
 COLUMNS = np.arange(N)
@@ -13,7 +13,8 @@ PRIOR = EXPECTED / np.arange(1, 4)
 
 
 def scale(flux, difference, error, columns=COLUMNS, expected=EXPECTED):
-    return profile_scale(flux, difference, np.full(len(flux), error**2), N, columns, expected)
+    sums = Differences(flux, difference, np.full(len(flux), error**2), columns, N)
+    return profile_scale(sums, expected)
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
@@ -60,7 +61,8 @@ def test_scale_is_what_sums_have_in_excess(missed):
     rng = np.random.default_rng(1)
     flux = 100 + 50 * np.sin(np.arange(400) / 9)
     difference = missed * flux + rng.normal(0, 10, 400)
-    scale = profile_scale(flux, difference, np.full(400, 100.0), 400, np.arange(400), 0.1)
+    sums = Differences(flux, difference, np.full(400, 100.0), np.arange(400), 400)
+    scale = profile_scale(sums, 0.1)
     error = np.sqrt(np.sum(scale.errors**2, axis=0))
     assert np.abs((scale.factor - 1 - missed) / error).max() < 4
     assert error.max() < 0.03
@@ -68,8 +70,8 @@ def test_scale_is_what_sums_have_in_excess(missed):
 
 def test_light_that_is_no_sources_is_not_taken_for_that_of_the_profile():
     flux, columns = np.full(400, 100.0), np.arange(400)
-    arguments = (flux, np.full(400, 6.0), np.full(400, 100.0), 400, columns, 0.1)
-    without, known = profile_scale(*arguments), profile_scale(*arguments, stray=10.0)
+    sums = Differences(flux, np.full(400, 6.0), np.full(400, 100.0), columns, 400)
+    without, known = profile_scale(sums, 0.1), profile_scale(sums, 0.1, stray=10.0)
     error = np.sqrt(np.sum(known.errors**2, axis=0))
     assert np.all(np.abs(known.factor - 1) < np.abs(without.factor - 1))
     assert np.all(np.abs(known.factor - 1) < error)

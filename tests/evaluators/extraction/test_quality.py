@@ -7,6 +7,7 @@ import pytest
 
 import specmodels as sm
 from specmodels.datasets import make_slit
+from specmodels.evaluators.extraction import criticism
 from specmodels.evaluators.extraction.quality import judge_source
 
 
@@ -90,3 +91,40 @@ def test_light_that_comes_in_on_one_side_is_named():
     row = judged(order_beside(42.0, 31.0, 0.05), n_sources=1)
     assert row["status"] == "check"
     assert "light on one side" in row["reason"]
+
+
+def test_source_next_to_light_that_no_trace_describes_is_named():
+    """Another order is taken for a source whose trace is parallel: its light lies in both."""
+    image = order_beside(42.0, 29.0, 0.08)
+    result = sm.OptimalExtraction(n_sources=2)(image)
+    brightest = max(result.sources, key=lambda name: np.sum(result.table(name)["flux"].value))
+    assert result.table(brightest).meta["status"] == "check"
+    assert "next to" in "".join(criticism.doubtful_neighbours(result, brightest))
+
+
+def test_source_that_takes_light_away_from_another_is_not_seen():
+    y = np.arange(40)[:, None] + np.zeros(300)
+    gaussian, rng = sm.GaussianProfile(), np.random.default_rng(7)
+    mean = sum(4000 * gaussian.evaluate(y, row, 1.5) for row in (10.0, 26.0, 28.0)) + 50
+    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
+    result = sm.OptimalExtraction(n_sources=3)(image)
+    alone = min(result.sources, key=lambda name: np.mean(result.trace(name)))
+    assert result.table(alone).meta["status"] == "ok"
+    fluxes, blended = dict(result.source_fluxes), next(n for n in result.sources if n != alone)
+    fluxes[blended] = replace(fluxes[blended], flux=-fluxes[blended].flux)
+    other = replace(result)
+    other.__dict__["source_fluxes"] = fluxes
+    assert "asked for" in "".join(criticism.hidden_neighbours(other, alone))
+
+
+@pytest.mark.parametrize(("error", "named"), [(0.0, True), (0.2, False)])
+def test_wings_at_the_ends_of_the_slit_are_named_where_no_error_holds_them(error, named):
+    y = np.arange(30)[:, None] + np.zeros(200)
+    mean = 3000 * sm.MoffatProfile().evaluate(y, 14.5, 3.0, 1.6) + 20
+    data = np.random.default_rng(8).poisson(mean).astype(float)
+    profile = sm.MoffatProfile(gamma=3.0, alpha=1.6, fixed={"alpha": True})
+    result = sm.OptimalExtraction(profile=profile)(sm.SpectralImage(data, variance=mean))
+    own = result.source_fluxes["source"]
+    wings = replace(own.wings, error=error)
+    result.__dict__["source_fluxes"] = {"source": replace(own, wings=wings)}
+    assert any(criticism.light_outside(result, "source")) == named

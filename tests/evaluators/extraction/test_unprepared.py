@@ -111,6 +111,89 @@ def test_blends_of_known_number_are_told_apart(distance):
     assert_allclose(means, flux, rtol=0.02)
 
 
+def test_pair_that_is_not_resolved_is_looked_for_where_it_is():
+    """Of five sources two lie within a third of the width; none of the others may be split."""
+    y, _ = grid(55, 332)
+    rows, flux = (17.3, 21.2, 30.9, 35.5, 36.7), (6000.0, 7000.0, 5000.0, 2500.0, 1600.0)
+    light = sum(f * spread(y, r, 1.48) for f, r in zip(flux, rows, strict=True)) + np.zeros(332)
+    result = sm.OptimalExtraction(n_sources=5)(noisy(light, sky=100.0, seed=3))
+    found = sorted(result.sources, key=lambda name: np.mean(result.trace(name)))
+    assert_allclose([np.mean(result.trace(name)) for name in found], rows, atol=0.3)
+    means = np.array([np.mean(result.table(name)["flux"].value) for name in found])
+    errors = [np.sqrt(np.mean(result.covariance(name))) for name in found]
+    assert np.all(np.abs(means - flux) < 3 * np.array(errors))
+    assert_allclose(means[:3], flux[:3], rtol=0.02)
+
+
+def test_disk_around_a_bulge_is_one_source():
+    """Its wings are no peaks by themselves, and are the same on both sides."""
+    y, _ = grid(57, 400)
+    disk = np.exp(-np.abs(y - 28.5) / 3.7)
+    light = 9000 * (0.5 * spread(y, 28.5, 0.87) + 0.5 * disk / disk.sum()) + np.zeros(400)
+    result = sm.OptimalExtraction()(noisy(light, sky=100.0, seed=5))
+    assert list(result.sources) == ["source"]
+    error = np.sqrt(np.mean(result.covariance("source"))) / 9000
+    assert abs(ratio(result, 9000.0) - 1) < 3 * error < 0.13
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_faint_disk_around_a_bulge_is_within_errors(seed):
+    """Of the disk too little is seen for the sky and the profile to tell of it."""
+    y, _ = grid(60, 300)
+    disk = np.exp(-np.abs(y - 29.2) / 4)
+    light = 120 * (0.2 * spread(y, 29.2, 0.85) + 0.8 * disk / disk.sum()) + np.zeros(300)
+    result = sm.OptimalExtraction()(noisy(light, sky=100.0, seed=seed))
+    error = np.sqrt(np.mean(result.covariance("source"))) / 120
+    assert abs(ratio(result, 120.0) - 1) < 3 * error < 0.4
+
+
+@pytest.mark.parametrize("row", [0.0, 39.0])
+def test_light_beyond_the_end_of_the_slit_is_within_errors(row):
+    """Half of it is known by the other half, of which the middle is hardly seen."""
+    y, x = grid(40, 400)
+    bent = row + 0.2 * (2 * (x / 399 - 0.5) ** 2 - 1 / 6)
+    light = 50000 * (0.95 * spread(y, bent, 1.6) + 0.05 * spread(y, bent, 4.8))
+    result = sm.OptimalExtraction()(noisy(light, sky=1.0, seed=9))
+    error = np.sqrt(np.mean(result.covariance("source"))) / 50000
+    assert abs(ratio(result, 50000.0) - 1) < 3 * error < 0.15
+
+
+def test_trace_bends_at_the_end_of_the_slit():
+    """Shifts of light that is cut off are not seen before the fit."""
+    y, _ = grid(42, 387)
+    u = np.linspace(-1, 1, 387)
+    light = 84000 * spread(y, 0.58 - 0.3 * (u**2 - 1 / 3), 1.1 * (1 + 0.15 * u))
+    result = sm.OptimalExtraction()(noisy(light, sky=0.0, seed=2))
+    for part in np.array_split(np.arange(387), 4):
+        assert ratio(result, 84000.0, part) == pytest.approx(1, abs=0.015)
+
+
+def test_lobes_that_fill_the_slit_are_found():
+    """What rows scatter by is not the light of the sources themselves."""
+    y, _ = grid(46, 350)
+    lobes = spread(y, 9.3, 1.6) + spread(y, 35.9, 1.6)
+    light = 1500 * (spread(y, 22.6, 1.6) - 0.5 * lobes) + np.zeros(350)
+    rng, variance = np.random.default_rng(6), 100 + 9 + np.abs(light)
+    data = light + 100 + rng.normal(size=light.shape) * np.sqrt(variance)
+    result = sm.OptimalExtraction()(sm.SpectralImage(data, variance=variance))
+    assert len(result.sources) == 3
+    assert ratio(result, 1500.0) == pytest.approx(1, abs=0.03)
+
+
+def test_saturated_core_is_filled_by_the_profile_that_holds_elsewhere():
+    y, _ = grid(44, 400)
+    light = 2e5 * spread(y, 20.9, 1.7) * (1 + 0.1 * np.linspace(-1, 1, 400))
+    mask = np.zeros(light.shape, dtype=bool)
+    mask[19:24, 20:190] = True
+    image = noisy(light, sky=100.0, seed=3)
+    result = sm.OptimalExtraction()(image.replace(mask=mask))
+    own = result.table("source")
+    off = np.mean(own["flux"].value[20:190] / light.sum(axis=0)[20:190]) - 1
+    part = result.covariance("source")[20:190, 20:190]
+    assert abs(off) < 3 * np.sqrt(np.mean(part)) / np.mean(light.sum(axis=0))
+    assert own.meta["status"] == "ok", own.meta["reason"]
+
+
 def test_unresolved_blend_is_named():
     y, _ = grid(40, 300)
     light = 900 * (spread(y, 19, 1.8) + 0.6 * spread(y, 20.8, 1.8)) + np.zeros(300)
