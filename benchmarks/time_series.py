@@ -12,6 +12,7 @@ SHAPE = (64, 2048)
 SETTINGS = {
     "bright": dict(snr=300.0, motion=0.05, seeing=0.03),
     "moves by a fifth of a pixel": dict(snr=300.0, motion=0.2, seeing=0.05),
+    "moves by a third, seeing by a tenth": dict(snr=300.0, motion=0.3, seeing=0.1),
     "faint": dict(snr=20.0, motion=0.05, seeing=0.03),
 }
 

@@ -47,6 +47,8 @@ class TimeSeries(Sequence):
         for; no more than about ten are held at once.
     times : array_like, shape (n_integration,), optional
         Time of the middle of each integration, in days or any unit; default: their numbers.
+    time_scale : str, optional
+        ``"utc"`` or ``"tdb"``, of times that are modified Julian dates; default: not known.
     instrument : `~specmodels.Instrument`, optional
         What is known about the detector and mode.
     source : object, optional
@@ -58,12 +60,12 @@ class TimeSeries(Sequence):
         If an integration is no `SpectralImage`.
     ValueError
         If there is none, `times` have another shape or are not finite, or, when it is asked for, an
-        integration has another shape or unit than the first.
+        integration has another shape or unit than the first, or alone has variances or none.
     """
 
     kind = "time series"
 
-    def __init__(self, images, *, times=None, instrument=None, source=None):
+    def __init__(self, images, *, times=None, time_scale=None, instrument=None, source=None):
         if isinstance(images, Exposure):
             instrument, source = instrument or images.instrument, source or images.source
             images = list(images.values())
@@ -77,6 +79,7 @@ class TimeSeries(Sequence):
                 f"{self.times.shape}"
             )
         self.has_times = times is not None
+        self.time_scale = time_scale
 
     def __len__(self):
         return len(self._images)
@@ -87,7 +90,8 @@ class TimeSeries(Sequence):
             numbers = range(len(self))[i]
             part = LazyImages(len(numbers), lambda k: self._images[numbers[k]])
             times = self.times[i] if self.has_times else None
-            return TimeSeries(part, times=times, instrument=self.instrument, source=self.source)
+            return TimeSeries(part, times=times, time_scale=self.time_scale,
+                              instrument=self.instrument, source=self.source)  # fmt: skip
         number = range(len(self))[i]
         image = self._images[number]
         if not isinstance(image, SpectralImage):
@@ -98,6 +102,11 @@ class TimeSeries(Sequence):
             raise ValueError(
                 f"images: expected the shape {self.first.shape} and unit {self.first.unit} of the "
                 f"first integration, integration {number} has {image.shape} and {image.unit}"
+            )
+        if number and (image.variance is None) != (self.first.variance is None):
+            raise ValueError(
+                f"images: expected variances in all integrations or in none, integration {number} "
+                f"{'lacks' if image.variance is None else 'has'} them, unlike the first"
             )
         return image
 

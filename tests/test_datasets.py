@@ -6,7 +6,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels import SpectralImage
-from specmodels.datasets import make_flicker, make_slit, make_slitlets
+from specmodels.datasets import make_flicker, make_nods, make_slit, make_slitlets
 
 
 def test_same_seed_gives_the_same_pixels_and_another_seed_others():
@@ -115,3 +115,21 @@ def test_slitlets_are_drawn_from_their_truth():
         assert_allclose(truth.backgrounds[name], sky)
     assert truth.sources["BKG_1"].max() > 0
     assert truth.sources["BKG_2"].max() == 0
+
+
+class TestNods:
+    def test_same_seed_gives_the_same_exposures(self):
+        (first, _), (second, _) = make_nods(seed=2), make_nods(seed=2)
+        for one, other in zip(first.values(), second.values(), strict=True):
+            assert np.array_equal(one.single.data, other.single.data, equal_nan=True)
+
+    def test_light_lies_where_the_truth_says(self):
+        nods, truth = make_nods(seed=3, snr=200.0, hit_fraction=0.0, bad_fraction=0.0)
+        for number, exposure in enumerate(nods.values()):
+            image = exposure.single
+            light = image.data - np.median(image.data, axis=0)
+            rows = np.round(truth.rows[number]).astype(int) + np.arange(-5, 6)
+            row = np.sum(light[rows] * rows[:, None]) / np.sum(light[rows])
+            assert abs(row - truth.rows[number]) < 0.6  # the trace rises by 0.8 rows
+            ratio = np.sum(light[rows]) / truth.flux.sum()
+            assert abs(ratio - 1) < 0.03  # lines that tilt out of the ends

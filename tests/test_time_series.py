@@ -50,3 +50,11 @@ class TestRefused:
     def test_times_that_do_not_fit(self, times):
         with pytest.raises(ValueError, match="times"):
             sm.TimeSeries([image(), image()], times=times)
+
+
+@pytest.mark.parametrize("known", [(True, False), (False, True)])
+def test_variances_in_some_integrations_only_are_refused(known):
+    images = [sm.SpectralImage(np.ones((4, 9)), variance=np.ones((4, 9)) if one else None)
+              for one in known]  # fmt: skip
+    with pytest.raises(ValueError, match="variances in all integrations or in none, integration 1"):
+        sm.TimeSeries(images)[1]

@@ -11,6 +11,7 @@ from astropy import units as u
 from ..exposure import SpectralImage
 from ..models import GaussianProfile
 from .flicker import FlickerTruth, make_flicker
+from .nods import NodTruth, make_nods
 from .slitless import SlitlessTruth, make_slitless
 from .slitlets import SlitletTruth, make_slitlets
 from .time_series import TimeSeriesTruth, make_time_series
@@ -19,6 +20,8 @@ from .undersampled import UndersampledTruth, make_undersampled_slit
 __all__ = [
     "FlickerTruth",
     "make_flicker",
+    "NodTruth",
+    "make_nods",
     "SlitTruth",
     "SlitletTruth",
     "UndersampledTruth",

@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["column_chi2", "goodness", "misfits"]
+__all__ = ["at_bounds", "column_chi2", "goodness", "misfits"]
 
 # Chi-square per degree of freedom from which a model is said not to describe an image: by so much,
 # and by so many standard deviations of what noise does.
@@ -31,6 +31,17 @@ def misfits(result, chi2, dof):
                 f"image {image.name!r}: chi2/dof {total / free:.3g}, the model does not describe "
                 "it, or its variances are too small"
             )
+
+
+def at_bounds(result):
+    """Say which parameters that are not linear ended at a bound, and at which."""
+    form = result.form
+    for k in form.nonlinear:
+        values = np.atleast_1d(result.values[k])
+        for bound, beyond in zip(form.parameters[k].bounds, (np.less_equal, np.greater_equal),
+                                 strict=True):  # fmt: skip
+            if bound is not None and beyond(values, bound).any():
+                yield f"{form.names[k]} ended at its bound {float(bound):g}"
 
 
 def column_chi2(result, image):

@@ -9,7 +9,7 @@ from ..models.linear_form import LinearForm
 from .columns import answers as column_answers
 from .columns.problem import Problem
 from .fitted import FittedModel, model_set
-from .goodness import column_chi2, goodness, misfits
+from .goodness import at_bounds, column_chi2, goodness, misfits
 
 __all__ = ["FitResult"]
 
@@ -123,10 +123,11 @@ class FitResult:
         """Why the fit is no success, one by one; or what else there is to say of it.
 
         A fit that converged may still leave far more of an image than its noise: chi-square per
-        degree of freedom beyond three is named, where variances are known.
+        degree of freedom beyond three is named, where variances are known. Parameters that are not
+        linear are named where they ended at a bound.
         """
         said = tuple(filter(None, self.message.split("; ")))
-        return said or tuple(misfits(self, *self._of_images()))
+        return said or (*at_bounds(self), *misfits(self, *self._of_images()))
 
     @property
     def strengths(self):
@@ -148,7 +149,10 @@ class FitResult:
         return self.values[self.position(name)]
 
     def error(self, name):
-        """Standard error of the parameter `name`; zero for fixed ones."""
+        """Standard error of the parameter `name`; zero for fixed ones.
+
+        That of a parameter at a bound is the one that it would have without.
+        """
         k = self.position(name)
         if k in self.form.linear:
             j = self.form.linear.index(k)

@@ -16,12 +16,27 @@ __all__ = [
     "StudentStatistic",
 ]
 
+# Counts in a pixel whose variance is the least of all. Rounds go all the way to the new weights
+# once models change by less than so many standard deviations, all pixels together.
+LEAST_COUNT, NEAR = 0.01, 1.0
+
 
 class Statistic(ABC):
     """Base of statistics: a subclass defines ``weights(data, model, weights)``.
 
     Whatever has a derivative can be minimised by least squares whose weights depend on the fit.
+
+    Attributes
+    ----------
+    part : float
+        How far each round goes towards the new weights, in their logarithms: one for all the way,
+        less where these would go to and fro. What the rounds end with is the same.
     """
+
+    part = 1.0
+
+    def check(self, image):  # noqa: B027  not abstract: most have nothing to say
+        """Raise ValueError where an image does not suit; nothing is asked of it by default."""
 
     @abstractmethod
     def weights(self, data, model, weights):
@@ -47,7 +62,11 @@ class PoissonStatistic(Statistic):
     r"""Counts: the likelihood of Cash (1979, ApJ 228, 939), by Fisher scoring.
 
     Weights are one over the variance that the *model* predicts, so that pixels which happen to be
-    low do not count more.
+    low do not count more: where they settle, the derivatives of the likelihood vanish. The variance
+    is at least that of a hundredth of a count, so that a model that vanishes, or is negative in a
+    few pixels, has a weight; the equations stay unbiased with any weights that do not know of the
+    data. Variances of the image say nothing but which pixels are there; it needs none. Errors are
+    those of the expected information: where hardly a count was seen they are too small.
 
     Parameters
     ----------
@@ -57,6 +76,8 @@ class PoissonStatistic(Statistic):
         Variance beside that of the counts, in the square of the unit of the data.
     """
 
+    part = 0.5  # full steps between weights of very different size lead to other minima
+
     def __init__(self, *, gain=1.0, read_variance=0.0):
         if not gain > 0 or not read_variance >= 0:
             raise ValueError(
@@ -64,11 +85,22 @@ class PoissonStatistic(Statistic):
             )
         self.gain, self.read_variance = float(gain), float(read_variance)
 
+    def check(self, image):
+        """Raise ValueError where pixels without counts are masked, for they have no variance."""
+        if image.variance is None:
+            return
+        lost = np.count_nonzero(image.mask & (image.variance == 0) & (image.data == 0))
+        if lost:
+            raise ValueError(
+                f"image {image.name!r}: {lost} pixels without counts are masked, as their variance "
+                "is zero, and fluxes would come out high; expected an image without variances, "
+                "which counts do not need, or NaN in pixels that are bad"
+            )
+
     def weights(self, data, model, weights):
-        """One over the predicted variance; that of one count at least, where nothing is left."""
-        least = max(1e-3 / self.gain, 1e-3 * self.read_variance)
-        variance = np.maximum(model, 0) / self.gain + self.read_variance
-        return np.where(weights > 0, 1 / np.maximum(variance, least), 0.0)
+        """One over the predicted variance."""
+        variance = np.maximum(model, LEAST_COUNT / self.gain) / self.gain + self.read_variance
+        return np.where(weights > 0, 1 / variance, 0.0)
 
 
 class HuberStatistic(Statistic):
@@ -123,47 +155,69 @@ class ReweightedFitter(Fitter):
     max_rounds : int
         Largest number of fits.
     tolerance : float
-        Fits end when the models of two rounds differ by less than this, in standard deviations of
-        a pixel.
+        Fits end when the models of two rounds differ by less than this: the root of the squares of
+        all pixels, in their standard deviations.
 
     Raises
     ------
     TypeError
         If `statistic` or `fitter` is of another kind.
+    ValueError
+        If there are to be no rounds, or no tolerance; in a call, if weights are no weights.
     """
 
-    def __init__(self, statistic, fitter=None, *, max_rounds=30, tolerance=1e-3):
+    def __init__(self, statistic, fitter=None, *, max_rounds=60, tolerance=0.03):
         fitter = LinearFitter() if fitter is None else fitter
         if not isinstance(statistic, Statistic):
             raise TypeError(f"statistic: expected a Statistic, got {statistic!r}")
         if not isinstance(fitter, Fitter):
             raise TypeError(f"fitter: expected a Fitter, got {type(fitter).__name__}")
+        if max_rounds < 1 or not tolerance > 0:
+            raise ValueError(
+                f"expected max_rounds >= 1 and tolerance > 0, got {max_rounds!r}, {tolerance!r}"
+            )
         self.statistic, self.fitter = statistic, fitter
         self.max_rounds, self.tolerance = max_rounds, tolerance
 
     def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
         images, before = images_of(image), None
-        current = images
+        for one in images:
+            self.statistic.check(one)
+        current, change = images, np.inf
         for _ in range(self.max_rounds):
             result = self.fitter(model, current if len(current) > 1 else current[0],
                                  batch=batch, share=share)  # fmt: skip
             found = result.predict()
             found = [np.nan_to_num(one) for one in (found if len(images) > 1 else [found])]
-            if before is not None and self._settled(images, found, before):
+            if before is not None:
+                change = _change(current, found, before)
+            if change < self.tolerance:
                 return result
-            model, before = result.template, found
-            current = [self._reweighted(*pair) for pair in zip(images, found, strict=True)]
+            model = result.templates if len(images) > 1 else result.template
+            before, part = found, self.statistic.part if change > NEAR else 1.0
+            triples = zip(images, current, found, strict=True)
+            current = [self._reweighted(*own, part) for own in triples]
         message = f"weights not settled after {self.max_rounds} fits"
         return result.replace(success=False, message=message)
 
-    def _settled(self, images, found, before):
-        changes = [np.max(np.abs(new - old) * np.sqrt(image.weights))
-                   for image, new, old in zip(images, found, before, strict=True)]  # fmt: skip
-        return max(changes) < self.tolerance
-
-    def _reweighted(self, image, model):
-        weights = self.statistic.weights(image.filled, model, image.weights)
+    def _reweighted(self, image, current, model, part):
+        """The image with its next weights, a part of the way from the current ones."""
+        weights = np.asarray(self.statistic.weights(image.filled, model, image.weights))
+        if weights.shape != image.shape or not (weights >= 0).all():
+            raise ValueError(
+                f"statistic: expected weights {image.shape} from zero, got {weights.shape} with "
+                f"{np.count_nonzero(~(weights >= 0))} that are negative or NaN"
+            )
+        if part < 1:
+            weights = current.weights ** (1 - part) * weights**part
         use = weights > 0
         variance = np.divide(1.0, weights, where=use, out=np.ones(image.shape))
         return image.replace(variance=variance, mask=image.mask | ~use, components={})
+
+
+def _change(images, found, before):
+    """Root of the squares of what models have changed in all pixels, in standard deviations."""
+    squares = (np.sum((new - old) ** 2 * image.weights)
+               for image, new, old in zip(images, found, before, strict=True))  # fmt: skip
+    return np.sqrt(sum(squares))

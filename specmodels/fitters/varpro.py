@@ -212,6 +212,8 @@ def fitted_system(problem, state, message="", count=1):
     if not state.theta.size:
         return system_result(problem, state.theta, message=message, n_iterations=count)
     solved, parameters = state.solved, problem.parameters
+    if problem.is_limited:
+        solved = problem.linearise(state.theta, bounded=False)
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
     return system_result(
         problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),

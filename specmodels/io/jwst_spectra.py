@@ -6,6 +6,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
+from ..dithers import Dithers
 from ..exposure import Exposure
 from .registry import writer
 from .tables import UNITLESS, kept_header, tables_of
@@ -38,7 +39,7 @@ def to_multispec(result):
     """
     from stdatamodels.jwst import datamodels
 
-    exposure = getattr(result, "source_exposure", None)
+    exposure = _one(getattr(result, "source_exposure", None))
     model = datamodels.MultiSpecModel()
     tables = tables_of(result)
     _copy_meta(model, getattr(exposure, "source", None))
@@ -48,12 +49,18 @@ def to_multispec(result):
     return model
 
 
+def _one(exposure):
+    """An exposure itself, or the first of several of the same sources."""
+    return next(iter(exposure.values())) if isinstance(exposure, Dithers) else exposure
+
+
 def _copy_meta(model, source):
     """Copy the primary metadata of the datamodel that was read, itself or from its file."""
     from stdatamodels.jwst import datamodels
 
     from .jwst import model_class
 
+    source = Path(source) if isinstance(source, str) else source
     if isinstance(source, datamodels.JwstDataModel):
         model.update(source, only="PRIMARY")
     elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():

@@ -21,7 +21,7 @@ def is_time_series(result):
 def to_tso_multispec(result):
     """Return a `stdatamodels.jwst.datamodels.TSOMultiSpecModel`, one table per source.
 
-    Units are those of `to_multispec`. Times are written as MJD where the series has any.
+    Units are those of `to_multispec`. Times in TDB are written as such, all others as MJD.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def _spec(datamodels, name, table, series):
         data[key] = _values(table, own) * factor
     data["DQ"] = np.where(table["mask"], DO_NOT_USE, 0)
     if series.has_times:
-        data["MJD-AVG"] = series.times
+        data["TDB-MID" if series.time_scale == "tdb" else "MJD-AVG"] = series.times
     spec.spec_table = data
     _set_units(spec, unit)
     _describe(spec, name, table, described)

@@ -29,7 +29,8 @@ PLANES = {"data": "SCI", "err": "ERR", "dq": "DQ", "var_poisson": "VAR_POISSON",
 DATA = ("SCI", "FLUX", "DATA", "PRIMARY")
 CUBES = ("IFUCubeModel",)
 SPECTRAL = ("WAVE", "AWAV", "FREQ", "ENER", "VELO", "VOPT", "VRAD")
-MIDDLES = ("int_mid_BJD_TDB", "int_mid_MJD_UTC")
+# Columns of times in the middle of integrations, modified Julian dates, and their scales.
+MIDDLES = {"int_mid_BJD_TDB": "tdb", "int_mid_MJD_UTC": "utc"}
 
 
 def is_series(obj):
@@ -85,8 +86,9 @@ def read_series(obj, *, times=None, **options):
             raise ValueError(f"obj: a TimeSeries takes no options, got {sorted(options)}")
         return obj if times is None else obj.replace(times=times)
     found = _images(obj, chosen)
-    times = found.times if times is None else times
-    return TimeSeries(found.images, times=times, instrument=found.instrument, source=obj)
+    times, scale = (found.times, found.time_scale) if times is None else (times, None)
+    return TimeSeries(found.images, times=times, time_scale=scale, instrument=found.instrument,
+                      source=obj)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class _Found:
     images: object
     times: object = None
     instrument: object = None
+    time_scale: str | None = None
 
 
 def _images(obj, options):
@@ -193,7 +196,8 @@ def _model_images(model, planes, options, length, times):
         found = planes_of(i)
         return found.with_options(_options_of(options, i)).image(instrument)
 
-    return _Found(LazyImages(length, integration), times, instrument)
+    times, scale = (None, None) if times is None else times
+    return _Found(LazyImages(length, integration), times, instrument, scale)
 
 
 def _of_path(path, options):
@@ -286,7 +290,7 @@ def _cube_hdu(hdus):
 
 
 def _times(table, tree, length):
-    """Times in the middle of the integrations of a JWST file; None where it does not say."""
+    """Times in the middle of the integrations of a JWST file, and their scale; None without."""
     names = getattr(getattr(table, "dtype", None), "names", None) or ()
     column = next((name for name in MIDDLES if name in names), None)
     if column is None:
@@ -297,7 +301,7 @@ def _times(table, tree, length):
     if len(values) != length:
         values = values[start : start + length]
     usable = len(values) == length and np.isfinite(values).all() and np.all(np.diff(values) > 0)
-    return values if usable else None
+    return (values, MIDDLES[column]) if usable else None
 
 
 def _options_of(options, i):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..numerics.correlated import CorrelatedSystem, TimeGrid
+from ..numerics.correlated import CorrelatedSystem
+from ..numerics.line_bins import line_bins, stripe_groups
 from ..numerics.noise_spectrum import fit_power_laws, lag_variogram
 from .noise_plan import NoisePlan
 
@@ -31,6 +32,7 @@ class CoarseNoise:
     """
 
     size: int = 16
+    weighs = False
 
     def plan(self, readout, use, *, white=np.nan, sample=None, variance=None):
         """Plan for frames with this mask; see `~specmodels.models.flicker.NoisePlan`."""
@@ -42,34 +44,18 @@ class _CoarsePlan(NoisePlan):
 
     def __init__(self, size, readout, use, white, sample):
         super().__init__(readout, use, white)
-        n_output, n_line, width = readout.frame_shape(use.shape)
-        line = width + readout.overhead
-        n_bin = max(1, round(line / size))
-        self.grid = TimeGrid(n_line, n_bin)
-        # Bin of each pixel; the pauses have bins without pixels.
-        self.bins = np.arange(width) * n_bin // line
-        self.starts = np.flatnonzero(np.diff(self.bins, prepend=-1))
-        self.frames_used = readout.frames(use)
-        self.number = self._sums(self.frames_used.astype("f4"))
-        self.full = line / n_bin
-        self.system = self._system(sample, n_output)
+        self.bins, self.grid, self.full = line_bins(readout, use.shape, size)
+        self.number = self.bins.sums(use, use)[1]
+        self.stripes = None
+        if readout.stripes != "fast":
+            self.stripes = stripe_groups(readout, use.shape)
+        self.system = self._system(sample)
 
-    def _sums(self, frames):
-        """Sums over the bins of frames, as series of time."""
-        n_bin = self.grid.width
-        sums = np.zeros((*frames.shape[:2], n_bin), "f4")
-        sums[..., : len(self.starts)] = np.add.reduceat(frames, self.starts, axis=2)
-        return self.grid.series(sums)
-
-    def _means(self, frames):
-        """Means over the used pixels of bins, as series of time; zero where there are none."""
-        return self._sums(frames) / np.maximum(self.number, 1)
-
-    def _system(self, sample, n_output):
+    def _system(self, sample):
         """The linear system, None where there is no correlated noise."""
         if sample is None or not self.use.any():
             return None
-        series = self._means(self._without_stripes(self._frames(sample)))
+        series = self._means(sample - self._stripes(sample))
         used = self.number > LEAST_OF_BIN * self.full
         if not used.any():
             return None
@@ -81,45 +67,41 @@ class _CoarsePlan(NoisePlan):
         if not laws.white > 0 or not max(laws.common[0], laws.separate[0]) > 0:
             return None
         common, separate = laws.spectra(self.grid.frequency)
-        return CorrelatedSystem(common, separate, laws.white, n_output, self.grid.size)
+        return CorrelatedSystem(common, separate, laws.white, len(series), self.grid.size)
 
-    def _frames(self, frame):
-        """A frame in the order of readout, with zero mean over used pixels, zero elsewhere."""
-        frames = self.readout.frames(frame)
-        mean = np.float32(np.mean(frames, where=self.frames_used, dtype=float))
-        return np.where(self.frames_used, frames - mean, np.float32(0))
+    def _means(self, frame):
+        """Means over the used pixels of bins less that of all, as series; zero without pixels."""
+        total = self.bins.sums(frame, self.use)[0]
+        total -= np.float32(total.sum(dtype=float) / max(self.number.sum(dtype=float), 1))
+        return np.where(self.number > 0, total / np.maximum(self.number, 1), np.float32(0))
 
-    def _stripes(self, frames):
+    def _stripes(self, frame):
         """What all lines have in common, where the detector has such stripes; else zero."""
-        if self.readout.stripes == "fast":
+        if self.stripes is None:
             return np.float32(0)
-        number = np.maximum(np.count_nonzero(self.frames_used, axis=1, keepdims=True), 1)
-        return (frames.sum(axis=1, keepdims=True) / number).astype("f4")
+        total, number = self.stripes.sums(frame, self.use)
+        return self.stripes.spread(total / np.maximum(number, 1))
 
-    def _without_stripes(self, frames):
-        return np.where(self.frames_used, frames - self._stripes(frames), np.float32(0))
-
-    def _mean(self, frames):
-        """Conditional mean of bins, as frames of their pixels."""
+    def _mean(self, frame):
+        """Conditional mean of bins."""
         if self.system is None:
-            return np.float32(0)
+            return np.zeros_like(self.number)
         missing = self.full / np.maximum(self.number, 1e-9) - 1
         extra = np.where(self.number > 0, np.maximum(missing, 0) * self.system.white, np.inf)
-        filled, *_ = self.system.fill(
-            self._means(frames), extra.astype("f4"), overwrite=True, tolerance=TOLERANCE
-        )
-        return self.grid.frames(self.system.mean(filled))[..., self.bins]
+        return self.system.conditional_mean(
+            self._means(frame), extra.astype("f4"), tolerance=TOLERANCE
+        )[0]
 
     def __call__(self, frame, bad=None, near=None):
         if not self.use.any():
             return np.zeros(self.use.shape, "f4")
-        frames = self._frames(frame)
-        passes = 1 if self.readout.stripes == "fast" else STRIPE_PASSES
-        mean = np.float32(0)
-        for _ in range(passes):
-            left = np.where(self.frames_used, frames - mean, np.float32(0))
-            stripes = self._stripes(left)
-            mean = self._mean(np.where(self.frames_used, frames - stripes, np.float32(0)))
-        noise = np.broadcast_to(mean + stripes, frames.shape)
-        noise = noise - np.float32(np.mean(noise, where=self.frames_used, dtype=float))
-        return self.readout.image(noise)
+        if self.stripes is None:
+            mean = self._mean(frame)
+            level = np.sum(self.number * mean, dtype=float) / self.number.sum(dtype=float)
+            return self.bins.spread(mean - np.float32(level))
+        noise = np.float32(0)
+        for _ in range(STRIPE_PASSES):
+            stripes = self._stripes(frame - noise)
+            noise = self.bins.spread(self._mean(frame - stripes))
+        noise += stripes
+        return noise - np.float32(np.mean(noise, where=self.use, dtype=float))

@@ -106,7 +106,7 @@ class CorrelatedNoise(Composable, Model):
     # What images must know for it.
     coordinate = "clock"
 
-    def __init__(self, common=None, separate=None, alternating=None, white=None, tolerance=0.02,
+    def __init__(self, common=None, separate=None, alternating=None, white=None, tolerance=0.05,
                  seed=1, *, name=None, **settings):  # fmt: skip
         for key, value in zip(PARTS, (common, separate, alternating), strict=True):
             if value is not None and not isinstance(value, FlickerSpectrum):

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ..numerics.correlated import CorrelatedSystem, TimeGrid
-from ..numerics.detection import robust_location
+from ..numerics.detection import robust_location, some_values
 from .correlated_error import variance_left
 from .lit_lines import LitFit
 from .noise_plan import NoisePlan
@@ -125,7 +125,7 @@ class CorrelatedPlan(NoisePlan):
 
     def ratio(self, variance):
         """Variance over that of quiet used pixels; one where it is similar, or nothing is known."""
-        known = variance[self.use & np.isfinite(variance)]
+        known = some_values(variance, self.use & np.isfinite(variance))
         quiet = np.quantile(known, QUIET) if known.size else np.nan
         if not quiet > 0:
             return np.ones(variance.shape)
@@ -157,12 +157,12 @@ class CorrelatedPlan(NoisePlan):
         """Conditional mean of series, written to, whose pixels are used or not."""
         if self.system is None:
             return np.zeros_like(series)
-        filled, n, _ = self.system.fill(
-            series, np.where(used, self.extra, np.float32(np.inf)), start=start, overwrite=True,
+        mean, n = self.system.conditional_mean(
+            series, np.where(used, self.extra, np.float32(np.inf)), start=start,
             tolerance=self.model.tolerance,
         )  # fmt: skip
         self.iterations.append(n)
-        return self.system.mean(filled)
+        return mean
 
     def _noise(self, series, used, start=None):
         """Conditional mean, with what all lines share."""

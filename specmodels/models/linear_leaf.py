@@ -121,6 +121,12 @@ def repeats(leaf):
     return tuple(getattr(leaf, "over", ()))
 
 
+def _or_nothing(derivative):
+    """A derivative; one zero where it is zero in all pixels, which then take no time any more."""
+    image = derivative.image if isinstance(derivative, Outer) else derivative
+    return derivative if np.any(image) else np.zeros((1, 1))
+
+
 class LocalValues(list):
     """Values of all parameters, many of which differ from pixel to pixel.
 
@@ -323,7 +329,7 @@ class Leaf:
             return {}
         own, window = self._own(values), self.window(inputs)
         if window is None:
-            found = self._derivatives(own, inputs, mine)
+            found = {k: _or_nothing(d) for k, d in self._derivatives(own, inputs, mine).items()}
             if self._box is not None:
                 inside = self._inside(inputs)
                 found = {k: np.asarray(d) * inside for k, d in found.items()}

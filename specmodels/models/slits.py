@@ -132,10 +132,12 @@ class SlitThroughput(BasisModel):
 
 
 class SlitFunction(BasisModel):
-    r"""Throughput along a slit, a cubic B-spline: :math:`c_0 + \sum_k c_k (B_k(y) - \bar B_k)`.
+    r"""Throughput along a slit, a cubic B-spline:
+    :math:`c_0 + \sum_k c_k (B_k(y) - B_m(y)\,\bar B_k / \bar B_m)`.
 
     The mean over the rows is :math:`c_0`, by default one and held, so that it does not trade with
-    the spectrum that is seen through the slit. Smooth departures from it are found by the data.
+    the spectrum that is seen through the slit. Smooth departures from it are found by the data;
+    that in the middle, :math:`m`, is what the mean leaves: all others are seen by few rows.
 
     Parameters
     ----------
@@ -164,9 +166,10 @@ class SlitFunction(BasisModel):
         self.c0.fixed = True
 
     def basis(self, y):
-        """One, and the B-splines but for the last, each less its mean; shape (..., n_terms)."""
+        """One, and the B-splines but for that in the middle, shape (..., n_terms)."""
         rows = np.arange(np.ceil(self.breaks[0]), np.floor(self.breaks[-1]) + 1)
         mean = spline_terms(rows, self.breaks, DEGREE).mean(axis=0)
-        terms = np.roll(spline_terms(y, self.breaks, DEGREE) - mean, 1, axis=-1)
-        terms[..., 0] = 1.0
-        return terms
+        splines, middle = spline_terms(y, self.breaks, DEGREE), len(mean) // 2
+        less = splines - splines[..., [middle]] * (mean / mean[middle])
+        rest = np.delete(less, middle, axis=-1)
+        return np.concatenate([np.ones((*np.shape(y), 1)), rest], axis=-1)

@@ -111,23 +111,34 @@ class CorrelatedSystem:
         """Variance of the conditional mean's error if no pixel were masked."""
         return self.white * (1 - self.white * self.diagonal)
 
-    def precision(self, series):
-        """Product of the inverse covariance and series of shape (n_output, size)."""
-        spectra = fft.rfft(series, axis=-1)
-        together = spectra.sum(axis=0) * self.shared if self.n_output > 1 else np.float32(0)
-        for spectrum in spectra:
+    def precision(self, series, *, overwrite=False):
+        """Product of the inverse covariance and series, (n_output, size), in their place or not."""
+        out = series if overwrite else np.empty(series.shape, "f4")
+        spectra = [fft.rfft(one) for one in series]
+        together = sum(spectra) * self.shared if self.n_output > 1 else np.float32(0)
+        for one, spectrum in zip(out, spectra, strict=True):
             spectrum *= self.own
             spectrum -= together
-        return fft.irfft(spectra, self.size, axis=-1, overwrite_x=True)
+            one[...] = fft.irfft(spectrum, self.size, overwrite_x=True)
+        return out
 
-    def fill(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60,
-             overwrite=False):  # fmt: skip
-        """Replace what is not known of the series by its most probable value.
+    def mean(self, filled):
+        """Conditional mean of the correlated noise given filled series, (n_output, size)."""
+        out = self.precision(filled)
+        out *= -np.float32(self.white)
+        out += filled
+        return out
+
+    def conditional_mean(self, series, extra, *, start=None, tolerance=0.02, max_iterations=60):
+        """Conditional mean of the correlated noise given series of which not all is known.
+
+        It is `mean` of the series filled with their most probable values, and follows these from
+        step to step, so that no more than two series are in memory.
 
         Parameters
         ----------
         series : ndarray of float32, shape (n_output, size)
-            Data; their values where `extra` is infinite do not matter.
+            Data, written to; their values where `extra` is infinite do not matter.
         extra : ndarray of float32, shape (n_output, size)
             Variance of each datum beyond the white noise: zero for good pixels, infinite for
             masked ones and for pauses.
@@ -138,51 +149,44 @@ class CorrelatedSystem:
             noise's standard deviation (rms).
         max_iterations : int
             Most iterations.
-        overwrite : bool
-            Whether the series may be filled in place.
 
         Returns
         -------
-        filled : ndarray of float32, shape (n_output, size)
+        mean : ndarray of float32, shape (n_output, size)
         n_iterations : int
-        change : float
-            Last change (rms), in the unit of the data.
         """
         where = np.flatnonzero(extra)
         inverse = 1 / extra.ravel()[where]
         del extra  # a frame of memory, where nobody else holds it
-        filled = series if overwrite else np.array(series)
-        flat = filled.reshape(-1)
+        flat, white = series.reshape(-1), np.float32(self.white)
         known = np.where(inverse > 0, flat[where], 0)
         flat[where] = known if start is None else start.reshape(-1)[where]
-        residual = inverse * (known - flat[where]) - self.precision(filled).reshape(-1)[where]
+        product = self.precision(series).reshape(-1)
+        residual = inverse * (known - flat[where]) - product[where]
+        mean = product
+        mean *= -white
+        mean += flat
+        work = series
         scale = 1 / (self.diagonal + inverse)
         goal = tolerance * np.sqrt(self.white)
         direction = scale * residual
-        power = np.dot(residual, direction)
-        changes = []
-        while power > 0 and len(changes) < max_iterations:
-            work = np.zeros_like(filled)
+        power, n = np.dot(residual, direction), 0
+        while power > 0 and n < max_iterations:
+            work[...] = 0
             work.reshape(-1)[where] = direction
-            work = self.precision(work)
-            product = work.reshape(-1)[where] + inverse * direction
-            del work
-            step = power / np.dot(direction, product)
-            flat[where] += step * direction
-            residual -= step * product
-            changes.append(float(abs(step) * np.sqrt(np.mean(direction**2))))
-            if changes[-1] < goal:
+            self.precision(work, overwrite=True)
+            change = work.reshape(-1)[where] + inverse * direction
+            step = power / np.dot(direction, change)
+            work *= -white * step
+            mean += work.reshape(-1)
+            mean[where] += step * direction
+            residual -= step * change
+            n += 1
+            if abs(step) * np.sqrt(np.mean(direction**2)) < goal:
                 break
             power, last = np.dot(residual, scale * residual), power
             direction = scale * residual + (power / last) * direction
-        return filled, len(changes), changes[-1] if changes else 0.0
-
-    def mean(self, filled):
-        """Conditional mean of the correlated noise given filled series, (n_output, size)."""
-        out = self.precision(filled)
-        out *= -self.white
-        out += filled
-        return out
+        return mean.reshape(series.shape), n
 
     def draw(self, rng):
         """Correlated noise with these spectra, shape (n_output, size).

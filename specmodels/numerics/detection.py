@@ -5,9 +5,10 @@ raises the threshold by itself. Light only adds: the scatter is that of the lowe
 """
 
 import numpy as np
-from scipy import ndimage
 
-__all__ = ["detect_excess", "is_difference", "lower_mode", "robust_location"]
+from .box_sums import box_sums, grown
+
+__all__ = ["detect_excess", "is_difference", "lower_mode", "robust_location", "some_values"]
 
 MAD_TO_SIGMA = 1.4826022
 LEAST_SIGMA_OF_PIXELS = 4.0
@@ -120,8 +121,7 @@ def is_difference(image, use):
     use : ndarray of bool, same shape
         Pixels that count.
     """
-    values = image[use]
-    middle, scale = robust_location(values[:: max(1, values.size // MOST_SCORES)])
+    middle, scale = robust_location(some_values(image, use))
     limit = MOST_OF_PIXEL * scale if scale > 0 else 0
     low = np.clip(middle - image, -limit, limit)  # so that a dead pixel is nothing to its box
     low = detect_excess(low, use, DARK_BOXES, sigma=DARK_SIGMA, grow=0)
@@ -130,47 +130,23 @@ def is_difference(image, use):
 
 def _found_in(image, good, box, sigma, grow):
     """Pixels that stand out in means over one box, which moves by a third of itself."""
-    cell = tuple(max(1, b // 3) for b in box)
-    score, number = _box_scores(image, good, box, cell)
-    known = score[number > 0.1 * number.max()]
-    middle, scale = lower_mode(known[:: max(1, known.size // MOST_SCORES)])
     if box == (1, 1):
-        high = good & (np.abs(score - middle) > max(sigma, LEAST_SIGMA_OF_PIXELS) * scale)
-    else:
-        high = (score - middle > sigma * scale) & (number > 0)
-    high = _grown(high, [round(grow * b / 2 / c) for b, c in zip(box, cell, strict=True)])
+        middle, scale = lower_mode(some_values(image, good))
+        return good & (np.abs(image - middle) > max(sigma, LEAST_SIGMA_OF_PIXELS) * scale)
+    cell = tuple(max(1, b // 3) for b in box)
+    total, number = box_sums(image, good, box, cell)
+    score = total / np.sqrt(np.maximum(number, np.float32(1)))
+    middle, scale = lower_mode(some_values(score, number > 0.1 * number.max()))
+    high = (score > np.float32(middle + sigma * scale)) & (number > 0)
+    if high.any():
+        high = grown(high, [round(grow * b / 2 / c) for b, c in zip(box, cell, strict=True)])
     for axis, size in enumerate(cell):
         high = np.repeat(high, size, axis=axis) if size > 1 else high
     return high[: image.shape[0], : image.shape[1]]
 
 
-def _box_scores(image, good, box, cell):
-    """Sum over a box about each cell over the root of its good pixels, and their number."""
-    total = _cell_sums(np.where(good, image, np.float32(0)), cell)
-    number = _cell_sums(good.astype("f4"), cell)
-    size = tuple(max(1, round(b / c)) for b, c in zip(box, cell, strict=True))
-    if max(size) > 1:
-        area = size[0] * size[1]
-        total, number = (
-            area * ndimage.uniform_filter(a, size, mode="constant") for a in (total, number)
-        )
-    score = np.divide(total, np.sqrt(number), out=np.zeros_like(total), where=number > 0.5)
-    return score, np.where(number > 0.5, number, 0)
-
-
-def _cell_sums(image, cell):
-    """Sums over cells of an image, the last ones cut."""
-    for axis, size in enumerate(cell):
-        if size > 1:
-            turned = np.moveaxis(image, axis, 0)
-            sums = turned[::size].copy()
-            for k in range(1, size):
-                part = turned[k::size]
-                sums[: len(part)] += part
-            image = np.moveaxis(sums, 0, axis)
-    return image
-
-
-def _grown(mask, radii):
-    size = tuple(2 * radius + 1 for radius in radii)
-    return ndimage.maximum_filter(mask, size) if max(size) > 1 and mask.any() else mask
+def some_values(values, known):
+    """Known values of an array, or an even sample of them, from all its columns in turn."""
+    step = max(1, np.count_nonzero(known) // MOST_SCORES)
+    step += 1 - step % 2
+    return values.ravel()[::step][known.ravel()[::step]]

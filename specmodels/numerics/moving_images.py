@@ -17,7 +17,7 @@ DEGREE = 6
 ORDERS = np.array([(n - b, b) for n in range(DEGREE + 1) for b in range(n + 1)])
 # Chi-square of what is left out, at most; and images kept: at least at rest, moved, widened.
 LEFT_OUT, LEAST, MOST = 0.3, 3, 16
-CHUNK = 256
+CHUNK = 64
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,11 @@ class MovingProfiles:
     spread: np.ndarray
     limit: np.ndarray
 
+    def __post_init__(self):
+        parts = zip(self.sources, self._parts, strict=True)
+        held = tuple(replace(source, images=self.images[part]) for source, part in parts)
+        object.__setattr__(self, "sources", held)  # views, not the images a second time
+
     @cached_property
     def images(self):
         """All images in single precision, shape (n_image, n_row, n_column)."""
@@ -57,11 +62,10 @@ class MovingProfiles:
         return np.concatenate([np.reshape(part, (-1, *shape)).astype(np.float32) for part in parts])
 
     @cached_property
-    def _factors(self):
-        """Polynomials of the movements: factors of all images in each source, with its number."""
-        starts = np.cumsum([0, *(len(source.images) for source in self.sources)])
-        parts = zip(pairwise(starts), self.sources, strict=True)
-        return [(k, slice(*ends), source.factors) for k, (ends, source) in enumerate(parts)]
+    def _parts(self):
+        """Which of all images are those of each source."""
+        stops = np.cumsum([0, *(len(source.images) for source in self.sources)])
+        return [slice(*ends) for ends in pairwise(stops)]
 
     @cached_property
     def gram(self):
@@ -90,7 +94,11 @@ class MovingProfiles:
         sums = MovingSums(scale * self.gram, *projected(self.images, data, weights))
         rows, columns, change = differing(weights, self.weights, scale)
         gram = self._products(rows, columns, change)
-        return sums if gram is None else replace(sums, gram=_added(sums.gram, *gram))
+        if gram is None:
+            return sums
+        changed = _added(sums.gram, *gram)
+        changed[..., sums.n_data == 0] = 0.0  # not what rounding leaves of it
+        return replace(sums, gram=changed)
 
     def without(self, sums, pixels, data, weights):
         """The sums without some pixels, an array of bool (n_row, n_column)."""
@@ -157,8 +165,8 @@ class MovingProfiles:
         """Images that are the basis of the columns, moved, as sums of all: (n_image, n_linear)."""
         terms, n_source = powers(theta[:2]), len(self.sources)
         out = np.zeros((len(self.images), n_source + len(self.sky)))
-        for k, own, factors in self._factors:
-            out[own, k] = factors @ terms
+        for k, (own, source) in enumerate(zip(self._parts, self.sources, strict=True)):
+            out[own, k] = source.factors @ terms
         first = len(self.images) - len(self.sky) - len(self.levels)
         for k in range(len(self.sky)):
             out[first + k, n_source + k] = 1.0
@@ -168,8 +176,8 @@ class MovingProfiles:
         """Derivatives of the light of each source by shift and stretch: (n_image, n_source, 2)."""
         slopes = slopes_of_powers(theta[:2])
         out = np.zeros((len(self.images), len(self.sources), 2))
-        for k, own, factors in self._factors:
-            out[own, k] = factors @ slopes
+        for k, (own, source) in enumerate(zip(self._parts, self.sources, strict=True)):
+            out[own, k] = source.factors @ slopes
         return out
 
     def _solved(self, sums, theta):

@@ -5,6 +5,7 @@ of the mask; amplitudes follow by non-negative least squares. Arrays only.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft
@@ -23,8 +24,11 @@ EXPONENTS = np.arange(0.6, 2.01, 0.05)
 # Where data hardly tell, noise is taken for 1/f; variograms are not trusted to better than this.
 EXPONENT, EXPONENT_SPREAD, LEAST_ERROR = 1.0, 0.05, 0.05
 LEAST_RELATIVE_ERROR = 1e-9
-# Parts of series in which pairs are counted, in units of the largest lag.
+# Parts of series in which pairs are counted, in units of the largest lag; pairs of pixels in
+# different parts are not.
 PART = 16
+# Of more parts, of all series, no more are counted: the spectrum is known well enough.
+MOST_PARTS = 16
 
 
 def power_law(frequency, amplitude, exponent):
@@ -126,34 +130,38 @@ def lag_variogram(series, use, max_lag):
     own_pairs, apart_pairs : ndarray, shape (max_lag + 1,)
         Numbers of pairs.
     """
-    n = len(series)
-    own = _variogram(zip(series, use, strict=True), max_lag)
-    neighbours = [(k, (k + 1) % n) for k in range(n if n > 2 else n - 1)]
-    apart = _variogram((_apart(series, use, k, j) for k, j in neighbours), max_lag)
+    n, parts = len(series), _parts(*series.shape, max_lag)
+    own = _variogram(((series[k, part], use[k, part]) for k, part in parts), max_lag)
+    neighbours = parts if n > 2 else [one for one in parts if one[0] < n - 1]
+    apart = _variogram((_apart(series, use, k, part) for k, part in neighbours), max_lag)
     return own[0], apart[0], own[1], apart[1]
 
 
-def _apart(series, use, k, j):
-    """Difference of two series over root two, and where both are used."""
-    both = use[k] & use[j]
-    return np.where(both, (series[k] - series[j]) * np.float32(np.sqrt(0.5)), np.float32(0)), both
+def _parts(n, size, max_lag):
+    """Series and parts of them in which pairs are counted: of many, evenly some of each."""
+    length = fft.next_fast_len((PART + 1) * max_lag, real=True) - max_lag
+    starts = range(0, size, length)
+    step = max(1, n * len(starts) // MOST_PARTS)
+    return [(k, slice(s, s + length)) for k in range(n) for s in starts[k % step :: step]]
+
+
+def _apart(series, use, k, part):
+    """Difference of neighbouring series over root two, and where both are used."""
+    one, other = (k, part), ((k + 1) % len(series), part)
+    both, change = use[one] & use[other], series[one] - series[other]
+    return np.where(both, change * np.float32(np.sqrt(0.5)), np.float32(0)), both
 
 
 def _variogram(pieces, max_lag):
-    """Variogram and number of pairs at lags up to `max_lag` of data with masks, all together.
-
-    Long series are taken in parts; pairs of pixels in different parts are not counted.
-    """
+    """Variogram and number of pairs at lags up to `max_lag` of data with masks, all together."""
     size = fft.next_fast_len((PART + 1) * max_lag, real=True)
     squares, pairs = np.zeros(size // 2 + 1), np.zeros(size // 2 + 1)
     for data, use in pieces:
-        for start in range(0, data.size, size - max_lag):
-            part = slice(start, start + size - max_lag)
-            mask, own = fft.rfft(use[part].astype("f4"), size), fft.rfft(data[part], size)
-            square = fft.rfft(data[part] ** 2, size)
-            squares += mask.real * square.real + mask.imag * square.imag
-            squares -= own.real**2 + own.imag**2
-            pairs += mask.real**2 + mask.imag**2
+        mask, own = fft.rfft(use.astype("f4"), size), fft.rfft(data, size)
+        square = fft.rfft(data**2, size)
+        squares += mask.real * square.real + mask.imag * square.imag
+        squares -= own.real**2 + own.imag**2
+        pairs += mask.real**2 + mask.imag**2
     cut = slice(0, max_lag + 1)
     pairs = np.round(fft.irfft(pairs, size)[cut])
     squares = fft.irfft(squares, size)[cut]
@@ -264,11 +272,17 @@ def _best_fit(variogram, pairs, frequency, terms, spread=None):
 def _columns(frequency, exponent, terms, n_lag):
     """Variograms of each term; so low frequencies that they change nothing are left out."""
     size = min(2 * (frequency.size - 1), 2 * fft.next_fast_len(16 * n_lag, real=True))
-    plain = fft.irfft(power_law(fft.rfftfreq(size), 1.0, exponent), size)[:n_lag]
+    plain = _law_covariance(float(exponent), size, n_lag)
     sign = 1 - 2 * (np.arange(n_lag) % 2)
     known = {"plain": plain[0] - plain, "alternating": plain[0] - sign * plain,
              "white": np.ones(n_lag)}  # fmt: skip
     return [known[term] for term in terms]
+
+
+@lru_cache(maxsize=4 * EXPONENTS.size)
+def _law_covariance(exponent, size, n_lag):
+    """Covariance at the first lags of noise with a power law."""
+    return fft.irfft(power_law(fft.rfftfreq(size), 1.0, exponent), size)[:n_lag].copy()
 
 
 def _lag_groups(variogram, pairs):

@@ -4,6 +4,7 @@ Any slow curve is a sum of smooth steps. Noise with a power of ``a / k + b`` in 
 is estimated from the series itself, and tells what is significant.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -81,11 +82,10 @@ def fit_steps(series, known, *, sigma=5.0, max_steps=8, least_width=4.0):
     x = np.arange(n, dtype=float)
     filled = np.interp(x, x[known], series[known])
     modes = fft.dct(filled, norm="ortho")
-    shapes = _dictionary(n, least_width)
-    table = fft.dct(smooth_step(x, *shapes.T[:, :, None]), norm="ortho", axis=-1)
     chosen = np.empty((0, 2))
     rest = modes
     for _ in range(max_steps):
+        shapes, table = _dictionary(n, least_width)
         weight = 1 / np.sqrt(np.maximum(mode_variance(rest), TINY))
         weight[0] = 0
         scores = _scores(table * weight, rest * weight)
@@ -138,14 +138,17 @@ def curve_variance(series, known, steps, *, step=1e-3):
     return np.einsum("in,ij,jn->n", columns, covariance, columns)
 
 
+@lru_cache(maxsize=1)
 def _dictionary(n, least_width):
-    """Positions and widths of the steps that are tried, shape (n_shape, 2)."""
+    """Positions and widths of the steps that are tried, (n_shape, 2), and their modes."""
     shapes, width = [], least_width
     while width < n / 6:
         positions = np.arange(2 * width, n - 2 * width, max(2.0, 1.5 * width))
         shapes.append(np.column_stack([positions, np.full(positions.size, width)]))
         width *= 2
-    return np.concatenate(shapes)
+    shapes = np.concatenate(shapes)
+    steps = smooth_step(np.arange(n, dtype=float), *shapes.T[:, :, None])
+    return shapes, fft.dct(steps, norm="ortho", axis=-1)
 
 
 def _scores(table, target):

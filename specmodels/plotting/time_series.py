@@ -6,6 +6,12 @@ from .spectra import MASKED, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
+# Times after so many days are counted from a whole one.
+MANY_DAYS = 100
+# Bands noisier than this are shown as masked; those within a few times the noise of the best tell
+# the range of colours.
+MOST_NOISE, FEW_TIMES = 0.5, 5.0
+
 
 def plot_time_series(result, figure=None, *, source=None):
     """Draw a time series: dynamic spectrum, mean spectrum, white light, and what moved.
@@ -40,8 +46,14 @@ def plot_time_series(result, figure=None, *, source=None):
     return figure
 
 
-def _time_label(result):
-    return "time" if result.series.has_times else "integration"
+def _clock(result):
+    """Times, those of many days counted from a whole one, and what to call them."""
+    times = np.asarray(result.times, dtype=float)
+    if not result.series.has_times:
+        return times, "integration"
+    day = np.floor(times[0])
+    many = abs(day) > MANY_DAYS
+    return (times - day, f"time − {day:.0f}") if many else (times, "time")
 
 
 def _edges(values):
@@ -63,14 +75,18 @@ def _draw_dynamic(result, source, figure, ax):
     flux = curves["flux"].value
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = flux / np.nanmedian(flux, axis=0)
-    spread = np.nanpercentile(np.abs(relative - 1), 98) if np.isfinite(relative).any() else 0.01
+        noise = np.nanmedian(curves["flux_error"].value / np.abs(flux), axis=0)
+    relative[:, ~(noise < MOST_NOISE)] = np.nan  # without light
+    clear = relative[:, noise <= FEW_TIMES * np.nanmin(noise, initial=1.0)]
+    spread = np.nanpercentile(np.abs(clear - 1), 98) if np.isfinite(clear).any() else 0.01
     cmap = colormaps["RdBu_r"].with_extremes(bad=MASKED)
+    times, label = _clock(result)
     mesh = ax.pcolormesh(
-        _edges(curves.meta["wavelength"].value), _edges(result.times), relative, cmap=cmap,
+        _edges(curves.meta["wavelength"].value), _edges(times), relative, cmap=cmap,
         vmin=1 - spread, vmax=1 + spread,
     )  # fmt: skip
     figure.colorbar(mesh, ax=ax, label="flux over its median in time")
-    ax.set_ylabel(_time_label(result))
+    ax.set_ylabel(label)
 
 
 def _draw_mean(result, source, ax):
@@ -90,16 +106,16 @@ def _draw_white(result, source, ax):
     white = result.white_light(source)
     flux, error = white["flux"].value, white["flux_error"].value
     middle = np.nanmedian(flux)
-    ax.errorbar(result.times, flux / middle, error / abs(middle), fmt="k.", ms=3, lw=0.6)
+    ax.errorbar(_clock(result)[0], flux / middle, error / abs(middle), fmt="k.", ms=3, lw=0.6)
     ax.set_ylabel("white light")
 
 
 def _draw_movements(result, axes):
-    table = result.movements()
+    table, (times, label) = result.movements(), _clock(result)
     for ax, key in zip(axes, ("shift", "stretch"), strict=False):
-        ax.errorbar(result.times, table[key], table[f"{key}_error"], fmt=".", ms=3, lw=0.6)
+        ax.errorbar(times, table[key], table[f"{key}_error"], fmt=".", ms=3, lw=0.6)
         ax.set_ylabel("shift (pixel)" if key == "shift" else "width, relative")
-    axes[2].plot(result.times, table["background"].value, ".", ms=3)
+    axes[2].plot(times, table["background"].value, ".", ms=3)
     axes[2].set_ylabel(with_unit("background", result.unit))
     axes[2].locator_params(axis="x", nbins=5)
-    axes[2].set_xlabel(_time_label(result))
+    axes[2].set_xlabel(label)

@@ -282,6 +282,8 @@ class TestConstraints:
         model.stddev_0.bounds = bounds
         result = VarProFitter()(model, self.image())
         assert result["stddev_0"] == end
+        assert 0 < result.error("stddev_0") < 0.1
+        assert result.reasons[0] == f"stddev_0 ended at its bound {end:g}"
         free = start()
         free.stddev_0 = end
         free.stddev_0.fixed = True

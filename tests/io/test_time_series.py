@@ -103,6 +103,21 @@ class TestModels:
         with pytest.warns(UserWarning, match="numbered in pixels"):
             check(sm.read_series(sm.read(cube)))
 
+    def test_paths_that_are_text_hand_on_their_metadata(self, model, tmp_path):
+        from stdatamodels.jwst import datamodels
+
+        series, _ = sm.datasets.make_time_series(seed=1, n_integrations=4, shape=(30, 60))
+        made = datamodels.SlitModel(data=np.array([np.nan_to_num(one.data) for one in series]))
+        made.err = np.array([np.sqrt(one.variance) for one in series])
+        made.dq = np.array([one.mask for one in series])
+        made.wavelength = np.broadcast_to(series.first.wavelength, (30, 60))
+        made.meta.wcsinfo.dispersion_direction = 1
+        made.meta.instrument.name, made.meta.exposure.type = "NIRSPEC", "NRS_BRIGHTOBJ"
+        made.save(tmp_path / "series_calints.fits")
+        result = sm.OptimalExtraction()(str(tmp_path / "series_calints.fits"))
+        written = sm.write(result, datamodels.TSOMultiSpecModel)
+        assert written.meta.instrument.name == "NIRSPEC"
+
     def test_results_become_models(self, model, tmp_path):
         from stdatamodels.jwst import datamodels
 

@@ -8,7 +8,7 @@ import numpy as np
 from ...numerics.bsplines import DEGREE, LocalBasis
 from ...numerics.robust import MAD_TO_SIGMA, column_median
 
-__all__ = ["bright_rows", "first_sky"]
+__all__ = ["bright_rows", "enough_are_dark", "first_sky"]
 
 # Rows brighter than the sky by so many standard errors of their median hold sources.
 LIGHT = 4.0
@@ -46,7 +46,7 @@ def first_sky(image, breaks):
         fit = basis.equations(data.ravel(), weight.ravel(), len(breaks) + DEGREE - 1).solve()
         sky = np.where(known, basis(fit.values).reshape(data.shape), 0.0)
         bright = bright_rows(image, sky)
-        if np.count_nonzero(~bright) < max(LEAST_ROWS, image.shape[0] // LEAST_PART):
+        if not enough_are_dark(bright):
             break
         off = (data - sky) * root / np.hypot(1.0, SLIT_ERROR * sky * root)
         weight = np.where(bright[:, None], 0.0, weights / (1 + (off / HALF_WEIGHT) ** 2))
@@ -60,3 +60,8 @@ def bright_rows(image, sky):
     center = np.nanmedian(rows)
     scale = max(MAD_TO_SIGMA * np.nanmedian(np.abs(rows - center)), 1.0)
     return np.nan_to_num(rows - center) > LIGHT * scale
+
+
+def enough_are_dark(bright):
+    """Whether rows that are not bright, of a mask of shape (n_row,), can tell the sky."""
+    return np.count_nonzero(~bright) >= max(LEAST_ROWS, len(bright) // LEAST_PART)

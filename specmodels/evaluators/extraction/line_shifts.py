@@ -18,15 +18,17 @@ from ...models import (
     sky_of_wavelength,
     with_wavelength_map,
 )
-from ...numerics.robust import MAD_TO_SIGMA, column_median
+from ...numerics.robust import column_median
+from .first_sky import bright_rows, enough_are_dark, first_sky
+from .noise import with_constant_variance
 
 __all__ = ["correlated_map", "pixel_wavelengths", "with_fitted_tilt"]
 
 # Rows in a block, columns of the continuum, and the largest shift between two blocks.
 BLOCK_ROWS, CONTINUUM_COLUMNS, LARGEST_STEP = 6, 51, 4
 LEAST_BLOCKS, LEAST_COLUMNS = 4, 64
-# Knots of the sky in pixels; rows that exceed others by so many times their scatter hold sources.
-SPACING, LIGHT = 2 / 3, 4.0
+# Distance of the knots of the sky in pixels.
+SPACING = 2 / 3
 
 
 def correlated_map(image):
@@ -75,8 +77,8 @@ def with_fitted_tilt(image, start):
     `~specmodels.exposure.SpectralImage`
     """
     wide = pixel_wavelengths(image, start)
-    dark = image.replace(mask=image.mask | _bright_rows(image)[:, None])
     spectrum = MasterBackgroundSpectrum(breakpoints(_wider(wide), SPACING))
+    dark = _without_sources(image, wide, spectrum.breakpoints)
     moved = _map(image, column_degree=1)
     for n in moved.param_names:
         if n in start.param_names:
@@ -128,10 +130,8 @@ def _shift(one, other):
     return steps[best] + (0.5 * (low - high) / bend if bend < 0 else 0.0)
 
 
-def _bright_rows(image):
-    """Rows brighter than most, which hold sources."""
-    rows = column_median(image.data.T, ~image.mask.T)
-    middle = np.nanmedian(rows)
-    scatter = MAD_TO_SIGMA * np.nanmedian(np.abs(rows - middle))
-    bright = np.nan_to_num(rows - middle) > LIGHT * scatter
-    return bright if np.count_nonzero(~bright) >= 3 else np.zeros(len(rows), dtype=bool)
+def _without_sources(image, wavelength, breaks):
+    """Image with its bright rows masked, but for those that must stay."""
+    known = image if image.variance is not None else with_constant_variance(image)
+    bright = bright_rows(known, first_sky(known.replace(wavelength=wavelength), breaks))
+    return image.replace(mask=image.mask | bright[:, None]) if enough_are_dark(bright) else image

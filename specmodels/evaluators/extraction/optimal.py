@@ -223,8 +223,9 @@ class OptimalExtraction(ImageEvaluator):
         automatic = self.model is None and self.builder.profile is None
         if automatic and known and is_doubtful(fit):
             plain = replace(self.builder, profile=MoffatProfile())
-            other = self._fitted(TiltedSlitBuilder(plain).build(image), image, fitter)
-            fit = min(fit, other, key=lambda one: one.reduced_chi2)
+            other = fitter(TiltedSlitBuilder(plain).build(image), image)
+            if other.success and other.reduced_chi2 < fit.reduced_chi2:
+                fit = other
         mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
         for with_better_variance in mend:
             better = with_better_variance(image, fit)

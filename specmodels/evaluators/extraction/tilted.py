@@ -19,6 +19,7 @@ from ...models import (
     breakpoints,
     sky_of_wavelength,
 )
+from ...numerics.bsplines import padded_knots
 from ...numerics.robust import MAD_TO_SIGMA
 from .first_sky import bright_rows, first_sky
 from .leaves import leaves_of
@@ -35,6 +36,8 @@ __all__ = [
 SKY_SPACING = 2 / 3
 # Rows between breakpoints of the slit function, and how far from one it is expected.
 SLIT_SPACING, SLIT_PRIOR = 5.0, GaussianPrior(0.0, 0.5)
+# Priors of wings are for slits whose sky has to be told from them in each column; here it is known.
+WIDER = 4.0
 # It is fitted where the light of rows scatters by so many times its error; pixels count by so many
 # of theirs at most.
 VARIES, HIT_SIGMA = 1.6, 5.0
@@ -144,7 +147,10 @@ class TiltedSlitBuilder:
         breaks = breakpoints(image.wavelength, SKY_SPACING)
         sky = first_sky(image, breaks)
         found = self._sources(image, sky)
-        parts = [self._seen(source, image) for source in found]
+        most = image.shape[0] * float(
+            np.max(np.abs(image.data - sky), where=~image.mask, initial=0.0)
+        )
+        parts = [self._seen(source, image, most) for source in found]
         slit = _slit_function(image.y) if _throughput_varies(image, sky) else None
         model = sky_of_wavelength(MasterBackgroundSpectrum(breaks, name="sky"), slit_function=slit)
         for part in reversed(parts):
@@ -162,29 +168,63 @@ class TiltedSlitBuilder:
         return [leaf for leaf in leaves_of(self.builder.build(less)) if isinstance(leaf, Source)]
 
     @staticmethod
-    def _seen(source, image):
-        """A source of flux one, times its spectrum of wavelength."""
+    def _seen(source, image, most):
+        """A source of flux one, times its spectrum of wavelength, no brighter than `most`."""
         source = _with_scale_held(source.copy())
         source.flux = 1.0
         source.flux.fixed = True
         spectrum = MasterBackgroundSpectrum(
             breakpoints(image.wavelength, SOURCE_SPACING), name=spectrum_name(source.name)
         )
-        return source * spectrum
+        return source * _with_ends_in_reach(spectrum, _wavelengths_at_trace(source, image), most)
+
+
+def _wavelengths_at_trace(source, image):
+    """Wavelength of the pixel next to the trace in each column, shape (n_column,)."""
+    rows = np.rint(source.trace_position(image.x) - image.y[0]).astype(int)
+    rows = np.clip(rows, 0, image.shape[0] - 1)
+    return image.wavelength[rows, np.arange(image.shape[1])]
+
+
+def _with_ends_in_reach(spectrum, wavelengths, most):
+    """Spectrum whose coefficients beyond the wavelengths at the trace are not left to the wings.
+
+    Corners of the image are the only ones to see these. Where next to no light gets there, they
+    would be noise divided by next to nothing.
+    """
+    knots = padded_knots(spectrum.breakpoints)
+    first, last = knots[: spectrum.n_terms], knots[-spectrum.n_terms :]
+    low, high = np.nanmin(wavelengths), np.nanmax(wavelengths)
+    prior = GaussianPrior(0.0, most) if most > 0 else None
+    for j in np.flatnonzero((last <= low) | (first >= high)):
+        getattr(spectrum, f"c{j}").prior = prior
+    return spectrum
 
 
 def _with_scale_held(source):
-    """Source whose learnt profile has its largest coefficient held.
+    """Source whose learnt profile has its largest coefficient held, at the scale of its priors.
 
     A profile has the sum one whatever the scale of its coefficients: together they could go to
-    zero, and their errors beyond all bounds.
+    zero, their errors beyond all bounds, and the priors would not know them any more.
     """
     if isinstance(source.profile, BSplineProfile):
         names = [n for n in source.profile.param_names if n in source.param_names and n[0] == "c"]
         largest = max(names, key=lambda n: getattr(source, n).value)
+        expected = getattr(source, largest).prior
+        factor = expected.mean / getattr(source, largest).value if expected else 1.0
+        for n in names:
+            setattr(source, n, factor * getattr(source, n).value)
+            _widen(getattr(source, n))
         if not source.tied[largest]:
             getattr(source, largest).fixed = True
     return source
+
+
+def _widen(parameter):
+    """Expect less of a parameter of the profile: the sky of all rows tells what is under wings."""
+    prior = parameter.prior
+    if prior is not None:
+        parameter.prior = GaussianPrior(prior.mean, WIDER * prior.sigma)
 
 
 def _throughput_varies(image, sky):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...numerics.lines import line_medians, masked_median
+from ...numerics.line_bins import line_groups
+from ...numerics.lines import masked_median
 from ...numerics.slow_curve import slow_curve
 from ...numerics.steps import curve_variance, fit_steps
 
@@ -217,14 +218,17 @@ class SmoothBackground(Background):
         level = np.float32(masked_median(frame, use))
         values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
         lines, used = order.lines(values), order.lines(use)
-        curve = (self._curve(lines, used, ramp) + level).astype("f4")[:, None]
+        _, known, curve, _ = self._steps(values, use, ramp)
+        curve = curve - np.mean(curve[known]) if known.any() else curve
+        slope = np.zeros(lines.shape[1])
         if self._is_sky(ramp):
-            slope = _slopes(lines - (curve - level), used, self.degree).astype("f4")
-            slow, _ = self._slow(lines, used, slope, level)
-            curve = curve + slow.astype("f4")[:, None] + slope
-        total = order.lines(curve)
-        rest = frame - total
-        return np.broadcast_to(total + np.float32(np.mean(rest[use])), frame.shape)
+            slope = _slopes(lines, used, self.degree, curve)
+            curve = curve + self._slow(values, use, ramp, slope, level)[0]
+        # The mean of what is left is zero, and no sum over pixels of the curves is needed for it.
+        number = used.sum(axis=1), used.sum(axis=0)
+        rest = values.sum(dtype=float) - number[0] @ curve - number[1] @ slope
+        curve = (curve + level + rest / number[0].sum()).astype("f4")
+        return order.lines(curve[:, None]) + order.lines(slope.astype("f4")[None])
 
     def variance(self, frame, use, ramp):
         """Variance of the error of the background.
@@ -234,45 +238,53 @@ class SmoothBackground(Background):
         """
         if not use.any():
             return np.float32(0)
-        order = ramp.readout.along_stripes()
-        lines, used = order.lines(np.where(use, frame, 0)), order.lines(use)
-        medians, known, curve, steps = self._steps(lines, used, ramp)
+        order, level = ramp.readout.along_stripes(), np.float32(masked_median(frame, use))
+        values = np.where(use, frame - level, np.float32(0)).astype("f4", copy=False)
+        medians, known, curve, steps = self._steps(values, use, ramp)
         own = curve_variance(medians, known, steps)
         if self._is_sky(ramp):
-            level = masked_median(frame, use)
-            slope = _slopes(lines - curve[:, None].astype("f4"), used, self.degree)
-            own = own + self._slow(lines - level, used, slope, level)[1]
+            slope = _slopes(order.lines(values), order.lines(use), self.degree, curve)
+            own = own + self._slow(values, use, ramp, slope, level)[1]
         return np.broadcast_to(order.lines(own[:, None].astype("f4")), frame.shape)
-
-    def _curve(self, lines, used, ramp):
-        """Significant part of the medians of lines, zero on average."""
-        _, known, curve, _ = self._steps(lines, used, ramp)
-        return curve - np.mean(curve[known]) if known.any() else curve
 
     def _is_sky(self, ramp):
         return not _across_stripes(ramp) and self.degree > 0
 
-    def _slow(self, lines, used, slope, level):
+    def _slow(self, values, use, ramp, slope, level):
         """Slow change from line to line of the sky, and its variance.
 
         Where lines differ by less than the sky was expected to, it varies by no more than that.
         """
-        medians, number = line_medians(lines - slope.astype("f4"), used)
-        known = number > min(8, lines.shape[1] // 4)
+        order = ramp.readout.along_stripes()
+        level_lines = values - order.lines(slope.astype("f4")[None])
+        medians, known = _medians(level_lines, use, order)
         expected = max(float(np.var(slope)), (self.variation * float(level)) ** 2)
         if known.any():
-            expected = min(expected, float(np.var(medians[known].astype(float))))
-        return slow_curve(medians.astype(float), known, expected)
+            expected = min(expected, float(np.var(medians[known])))
+        return slow_curve(medians, known, expected)
 
-    def _steps(self, lines, used, ramp):
-        """Medians of lines, which of them count, and the curve of the steps in them."""
-        medians, number = line_medians(lines, used)
-        medians, known = medians.astype(float), number > min(8, lines.shape[1] // 4)
-        most = self.max_steps
+    def _steps(self, values, use, ramp):
+        """Medians of lines, which of them count, and the curve of the steps in them.
+
+        Without any steps nothing is known.
+        """
+        order, most = ramp.readout.along_stripes(), self.max_steps
         if most is None:
             most = MOST_STEPS if _across_stripes(ramp) else 0
+        if most == 0:
+            nothing = np.zeros(values.shape[order.slow_axis])
+            return nothing, nothing > 0, nothing, np.empty((0, 3))
+        medians, known = _medians(values, use, order)
         curve, steps = fit_steps(medians, known, sigma=self.sigma, max_steps=most)
         return medians, known, curve, steps
+
+
+def _medians(values, use, order):
+    """Medians of the lines of an image in the order of their index, and which of them count."""
+    whole = order.replace(n_outputs=1, slow_direction=1)
+    medians, number = line_groups(whole, values.shape).medians(values, use)
+    known = number[0] > min(8, values.shape[order.fast_axis] // 4)
+    return medians[0].astype(float), known
 
 
 def _across_stripes(ramp):
@@ -283,14 +295,17 @@ def _across_stripes(ramp):
     return ramp.dispersion_axis not in (None, ramp.readout.stripe_axis)
 
 
-def _slopes(lines, used, degree):
-    """Polynomial that all lines share, besides an offset for each; shape (width,)."""
+def _slopes(lines, used, degree, curve):
+    """Polynomial that all lines share, besides an offset for each; shape (width,).
+
+    Lines are zero where they are not used, and have a curve, shape (n_line,), that is known.
+    """
     x = np.linspace(-1, 1, lines.shape[1])
-    terms = np.polynomial.legendre.legvander(x, degree)[:, 1:].astype("f4")
-    weights = used.astype("f4")
-    number = np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    data = np.where(used, lines, np.float32(0))
-    means = (weights @ terms) / number
-    matrix = terms.T @ (weights.sum(axis=0)[:, None] * terms) - (means * number).T @ means
-    vector = (data @ terms).sum(axis=0) - means.T @ data.sum(axis=1)
+    terms = np.polynomial.legendre.legvander(x, degree)[:, 1:]
+    number, columns = used.sum(axis=1), used.sum(axis=0)
+    sums = used.astype("f4") @ terms.astype("f4")
+    means = sums / np.maximum(number, 1)[:, None]
+    matrix = terms.T @ (columns[:, None] * terms) - sums.T @ means
+    vector = lines.sum(axis=0, dtype=float) @ terms - curve @ sums
+    vector -= means.T @ (lines.sum(axis=1, dtype=float) - number * curve)
     return terms @ np.linalg.lstsq(matrix, vector, rcond=1e-6)[0]

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from ...numerics.box_sums import grown
 from ...numerics.detection import detect_excess, is_difference, robust_location
-from ...numerics.lines import line_medians
+from ...numerics.line_bins import line_groups
 from .scene_mask import MaskStrategy, SceneMask
 
 __all__ = ["DetectedMask"]
@@ -28,6 +29,8 @@ SKY_MARGIN, TRACE_MARGIN = 4, 1
 # Stretches of lines beside traces along the stripes: pixels, the part of them that must be known,
 # and how high they are, in standard deviations of all, as long as they are wings.
 STRETCH, LEAST_OF_STRETCH, LEAST_WING, MOST_MEANS = 101, 0.2, 0.5, 200_000
+# Where less of the pixels see light, medians of lines are right the first time.
+MUCH_LIGHT = 0.2
 # Offsets of lines, in standard deviations, beyond which they are light.
 MOST_OFFSET = 4.0
 
@@ -52,10 +55,10 @@ class DetectedMask(MaskStrategy):
         Known regions of light, left out. Default: the slices, slits and open shutters that the
         metadata tell of; False for none.
     rounds : int
-        Passes before the noise is fitted.
-    n_looks : int, optional
-        Passes after that, each with the noise fitted anew; default: 2, or 1 where light is
-        dispersed.
+        Passes before the noise is fitted, at most: more than one where much light is found.
+    n_looks : int
+        Passes after that, each with the noise fitted anew. In the first, light is looked for again
+        in all pixels.
     wings : int
         Passes in which faint light around masked pixels is fitted in turn with the noise.
     margin : int, optional
@@ -76,7 +79,7 @@ class DetectedMask(MaskStrategy):
     background: object = None
     regions: object = None
     rounds: int = 2
-    n_looks: int | None = None
+    n_looks: int = 1
     wings: int = 2
     margin: int | None = None
     least: float = 0.5
@@ -92,29 +95,34 @@ class DetectedMask(MaskStrategy):
     def __call__(self, rate, ramp):
         mask = SceneMask.of(rate, ramp, self.regions)
         found = np.zeros(rate.shape, dtype=bool)
+        rate = np.where(mask.use, rate, 0).astype("f4", copy=False)
         for look in range(self.rounds):
-            use = mask.use & ~found
-            left = np.where(mask.use, rate, 0).astype("f4")
+            use, left = mask.use & ~found, rate
             if self.background is not None:
-                left = np.nan_to_num(left - self.background(left, use, ramp), copy=False)
+                left = rate - self.background(rate, use, ramp)
+                use = use & np.isfinite(left)
             flat = left - _line_offsets(left, use, ramp.readout)
             if look == 0 and is_difference(flat, use):
                 mask = replace(mask, signs=(1, -1))
             found = self._found(flat, mask, ramp, self.least)
+            if np.count_nonzero(found) < MUCH_LIGHT * np.count_nonzero(mask.use):
+                break
         if ramp.dispersion_axis == ramp.readout.stripe_axis:
             found |= _wings(left, mask, found, ramp)
-        mask = mask.without(found, "light detected")
-        return mask if self.looks(ramp) else self.widened(mask, ramp)
+        if not self.looks(ramp):
+            return self.widened(mask.without(found, "light detected"), ramp)
+        return replace(mask.without(found, "light detected"), undetected=mask)
 
     def looks(self, ramp):
         """How often the mask is refined at most."""
-        if self.n_looks is not None:
-            return self.n_looks
-        return 2 if ramp.dispersion_axis is None else 1
+        return self.n_looks
 
     def refined(self, mask, left, ramp):
         """The mask without what stands out once noise and background are gone."""
-        found = self._found(left, mask, ramp, self.least_refined)
+        least = self.least_refined * np.count_nonzero(mask.use)
+        if mask.undetected is not None:  # what was found with line offsets alone is given back
+            mask = mask.undetected
+        found = self._found(left, mask, ramp, least / max(np.count_nonzero(mask.use), 1))
         return mask.without(found, "light detected")
 
     def widened(self, mask, ramp):
@@ -122,9 +130,9 @@ class DetectedMask(MaskStrategy):
         widths = _margin(ramp, self.margin)
         if max(widths) == 0 or min(ramp.shape) < 3:
             return mask
-        blocks = ndimage.minimum_filter(mask.hidden, 3)
+        blocks = ~grown(~mask.hidden, (1, 1))
         while True:
-            near = ndimage.maximum_filter(blocks, [2 * w + 3 for w in widths])
+            near = grown(blocks, [w + 1 for w in widths])
             kept = np.count_nonzero(mask.use & ~near)
             if kept >= self.least_widened * np.count_nonzero(mask.use) or max(widths) == 0:
                 return mask.without(near, "margin of light")
@@ -136,7 +144,6 @@ class DetectedMask(MaskStrategy):
         if grow is None:
             grow = 1.0 if ramp.dispersion_axis is None else 0.8
         first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
-        left = np.where(use, left, 0)
         while boxes:
             found = np.zeros(use.shape, dtype=bool)
             for sign in mask.signs:
@@ -200,11 +207,10 @@ def _line_offsets(image, use, readout):
 
     Light along the stripes stands out from the offsets of the other lines: it is not taken off.
     """
-    order = readout.along_stripes()
-    frames, used = order.frames(image), order.frames(use)
-    medians, number = line_medians(frames, used)
+    groups = line_groups(readout.along_stripes(), image.shape)
+    medians, number = groups.medians(image, use)
     middle, scale = robust_location(medians[number > 0])
     if scale > 0:
         limit = MOST_OFFSET * scale
-        medians = np.clip(medians, middle - limit, middle + limit).astype("f4")
-    return order.image(np.broadcast_to(medians[..., None], frames.shape))
+        medians = np.clip(medians, middle - limit, middle + limit)
+    return groups.spread(medians)

@@ -7,6 +7,8 @@ taken off, and the noise is fitted again, so that wings are not taken for noise.
 import numpy as np
 from scipy import ndimage
 
+from ...numerics.box_sums import box_sums, grown
+
 __all__ = ["FaintLight"]
 
 # Standard deviations in pixels: of images, and of light dispersed across the stripes.
@@ -14,6 +16,8 @@ ROUND, ACROSS, ALONG = 3.0, 1.0, 30.0
 REACH, CUT = 10, 2.5
 # Smoothing with fewer of its pixels known is not trusted more than this.
 LEAST_WEIGHT = 0.05
+# Cells in a standard deviation, at least.
+CELLS = 1.5
 
 
 class FaintLight:
@@ -29,16 +33,23 @@ class FaintLight:
 
     def __init__(self, use, hidden, ramp):
         self.use, self.sigma = use, _kernel(ramp)
-        self.near = ndimage.maximum_filter(hidden, 2 * REACH + 1)
-        self.weight = np.maximum(self._smooth(use.astype("f4")), np.float32(LEAST_WEIGHT))
+        # Means over cells are smoothed: much fewer than pixels, and smaller than the kernel.
+        self.cell = tuple(max(1, int(sigma / CELLS)) for sigma in self.sigma)
+        self.near = grown(hidden, (REACH, REACH))
+        number = box_sums(use, use, self.cell, self.cell)[1]
+        least = LEAST_WEIGHT * self.cell[0] * self.cell[1]
+        self.weight = np.maximum(self._smooth(number), np.float32(least))
 
-    def _smooth(self, image):
-        return ndimage.gaussian_filter(image, self.sigma, truncate=CUT)
+    def _smooth(self, cells):
+        sigma = [s / c for s, c in zip(self.sigma, self.cell, strict=True)]
+        return ndimage.gaussian_filter(cells, sigma, truncate=CUT)
 
     def __call__(self, left):
         """Smoothed mean of what is left, zero away from masked pixels; shape (n_y, n_x)."""
-        known = np.where(self.use, left, 0).astype("f4", copy=False)
-        return np.where(self.near, self._smooth(known) / self.weight, np.float32(0))
+        mean = self._smooth(box_sums(left, self.use, self.cell, self.cell)[0]) / self.weight
+        for axis, size in enumerate(self.cell):
+            mean = np.repeat(mean, size, axis=axis) if size > 1 else mean
+        return np.where(self.near, mean[: self.use.shape[0], : self.use.shape[1]], np.float32(0))
 
 
 def _kernel(ramp):

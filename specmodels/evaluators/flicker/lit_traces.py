@@ -95,9 +95,11 @@ def _places(readout, shape):
 
 def _traces(hidden, readout):
     """Groups of pixels that hide much of the lines of an output, as frames of bool."""
+    least, found = LEAST_LENGTH * readout.frame_shape(hidden.shape)[2], []
+    if np.count_nonzero(readout.lines(hidden), axis=1).max() < least:
+        return found
     labels, _ = ndimage.label(hidden, np.ones((3, 3)))
     lines = readout.lines(labels)
-    least, found = LEAST_LENGTH * readout.frame_shape(hidden.shape)[2], []
     for k, part in enumerate(ndimage.find_objects(lines), 1):
         own = lines[part] == k
         width = own.sum() / max(own.any(axis=0).sum(), 1)

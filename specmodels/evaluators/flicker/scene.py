@@ -15,7 +15,7 @@ from ...models.correlated import (
     simulated_error,
     variance_left,
 )
-from ...numerics.detection import robust_location
+from ...numerics.detection import robust_location, some_values
 from .backgrounds import Background
 from .lit_traces import beside_traces, lit_traces
 from .scene_mask import SceneMask
@@ -24,6 +24,9 @@ __all__ = ["FlickerScene", "check_precision", "draft_rate"]
 
 # Single precision: values keep seven digits, and their squares do not leave its range.
 MOST_LEVEL, SMALLEST_SPREAD, LARGEST_SPREAD = 1e6, 1e-15, 1e15
+
+# Lines from which the white noise is estimated.
+LINES_OF_WHITE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +51,11 @@ class FlickerScene:
             mask = mask.without(self.finder.lit, "light that may change")
         found = self.finder(self.rate, mask.use, self.ramp)
         mask = mask.without(~np.isfinite(found), "no background")
-        scene = replace(self, mask=mask, background=found)
-        return replace(scene, plan=scene.make_plan(scene.signal))
+        return replace(self, mask=mask, background=found).planned()
+
+    def planned(self):
+        """The scene with a plan for its mask and background."""
+        return replace(self, plan=self.make_plan(self.signal))
 
     @property
     def use(self):
@@ -78,16 +84,21 @@ class FlickerScene:
         """Mean background."""
         return float(np.nanmean(self.background))
 
-    @property
+    @cached_property
     def signal(self):
         """The rate without background and modelled light, zero where it tells of no noise."""
-        return np.where(self.seen, self.rate - self.background - self.wings, 0).astype("f4")
+        signal = self.rate - self.background
+        signal = (signal - self.wings).astype("f4", copy=False)
+        np.copyto(signal, np.float32(0), where=~self.seen)
+        return signal
 
     def make_plan(self, sample):
         """Plan of the noise of frames with noise like that of the sample."""
         white = _white_variance(self.ramp.readout, sample, self.use)
-        plan = self.model.plan(self.ramp.readout, self.use, white=white, sample=sample,
-                               variance=_known_variance(self.ramp))  # fmt: skip
+        variance = _known_variance(self.ramp) if getattr(self.model, "weighs", True) else None
+        plan = self.model.plan(
+            self.ramp.readout, self.use, white=white, sample=sample, variance=variance
+        )
         return plan.with_light(self.lit) if self.lit else plan
 
     def frame_plan(self, sample):
@@ -170,15 +181,16 @@ class FlickerScene:
 
     @property
     def left(self):
-        """What is left of the rate without background, faint light and noise."""
-        return self.rate - self.background - self.wings - self.noise
+        """What is left of the rate without background, faint light and noise, f4."""
+        left = self.rate - self.background
+        left -= self.wings
+        left -= self.noise
+        return left
 
 
-def check_precision(rate):
-    """Raise a ValueError where single precision cannot hold the noise of a rate."""
-    values = rate[np.isfinite(rate)]
-    values = values[:: max(1, values.size // 100_000)]
-    level, spread = robust_location(values)
+def check_precision(rate, use):
+    """Raise a ValueError where single precision cannot hold the noise of a rate, where used."""
+    level, spread = robust_location(some_values(rate, use & np.isfinite(rate)))
     if not spread > 0:
         return
     if not SMALLEST_SPREAD < spread < LARGEST_SPREAD:
@@ -207,9 +219,9 @@ def draft_rate(ramp, i):
 
 
 def _white_variance(readout, sample, use):
-    """Variance of what differs from pixel to pixel, robustly, from at most 256 lines."""
+    """Variance of what differs from pixel to pixel, robustly, from some lines."""
     lines, used = readout.lines(sample), readout.lines(use)
-    step = max(1, len(lines) // 256)
+    step = max(1, len(lines) // LINES_OF_WHITE)
     change = np.diff(lines[::step], axis=1)[used[::step, 1:] & used[::step, :-1]]
     return float(0.5 * robust_location(change)[1] ** 2)
 

@@ -31,12 +31,15 @@ class SceneMask:
         Pixels without data among those that are left out.
     signs : tuple of int
         (1,), or (1, -1) where light of other exposures was subtracted, as in nods.
+    undetected : SceneMask, optional
+        The mask without light that was detected in a first look, which may be looked for again.
     """
 
     use: np.ndarray
     reasons: dict = field(default_factory=dict)
     missing: np.ndarray | None = None
     signs: tuple = (1,)
+    undetected: "SceneMask | None" = None
 
     @property
     def hidden(self):

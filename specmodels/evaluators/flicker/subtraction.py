@@ -143,7 +143,7 @@ class FlickerNoiseSubtraction(Evaluator):
     def scene(self, ramp, i=None):
         """Mask, background and plan from the draft rate of one integration, or of all."""
         rate = self._flattened(draft_rate(ramp, i))
-        check_precision(rate[~ramp.bad])
+        check_precision(rate, ~ramp.bad)
         strategy = self.mask.at(i)
         mask = strategy(rate, ramp)
         rate = np.asarray(rate, dtype="f4")
@@ -158,7 +158,7 @@ class FlickerNoiseSubtraction(Evaluator):
             scene = replace(draft, model=self.noise_model, near=draft.noise)
             draft = _with_wings(draft, strategy.wings)
             # The spectrum is that of the noise with the faint light, of which a part is noise.
-            scene = replace(scene.prepared(), wings=draft.wings, near=draft.noise)
+            scene = replace(scene.planned(), wings=draft.wings, near=draft.noise)
         else:
             scene = scene.prepared()
         return scene.with_lit_traces()
@@ -261,8 +261,7 @@ def _looked_again(scene, strategy):
     """The scene with its mask refined as often as the strategy says, and widened in the end."""
     looks = strategy.looks(scene.ramp)
     for look in range(looks):
-        left = np.where(scene.use, scene.left, 0)
-        refined = strategy.refined(scene.mask, left, scene.ramp)
+        refined = strategy.refined(scene.mask, scene.left, scene.ramp)
         last = look == looks - 1 or np.array_equal(refined.use, scene.use)
         if last:
             refined = strategy.widened(refined, scene.ramp)

@@ -46,6 +46,11 @@ class Integration:
     hits: np.ndarray
 
     @property
+    def reduced_chi2(self):
+        """Chi-square over degrees of freedom; NaN without any."""
+        return self.fit.chi2 / self.fit.dof if self.fit.dof > 0 else np.nan
+
+    @property
     def residual(self):
         """Data less model."""
         return self.data - self.fit.model

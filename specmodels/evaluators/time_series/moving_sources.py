@@ -130,11 +130,12 @@ class Geometry:
 
     def _moving_images(self, root):
         """Light of each source, moved and widened; `root` is one over the noise of pixels."""
+        structure = self._structure(self._moved_sources(0.0, 0.0))
         places = padua_points(self.reach)
         images = np.empty((len(self.result.sources), len(places), *self.image.shape), np.float32)
         for number, place in enumerate(places):
             images[:, number] = self._moved_sources(*place)
-        images += self._structure(self._moved_sources(0.0, 0.0))[:, None]
+        images += structure[:, None]
         fluxes = [np.nan_to_num(self.result._flux(name)[0]) for name in self.result.sources]
         return tuple(principal_images(own, self.reach, np.abs(flux) * root)
                      for own, flux in zip(images, fluxes, strict=True))  # fmt: skip

@@ -8,18 +8,15 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
-from ..extraction.quality import CHI2_RANGE, TESTS
 from ..tables import readable
+from .bands import band_sum, bands_of
+from .report import summary_of
 
 __all__ = ["TimeSeriesResult"]
 
-# Movements beyond these, in full widths and relative, are no small ones: Taylor series end.
-LARGEST_SHIFT, LARGEST_STRETCH = 0.5, 0.4
 # Fluxes with so many times the variance that their column has in most integrations are lost: hits
 # lie where the light is.
 LARGEST_LOSS = 10.0
-# Integrations whose chi-square lies so many of its standard deviations off the others are named.
-STRANGE_SIGMA = 8.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,13 +130,15 @@ class TimeSeriesResult:
     def mask(self, source=None):
         """Fluxes that cannot be used, shape (n_integration, n_column).
 
-        Nothing determines them, or they have ten times the usual variance of their column.
+        Nothing determines them, or they have ten times the usual variance of their column, which
+        is the lower quartile.
         """
         name = self._named(source)
         variance = np.where(np.isfinite(self.flux[name]), self.variance[name], np.nan)
         known = np.isfinite(variance).any(axis=0)
         usual = np.full(variance.shape[1], np.nan)
-        usual[known] = np.nanmedian(variance[:, known], axis=0)
+        # The quartile, as more than half of the integrations may have lost a column.
+        usual[known] = np.nanquantile(variance[:, known], 0.25, axis=0)
         with np.errstate(invalid="ignore"):
             unknown = ~((variance > 0) & (variance < LARGEST_LOSS * usual))
         return unknown | self.mean.mask(name)
@@ -171,8 +170,8 @@ class TimeSeriesResult:
             If the bins are no positive number or no increasing edges, or a band has no light.
         """
         name = self._named(source)
-        bands = self._bands(bins, name)
-        sums = [self._sum(name, band) for band in bands]
+        bands = bands_of(self, bins, name)
+        sums = [band_sum(self, name, band) for band in bands]
         wavelength = self.wavelength(name)
         table = self._begun()
         table["flux"] = np.stack([total for total, _, _ in sums], axis=1) * self.unit
@@ -275,44 +274,13 @@ class TimeSeriesResult:
 
     def report(self):
         """One row for each source: figures, and a reason where to look closer."""
-        rows = []
-        for name in self.sources:
-            reasons = list(self._reasons(name))
-            white = self.white_light(name)
-            rows.append({
-                "source": name, "status": "check" if reasons else "ok",
-                "reason": "; ".join(reasons), "n_integrations": len(self.series),
-                "snr_white": float(np.median(white["flux"] / white["flux_error"])),
-                "chi2_dof": float(np.median(self.reduced_chi2)),
-                "shift": float(np.std(self.theta[:, 0])),
-                "stretch": float(np.std(self.theta[:, 1])), "n_hits": len(self.hits),
-            })  # fmt: skip
-        return readable(QTable(rows))
+        return readable(QTable([summary_of(self, name) for name in self.sources]))
 
     def plot(self, figure=None):
         """Draw the dynamic spectrum, the white light, and what moved; see `specmodels.plotting`."""
         from ...plotting.time_series import plot_time_series
 
         return plot_time_series(self, figure)
-
-    def _reasons(self, name):
-        if not self.mean.fit.success:
-            yield f"mean image: {self.mean.fit.message}"
-        for test in TESTS:
-            yield from (f"mean image: {reason}" for reason in test(self.mean, name))
-        chi2 = self.reduced_chi2
-        middle = np.median(chi2)
-        known = self.series.first.variance is not None
-        if known and not CHI2_RANGE[0] <= middle <= CHI2_RANGE[1]:
-            yield f"chi2/dof {middle:.3g} in most integrations: variances are off"
-        limit = STRANGE_SIGMA * middle * np.sqrt(2 / np.maximum(self.dof, 1))
-        strange = np.flatnonzero(~(np.abs(chi2 - middle) <= np.maximum(limit, 0.3 * middle)))
-        if strange.size:
-            yield f"integrations {_listed(strange)} do not fit, look at movements()['chi2_dof']"
-        shift = np.abs(self.theta[:, 0]) > LARGEST_SHIFT * np.mean(self.mean.fwhm(name))
-        far = np.flatnonzero(shift | (np.abs(self.theta[:, 1]) > LARGEST_STRETCH))
-        if far.size:
-            yield f"integrations {_listed(far)} moved or widened too far for the shared profile"
 
     def _named(self, source):
         if source is None:
@@ -339,47 +307,3 @@ class TimeSeriesResult:
             raise ValueError("wavelength: no column has one, so that there is no spectrum")
         unit = u.pix if wavelength.unit == u.dimensionless_unscaled else wavelength.unit
         return wavelength.value[order] * unit, order
-
-    def _bands(self, bins, name):
-        """Numbers of the columns of each band."""
-        wavelength = self.wavelength(name)
-        usable = ~self.mask(name).all(axis=0) & np.isfinite(wavelength.value)
-        order = np.argsort(wavelength.value, kind="stable")
-        order = order[usable[order]]
-        if bins is None:
-            return list(order[:, None])
-        if np.ndim(bins) == 0:
-            number = int(bins)
-            if number != bins or not 1 <= number <= max(len(order), 1):
-                raise ValueError(f"bins: expected a number from 1 to {len(order)}, got {bins!r}")
-            bands = np.array_split(order, number)
-        else:
-            edges = u.Quantity(bins, getattr(bins, "unit", wavelength.unit))
-            edges = edges.to_value(wavelength.unit)
-            if edges.ndim != 1 or len(edges) < 2 or not (np.diff(edges) > 0).all():
-                raise ValueError(f"bins: expected increasing edges, got {bins!r}")
-            place = np.searchsorted(edges, wavelength.value[order], side="right") - 1
-            bands = [order[place == k] for k in range(len(edges) - 1)]
-        if any(len(band) == 0 for band in bands):
-            raise ValueError("bins: expected bands with light, got one without a usable column")
-        return bands
-
-    def _sum(self, name, columns):
-        """Sum over columns in each integration, its error, and its shared relative error."""
-        flux, good = self.flux[name][:, columns], ~self.mask(name)[:, columns]
-        mean = np.nan_to_num(self.mean._flux(name)[0][columns])
-        total = np.full(len(good), mean.sum())
-        seen = good @ mean
-        factor = np.where(good.all(axis=1), 1.0, total / np.where(seen == 0, np.nan, seen))
-        value = factor * np.sum(np.where(good, flux, 0.0), axis=1)
-        variance = np.sum(np.where(good, self.variance[name][:, columns], 0.0), axis=1)
-        common = np.einsum("ipx,ix->ip", self.moved[name][:, :, columns].astype(float), good)
-        error = factor * np.sqrt(variance + np.sum(common**2, axis=1))
-        light = self.shared[name][:, columns] @ mean
-        whole = total[0] if total[0] else np.nan
-        return value, error, float(np.sqrt(np.sum(light**2)) / abs(whole))
-
-
-def _listed(numbers, most=5):
-    text = ", ".join(str(number) for number in numbers[:most])
-    return text if len(numbers) <= most else f"{text} and {len(numbers) - most} more"

@@ -23,6 +23,8 @@ MANY = 200
 # Movements of all others are below the largest of a few, and of many, times this.
 FIRST_MARGIN, MARGIN = 2.5, 1.3
 MEDIAN_VARIANCE = np.pi / 2
+# Integrations with a chi-square that differs by such a factor tell nothing of trace and profile.
+MOST_UNUSUAL = 4.0
 # The scatter of a pixel in so many integrations, and of its neighbours along the dispersion, is its
 # variance where none is known.
 LEAST_SCATTER, NEIGHBOURS = 5, 31
@@ -52,8 +54,9 @@ class TimeSeriesExtraction:
             If no pixel can be used, or the lines are tilted so that columns are not independent.
         """
         geometry = self._geometry(*_median(series))
-        geometry = replace(geometry, reach=FIRST_MARGIN * self._movements(series, geometry))
-        mean, number, reach = self._mean(series, geometry)
+        reach, usual = self._usual(series, geometry)
+        geometry = replace(geometry, reach=FIRST_MARGIN * reach)
+        mean, number, reach = self._mean(series, geometry, usual)
         geometry = self._geometry(mean, number, reach)
         fitter = IntegrationFitter(geometry, self.sigma)
         found = [None] * len(series)
@@ -75,14 +78,22 @@ class TimeSeriesExtraction:
         variance = fit.image.variance * number[rows]
         return Geometry(result, variance, reach)
 
-    def _movements(self, series, geometry):
-        """Largest shift and stretch of a few integrations, shape (2,)."""
-        fitter = IntegrationFitter(geometry, self.sigma)
-        found = [fitter(series[i]).fit.theta[:2] for i in _spread(series, FEW)]
-        return np.max(np.abs(found), axis=0)
+    def _usual(self, series, geometry):
+        """Largest shift and stretch of a few integrations, and their usual chi-square per dof."""
+        fitter, moved, chi2 = IntegrationFitter(geometry, self.sigma), [], []
+        for i in _spread(series, FEW):
+            one = fitter(series[i])
+            moved.append(np.abs(one.fit.theta[:2]))
+            chi2.append(one.reduced_chi2)
+        known = np.isfinite(chi2)
+        usual = np.median(np.array(chi2)[known]) if known.any() else 1.0
+        good = _is_usual(np.array(chi2), usual)
+        return np.max(np.array(moved)[good if good.any() else ...], axis=0), usual
 
-    def _mean(self, series, geometry):
+    def _mean(self, series, geometry, usual):
         """Mean of the integrations as if none had moved, without hits; and what `_geometry` takes.
+
+        Integrations whose chi-square is not the usual one are left out.
 
         Returns
         -------
@@ -100,6 +111,8 @@ class TimeSeriesExtraction:
         for i in numbers:
             image = series[i]
             one = fitter(image)
+            if not _is_usual(one.reduced_chi2, usual):
+                continue
             good, reach = one.used, np.maximum(reach, np.abs(one.fit.theta[:2]))
             moved = one.fit.model - one.fit.at_rest().model
             part = geometry.cut(image)
@@ -117,6 +130,11 @@ class TimeSeriesExtraction:
             variance=np.where(seen, variance / safe**2, 1.0) if known else None,
         )  # fmt: skip
         return mean, safe, MARGIN * reach
+
+
+def _is_usual(chi2, usual):
+    """Whether an integration is like the others: not dark, and not of another scene."""
+    return (usual / MOST_UNUSUAL < chi2) & (chi2 < usual * MOST_UNUSUAL)
 
 
 def _spread(series, most):
@@ -139,7 +157,8 @@ def _median(series):
             total += np.where(image.mask, 0.0, image.variance)
     seen = count > 0
     median = np.full(first.shape, np.nan)
-    median[seen] = np.nanmedian(data[:, seen], axis=0)
+    for own, row, used in zip(median, data.swapaxes(0, 1), seen, strict=True):
+        own[used] = np.nanmedian(row[:, used], axis=0)  # by rows, as it makes several copies
     worth = np.maximum(np.where(count > 2, count / MEDIAN_VARIANCE, count), 1)
     variance = None
     if first.variance is not None:

@@ -89,7 +89,7 @@ def _in_the_band(equations, rows, width):
     """As `covariance_of_neighbours`, from diagonals of the inverse; None where these do not do."""
     factor, n = equations.factor, rows.shape[0]
     exact = equations.direct is equations  # else its factor is a preconditioner
-    if not (exact and isinstance(factor, BorderedBand)) or equations.held is not None:
+    if not (exact and isinstance(factor, BorderedBand)):
         return None
     ranked = sparse.csr_array((rows.data, equations.structure.rank[rows.indices], rows.indptr),
                               shape=rows.shape)  # fmt: skip
@@ -166,6 +166,10 @@ def prediction_variances(equations, pixels):
     That of correlated noise included, and infinite where the others do not tell. Where solutions
     take iterations, coefficients have the covariance of white noise alone.
     """
+    if equations.noise is None and not equations.factor.null.shape[1]:
+        unseen = equations.factor.scale[equations.structure.rank] == 0
+        out = equations.predicted_variances()[pixels]
+        return np.where(equations.entries.see(unseen)[pixels], np.inf, out)
     out = np.empty(len(pixels))
     for start in range(0, len(pixels), SUMS_AT_ONCE):
         some = pixels[start : start + SUMS_AT_ONCE]
@@ -203,7 +207,8 @@ def variance_of_sums(result, weights, summed, position):
     equations, shape = result.equations, result.image.shape
     part = next(set(p) for _, p in result.form.leaves() if position in p)
     own = result.fitted.entries_of(part, result.theta)
-    slopes, own_slopes = _slopes_of_part(result, part)
+    # Pixels first: products with sparse sums would else copy all of them for each chunk.
+    slopes, own_slopes = (np.ascontiguousarray(s.T) for s in _slopes_of_part(result, part))
     place = result.fitted.parameters.places[0]
     response, outer = result.response[:, place], result.known_covariance[np.ix_(place, place)]
     given = result.image.variance
@@ -221,8 +226,8 @@ def variance_of_sums(result, weights, summed, position):
         seen, subtracted = (equations.entries.of_sums(one) for one in (weighted, beyond))
         rest = own.of_sums(light) - subtracted - seen
         variance += _quadratic(equations, rest, rest + 2 * seen)
-        seen_slopes = weighted @ slopes.T
-        moved = rest @ response - light @ own_slopes.T + beyond @ slopes.T + seen_slopes
+        seen_slopes = weighted @ slopes
+        moved = rest @ response - light @ own_slopes + beyond @ slopes + seen_slopes
         held = seen @ response - seen_slopes
         out[chunk] = variance + np.einsum("sp,pq,sq->s", moved, outer, moved + 2 * held)
     return out

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..parameters import bounds_of
+
 __all__ = ["limits", "within_bounds"]
 
 MOST_ROUNDS = 60
@@ -13,11 +15,10 @@ def limits(layout):
     lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
     for group in layout.groups:
         for term, k in enumerate(group.positions):
-            low, high = parameters[k].bounds
-            if k in layout.form.followers or (low is None and high is None):
+            if k in layout.form.followers:
                 continue
-            lower[group.numbers(term)] = -np.inf if low is None else low
-            upper[group.numbers(term)] = np.inf if high is None else high
+            numbers = group.numbers(term)
+            lower[numbers], upper[numbers] = bounds_of(parameters[k], layout.form.names[k])
     return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
 
 
@@ -31,10 +32,10 @@ def within_bounds(equations, data, bounds):
     Returns
     -------
     equations : Equations
-        With those coefficients held that end at a bound.
+        With those coefficients held that end at a bound; the others are its ``unbounded``.
     coefficients : ndarray, shape (n,)
     """
-    coefficients = equations.solved(data)
+    free, coefficients = equations, equations.solved(data)
     if bounds is None:
         return equations, coefficients
     lower, upper = bounds
@@ -56,4 +57,6 @@ def within_bounds(equations, data, bounds):
         held = (held | out) & ~back
         equations = equations.holding(held)
         coefficients = equations.solved(data, at)
+    if equations is not free:
+        equations.known["unbounded"] = free
     return equations, np.clip(coefficients, lower, upper)

@@ -43,6 +43,7 @@ class Equations:
     ridge: float = 0.0
     held: np.ndarray | None = None
     known: dict = field(default_factory=dict)
+    noise = None  # that is correlated: see `correlated`
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""
@@ -53,6 +54,11 @@ class Equations:
     def holding(self, held):
         """The same with these coefficients held."""
         return replace(self, held=held, known=self._kept)
+
+    @property
+    def unbounded(self):
+        """The same before any coefficient was held at a bound, which its errors are those of."""
+        return self.known.get("unbounded", self)
 
     def reweighted(self, weights):
         """The same pixels with other weights, none where there was none."""
@@ -65,7 +71,8 @@ class Equations:
 
     def forget_matrix(self):
         """Let go of the matrix, of which the factor is kept."""
-        self.known.pop("matrix", None)
+        for one in (self, self.unbounded):
+            one.known.pop("matrix", None)
 
     @property
     def kind(self):
@@ -266,8 +273,7 @@ class Equations:
     @property
     def variances(self):
         """Variance of each coefficient, shape (n,); infinite where it is not determined."""
-        found = self.factor.variances[self.structure.rank]
-        return found if self.held is None else np.where(self.held, 0.0, found)
+        return self.factor.variances[self.structure.rank]
 
     def covariance(self, first, second):
         """Covariances of pairs of coefficients, within the band or the border."""
@@ -306,6 +312,10 @@ class Equations:
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+        return np.clip(self.weights * self.predicted_variances(), 0.0, 1.0)
+
+    def predicted_variances(self):
+        """Variance of the model in each pixel, of those without weight too, shape (n_pixel,)."""
         s = self.structure
         band = self.factor.inverse_band if s.n_band else np.zeros((0, 1))
         out = np.empty(len(self.weights))
@@ -317,7 +327,7 @@ class Equations:
             for pixels, index, value in self.entries:
                 # The band of the inverse has the border's part already, but in what pixels see.
                 out[pixels] += border_leverages(index, value, s.rank, cross, inverse, start)
-        return np.clip(self.weights * out, 0.0, 1.0)
+        return out
 
     def border_part(self, rows):
         """What the border does to the covariance of sums of coefficients, as a root of it.

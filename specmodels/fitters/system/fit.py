@@ -39,6 +39,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     seen = equations.factor.scale[equations.structure.rank] > 0
     values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
+    if not (equations.weights > 0).any():
+        reasons.append("no pixel can be used")
     reasons += _undetermined(problem, equations, covariance[..., 0])
     chi2 = np.array([np.sum(residual[part] * equations.weighted(residual[part], part))
                      for part in problem.slices])  # fmt: skip
@@ -52,8 +54,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
         batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
-        coefficients=coefficients, offset=offset, noise=noise, equations=equations,
-        response=response, fitted=problem, templates=templates,
+        coefficients=coefficients, offset=offset, noise=noise, equations=equations.unbounded,
+        held=equations.held, response=response, fitted=problem, templates=templates,
     )  # fmt: skip
 
 

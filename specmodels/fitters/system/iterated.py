@@ -156,8 +156,7 @@ class IteratedEquations(CorrelatedEquations):
             every = np.arange(self.n)
             found = self._any_covariance(every, every)
             self.known["variances"] = np.where(self.determined, found, np.inf)
-        found = self.known["variances"]
-        return found if self.held is None else np.where(self.held, 0.0, found)
+        return self.known["variances"]
 
     def _any_covariance(self, first, second):
         """Covariances of pairs of coefficients, by a solution for each second one."""

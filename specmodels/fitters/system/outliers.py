@@ -47,7 +47,10 @@ def system_outliers(result, images, sigma, profile_error):
     list of ndarray of bool
         One for each image.
     """
-    solution = result.equations, result.coefficients, result.offset
+    equations = result.equations
+    if result.held is not None:
+        equations = equations.holding(result.held)
+    solution = equations, result.coefficients, result.offset
     return solution_outliers(result.fitted, solution, images, sigma, profile_error)
 
 

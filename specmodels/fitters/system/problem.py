@@ -74,7 +74,7 @@ class SystemProblem:
         ends = np.cumsum([0, *(image.data.size for image in self.images)])
         self.slices = [slice(*pair) for pair in pairwise(ends)]
         self.inputs = [self._inputs(image) for image in self.images]
-        self.layout = self.structure = self.penalties = self.strengths = None
+        self.layout = self.structure = self.penalties = self.strengths = self._limits = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
         self._last = None
 
@@ -258,23 +258,33 @@ class SystemProblem:
                 break
         return equations
 
-    def linearise(self, theta):
-        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`."""
+    @property
+    def is_limited(self):
+        """Whether linear coefficients have bounds."""
+        return self._limits is not None
+
+    def linearise(self, theta, *, bounded=True):
+        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`.
+
+        Coefficients at a bound stay there, or, if they are not `bounded`, follow the others as if
+        there were none.
+        """
         equations, coefficients, _, residual = self.solve(theta)
+        equations = equations if bounded else equations.unbounded
         weights, n_free = equations.weights, len(self.parameters.entries)
         gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
         mixed = np.zeros((equations.n, n_free))
         for number, rows in self.parts(max(MOST_SLOPES, len(self.data))):
             part, *own = equations.entries.rows(number, rows)
             slopes = self.slopes(number, theta, coefficients, rows=rows)
-            place = self.parameters.places[number]
+            seen = slopes.any(axis=1)
+            if not seen.any():
+                continue
+            slopes, place = slopes[seen], np.asarray(self.parameters.places[number])[seen]
             weighted = equations.weighted(slopes, part)
             gradient[place] += weighted @ residual[part]
             information[np.ix_(place, place)] += weighted @ slopes.T
-            seen = weighted.any(axis=1)
-            if seen.any():
-                numbers = np.asarray(place)[seen]
-                mixed[:, numbers] += all_transposed(*own, weighted[seen], equations.n)
+            mixed[:, place] += all_transposed(*own, weighted, equations.n)
         response = equations.solve(np.where(_held(equations), 0.0, mixed))
         response[_held(equations)[:, 0]] = 0.0
         information -= mixed.T @ response

@@ -36,7 +36,10 @@ class SystemFitResult(FitResult):
     noise : ndarray, shape (n_pixel,)
         Correlated noise of the pixels, its conditional mean.
     equations : `~specmodels.fitters.system.equations.Equations`
-        Their factorised normal equations.
+        Their factorised normal equations, without bounds: errors are those that data and priors
+        leave.
+    held : ndarray of bool, shape (n_coefficient,), optional
+        Coefficients that ended at a bound.
     response : ndarray, shape (n_coefficient, n_free)
         Derivative of the coefficients by the non-linear parameters, with the sign turned.
     templates : sequence of `~astropy.modeling.Model`
@@ -48,6 +51,7 @@ class SystemFitResult(FitResult):
     offset: np.ndarray = None
     noise: np.ndarray = None
     equations: object = None
+    held: np.ndarray | None = None
     response: np.ndarray = None
     fitted: SystemProblem = None
     templates: tuple = ()
@@ -154,7 +158,10 @@ class SystemFitResult(FitResult):
         return np.nan_to_num(self.shared_covariance[..., 0], posinf=0.0)
 
     def error(self, name):
-        """Standard error of a parameter, in the shape of its value; infinite if undetermined."""
+        """Standard error of a parameter, in the shape of its value; infinite if undetermined.
+
+        That of a parameter at a bound is the one that it would have without.
+        """
         k = self.position(name)
         if k in self.layout.place:
             group, term = self.layout.place[k]
@@ -180,7 +187,10 @@ class SystemFitResult(FitResult):
         row = np.zeros(len(self.coefficients))
         for name, own in weights.items():
             group, term = self._place(name)
-            own = np.broadcast_to(np.asarray(own, dtype=float), group.shape).ravel()
+            own = np.asarray(own, dtype=float)
+            if own.ndim and own.shape != group.shape:
+                raise ValueError(f"{name}: expected weights {group.shape}, got {own.shape}")
+            own = np.broadcast_to(own, group.shape).ravel()
             np.add.at(row, group.numbers(term), own * group.factor[term])
         return row
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from specmodels import SpectralImage
-from specmodels.evaluators.extraction.first_sky import first_sky
+from specmodels.evaluators.extraction.first_sky import enough_are_dark, first_sky
 from specmodels.models import breakpoints
 
 NY, NX = 40, 300
@@ -46,3 +46,12 @@ def test_pixels_without_a_wavelength_have_none(slit):
     found = first_sky(image.replace(wavelength=wavelength), breakpoints(wavelength, 2 / 3))
     assert np.all(found[:3, :50] == 0)
     assert np.isfinite(found).all()
+
+
+def test_sky_needs_a_fifth_of_the_rows_and_three():
+    bright = np.ones(40, dtype=bool)
+    bright[:8] = False
+    assert enough_are_dark(bright)
+    bright[7] = True
+    assert not enough_are_dark(bright)
+    assert not enough_are_dark(np.array([True, False, False]))

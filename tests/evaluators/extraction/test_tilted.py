@@ -5,7 +5,14 @@ import pytest
 from scipy.special import erf
 
 import specmodels as sm
-from specmodels.evaluators.extraction.tilted import line_tilt
+from specmodels.evaluators.extraction.automatic import SlitModelBuilder
+from specmodels.evaluators.extraction.leaves import leaves_of
+from specmodels.evaluators.extraction.shapes import with_wing_priors
+from specmodels.evaluators.extraction.tilted import (
+    TiltedSlitBuilder,
+    _with_scale_held,
+    line_tilt,
+)
 
 NY, NX = 40, 400
 
@@ -149,3 +156,31 @@ def test_faint_source_under_tilted_lines_is_to_be_looked_at():
         )
         (row,) = sm.OptimalExtraction(n_sources=1)(image).report()
         assert ("faint" in row["reason"]) == faint
+
+
+def test_spectrum_beyond_the_trace_is_not_left_to_the_wings():
+    """Wavelengths that only corners of the image see, where next to no light of the source gets."""
+    image, _ = tilted_slit(3, tilt=8.0)
+    model = TiltedSlitBuilder(SlitModelBuilder(n_sources=1)).build(image)
+    spectrum = next(leaf for leaf in leaves_of(model) if leaf.name == "source spectrum")
+    source = next(leaf for leaf in leaves_of(model) if leaf.name == "source")
+    rows = np.rint(source.trace_position(image.x)).astype(int)
+    at_trace = image.wavelength[rows, np.arange(len(image.x))]
+    held = np.array([getattr(spectrum, n).prior is not None for n in spectrum.param_names])
+    assert 2 <= held.sum() <= 12
+    middle = np.flatnonzero(~held)
+    assert np.array_equal(middle, np.arange(middle[0], middle[-1] + 1))
+    index, value = spectrum.local_basis(at_trace)
+    assert not held[index[value > 0]].any()
+
+
+def test_scale_of_a_learnt_profile_is_that_of_its_priors():
+    profile = with_wing_priors(sm.BSplineProfile(falling=True))
+    source = sm.Source(profile, name="star")
+    names = [n for n in source.param_names if n[0] == "c"]
+    expected = np.array([getattr(source, n).value for n in names])
+    for n, value in zip(names, expected, strict=True):
+        setattr(source, n, 1e-5 * value)
+    held = _with_scale_held(source)
+    assert np.allclose([getattr(held, n).value for n in names], expected)
+    assert [n for n in names if held.fixed[n]] == [names[np.argmax(expected)]]

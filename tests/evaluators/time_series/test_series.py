@@ -116,6 +116,67 @@ def test_dead_columns_in_one_integration_leave_no_dip():
     assert abs(relative[4] - 1) < 5 * white["flux_error"][4] / white["flux"][4]
 
 
+class TestLostIntegrations:
+    """A series of which some integrations are dark, missing, or of another scene."""
+
+    @staticmethod
+    def extracted(numbers, change):
+        series, truth = sm.datasets.make_time_series(
+            seed=21, n_integrations=16, shape=(40, 200), snr=150.0
+        )
+        images = [change(one) if i in numbers else one for i, one in enumerate(series)]
+        result = sm.OptimalExtraction()(sm.TimeSeries(images))
+        rest = np.array([i not in numbers for i in range(16)])
+        white = result.white_light()
+        ratio = white["flux"].value / truth.flux[:, ~result.mask().all(axis=0)].sum(axis=1)
+        pull = (ratio / np.median(ratio[rest]) - 1) * (white["flux"] / white["flux_error"]).value
+        return result, white, pull[rest]
+
+    @pytest.mark.parametrize("numbers", [[0], [5, 6], range(0, 16, 2)])
+    def test_masked_ones_have_no_flux_and_are_named(self, numbers):
+        result, white, pull = self.extracted(
+            numbers, lambda one: one.replace(mask=np.ones(one.shape, dtype=bool))
+        )
+        assert list(np.flatnonzero(np.isnan(white["flux"]))) == list(numbers)
+        assert result.mask()[list(numbers)].all()
+        assert np.std(pull) < 1.6
+        row = result.report()[0]
+        assert row["status"] == "check"
+        assert f"integrations {numbers[0]}" in row["reason"]
+        assert "no usable pixel" in row["reason"]
+
+    @pytest.mark.parametrize("kind", ["noise", "dark"])
+    def test_strange_ones_spoil_no_others(self, kind):
+        def strange(one):
+            noise = np.random.default_rng(0).normal(0, 300, one.shape)
+            return one.replace(data=noise if kind == "noise" else np.zeros(one.shape))
+
+        result, _, pull = self.extracted([7], strange)
+        assert np.std(pull) < 1.6
+        assert 0.9 < np.median(result.reduced_chi2) < 1.1
+        assert "integrations 7 do not fit" in result.report()["reason"][0]
+
+
+def test_noise_without_a_star_is_no_source():
+    rng = np.random.default_rng(5)
+    images = [sm.SpectralImage(rng.normal(20, 8, (40, 100)), variance=np.full((40, 100), 64.0))
+              for _ in range(5)]  # fmt: skip
+    assert (
+        "no source is seen" in sm.OptimalExtraction()(sm.TimeSeries(images)).report()["reason"][0]
+    )
+
+
+def test_a_model_that_misses_light_of_the_mean_is_said():
+    series, _ = sm.datasets.make_time_series(seed=21, n_integrations=8, shape=(40, 200), snr=150.0)
+    trace = sm.PolynomialTrace(2, limits=(0, 199), c0=19.7, c1=0.0, c2=2.0)
+    source = sm.Source(sm.GaussianProfile(), trace, name="star", width=None)
+    for name in source.param_names:
+        if name.startswith("trace"):
+            getattr(source, name).fixed = True
+    result = sm.OptimalExtraction(source + sm.ColumnPolynomial(0, name="sky"))(series)
+    assert "misses" in result.report()["reason"][0]
+
+
 def test_series_without_variances_have_the_errors_of_their_scatter():
     series, truth = sm.datasets.make_time_series(seed=7, n_integrations=20)
     bare = sm.TimeSeries([one.replace(variance=None, components={}) for one in series])

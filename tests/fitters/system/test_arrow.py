@@ -91,7 +91,7 @@ def test_bounds_hold_coefficients_of_blocks_and_shared_ones():
     fit = sm.LinearFitter()(model, image)
     assert fit.solver.startswith("arrow")
     assert np.nanmin(fit["flux_0"]) == 0
-    free = ~fit.equations.held
+    free = ~fit.held
     left = fit.equations.vector(fit.fitted.data) - fit.equations.product(fit.coefficients)
     assert np.max(np.abs(left[free])) < 1e-9 * np.max(fit.equations.diagonal)
 

@@ -172,6 +172,40 @@ def test_bounds_are_those_of_bounded_least_squares():
     assert (fit["flux_0"] == 0).any()
 
 
+@pytest.mark.parametrize("fitter", [sm.LinearFitter(), sm.VarProFitter()])
+def test_errors_at_bounds_are_those_without_them(fitter):
+    given, model = image(masked=0.05), TERMS["source"]() + TERMS["sky"]()
+    flux = np.where(np.arange(NX) < NX // 2, 80.0, -4.0)
+    light = flux * sm.GaussianProfile(stddev=1.5)(given.y[:, None] - 6.3)
+    given = given.replace(data=given.data + light)
+    free = fitter(model, given)
+    model.flux_0.bounds = (0, None)
+    fit = fitter(model, given)
+    at_bound = fit["flux_0"] == 0
+    assert 5 < np.count_nonzero(at_bound) < NX
+    assert_allclose(fit.error("flux_0"), free.error("flux_0"), rtol=0.05)
+    sums = np.eye(NX)[at_bound].sum(axis=0)
+    found = [one.covariance_of({"flux_0": sums}, "flux_0") for one in (fit, free)]
+    assert_allclose(*found, rtol=0.1, atol=0.01 * np.max(found))
+    assert (fit.prediction_error()[~given.mask] > 0).all()
+    if fit.theta.size:
+        assert_allclose(fit.error("trace_c0_0"), free.error("trace_c0_0"), rtol=0.05)
+
+
+def test_errors_of_fluxes_that_may_not_be_negative_are_never_too_small():
+    model = TERMS["source"]() + TERMS["sky"]()
+    model.flux_0.bounds = (0, None)
+    pulls = []
+    for seed in range(30):
+        given = image(seed, masked=0)
+        noise = np.random.default_rng(seed + 100).normal(size=given.shape)
+        given = given.replace(data=5 + noise * np.sqrt(given.variance))
+        fit = sm.LinearFitter()(model, given)
+        pulls.append(fit["flux_0"] / fit.error("flux_0"))
+    assert np.mean(np.square(pulls)) < 1
+    assert np.mean(np.array(pulls) == 0) > 0.3
+
+
 def test_several_images_are_stacked_pixels():
     images = [image(seed, name=f"image {seed}") for seed in (1, 2, 3)]
     model = TERMS["source"]() + TERMS["column sky"]() + TERMS["sky"]()
@@ -242,3 +276,30 @@ def test_pixels_whose_position_is_not_known_have_no_model():
     masked = sm.LinearFitter()(TERMS["source"]() + TERMS["sky"](), given.replace(mask=lost))
     assert_allclose(fit.coefficients, masked.coefficients, atol=1e-9)
     assert_allclose(fit.chi2, masked.chi2)
+
+
+@pytest.mark.parametrize("bounds", [(5, -5), (np.nan, 600), (0, np.nan)])
+@pytest.mark.parametrize("name", ["flux_0", "stddev_0"])
+def test_bounds_that_are_none_are_named(bounds, name):
+    model = TERMS["source"]() + TERMS["sky"]()
+    getattr(model, name).bounds = bounds
+    with pytest.raises(ValueError, match=f"{name}: expected a lower and an upper bound, got"):
+        sm.VarProFitter()(model, image())
+
+
+def test_wrong_questions_are_named():
+    model = TERMS["source"]() + TERMS["sky"]()
+    with pytest.raises(TypeError, match="share: expected a bool, or a mapping"):
+        sm.VarProFitter()(model, [image(1), image(2, name="b")], share="trace_*")
+    fit = sm.LinearFitter()(model, image())
+    with pytest.raises(ValueError, match="flux_0: expected weights"):
+        fit.covariance_of({"flux_0": np.ones(7)})
+
+
+def test_an_image_without_pixels_is_no_success():
+    given = image()
+    fit = sm.LinearFitter()(
+        TERMS["source"]() + TERMS["sky"](), given.replace(mask=np.ones(given.shape, dtype=bool))
+    )
+    assert not fit.success
+    assert "no pixel can be used" in fit.reasons

@@ -1,0 +1,78 @@
+"""What is to be said of a time series: figures, and reasons to look closer."""
+
+import numpy as np
+
+from ..extraction.quality import CHI2_RANGE, TESTS
+
+__all__ = ["summary_of"]
+
+# Movements beyond these, in full widths and relative, are no small ones: polynomials end.
+LARGEST_SHIFT, LARGEST_STRETCH = 0.5, 0.4
+# Integrations whose chi-square lies so many of its standard deviations off the others are named.
+STRANGE_SIGMA = 8.0
+# A mean spectrum is no better than this where its model misses so much of the light; and no source
+# is seen below this signal-to-noise ratio of the white light.
+MOST_MISSED, LEAST_SNR = 0.03, 5.0
+
+
+def summary_of(result, name):
+    """Figures of a source, and its status: a row of the report."""
+    white = result.white_light(name)
+    known = np.isfinite(white["flux"].value) & (white["flux_error"].value > 0)
+    snr = float(np.median((white["flux"] / white["flux_error"])[known])) if known.any() else np.nan
+    reasons = list(_reasons(result, name, snr))
+    return {
+        "source": name, "status": "check" if reasons else "ok", "reason": "; ".join(reasons),
+        "n_integrations": len(result.series), "snr_white": snr,
+        "chi2_dof": _middle(result.reduced_chi2[result.dof > 0]),
+        "shift": float(np.std(result.theta[:, 0])), "stretch": float(np.std(result.theta[:, 1])),
+        "n_hits": len(result.hits),
+    }  # fmt: skip
+
+
+def _reasons(result, name, snr):
+    if not result.mean.fit.success:
+        yield f"mean image: {result.mean.fit.message}"
+    for test in TESTS:
+        yield from (f"mean image: {reason}" for reason in test(result.mean, name))
+    missed = _missed(result.mean)
+    if missed > MOST_MISSED:
+        yield f"mean image: the model misses {missed:.0%} of the light: see result.mean.plot()"
+    if not abs(snr) > LEAST_SNR:
+        yield f"no source is seen: signal-to-noise ratio {snr:.2g} of the white light"
+    seen, chi2 = result.dof > 0, result.reduced_chi2
+    if not seen.all():
+        yield f"integrations {_listed(np.flatnonzero(~seen))} have no usable pixel"
+    middle = _middle(chi2[seen])
+    known = result.series.first.variance is not None
+    if known and not CHI2_RANGE[0] <= middle <= CHI2_RANGE[1]:
+        yield f"chi2/dof {middle:.3g} in most integrations: variances are off"
+    limit = STRANGE_SIGMA * middle * np.sqrt(2 / np.maximum(result.dof, 1))
+    strange = np.flatnonzero(seen & ~(np.abs(chi2 - middle) <= np.maximum(limit, 0.3 * middle)))
+    if strange.size:
+        yield f"integrations {_listed(strange)} do not fit, look at movements()['chi2_dof']"
+    shift = np.abs(result.theta[:, 0]) > LARGEST_SHIFT * np.mean(result.mean.fwhm(name))
+    far = np.flatnonzero(shift | (np.abs(result.theta[:, 1]) > LARGEST_STRETCH))
+    if far.size:
+        yield f"integrations {_listed(far)} moved or widened too far for the shared profile"
+
+
+def _missed(mean):
+    """Rms of what a model leaves beyond the noise, over that of the light of the sources."""
+    image, light = mean.fit.image, 0.0
+    for name, component in mean.fit.components().items():
+        light = light + np.nan_to_num(component) * (name in mean.sources)
+    use = image.weights > 0
+    residual = np.nan_to_num(image.data - mean.model)[use]
+    excess = np.sum(residual**2) - np.sum(1 / image.weights[use])
+    total = np.sum(light[use] ** 2)
+    return float(np.sqrt(max(excess, 0.0) / total)) if total else 0.0
+
+
+def _middle(values):
+    return float(np.median(values)) if len(values) else np.nan
+
+
+def _listed(numbers, most=5):
+    text = ", ".join(str(number) for number in numbers[:most])
+    return text if len(numbers) <= most else f"{text} and {len(numbers) - most} more"
