@@ -44,12 +44,13 @@ def _tilted(n_columns, repeat, lines=0):
         return state["equations"].factor.inverse_band
 
     name = f"tilted slit, {image.shape[0]} × {n_columns}"
+    seconds = least_cpu(solved, repeat), least_cpu(covariance)
     peak, kept = measured_memory(lambda: sm.LinearFitter()(problem.models[0], image))
     size = memory.input_megabytes(image)
     return {
         "fit": name + (f", {lines} lines of 7 terms" if lines else ""),
         "unknowns": state["equations"].n, "solver": state["equations"].structure.kind,
-        "all, s": least_cpu(solved, repeat), "covariance in the band, s": least_cpu(covariance),
+        "all, s": seconds[0], "covariance in the band, s": seconds[1],
         "peak, MB": peak, "input, MB": size, "(peak - result) / input": (peak - kept) / size,
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ import specmodels as sm
 
 KINDS = "Fourier", "correlated"
 SHAPES = (32, 2048), (64, 512)
-FRAMES, FRAMES_IN_STEPS = 100, 25
+FRAMES, FRAMES_IN_STEPS = {"Fourier": 400, "correlated": 100}, 25
 SIGMA, STDDEV, BINNED, HARMONICS = 2.0, 1.6, 20, 6
 STRENGTH, OFFSET = 0.5, 1.0  # of the Fourier terms
 AMPLITUDE, EXPONENT = 0.15 * SIGMA**2, 1.0  # of the correlated noise
@@ -27,7 +27,7 @@ def run(*, quick=False):
     rows = []
     for kind in KINDS:
         for shape in SHAPES:
-            found = [figures(kind, shape, seed) for seed in range(4 if quick else FRAMES)]
+            found = [figures(kind, shape, seed) for seed in range(4 if quick else FRAMES[kind])]
             rows.append(row(kind, shape, found))
     return rows
 

@@ -35,7 +35,7 @@ def run(*, quick=False):
         found = {"Fourier": [], "correlated": []}
         peers = None
         for seed in range(1 if quick else MORE_SEEDS.get(kind, SEEDS)):
-            scene = _tool("scenes").make(f"flicker_{kind}", seed=seed)
+            scene = tool("scenes").make(f"flicker_{kind}", seed=seed)
             if seed == 0:
                 peers = _peers(scene)
             for model, figures in found.items():
@@ -68,7 +68,7 @@ def _figures(scene, name, model):
     rate = scene.models["rate"]
     ramp = read_ramp(rate)
     if name.endswith("slices known"):
-        region = _tool("scenes").nirspec_ifu_grid("G140M")["region"] > 0
+        region = tool("scenes").nirspec_ifu_grid("G140M")["region"] > 0
         ramp = ramp.replace(lit=region if ramp.lit is None else region | ramp.lit)
     # Short lines are fitted together.
     section = {"section": 8, "n_harmonics": 8} if min(ramp.shape) < 64 else {}
@@ -77,7 +77,7 @@ def _figures(scene, name, model):
     truth = scene.truth
     dark = (rate.dq == 0) & truth["mask"]
     error = (truth["flicker_rate"] - result.noise)[dark]
-    out = _tool("judge").flicker(scene, np.asarray(result.cleaned))
+    out = tool("judge").flicker(scene, np.asarray(result.cleaned))
     level = abs(np.mean(np.asarray(result.noise)[dark], dtype=float)) / out["before"]
     return out | {"bias": 100 * out["source_flux_bias"], "left": float(np.var(error)),
                   "quoted": float(np.nanmean(result.variance[dark])), "level": level}  # fmt: skip
@@ -91,14 +91,15 @@ def _peers(scene):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = _tool("peers").jwst_clean_flicker(scene, fit_method=method)
+                found = tool("peers").jwst_clean_flicker(scene, fit_method=method)
         except ImportError:
             continue
-        out[method] = _tool("judge").flicker(scene, found.arrays["cleaned"])["after"]
+        out[method] = tool("judge").flicker(scene, found.arrays["cleaned"])["after"]
     return out
 
 
-def _tool(name):
+def tool(name):
+    """A module of the scenes and their judge."""
     if not TOOLS.is_dir():
         raise SystemExit(f"flicker_truth needs the scenes in {TOOLS}, which is absent")
     if str(TOOLS) not in sys.path:

@@ -42,6 +42,22 @@ class Fitter(ABC):
             If something else is given, or the model cannot be fitted; the message names what.
         """
 
+    def refit(self, result, images):
+        """Fit the images of a result of this fitter again, of which other pixels are masked.
+
+        Parameters
+        ----------
+        result : FitResult
+        images : list of `~specmodels.exposure.SpectralImage`
+
+        Returns
+        -------
+        FitResult
+        """
+        several = len(images) > 1
+        model, image = (result.templates, images) if several else (result.template, images[0])
+        return self(model, image, **result.options)
+
     def __repr__(self):
         settings = ", ".join(f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_"))
         return f"{type(self).__name__}({settings})"

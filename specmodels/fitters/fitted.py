@@ -34,26 +34,35 @@ class FittedModel(Model):
     def evaluate(self, x, y):
         """Value of the model at columns and rows."""
         x, y = np.broadcast_arrays(np.asarray(x, dtype=float), np.asarray(y, dtype=float))
-        if x.ndim != 2:
-            return self.evaluate(x.reshape(-1, 1), y.reshape(-1, 1)).reshape(x.shape)
-        out = np.empty(x.shape)
-        step = max(PIXELS_AT_ONCE // max(x.shape[1], 1), 1)
-        for start in range(0, len(x) if x.size else 0, step):
-            rows = slice(start, start + step)
-            out[rows] = self._evaluated(x[rows], y[rows])
-        return out
+        told = _of_grid(x, y)
+        if told is None:  # one row of pixels: a column would be taken for that of a grid
+            flat = x.reshape(1, -1), y.reshape(1, -1)
+            parts = [tuple(one[:, start : start + PIXELS_AT_ONCE] for one in flat)
+                     for start in range(0, x.size, PIXELS_AT_ONCE)]  # fmt: skip
+        else:
+            step = max(PIXELS_AT_ONCE // max(x.shape[1], 1), 1)
+            parts = [(told[0], told[1][start : start + step])
+                     for start in range(0, x.shape[0], step)]  # fmt: skip
+        found = [self._evaluated(*part).ravel() for part in parts]
+        return np.concatenate([np.zeros(0), *found]).reshape(x.shape)
 
     def _evaluated(self, x, y):
-        """Value at some pixels, of which those of a grid are told by one row and one column."""
-        shape, told = x.shape, (varying(x), varying(y))
-        grid = told[0].shape[0] == told[1].shape[1] == 1
-        if grid and all(np.all(np.diff(one.ravel()) > 0) for one in told):
-            x, y = told
+        """Value at a grid of one row and one column, or at a row of pixels."""
         column, row = (_nearest(values, known)
                        for values, known in ((x, self._x), (y, self._y)))  # fmt: skip
         inputs = (x, y) if self._form.model.n_inputs == 2 else (y,)
+        shape = np.broadcast_shapes(x.shape, y.shape)
         value = np.broadcast_to(self._form.value(self._values(row, column), inputs), shape)
         return np.where((column >= 0) & (row >= 0), value, np.nan)
+
+
+def _of_grid(x, y):
+    """The row of columns and the column of rows of a grid of pixels; None of other pixels."""
+    if x.ndim != 2 or not x.size:
+        return None
+    told = varying(x), varying(y)
+    grid = told[0].shape[0] == told[1].shape[1] == 1
+    return told if grid and all((np.diff(one.ravel()) > 0).all() for one in told) else None
 
 
 def _nearest(values, known):

@@ -7,7 +7,7 @@ from .base import FitResult, Fitter
 from .columns.problem import Problem
 from .parameters import consistent_values
 from .paths import by_columns, checked_model, images_of
-from .system import SystemProblem
+from .system import SystemFitResult, SystemProblem
 from .system.fit import system_result
 
 __all__ = ["LinearFitter"]
@@ -47,6 +47,13 @@ class LinearFitter(Fitter):
         problem = Problem(form, images[0], batch=batch)
         values = consistent_values(form)
         return linear_result(problem, values, problem.solve(values, ridge=self.ridge))
+
+    def refit(self, result, images):
+        """Fit again; see `Fitter`. What a system knows of its pixels is kept."""
+        if not isinstance(result, SystemFitResult) or result.fitted.noise is not None:
+            return super().refit(result, images)
+        problem = result.fitted.masked(images)
+        return system_result(problem, problem.parameters.initial)
 
 
 def linear_result(problem, values, solved, **fields):

@@ -5,7 +5,7 @@ import numpy as np
 from ..models.linear import TiedTo
 from ..models.priors import GaussianPrior
 
-__all__ = ["FreeParameters", "consistent_values"]
+__all__ = ["FreeParameters", "bounds_of", "consistent_values"]
 
 TIE_STEP = 1e-6
 
@@ -37,9 +37,8 @@ class FreeParameters:
         self.form, self.n_system = form, n_system
         self.free, parameters = form.nonlinear, form.parameters
         self.initial = np.repeat(_column(form.values[k] for k in self.free), n_system, axis=1)
-        bounds = [parameters[k].bounds for k in self.free]
-        self.lower = _column(-np.inf if b[0] is None else b[0] for b in bounds)
-        self.upper = _column(np.inf if b[1] is None else b[1] for b in bounds)
+        bounds = [bounds_of(parameters[k], form.names[k]) for k in self.free]
+        self.lower, self.upper = (_column(b[end] for b in bounds) for end in range(2))
         self._set_priors([parameters[k].prior for k in self.free])
         # Linear parameters that follow others are part of the linear equations.
         self.tied = [k for k in form.tied if k not in form.followers]
@@ -168,6 +167,21 @@ def consistent_values(form):
     """Initial values of all parameters of a model, tied ones as their ties say."""
     start = _column(form.values[k] for k in form.nonlinear)
     return FreeParameters(form, 1).values(start) if form.tied else list(form.values)
+
+
+def bounds_of(parameter, name):
+    """Lower and upper bound of a parameter, infinite where it has none.
+
+    Raises
+    ------
+    ValueError
+        If the lower one is above the upper one, or one is NaN.
+    """
+    ends = zip(parameter.bounds, (-np.inf, np.inf), strict=True)
+    low, high = (none if bound is None else float(bound) for bound, none in ends)
+    if not low <= high:
+        raise ValueError(f"{name}: expected a lower and an upper bound, got {(low, high)}")
+    return low, high
 
 
 def _column(numbers):

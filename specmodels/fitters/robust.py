@@ -87,20 +87,28 @@ class SigmaClipFitter(Fitter):
         if noisy:  # noise that is learnt with hits would take them for its own
             found = self(light, images, batch=batch, share=share).rejected
             rejected = found if len(images) > 1 else [found]
-        elif LinearForm(model[0] if several else model).nonlinear:  # hits would lead them astray
+        elif self._moves_shapes(model[0] if several else model):  # hits would lead them astray
             result = LinearFitter()(model, images, batch=batch, share=share)
             rejected = system_outliers(result, images, self.sigma, self.profile_error)
+        result = None
         for number in range(self.max_rounds):
             cleaned = [image.replace(mask=image.mask | bad)
                        for image, bad in zip(images, rejected, strict=True)]  # fmt: skip
-            result = self.fitter(model, cleaned, batch=batch, share=share)
-            model, before = result.templates, rejected
+            if result is None:
+                result = self.fitter(model, cleaned, batch=batch, share=share)
+            else:
+                result = self.fitter.refit(result, cleaned)
+            before = rejected
             if number == self.max_rounds - 1:
                 break
             rejected = system_outliers(result, images, self.sigma, self.profile_error)
             if all(np.array_equal(*pair) for pair in zip(rejected, before, strict=True)):
                 break
         return result.replace(rejected=before if len(images) > 1 else before[0])
+
+    def _moves_shapes(self, model):
+        """Whether the fitter looks for parameters that are not linear."""
+        return not isinstance(self.fitter, LinearFitter) and bool(LinearForm(model).nonlinear)
 
     def outliers(self, result, image):
         """Pixels of `image` that disagree with a fit.

@@ -162,6 +162,8 @@ class ReweightedFitter(Fitter):
     ------
     TypeError
         If `statistic` or `fitter` is of another kind.
+    ValueError
+        If there are to be no rounds, or no tolerance; in a call, if weights are no weights.
     """
 
     def __init__(self, statistic, fitter=None, *, max_rounds=60, tolerance=0.03):
@@ -170,6 +172,10 @@ class ReweightedFitter(Fitter):
             raise TypeError(f"statistic: expected a Statistic, got {statistic!r}")
         if not isinstance(fitter, Fitter):
             raise TypeError(f"fitter: expected a Fitter, got {type(fitter).__name__}")
+        if max_rounds < 1 or not tolerance > 0:
+            raise ValueError(
+                f"expected max_rounds >= 1 and tolerance > 0, got {max_rounds!r}, {tolerance!r}"
+            )
         self.statistic, self.fitter = statistic, fitter
         self.max_rounds, self.tolerance = max_rounds, tolerance
 
@@ -197,7 +203,12 @@ class ReweightedFitter(Fitter):
 
     def _reweighted(self, image, current, model, part):
         """The image with its next weights, a part of the way from the current ones."""
-        weights = self.statistic.weights(image.filled, model, image.weights)
+        weights = np.asarray(self.statistic.weights(image.filled, model, image.weights))
+        if weights.shape != image.shape or not (weights >= 0).all():
+            raise ValueError(
+                f"statistic: expected weights {image.shape} from zero, got {weights.shape} with "
+                f"{np.count_nonzero(~(weights >= 0))} that are negative or NaN"
+            )
         if part < 1:
             weights = current.weights ** (1 - part) * weights**part
         use = weights > 0

@@ -54,14 +54,14 @@ def _run(mask, length):
     return out
 
 
-@numba.njit("void(f4[::1], f4[::1])", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _add(total, values):
     """Add values to sums, in place; apart, so that the loop is vectorised."""
     for k in range(total.size):
         total[k] += values[k]
 
 
-@numba.njit("void(f4[::1], b1[::1], f4[::1], f4[::1])", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _add_good(values, good, total, number):
     """Add good values to sums, and one to their numbers, in place."""
     for k in range(total.size):
@@ -69,7 +69,7 @@ def _add_good(values, good, total, number):
         number[k] += good[k]
 
 
-@numba.njit("void(f4[:,::1], b1[:,::1], i8, i8, f4[:,::1], f4[:,::1])", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _cells(image, good, height, width, total, number):
     """Add the good pixels to the sums and numbers of their cells."""
     n_y, n_x = image.shape
@@ -83,7 +83,7 @@ def _cells(image, good, height, width, total, number):
             number[row, x // width] += numbers[x]
 
 
-@numba.njit("f4[:,::1](f4[:,::1], i8, i8)", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _moving(values, height, width):
     """Sums over a window that moves by one; nothing outside."""
     n_y, n_x = values.shape

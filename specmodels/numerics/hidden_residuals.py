@@ -17,6 +17,10 @@ CUT = 3.0
 AT_ONCE = 20_000
 # Box of rows and columns whose residuals tell the misfit of the model.
 AROUND = (3, 9)
+# Pixels with a value that tell how good predictions are.
+ENOUGH = 20_000
+# Fewer of them around do not tell their scatter; spread of the part of one prediction before.
+LEAST_SAMPLES, PART_SPREAD = 10, 0.5
 # Box of which pixels tell how much of the model's changes they follow, and how many pixels the part
 # that all of them follow counts for.
 STRETCH, SHRINKAGE = (3, 65), 20
@@ -64,31 +68,122 @@ def predicted(model, residual, noise, known, hidden):
         In the order of ``np.nonzero(hidden)``; zero and the misfit's where nothing is told.
     """
     taken_back = _taken_back(model, residual, noise, known)
-    residual = np.where(known, residual - taken_back, 0.0)
-    misfit = local_misfit(residual, noise, known)
-    correlation = _correlation(residual, noise, misfit, known)
-    shifts = np.array([k for k in range(-REACH, REACH + 1) if k])
-    apart = correlation(np.abs(shifts[:, None] - shifts))
-    toward = correlation(np.abs(shifts))
-    rows, columns = np.nonzero(hidden)
-    value, variance = np.zeros(rows.size), misfit[rows, columns].astype(float)
-    for first in range(0, rows.size, AT_ONCE):
-        some = slice(first, first + AT_ONCE)
-        own = variance[some]
-        at = columns[some, None] + shifts
-        inside = (at >= 0) & (at < residual.shape[1])
-        at = (rows[some, None], np.clip(at, 0, residual.shape[1] - 1))
-        told = inside & known[at] & (own > 0)[:, None]
+    left = np.where(known, residual - taken_back, 0.0)
+    misfit = local_misfit(left, noise, known)
+    kriging = _Kriging(left, noise, misfit, known, _correlation(left, noise, misfit, known))
+    value, variance = kriging(*np.nonzero(hidden))
+    value += taken_back[hidden]
+    plain, told = _by_neighbours(model, residual, known)
+    if not told.any():
+        return value, variance
+    some = np.nonzero(_sampled(known & told))
+    found, expected = kriging(*some)
+    both = _Both(found + taken_back[some] - plain[some], (residual - plain)[some],
+                 expected + noise[some], some, model.shape)  # fmt: skip
+    part, ratio = both.part[hidden], both.ratio[hidden]
+    value = np.where(told[hidden], plain[hidden] + part * (value - plain[hidden]), value)
+    usual = variance + local_noise(noise, known)[hidden]
+    return value, np.where(told[hidden], np.maximum(ratio * usual - usual + variance, 0), variance)
+
+
+def local_noise(noise, known):
+    """Mean variance of the noise of the pixels around, shape (n_row, n_column)."""
+    count = uniform_filter(known.astype(float), AROUND, mode="constant")
+    mean = uniform_filter(np.where(known, noise, 0.0), AROUND, mode="constant")
+    return mean / np.maximum(count, 1e-3)
+
+
+class _Kriging:
+    """Residuals of pixels from those around in their row, by their covariance."""
+
+    def __init__(self, residual, noise, misfit, known, correlation):
+        self.residual, self.noise, self.misfit, self.known = residual, noise, misfit, known
+        self.shifts = np.array([k for k in range(-REACH, REACH + 1) if k])
+        self.apart = correlation(np.abs(self.shifts[:, None] - self.shifts))
+        self.toward = correlation(np.abs(self.shifts))
+
+    def __call__(self, rows, columns):
+        """Prediction for some pixels, whose own residuals do not count, and its variance."""
+        value, variance = np.zeros((2, rows.size))
+        for first in range(0, rows.size, AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            value[some], variance[some] = self._told(rows[some], columns[some])
+        return value, variance
+
+    def _told(self, rows, columns):
+        own, shifts = self.misfit[rows, columns].astype(float), self.shifts
+        at = columns[:, None] + shifts
+        inside = (at >= 0) & (at < self.residual.shape[1])
+        at = (rows[:, None], np.clip(at, 0, self.residual.shape[1] - 1))
+        told = inside & self.known[at] & (own > 0)[:, None]
         # In units of the hidden pixel's misfit; who tells nothing is alone with a noise of one.
-        size = np.sqrt(np.where(told, misfit[at], 0.0) / np.where(own > 0, own, 1.0)[:, None])
-        matrix = apart * size[:, :, None] * size[:, None, :]
-        alone = np.where(told, noise[at] / np.where(own > 0, own, 1.0)[:, None], 1.0)
+        unit = np.where(own > 0, own, 1.0)[:, None]
+        size = np.sqrt(np.where(told, self.misfit[at], 0.0) / unit)
+        matrix = self.apart * size[:, :, None] * size[:, None, :]
+        alone = np.where(told, self.noise[at] / unit, 1.0)
         matrix[:, range(len(shifts)), range(len(shifts))] += alone
-        vector = toward * size
+        vector = self.toward * size
         weights = np.linalg.solve(matrix, vector[..., None])[..., 0]
-        value[some] = np.sum(weights * np.where(told, residual[at], 0.0), axis=1)
-        variance[some] = own * np.clip(1 - np.sum(weights * vector, axis=1), 0.0, 1.0)
-    return value + taken_back[hidden], variance
+        value = np.sum(weights * np.where(told, self.residual[at], 0.0), axis=1)
+        return value, own * np.clip(1 - np.sum(weights * vector, axis=1), 0.0, 1.0)
+
+
+class _Both:
+    """How much of the way from the mean of neighbours to a prediction is best, place by place.
+
+    Learnt from pixels that have a value, so that where the model is worse than the mean of two
+    neighbours (steep edges of a slit, errors of the flat) that is taken.
+
+    Parameters
+    ----------
+    change, target : ndarray, shape (n,)
+        Prediction and residual of some pixels, less what neighbours tell.
+    expected : ndarray, shape (n,)
+        Variance of the residual about the prediction.
+    at : tuple of ndarray of int
+        Rows and columns of the pixels.
+    shape : tuple of int
+        Of the image.
+    """
+
+    def __init__(self, change, target, expected, at, shape):
+        self.at, self.shape = at, shape
+        scale = 1 / np.sqrt(np.maximum(expected, 1e-300))
+        change, target = change * scale, target * scale
+        limit = CUT * max(np.median(np.abs(target)), np.median(np.abs(change)), 1e-300)
+        change, target = (np.clip(one, -limit, limit) for one in (change, target))
+        product, square = self._sums(change * target), self._sums(change**2)
+        usual = np.clip(np.sum(change * target) / max(np.sum(change**2), 1e-300), 0.0, 1.0)
+        number, self.ratio = self._sums(np.ones(target.size)), 1.0
+        for _ in range(2):  # how much is known of the part depends on the errors left by it
+            prior = np.maximum(self.ratio, 1e-300) / PART_SPREAD**2
+            self.part = np.clip((product + prior * usual) / (square + prior), 0.0, 1.0)
+            left = (target - self.part[at] * change) ** 2
+            mean = self._sums(left) / np.maximum(number, 0.5)
+            self.ratio = np.where(number > LEAST_SAMPLES, mean, np.mean(left))
+
+    def _sums(self, values):
+        """Sums over the pixels around of values of some of them, shape of the image."""
+        image = np.zeros(self.shape)
+        image[self.at] = values
+        out = uniform_filter(image, STRETCH, mode="constant") * STRETCH[0] * STRETCH[1]
+        return np.maximum(out, 0.0) if np.all(values >= 0) else out
+
+
+def _by_neighbours(model, residual, known):
+    """Residual by the mean of the two neighbours in the row, and where both have a value."""
+    plain, told = np.zeros(model.shape), np.zeros_like(known)
+    told[:, 1:-1] = known[:, 2:] & known[:, :-2] & np.isfinite(_curved(model))
+    plain[:, 1:-1] = 0.5 * (residual[:, 2:] + residual[:, :-2]) - _curved(model)
+    return np.where(told, plain, 0.0), told
+
+
+def _sampled(pixels):
+    """Some of the pixels, evenly."""
+    out = np.zeros_like(pixels)
+    number = np.count_nonzero(pixels)
+    out[tuple(one[:: max(1, number // ENOUGH)] for one in np.nonzero(pixels))] = True
+    return out
 
 
 def _taken_back(model, residual, noise, known):

@@ -16,7 +16,6 @@ __all__ = ["PixelGroups", "line_bins", "line_groups", "stripe_groups"]
 
 # Pixels whose mean is one value of a median: as many as leave enough values, but not more.
 LONGEST_RUN, LEAST_RUNS = 8, 64
-INDICES = "i8[::1], i8[::1]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +133,7 @@ def _groups(readout, along, lines, size):
     return PixelGroups(*parts, (readout.n_outputs, size))
 
 
-@numba.njit(f"void(f4[:,::1], b1[:,::1], {INDICES}, f4[::1], f4[::1])", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _sums(image, use, rows, columns, total, number):
     """Add the used pixels to the sums and numbers of their groups."""
     for y in range(image.shape[0]):
@@ -150,7 +149,7 @@ def _sums(image, use, rows, columns, total, number):
         number[k] += n
 
 
-@numba.njit(f"void(f4[::1], {INDICES}, f4[:,::1])", cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _spread(values, rows, columns, out):
     """Write to each pixel the value of its group."""
     for y in range(out.shape[0]):
@@ -158,10 +157,7 @@ def _spread(values, rows, columns, out):
             out[y, x] = values[rows[y] + columns[x]]
 
 
-@numba.njit(
-    f"void(f4[:,::1], b1[:,::1], {INDICES}, i8, f4[:,::1], i8[::1], i8[::1])",
-    cache=True, nogil=True,
-)  # fmt: skip
+@numba.njit(cache=True, nogil=True)
 def _runs(image, use, rows, columns, length, means, full, number):
     """Means of runs of used pixels of each group, how many, and the numbers of used pixels.
 

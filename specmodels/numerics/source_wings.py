@@ -208,7 +208,8 @@ def _summed(data, sky, weights, columns, edges, amplitude, norm):
                     level += v * sky[y, x]
                     source += v * amplitude[x] * scale if known else v
                     variance += v * v / weights[y, x]
-            out[:, y, k] = light, level, source, variance
+            out[0, y, k], out[1, y, k] = light, level
+            out[2, y, k], out[3, y, k] = source, variance
     return out
 
 
@@ -366,7 +367,8 @@ def _add_block(matrix, vector, figures, block, state, settings, first):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _expand(matrix, vector, sums, departures, u, norm):
     """From the products of one block to the normal equations of all terms."""
-    power, last = np.array([1.0, u, u * u]), N_RAW + 1
+    power, last = np.ones(3), N_RAW + 1
+    power[1], power[2] = u, u * u
     cross = np.zeros(vector.size)
     for i in range(N_FIXED):
         a, factor = RAW[i], power[POWER[i]]

@@ -141,3 +141,19 @@ def test_wrong_arguments_are_named():
                   lambda: sm.PoissonStatistic(gain=0)):  # fmt: skip
         with pytest.raises(ValueError, match="expected"):
             wrong()
+
+
+@pytest.mark.parametrize("weights", [lambda w: -w, lambda w: w * np.nan, lambda w: 1.0])
+def test_weights_that_are_none_are_named(weights):
+    class Wrong(sm.Statistic):
+        def weights(self, data, model, own):
+            return weights(own)
+
+    with pytest.raises(ValueError, match="statistic: expected weights"):
+        sm.ReweightedFitter(Wrong())(Const2D(1.0), counts(1))
+
+
+def test_rounds_and_tolerance_are_checked():
+    for wrong in ({"max_rounds": 0}, {"tolerance": 0}):
+        with pytest.raises(ValueError, match="expected max_rounds >= 1 and tolerance > 0"):
+            sm.ReweightedFitter(sm.HuberStatistic(), **wrong)

@@ -21,3 +21,29 @@ def test_changes_of_the_model_count_as_far_as_pixels_around_follow_them():
     assert np.std(error[on_left]) < 1.2 * noise
     # One part for all columns leaves as much of the changes as there is.
     assert np.std(error[~on_left]) < 0.8 * size
+
+
+def test_where_the_model_is_worse_than_the_neighbours_these_are_taken():
+    """In the middle the spectrum changes from column to column; at the ends the model is wrong."""
+    rng = np.random.default_rng(4)
+    shape, noise = (40, 900), 0.1
+    rows, columns = np.indices(shape)
+    edge = (rows < 6) | (rows > 33)
+    spectrum = 10 + rng.normal(0, 0.5, shape[1])
+    data = np.where(edge, 8 + 0.01 * rows, spectrum)
+    model = np.where(edge, 8 + rng.normal(0, 2, shape), spectrum)
+    data = data + noise * rng.normal(size=shape)
+    hidden = (rng.random(shape) < 0.02) & (columns > 0) & (columns < shape[1] - 1)
+    hidden[:, 1:] &= ~hidden[:, :-1]
+    known = ~hidden
+    residual = np.where(known, data - model, 0.0)
+    value, variance = predicted(model, residual, np.full(shape, noise**2), known, hidden)
+    error = (model - data)[hidden] + value
+    neighbours = 0.5 * (np.roll(data, 1, 1) + np.roll(data, -1, 1)) - data
+    at_edge = ((rows < 5) | (rows > 34))[hidden]  # whose neighbours are such rows as well
+    assert np.std(error[at_edge]) < 1.1 * np.std(neighbours[hidden][at_edge])
+    inside = ((rows > 6) & (rows < 33))[hidden]
+    assert np.std(error[inside]) < 1.2 * noise
+    pulls = error / np.sqrt(variance + noise**2)
+    assert 0.8 < np.std(pulls[at_edge]) < 1.25
+    assert 0.8 < np.std(pulls[inside]) < 1.25

@@ -228,7 +228,7 @@ class SmoothBackground(Background):
         number = used.sum(axis=1), used.sum(axis=0)
         rest = values.sum(dtype=float) - number[0] @ curve - number[1] @ slope
         curve = (curve + level + rest / number[0].sum()).astype("f4")
-        return order.lines(curve[:, None] + slope.astype("f4"))
+        return order.lines(curve[:, None]) + order.lines(slope.astype("f4")[None])
 
     def variance(self, frame, use, ramp):
         """Variance of the error of the background.

@@ -166,6 +166,10 @@ def prediction_variances(equations, pixels):
     That of correlated noise included, and infinite where the others do not tell. Where solutions
     take iterations, coefficients have the covariance of white noise alone.
     """
+    if equations.noise is None and not equations.factor.null.shape[1]:
+        unseen = equations.factor.scale[equations.structure.rank] == 0
+        out = equations.predicted_variances()[pixels]
+        return np.where(equations.entries.see(unseen)[pixels], np.inf, out)
     out = np.empty(len(pixels))
     for start in range(0, len(pixels), SUMS_AT_ONCE):
         some = pixels[start : start + SUMS_AT_ONCE]

@@ -129,9 +129,9 @@ class ArrowEquations(Equations):
     def border_part(self, rows):
         """None: what is shared has no inverse of its own."""
 
-    def leverages(self):
-        """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+    def predicted_variances(self):
+        """Variance of the model in each pixel, of those without weight too, shape (n_pixel,)."""
         if "all images" in self.known:
             whole, pixels = self.known["all images"]
-            return whole.leverages()[pixels]
-        return np.clip(self.weights * arrow_leverages(self), 0.0, 1.0)
+            return whole.predicted_variances()[pixels]
+        return arrow_leverages(self)

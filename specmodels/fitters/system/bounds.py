@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..parameters import bounds_of
+
 __all__ = ["limits", "within_bounds"]
 
 MOST_ROUNDS = 60
@@ -13,11 +15,10 @@ def limits(layout):
     lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
     for group in layout.groups:
         for term, k in enumerate(group.positions):
-            low, high = parameters[k].bounds
-            if k in layout.form.followers or (low is None and high is None):
+            if k in layout.form.followers:
                 continue
-            lower[group.numbers(term)] = -np.inf if low is None else low
-            upper[group.numbers(term)] = np.inf if high is None else high
+            numbers = group.numbers(term)
+            lower[numbers], upper[numbers] = bounds_of(parameters[k], layout.form.names[k])
     return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
 
 

@@ -43,6 +43,7 @@ class Equations:
     ridge: float = 0.0
     held: np.ndarray | None = None
     known: dict = field(default_factory=dict)
+    noise = None  # that is correlated: see `correlated`
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""
@@ -311,6 +312,10 @@ class Equations:
 
     def leverages(self):
         """How much each datum is its own model, shape (n_pixel,): between zero and one."""
+        return np.clip(self.weights * self.predicted_variances(), 0.0, 1.0)
+
+    def predicted_variances(self):
+        """Variance of the model in each pixel, of those without weight too, shape (n_pixel,)."""
         s = self.structure
         band = self.factor.inverse_band if s.n_band else np.zeros((0, 1))
         out = np.empty(len(self.weights))
@@ -322,7 +327,7 @@ class Equations:
             for pixels, index, value in self.entries:
                 # The band of the inverse has the border's part already, but in what pixels see.
                 out[pixels] += border_leverages(index, value, s.rank, cross, inverse, start)
-        return np.clip(self.weights * out, 0.0, 1.0)
+        return out
 
     def border_part(self, rows):
         """What the border does to the covariance of sums of coefficients, as a root of it.

@@ -39,6 +39,8 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     seen = equations.factor.scale[equations.structure.rank] > 0
     values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
+    if not (equations.weights > 0).any():
+        reasons.append("no pixel can be used")
     reasons += _undetermined(problem, equations, covariance[..., 0])
     chi2 = np.array([np.sum(residual[part] * equations.weighted(residual[part], part))
                      for part in problem.slices])  # fmt: skip

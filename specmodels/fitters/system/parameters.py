@@ -29,6 +29,8 @@ class SharedParameters:
 
     Raises
     ------
+    TypeError
+        If `share` is something else.
     ValueError
         If a name is that of no free parameter.
     """
@@ -58,6 +60,8 @@ class SharedParameters:
         repeated = {k for leaf, positions in form.leaves() for k in positions
                     if "exposure" in getattr(leaf, "over", ())}  # fmt: skip
         own = np.array([k in repeated for k in self.free], dtype=bool)
+        if not isinstance(share, Mapping | bool | np.bool_):
+            raise TypeError(f"share: expected a bool, or a mapping of names to bool, got {share!r}")
         if not isinstance(share, Mapping):
             return own if share else np.ones(len(own), dtype=bool)
         names = [form.names[k] for k in self.free]

@@ -187,7 +187,10 @@ class SystemFitResult(FitResult):
         row = np.zeros(len(self.coefficients))
         for name, own in weights.items():
             group, term = self._place(name)
-            own = np.broadcast_to(np.asarray(own, dtype=float), group.shape).ravel()
+            own = np.asarray(own, dtype=float)
+            if own.ndim and own.shape != group.shape:
+                raise ValueError(f"{name}: expected weights {group.shape}, got {own.shape}")
+            own = np.broadcast_to(own, group.shape).ravel()
             np.add.at(row, group.numbers(term), own * group.factor[term])
         return row
 

@@ -276,3 +276,30 @@ def test_pixels_whose_position_is_not_known_have_no_model():
     masked = sm.LinearFitter()(TERMS["source"]() + TERMS["sky"](), given.replace(mask=lost))
     assert_allclose(fit.coefficients, masked.coefficients, atol=1e-9)
     assert_allclose(fit.chi2, masked.chi2)
+
+
+@pytest.mark.parametrize("bounds", [(5, -5), (np.nan, 600), (0, np.nan)])
+@pytest.mark.parametrize("name", ["flux_0", "stddev_0"])
+def test_bounds_that_are_none_are_named(bounds, name):
+    model = TERMS["source"]() + TERMS["sky"]()
+    getattr(model, name).bounds = bounds
+    with pytest.raises(ValueError, match=f"{name}: expected a lower and an upper bound, got"):
+        sm.VarProFitter()(model, image())
+
+
+def test_wrong_questions_are_named():
+    model = TERMS["source"]() + TERMS["sky"]()
+    with pytest.raises(TypeError, match="share: expected a bool, or a mapping"):
+        sm.VarProFitter()(model, [image(1), image(2, name="b")], share="trace_*")
+    fit = sm.LinearFitter()(model, image())
+    with pytest.raises(ValueError, match="flux_0: expected weights"):
+        fit.covariance_of({"flux_0": np.ones(7)})
+
+
+def test_an_image_without_pixels_is_no_success():
+    given = image()
+    fit = sm.LinearFitter()(
+        TERMS["source"]() + TERMS["sky"](), given.replace(mask=np.ones(given.shape, dtype=bool))
+    )
+    assert not fit.success
+    assert "no pixel can be used" in fit.reasons

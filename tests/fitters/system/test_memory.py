@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import specmodels as sm
+from specmodels.fitters.fitted import FittedModel
 
 SHAPE = 64, 2048
 BYTES = 17 * SHAPE[0] * SHAPE[1]  # data, variance and mask
@@ -49,6 +50,11 @@ def test_the_fitted_model_is_evaluated_in_parts(fit):
     for way in (np.s_[:], np.s_[:, ::-1], np.s_[::-1]):
         assert_allclose(model(x[way], y[way]), fit.predict()[way], rtol=1e-9)
     assert_allclose(model(x[5], y[5]), fit.predict()[5], rtol=1e-9)
+    rows = np.arange(20, 40)  # each of another column: neighbours along no axis
+    assert_allclose(model(3 * rows, rows), fit.predict()[rows, 3 * rows], rtol=1e-9)
+    if isinstance(model, FittedModel):  # others take a column of consecutive rows for a grid
+        assert_allclose(model(3 * rows[:, None], rows[:, None]).ravel(), model(3 * rows, rows))
+    assert np.isnan(model(np.array([np.nan, 3.0]), np.array([3.0, 4.0]))).tolist() == [True, False]
 
 
 def test_a_fit_takes_at_most_three_times_the_input_beyond_what_it_keeps(fit):

@@ -98,3 +98,29 @@ def test_residuals_and_predictions_are_those_of_dense_algebra(noise):
     wanted = kernel[np.ix_(left_out, left_out)] - across @ kernel[np.ix_(seen, left_out)]
     wanted = np.diagonal(wanted + net @ covariance @ net.T)
     assert_allclose(prediction_variances(equations, left_out), wanted, rtol=1e-8)
+
+
+def test_variances_of_pixels_left_out_are_those_of_sums_of_coefficients():
+    fit = sm.LinearFitter()(model("lines", 1.2), frame("lines", 1.2, 3)[0])
+    equations = fit.equations
+    pixels = np.array([5, 700, 1500])
+    equations = equations.reweighted(np.where(np.isin(np.arange(NX * NY), pixels), 0.0, 1.0))
+    rows = np.zeros((3, equations.n))
+    for row, pixel in zip(rows, pixels, strict=True):
+        np.add.at(row, equations.index[pixel], equations.value[pixel])
+    wanted = np.sum(rows * equations.covariance_times(rows).T, axis=1)
+    assert_allclose(prediction_variances(equations, pixels), wanted, rtol=1e-9)
+    lost = equations.reweighted(np.where(np.arange(NX * NY) % NX == 5, 0.0, 1.0))
+    assert prediction_variances(lost, np.array([5, 6]))[0] == np.inf
+
+
+def test_fitting_again_with_other_pixels_masked_is_a_new_fit():
+    given, hits = frame("lines", 1.2, 4)
+    masked = given.replace(mask=hits)
+    fitter = sm.LinearFitter(ridge=1e-3)
+    again = fitter.refit(fitter(model("lines", 1.2), given), [masked])
+    new = fitter(model("lines", 1.2), masked)
+    assert_allclose(again["flux_0"], new["flux_0"], rtol=1e-10)
+    assert_allclose(again.error("flux_0"), new.error("flux_0"), rtol=1e-10)
+    assert_allclose(again.dof, new.dof)
+    assert again.image is masked
