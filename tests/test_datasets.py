@@ -5,6 +5,7 @@ import pytest
 from astropy import units as u
 from numpy.testing import assert_allclose, assert_array_equal
 
+import specmodels as sm
 from specmodels import SpectralImage
 from specmodels.datasets import make_flicker, make_nods, make_slit, make_slitlets
 
@@ -133,3 +134,20 @@ class TestNods:
             assert abs(row - truth.rows[number]) < 0.6  # the trace rises by 0.8 rows
             ratio = np.sum(light[rows]) / truth.flux.sum()
             assert abs(ratio - 1) < 0.03  # lines that tilt out of the ends
+
+
+MAKERS = [make_slit, make_flicker, make_slitlets, sm.datasets.make_slitless,
+          sm.datasets.make_undersampled_slit, sm.datasets.make_time_series]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_random_numbers_may_be_given(make):
+    def data(**options):
+        made = make(**options)[0]
+        made = next(iter(made.values())) if isinstance(made, sm.Exposure) else made
+        made = next(iter(made)) if isinstance(made, sm.TimeSeries) else made
+        return np.asarray(made.data)
+
+    first, second = data(rng=np.random.default_rng(8)), data(rng=8)
+    assert_array_equal(first, second)
+    assert not np.array_equal(first, data(seed=0), equal_nan=True)

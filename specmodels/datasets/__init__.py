@@ -65,8 +65,9 @@ class SlitTruth:
 
 
 def make_slit(
-    *, seed=0, shape=(40, 400), n_sources=1, separation=5.0, snr=30.0, sky=20.0, read_noise=5.0,
-    curvature=3.0, width=(0.9, 1.3), wing=0.1, hit_fraction=0.002, bad_fraction=0.003,
+    *, seed=0, rng=None, shape=(40, 400), n_sources=1, separation=5.0, snr=30.0, sky=20.0,
+    read_noise=5.0, curvature=3.0, width=(0.9, 1.3), wing=0.1, hit_fraction=0.002,
+    bad_fraction=0.003,
 ):  # fmt: skip
     """Simulate a slit: curved traces whose width grows with wavelength, with wide wings, and sky.
 
@@ -74,6 +75,8 @@ def make_slit(
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     shape : tuple of int
         Rows and columns.
     n_sources : int
@@ -100,7 +103,7 @@ def make_slit(
     truth : SlitTruth
         What was put in.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if rng is None else rng)
     n_row, n_column = shape
     fraction = np.linspace(0, 1, n_column)
     trace = _traces(n_row, fraction, n_sources, separation, curvature, rng)

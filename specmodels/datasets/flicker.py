@@ -36,7 +36,7 @@ class FlickerTruth:
 
 
 def make_flicker(
-    *, seed=0, shape=(256, 512), n_integrations=1, n_groups=None, n_outputs=4, common=0.1,
+    *, seed=0, rng=None, shape=(256, 512), n_integrations=1, n_groups=None, n_outputs=4, common=0.1,
     separate=0.03, alternating=0.005, n_sources=20, peak=100.0, sky=5.0, gain=2.0,
     hit_fraction=2e-4, bad_fraction=0.005, saturation=np.inf,
 ):  # fmt: skip
@@ -46,6 +46,8 @@ def make_flicker(
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     shape : tuple of int
         Rows and columns; lines are read along rows.
     n_integrations, n_groups : int, optional
@@ -73,7 +75,7 @@ def make_flicker(
     ramp : `~specmodels.ramp.Ramp`
     truth : `FlickerTruth`
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if rng is None else rng)
     readout = Readout(fast_axis=-1, n_outputs=n_outputs, line_overhead=12)
     laws = PowerLaws((common, 1.0), (separate, 1.0), (alternating, 1.0), 1.0)
     light = _light(shape, n_sources, peak, rng)

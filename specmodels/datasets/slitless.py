@@ -84,7 +84,7 @@ class SlitlessTruth:
         return self.image[cutout.window] - self.scene.image(cutout.key, cutout.window)
 
 
-def make_slitless(*, seed=0, n_sources=10, shape=(140, 280), field=(140, 160), noise=0.1,
+def make_slitless(*, seed=0, rng=None, n_sources=10, shape=(140, 280), field=(140, 160), noise=0.1,
                   direct_noise=0.01, spectrum=None, scatter=0.3, grism=None):  # fmt: skip
     """Simulate a grism image of Gaussian galaxies, with cutouts and the direct image.
 
@@ -92,6 +92,8 @@ def make_slitless(*, seed=0, n_sources=10, shape=(140, 280), field=(140, 160), n
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     n_sources : int
         Number of sources.
     shape, field : tuple of int
@@ -110,7 +112,7 @@ def make_slitless(*, seed=0, n_sources=10, shape=(140, 280), field=(140, 160), n
     exposure : `~specmodels.slitless.SlitlessExposure`
     truth : SlitlessTruth
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if rng is None else rng)
     grism = analytic_grism(shape) if grism is None else grism
     light, labels = _field(rng, n_sources, grism.shape, field, direct_noise)
     direct = DirectImage(light, labels, error=direct_noise)

@@ -38,7 +38,7 @@ class SlitletTruth:
 
 
 def make_slitlets(
-    *, seed=0, n_background=5, n_science=3, shape=(17, 256), snr=20.0, contaminated=0,
+    *, seed=0, rng=None, n_background=5, n_science=3, shape=(17, 256), snr=20.0, contaminated=0,
     level_scatter=0.01, n_lines=8, tilt=0.15, hit_fraction=0.002, bad_fraction=0.003,
 ):  # fmt: skip
     """Simulate micro-shutter slitlets: one sky with narrow lines, bars across, tilted.
@@ -50,6 +50,8 @@ def make_slitlets(
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     n_background, n_science : int
         Number of slitlets of each kind.
     shape : tuple of int
@@ -74,7 +76,7 @@ def make_slitlets(
     truth : SlitletTruth
         What was put in.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if rng is None else rng)
     sky = _Sky(rng, n_lines, 4.0 / shape[1])
     names = [f"BKG_{k + 1}" for k in range(n_background)]
     names += [f"target_{k + 1}" for k in range(n_science)]

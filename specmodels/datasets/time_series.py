@@ -64,8 +64,9 @@ class TimeSeriesTruth:
 
 
 def make_time_series(
-    *, seed=0, n_integrations=30, shape=(40, 200), snr=100.0, depth=0.01, motion=0.05, seeing=0.03,
-    sky=20.0, read_noise=8.0, sigma=1.3, curvature=2.0, hit_fraction=5e-4, bad_fraction=0.003,
+    *, seed=0, rng=None, n_integrations=30, shape=(40, 200), snr=100.0, depth=0.01, motion=0.05,
+    seeing=0.03, sky=20.0, read_noise=8.0, sigma=1.3, curvature=2.0, hit_fraction=5e-4,
+    bad_fraction=0.003,
 ):  # fmt: skip
     """Simulate a transit of a star seen through a slitless or long-slit spectrograph.
 
@@ -73,6 +74,8 @@ def make_time_series(
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     n_integrations : int
         Number of integrations.
     shape : tuple of int
@@ -102,6 +105,8 @@ def make_time_series(
     truth : TimeSeriesTruth
         What was put in.
     """
+    if rng is not None:
+        seed = int(np.random.default_rng(rng).integers(2**31))
     rng = np.random.default_rng(seed)
     n_row, n_column = shape
     fraction, phase = np.linspace(0, 1, n_column), np.linspace(-1, 1, n_integrations)

@@ -43,8 +43,8 @@ class UndersampledTruth:
 
 
 def make_undersampled_slit(
-    *, seed=0, shape=(32, 600), fwhm=(1.0, 1.5), positions=(0.13,), fluxes=(1.0,), snr=100.0,
-    tilt=6.0, diffuse=0.02, wing=0.1, factor=2, hit_fraction=2e-4, bad_fraction=0.005,
+    *, seed=0, rng=None, shape=(32, 600), fwhm=(1.0, 1.5), positions=(0.13,), fluxes=(1.0,),
+    snr=100.0, tilt=6.0, diffuse=0.02, wing=0.1, factor=2, hit_fraction=2e-4, bad_fraction=0.005,
 ):  # fmt: skip
     """Simulate a slit whose image of a point source is not resolved by its pixels.
 
@@ -52,6 +52,8 @@ def make_undersampled_slit(
     ----------
     seed : int
         Of the random numbers.
+    rng : `~numpy.random.Generator` or anything that makes one, optional
+        Random numbers, in place of those of the seed.
     shape : tuple of int
         Rows and columns.
     fwhm : tuple of float
@@ -78,7 +80,7 @@ def make_undersampled_slit(
         Surface brightness with variance, mask, wavelengths in micron, and positions in arcsec.
     truth : UndersampledTruth
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if rng is None else rng)
     n_row, n_column = shape
     fraction = np.linspace(0, 1, n_column)
     sigma = FWHM_TO_SIGMA * (fwhm[0] + (fwhm[1] - fwhm[0]) * fraction)

@@ -1,7 +1,7 @@
 """Where tasks are done: here, one after the other, or on the workers of a dask cluster."""
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from .task import failure
 
@@ -9,6 +9,7 @@ __all__ = ["outcomes", "workers"]
 
 # Tasks that wait at the scheduler for each worker: enough to keep it busy, few enough for memory.
 AHEAD = 2
+RESTART = 60  # seconds in which a worker that died is up again
 
 
 @contextmanager
@@ -47,6 +48,9 @@ def workers(n_jobs, n_inputs, client=None):
     )
     with cluster, Client(cluster) as own:
         yield own
+        # A cluster that is closed while a dead worker is started anew may hang.
+        with suppress(TimeoutError):
+            own.wait_for_workers(number, timeout=RESTART)
 
 
 def _n_jobs(n_jobs):
@@ -81,11 +85,15 @@ def outcomes(task, named, client=None):
 
 
 def _distributed(task, named, client):
-    """Hand out tasks few at a time, so that neither inputs nor results pile up."""
-    from distributed import as_completed
+    """Hand out tasks few at a time, so that neither inputs nor results pile up.
+
+    An input that kills its workers takes along those that wait there, which the scheduler blames as
+    well. What was blamed is done once more in the end, one by one.
+    """
+    from distributed import KilledWorker, as_completed
 
     waiting = iter(named.items())
-    names = {}
+    names, blamed = {}, []
 
     def submit(item):
         name, data = item
@@ -98,9 +106,19 @@ def _distributed(task, named, client):
     done = as_completed([submit(item) for _, item in zip(range(room), waiting, strict=False)])
     for future in done:
         name = names.pop(future.key)
-        error = future.exception()
-        yield future.result() if error is None else failure(name, error)
+        if isinstance(future.exception(), KilledWorker):
+            blamed.append(name)
+        else:
+            yield _outcome(name, future)
         future.release()
         for item in waiting:
             done.add(submit(item))
             break
+    for name in blamed:
+        yield _outcome(name, submit((name, named[name])))
+
+
+def _outcome(name, future):
+    """Outcome of a task that has ended, or will."""
+    error = future.exception()
+    return future.result() if error is None else failure(name, error)

@@ -83,6 +83,15 @@ class Refusing(Mean):
         return super().__call__(path)
 
 
+class DyingAlways(DyingOnce):
+    """Takes every worker with it that meets an input."""
+
+    def __call__(self, path):
+        if Path(path).stem == self.name:
+            os._exit(1)
+        return Mean.__call__(self, path)
+
+
 def fluxes(output):
     return {name: QTable.read(output / f"{name}_mean.fits", hdu=1)["flux"] for name in NAMES}
 
@@ -211,3 +220,11 @@ def test_data_that_an_evaluator_has_made_are_written_beside_its_tables(tmp_path)
     expected = subtract(slits).subtracted
     for name in slits:
         np.testing.assert_array_equal(found[name].data, expected[name].data)
+
+
+def test_input_that_kills_all_its_workers_takes_no_other_along(folder, client, tmp_path):
+    evaluator = DyingAlways("b", None)
+    done = sm.map(evaluator, folder, tmp_path, client=client, **QUIET)
+    assert list(done.failures) == ["b"]
+    assert "KilledWorker" in done.failures["b"]
+    assert list(done.files) == [name for name in NAMES if name != "b"]
