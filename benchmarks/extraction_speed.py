@@ -11,7 +11,7 @@ from specreduce.extract import HorneExtract
 from specreduce.tracing import FlatTrace
 
 import specmodels as sm
-from specmodels.evaluators.extraction.first_guess import find_sources
+from specmodels.evaluators.extraction.guess.first_guess import find_sources
 
 from . import methods
 from .comparison import Way, compare

@@ -11,6 +11,9 @@ from hypothesis import settings
 
 matplotlib.use("agg")
 
+# Wrong calls, which a type checker is to see; not to be run.
+collect_ignore = ["typing"]
+
 # The same examples in every run and on every machine, however slow.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")

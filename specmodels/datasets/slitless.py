@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models.direct_image import DirectImage
-from ..models.grism import Grism
-from ..models.scene import GrismScene
+from ..models.scenes.direct_image import DirectImage
+from ..models.scenes.grism import Grism
+from ..models.scenes.scene import GrismScene
 from ..models.spectra import LegendreSpectrum
 from ..slitless import Cutout, SlitlessExposure
 
@@ -43,7 +43,7 @@ def analytic_grism(shape=(140, 280), *, orders=(1,), vertical=False):
 
     Returns
     -------
-    `~specmodels.models.grism.Grism`
+    `~specmodels.models.scenes.grism.Grism`
     """
     wavelength = np.linspace(FIRST - 0.1, LAST + 0.1, 400)
     t = (wavelength - FIRST) / (LAST - FIRST)
@@ -60,12 +60,12 @@ class SlitlessTruth:
 
     Attributes
     ----------
-    direct : `~specmodels.models.direct_image.DirectImage`
+    direct : `~specmodels.models.scenes.direct_image.DirectImage`
         Without noise, with the segmentation map.
     observed_direct : DirectImage
         With noise.
-    grism : `~specmodels.models.grism.Grism`
-    scene : `~specmodels.models.scene.GrismScene`
+    grism : `~specmodels.models.scenes.grism.Grism`
+    scene : `~specmodels.models.scenes.scene.GrismScene`
         Of the noiseless direct image, with the true coefficients.
     """
 

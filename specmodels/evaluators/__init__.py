@@ -5,7 +5,7 @@ from .chain.result import ChainResult
 from .contamination.result import ContaminationResult
 from .contamination.subtraction import ContaminationSubtraction
 from .dithers.result import DitheredExtractionResult
-from .extraction.automatic import SlitModelBuilder
+from .extraction.guess.automatic import SlitModelBuilder
 from .extraction.optimal import OptimalExtraction
 from .extraction.result import ExtractionResult
 from .flicker.background_series import MedianOverIntegrations

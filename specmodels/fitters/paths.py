@@ -9,7 +9,7 @@ from ..exposure import SpectralImage
 from ..models.composition import coordinates_of, on_pixels
 from ..models.linear_form import LinearForm
 from ..models.linear_leaf import Leaf, repeats
-from ..models.scene_term import SceneTerm
+from ..models.scenes.term import SceneTerm
 from ..models.units import without_units
 from ..slitless import SlitlessExposure
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..models.correlated import without_noise
 from ..models.linear_form import LinearForm
+from ..models.noise.correlated import without_noise
 from ..numerics.clipping import local_scale, reject_by_column, relative_misfit, sharp_pixels
 from ..numerics.robust import column_median
 from .base import Fitter

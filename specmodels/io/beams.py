@@ -14,9 +14,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from ..exposure import Exposure
 from ..models import BSplineSpectrum, GrismScene, SourceSelection
-from ..models.direct_image import DirectImage
-from ..models.grism import Grism
-from ..models.trace_path import TracePath
+from ..models.scenes.direct_image import DirectImage
+from ..models.scenes.grism import Grism
+from ..models.scenes.trace_path import TracePath
 from ..slitless import Cutout, SlitlessExposure
 from .options import squared
 from .planes import Planes, exposure_of, unique_names

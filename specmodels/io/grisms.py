@@ -9,7 +9,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from ..instruments import recognise_instrument
 from ..instruments.grisms import WcsTransform
 from ..models import BSplineSpectrum, GrismScene
-from ..models.grism import Grism, Sensitivity
+from ..models.scenes.grism import Grism, Sensitivity
 from .slitless import read_direct_image
 
 __all__ = ["jwst_grism", "jwst_scene"]
@@ -38,7 +38,7 @@ def jwst_grism(grism_model, direct_wcs, photom, wavelengthrange, *, orders=None,
 
     Returns
     -------
-    `~specmodels.models.grism.Grism`
+    `~specmodels.models.scenes.grism.Grism`
         Orders without a row in the photometric table have no sensitivity.
 
     Raises

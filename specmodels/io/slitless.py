@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..models.direct_image import DirectImage
+from ..models.scenes.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
 from .options import squared
 from .provenance import recorded

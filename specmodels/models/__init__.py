@@ -3,16 +3,14 @@
 from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
 from .composition import Coordinate, bound, on_pixels, repeated_over, sum_of
-from .correlated import CorrelatedNoise, FlickerSpectrum
-from .direct_image import DirectImage
 from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
-from .flicker import FourierNoise, LineMedian, LineOffset
-from .grism import DispersedSource, Grism, Sensitivity
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
-from .noise_plan import NoisePlan
-from .nsclean import NSCleanNoise, NSCleanSubarrayNoise
+from .noise.correlated import CorrelatedNoise, FlickerSpectrum
+from .noise.lines import FourierNoise, LineMedian, LineOffset
+from .noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
+from .noise.plan import NoisePlan
 from .orders import Order, Orders
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
 from .profiles import (
@@ -24,14 +22,16 @@ from .profiles import (
     VoigtProfile,
 )
 from .psf import EffectivePSF, TabulatedPSF
-from .scene import GrismScene
-from .selection import SourceSelection
-from .shapes import GrownShapes, SegmentShapes, SourceShapes
+from .scenes.direct_image import DirectImage
+from .scenes.grism import DispersedSource, Grism, Sensitivity
+from .scenes.scene import GrismScene
+from .scenes.selection import SourceSelection
+from .scenes.source_shapes import GrownShapes, SegmentShapes, SourceShapes
+from .scenes.stacked import StackedScene
 from .sky import breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitFunction, SlitThroughput
 from .sources import ColumnPolynomial, Source, UniformSky
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
-from .stacked_scene import StackedScene
 from .traces import DistortedTrace, PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units
 from .wavelength_map import WavelengthMap, with_wavelength_map

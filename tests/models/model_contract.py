@@ -14,12 +14,11 @@ from astropy.modeling import models
 import specmodels.models
 from specmodels.models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from specmodels.models.bspline_trace import BSplineTrace
-from specmodels.models.correlated import FlickerSpectrum
 from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
-from specmodels.models.flicker import FourierNoise, LineMedian, LineOffset
-from specmodels.models.grism import DispersedSource
 from specmodels.models.linear import BasisModel
+from specmodels.models.noise.correlated import FlickerSpectrum
+from specmodels.models.noise.lines import FourierNoise, LineMedian, LineOffset
 from specmodels.models.profiles import (
     BoxProfile,
     GaussianProfile,
@@ -29,6 +28,7 @@ from specmodels.models.profiles import (
     VoigtProfile,
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
+from specmodels.models.scenes.grism import DispersedSource
 from specmodels.models.settings import constructor_settings
 from specmodels.models.slits import BarShadow, SlitFunction, SlitThroughput
 from specmodels.models.sources import ColumnPolynomial, Source, UniformSky

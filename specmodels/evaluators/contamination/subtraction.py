@@ -1,13 +1,13 @@
 """Grism contamination: a scene of all sources is fitted, and what is not a source's own is removed.
 
-The model of the sources is in `specmodels.models.scene`, the fit in `specmodels.fitters.scene`.
+The model of the sources is in `specmodels.models.scenes`, the fit in `specmodels.fitters.scene`.
 """
 
 import numpy as np
 
 from ...fitters.scene.fitter import SHAPE_ERROR, SceneFitter
 from ...io.slitless import CONTAMINATION, read_slitless
-from ...models.scene import GrismScene
+from ...models.scenes.scene import GrismScene
 from ..base import Evaluator
 from .result import CleanedSlit, ContaminationResult
 

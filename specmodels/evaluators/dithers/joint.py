@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ...models import Source
-from ..extraction.leaves import leaves_of
+from ..extraction.guess.leaves import leaves_of
 from ..extraction.shapes import with_held_shape
 from .flexure_error import flexure_response
 from .lobes import with_lobes
@@ -92,7 +92,7 @@ class JointExtraction:
     alone : callable
         ``alone(image, n_sources)`` is the fit of one exposure by itself.
     fitter : `~specmodels.fitters.Fitter`
-    builder : `~specmodels.evaluators.extraction.automatic.SlitModelBuilder`
+    builder : `~specmodels.evaluators.extraction.guess.automatic.SlitModelBuilder`
         Makes models of the data.
     model : `~astropy.modeling.Model`, optional
         The user's.

@@ -20,13 +20,13 @@ from ...models import (
     repeated_over,
     sky_of_wavelength,
 )
-from ..extraction.automatic import SNR_EMPIRICAL
-from ..extraction.first_guess import Guess
-from ..extraction.initial_values import project
-from ..extraction.leaves import leaves_of
-from ..extraction.noise import with_constant_variance
-from ..extraction.region import slit_region
-from ..extraction.seen_spectra import spectrum_name
+from ..extraction.fluxes.noise import with_constant_variance
+from ..extraction.fluxes.seen_spectra import spectrum_name
+from ..extraction.guess.automatic import SNR_EMPIRICAL
+from ..extraction.guess.first_guess import Guess
+from ..extraction.guess.initial_values import project
+from ..extraction.guess.leaves import leaves_of
+from ..extraction.guess.region import slit_region
 from ..extraction.shapes import with_shared_shape
 from ..extraction.tilted import SKY_SPACING
 
@@ -165,7 +165,7 @@ def with_learnt_profile(best, snr, builder):
     best : ExposureModel
     snr : float
         Signal-to-noise ratio of all exposures.
-    builder : `~specmodels.evaluators.extraction.automatic.SlitModelBuilder`
+    builder : `~specmodels.evaluators.extraction.guess.automatic.SlitModelBuilder`
 
     Returns
     -------

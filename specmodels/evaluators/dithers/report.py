@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..extraction.quality import judge_source
-from ..extraction.seen_spectra import spectrum_name
+from ..extraction.fluxes.seen_spectra import spectrum_name
+from ..extraction.status.quality import judge_source
 
 __all__ = ["Difference", "differences", "shares", "summary_of"]
 

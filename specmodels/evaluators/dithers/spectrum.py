@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...models import ColumnPolynomial, MasterBackgroundSpectrum, repeated_over
-from ..extraction.seen_spectra import SeenSpectra, spectrum_name
+from ..extraction.fluxes.seen_spectra import SeenSpectra, spectrum_name
 
 __all__ = ["JointSpectra", "joint_spectrum", "plain_wavelengths"]
 

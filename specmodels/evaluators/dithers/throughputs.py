@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..extraction.leaves import leaves_of
+from ..extraction.guess.leaves import leaves_of
 
 __all__ = ["agreed", "first_throughputs"]
 

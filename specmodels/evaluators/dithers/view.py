@@ -13,7 +13,7 @@ from ...models import (
     repeated_over,
 )
 from ...models.composition import Composition
-from ..extraction.leaves import leaves_of
+from ..extraction.guess.leaves import leaves_of
 
 __all__ = [
     "View", "checked_sources", "free_names", "joint_model", "named", "shared_names", "slit_names",

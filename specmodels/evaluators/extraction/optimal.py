@@ -22,21 +22,21 @@ from ..dithers.joint import JointExtraction
 from ..dithers.lobes import checked_lobes
 from ..dithers.result import DitheredExtractionResult
 from ..time_series.series import TimeSeriesExtraction
-from .automatic import SlitModelBuilder
-from .initial_values import with_initial_values
-from .leaves import leaves_of
-from .line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
-from .noise import (
+from .fluxes.noise import (
     with_constant_variance,
     with_estimated_variance,
     with_scaled_variance,
     with_smooth_poisson,
 )
+from .fluxes.spectrum_sums import checked_grid
+from .guess.automatic import SlitModelBuilder
+from .guess.initial_values import with_initial_values
+from .guess.leaves import leaves_of
+from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
+from .guess.region import rows_near, slit_region
 from .orders import OrdersBuilder
-from .region import rows_near, slit_region
 from .result import ExtractionResult
 from .shapes import star_profile, with_held_shape
-from .spectrum_sums import checked_grid
 from .tilted import (
     TiltedSlitBuilder,
     is_doubtful,

@@ -11,7 +11,7 @@ from astropy.modeling import Model
 
 from ...models import BSplineProfile, ColumnPolynomial, Profile, Source, TiedTo
 from ...models.orders import Orders, with_shared_spectrum
-from .leaves import leaves_of
+from .guess.leaves import leaves_of
 from .shapes import with_shared_shape, with_wing_priors
 
 __all__ = ["OrdersBuilder"]

@@ -10,13 +10,13 @@ from astropy.table import QTable
 from ...models import Source
 from ...numerics.spectrum_covariance import SpectrumCovariance
 from ..tables import readable
-from .aperture import source_sums, sum_errors
-from .coherent_light import coherent_light
-from .quality import judge_source
-from .seen_spectra import SeenSpectra, spectrum_name
-from .shared_errors import with_shared_errors
-from .source_flux import source_fluxes
-from .source_spectra import SourceSpectra
+from .fluxes.aperture import source_sums, sum_errors
+from .fluxes.coherent_light import coherent_light
+from .fluxes.seen_spectra import SeenSpectra, spectrum_name
+from .fluxes.shared_errors import with_shared_errors
+from .fluxes.source_flux import source_fluxes
+from .fluxes.source_spectra import SourceSpectra
+from .status.quality import judge_source
 
 __all__ = ["LEAST_LIGHT", "ExtractionResult"]
 

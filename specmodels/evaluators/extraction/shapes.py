@@ -11,8 +11,8 @@ from ...models import (
     Source,
     TiedTo,
 )
-from .leaves import leaves_of, replace_leaf
-from .trace_search import BOW, SLOPE
+from .guess.leaves import leaves_of, replace_leaf
+from .guess.trace_search import BOW, SLOPE
 
 __all__ = [
     "star_profile",

@@ -21,9 +21,9 @@ from ...models import (
 )
 from ...numerics.bsplines import padded_knots
 from ...numerics.robust import MAD_TO_SIGMA
-from .first_sky import bright_rows, first_sky
-from .leaves import leaves_of
-from .seen_spectra import SOURCE_SPACING, spectrum_name
+from .fluxes.seen_spectra import SOURCE_SPACING, spectrum_name
+from .guess.first_sky import bright_rows, first_sky
+from .guess.leaves import leaves_of
 
 __all__ = [
     "TiltedSlitBuilder",
@@ -126,7 +126,7 @@ class TiltedSlitBuilder:
 
     Attributes
     ----------
-    builder : `~specmodels.evaluators.extraction.automatic.SlitModelBuilder`
+    builder : `~specmodels.evaluators.extraction.guess.automatic.SlitModelBuilder`
         Finds the sources and their profiles, once the sky is subtracted.
     """
 

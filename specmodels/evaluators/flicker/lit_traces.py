@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg, ndimage
 
-from ...models.lit_lines import (
+from ...models.noise.lit_lines import (
     LitFit,
     LitLines,
     binned,
@@ -45,7 +45,7 @@ def lit_traces(scene):
 
     Returns
     -------
-    tuple of `~specmodels.models.lit_lines.LitLines`
+    tuple of `~specmodels.models.noise.lit_lines.LitLines`
         For the lines around each group of traces.
     """
     plan, readout, hidden = scene.plan, scene.ramp.readout, scene.mask.hidden

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from ...models.correlated import (
+from ...models.noise.correlated import (
     CorrelatedNoise,
     cleaned_variance,
     leverage,

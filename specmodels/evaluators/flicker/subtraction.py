@@ -11,9 +11,9 @@ import numpy as np
 
 from ...io.exposure_frames import FLICKER
 from ...io.ramps import read_ramp
-from ...models.coarse_noise import CoarseNoise
-from ...models.correlated import CorrelatedNoise
-from ...models.line_models import as_noise_model
+from ...models.noise.coarse import CoarseNoise
+from ...models.noise.correlated import CorrelatedNoise
+from ...models.noise.line_models import as_noise_model
 from ..base import Evaluator
 from .backgrounds import Background, SmoothBackground
 from .detected_mask import DetectedMask

@@ -22,7 +22,7 @@ from ...numerics.robust import MAD_TO_SIGMA
 from ...numerics.shrinkage import shrunk
 from ...numerics.sky_levels import sky_levels
 from ..base import Evaluator, read_alone
-from ..extraction.region import slit_region
+from ..extraction.guess.region import slit_region
 from .result import MasterBackgroundResult, SlitSky, wavelengths_in
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 

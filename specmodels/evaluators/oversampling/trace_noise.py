@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.optimize import nnls
 
 from ...numerics.robust import MAD_TO_SIGMA
-from ..extraction.noise import LEAST_CORRELATION
+from ..extraction.fluxes.noise import LEAST_CORRELATION
 
 __all__ = ["noise_from_scatter", "with_smooth_variance"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..extraction.quality import CHI2_RANGE, TESTS
+from ..extraction.status.quality import CHI2_RANGE, TESTS
 
 __all__ = ["summary_of"]
 

@@ -6,7 +6,7 @@ What it returns, with uncertainties and the decision on every source, is in `sce
 import numpy as np
 from scipy import linalg
 
-from ...models.scene import GrismScene
+from ...models.scenes.scene import GrismScene
 from ...numerics.blocks import Blocks, conjugate_gradients, normal_matrix, sweep
 from ...numerics.scene_pixels import chi2_by_block
 from ...slitless import SlitlessExposure

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from ...models.scene import GrismScene
-from ...models.scene_term import by_parameter
-from ...models.shared_sources import SharedSources
+from ...models.scenes.scene import GrismScene
+from ...models.scenes.shared_sources import SharedSources
+from ...models.scenes.term import by_parameter
 from ...numerics.blocks import Blocks, Precision, conjugate_gradients
 from ...numerics.scene_pixels import lit_pixels
 from ...numerics.shrinkage import drawn_levels

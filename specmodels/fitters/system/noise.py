@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from astropy.modeling import CompoundModel
 
-from ...models.correlated import PARTS, CorrelatedNoise
+from ...models.noise.correlated import PARTS, CorrelatedNoise
 from ...numerics.exponentials import decays, power_law_amplitudes
 from ...numerics.noise_spectrum import fit_power_laws, lag_variogram
 from ...numerics.semiseparable import Semiseparable

@@ -33,14 +33,13 @@ MODEL_TYPES = [
     "specmodels.models.background.MasterBackgroundSpectrum",
     "specmodels.models.bspline_trace.BSplineTrace",
     "specmodels.models.composition.Coordinate",
-    "specmodels.models.correlated.CorrelatedNoise",
-    "specmodels.models.correlated.FlickerSpectrum",
     "specmodels.models.drifting.DriftingBSplineProfile",
     "specmodels.models.empirical.BSplineProfile",
-    "specmodels.models.flicker.FourierNoise",
-    "specmodels.models.flicker.LineMedian",
-    "specmodels.models.flicker.LineOffset",
-    "specmodels.models.grism.DispersedSource",
+    "specmodels.models.noise.correlated.CorrelatedNoise",
+    "specmodels.models.noise.correlated.FlickerSpectrum",
+    "specmodels.models.noise.lines.FourierNoise",
+    "specmodels.models.noise.lines.LineMedian",
+    "specmodels.models.noise.lines.LineOffset",
     "specmodels.models.profiles.BoxProfile",
     "specmodels.models.profiles.GaussianProfile",
     "specmodels.models.profiles.LorentzProfile",
@@ -48,6 +47,7 @@ MODEL_TYPES = [
     "specmodels.models.profiles.VoigtProfile",
     "specmodels.models.psf.EffectivePSF",
     "specmodels.models.psf.TabulatedPSF",
+    "specmodels.models.scenes.grism.DispersedSource",
     "specmodels.models.slits.BarShadow",
     "specmodels.models.slits.SlitFunction",
     "specmodels.models.slits.SlitThroughput",
@@ -57,15 +57,15 @@ MODEL_TYPES = [
     "specmodels.models.spectra.BSplineSpectrum",
     "specmodels.models.spectra.LegendreSpectrum",
     "specmodels.models.spectra.TabulatedSpectrum",
+    "specmodels.models.traces.DistortedTrace",
     "specmodels.models.traces.PolynomialTrace",
     "specmodels.models.traces.SplineTrace",
-    "specmodels.models.traces.DistortedTrace",
     "specmodels.models.traces.TabulatedTrace",
     "specmodels.models.wavelength_map.WavelengthMap",
 ]
 SETTINGS_TYPES = [
-    "specmodels.models.nsclean.NSCleanNoise",
-    "specmodels.models.nsclean.NSCleanSubarrayNoise",
+    "specmodels.models.noise.nsclean.NSCleanNoise",
+    "specmodels.models.noise.nsclean.NSCleanSubarrayNoise",
     "specmodels.numerics.readout.Readout",
 ]
 _registered = {}
@@ -210,9 +210,10 @@ class SettingsConverter(Converter):
 
     def from_yaml_tree(self, node, tag, ctx):
         # Of models that were settings alone once, older files have no more than these.
-        if node["class"] not in (*SETTINGS_TYPES, *MODEL_TYPES):
+        path = _moved(node["class"])
+        if path not in (*SETTINGS_TYPES, *MODEL_TYPES):
             raise TypeError(f"class: expected one of {SETTINGS_TYPES}, got {node['class']}")
-        module, _, name = node["class"].rpartition(".")
+        module, _, name = path.rpartition(".")
         return getattr(import_module(module), name)(**node["settings"])
 
 
@@ -260,9 +261,18 @@ def _path(model_class):
     return f"{model_class.__module__}.{model_class.__qualname__}"
 
 
+def _moved(path):
+    """Where a class of this package is today: files name the module that it was written in."""
+    package, _, rest = path.partition(".")
+    name = rest.rpartition(".")[2]
+    known = {one.rpartition(".")[2]: one for one in (*MODEL_TYPES, *SETTINGS_TYPES)}
+    return known.get(name, path) if package == "specmodels" else path
+
+
 def _class_of(path):
     if path in _registered:
         return _registered[path]
+    path = _moved(path)
     if path not in MODEL_TYPES and path not in declared_models():
         raise TypeError(f"class: {path} is not known; import it and call register_model on it")
     module, _, name = path.rpartition(".")

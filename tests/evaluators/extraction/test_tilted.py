@@ -5,8 +5,8 @@ import pytest
 from scipy.special import erf
 
 import specmodels as sm
-from specmodels.evaluators.extraction.automatic import SlitModelBuilder
-from specmodels.evaluators.extraction.leaves import leaves_of
+from specmodels.evaluators.extraction.guess.automatic import SlitModelBuilder
+from specmodels.evaluators.extraction.guess.leaves import leaves_of
 from specmodels.evaluators.extraction.shapes import with_wing_priors
 from specmodels.evaluators.extraction.tilted import (
     TiltedSlitBuilder,

@@ -11,7 +11,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.models.noise_plan import NoisePlan
+from specmodels.models.noise.plan import NoisePlan
 from specmodels.ramp import Ramp
 
 

@@ -20,10 +20,10 @@ from specmodels.io.asdf_extension import (
     register_model,
 )
 from specmodels.io.asdf_extension.converters import MODEL_TYPES
-from specmodels.models.correlated import CorrelatedNoise, FlickerSpectrum
-from specmodels.models.flicker import FourierNoise
 from specmodels.models.linear import BasisModel, TiedTo
-from specmodels.models.nsclean import NSCleanNoise, NSCleanSubarrayNoise
+from specmodels.models.noise.correlated import CorrelatedNoise, FlickerSpectrum
+from specmodels.models.noise.lines import FourierNoise
+from specmodels.models.noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from specmodels.models.priors import GaussianPrior
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
@@ -74,7 +74,7 @@ class TestRegistration:
         names = {f"{c.__module__}.{c.__qualname__}" for c in concrete_models()}
         adapters = {
             "specmodels.models.composition.Coordinate",
-            "specmodels.models.correlated.CorrelatedNoise",  # a model without parameters
+            "specmodels.models.noise.correlated.CorrelatedNoise",  # a model without parameters
         }
         assert names | adapters == set(MODEL_TYPES)
 

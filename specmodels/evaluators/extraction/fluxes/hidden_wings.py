@@ -1,0 +1,335 @@
+"""Light in wings so wide that the sky took it: foretold from the wings that are seen.
+
+A sky that is fitted with a source takes what the source brings to the rows far from it. How much
+that is the rows in between tell, if it is known how wings fall off. That is not known, so that many
+shapes are tried, and each counts for as much as the data are in favour of it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import legendre
+from scipy import ndimage
+
+__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
+           "light_inside", "outer_light"]  # fmt: skip
+
+# Shapes of wings, of the distance in full widths at half maximum.
+SHAPES = (
+    *(lambda t, q=q: (1 + t**2) ** (-q / 2) for q in (2, 3, 4, 6, 8)),
+    *(lambda t, s=s: np.exp(-t / s) for s in (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)),
+    *(lambda t, s=s: np.exp(-0.5 * (t / s) ** 2) for s in (0.5, 0.7, 1.0, 1.4)),
+)
+# Where wings begin, in the same unit, and the part of the light that they are expected to have.
+CORE, EXPECTED = 1.5, 0.1
+# Neither the model nor a shape is right by more than this part of itself. No column counts for more
+# than by so many times the usual flux: lines may have other wings than the rest.
+RELATIVE, LARGEST_FLUX = 0.1, 3.0
+# Where no wings are seen, wings of the model are right by this part of themselves.
+OF_MODEL = 0.3
+# Rows that tell the sky; rows of less than this part of the usual weight are left out.
+LEAST_DARK, LEAST_WEIGHT = 6, 0.05
+N_ROUNDS = 4
+# Columns that are needed to see whether a level follows the source, over how many a spectrum is
+# smooth, and what part of itself may differ in a level that is the same in all columns.
+LEAST_COLUMNS, SMOOTH, FLAT = 100, 31, 1e-9
+# Parts of the spectrum that are left out in turn, to see what hangs on one.
+N_PARTS = 12
+# What is foretold and what is seen are of the same wings if they differ by so many errors.
+AGREE = 3.0
+OUTER_ROWS = 0.15
+
+
+@dataclass(frozen=True)
+class HiddenWings:
+    """Part of the light of all sources that lies in the sky: mean and standard deviation."""
+
+    part: float = 0.0
+    error: float = 0.0
+
+    def combined(self, part, error):
+        """What is foretold together with what is seen; as it was, if the two do not agree."""
+        variance = self.error**2 + error**2
+        if not (0 < variance < np.inf and abs(part - self.part) < AGREE * np.sqrt(variance)):
+            return self
+        weight = self.error**2 / variance
+        return HiddenWings(self.part + weight * (part - self.part), np.sqrt(weight) * error)
+
+
+NOTHING_HIDDEN = HiddenWings()
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLight:
+    """What a fit says of the light in a slit.
+
+    Attributes
+    ----------
+    image : `~specmodels.exposure.SpectralImage`
+    sky : ndarray, shape (n_row, n_column)
+        Image of all of the model that is no source.
+    n_terms : int
+        Terms that it has in a column.
+    fluxes, traces : ndarray, shape (n_source, n_column)
+    fwhm : float
+    zones : ndarray of bool, shape (n_row, n_column)
+        Pixels to which sources reach.
+    light : `~specmodels.evaluators.extraction.fluxes.coherent_light.CoherentLight`
+        What the fit leaves.
+    """
+
+    image: object
+    sky: np.ndarray
+    n_terms: int
+    fluxes: np.ndarray
+    traces: np.ndarray
+    fwhm: float
+    zones: np.ndarray
+    light: object
+
+
+def hidden_wings(fitted):
+    r"""Part of the light of the sources that the sky has taken.
+
+    Data less sky, over the flux, are averaged over the columns at each distance :math:`r` from the
+    trace. Beyond the cores that is :math:`a W(r) - \sum_k c_k P_k(r)`, with a shape :math:`W` and
+    the terms of the sky that hide in it. The wings that the dark rows have in excess of the model
+    are what the sky takes there, and below the source. The prior of :math:`a` is such that the
+    model is right. Where the sky is the same in all columns, its light is also seen to follow that
+    of the source.
+
+    Parameters
+    ----------
+    fitted : FittedLight
+
+    Returns
+    -------
+    HiddenWings
+    """
+    fluxes = np.nan_to_num(fitted.fluxes)
+    totals = np.sum(fluxes, axis=1)
+    if not np.min(totals) > 0:  # wings of both signs
+        return NOTHING_HIDDEN
+    flux = np.sum(fluxes, axis=0)
+    rows = _Rows.of(fitted, flux)
+    if rows is None:
+        return NOTHING_HIDDEN
+    places = [np.mean(trace - fitted.traces[0]) for trace in fitted.traces]
+    distances = np.abs(rows.offset - np.array(places)[:, None]) / fitted.fwhm
+    found = _foretold(rows, distances, totals / totals.sum(), fitted.n_terms)
+    sky = np.nan_to_num(fitted.sky)
+    if np.ptp(sky) > FLAT * np.max(np.abs(sky)):
+        return found
+    return found.combined(*_seen(fitted, flux))
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Light over flux at each distance from the trace, each of shape (n,).
+
+    Attributes
+    ----------
+    offset : ndarray
+        Rows from the first trace.
+    seen, model, variance : ndarray
+        Data less sky, model less sky, and the variance of the first.
+    dark : ndarray of bool
+        Rows without a source.
+    """
+
+    offset: np.ndarray
+    seen: np.ndarray
+    model: np.ndarray
+    variance: np.ndarray
+    dark: np.ndarray
+
+    @classmethod
+    def of(cls, fitted, flux):
+        """Means over the columns of an image; None where too few rows are left."""
+        image, light, zones = fitted.image, fitted.light, fitted.zones
+        offset = np.round(image.y[:, None] - fitted.traces[0]).astype(int)
+        first = offset.min()
+        bins = (offset - first).ravel()
+        other = light.found & ~zones & (light.residual < 0)  # what is dark is no wing
+        counted = np.minimum(flux, LARGEST_FLUX * np.median(np.abs(flux)))
+        weights = np.where(other, 0.0, image.weights) * counted
+        above = np.nan_to_num(image.data - fitted.sky)  # of unusable pixels the weight is zero
+        parts = (weights * flux, weights * above, weights * (above - light.residual))
+        parts = (*parts, weights * counted, (~zones).astype(float), np.ones(zones.shape))
+        power, seen, lit, squares, dark, number = (np.bincount(bins, a.ravel()) for a in parts)
+        used = power > LEAST_WEIGHT * np.max(power)
+        if np.count_nonzero(used) < 2 * LEAST_DARK:
+            return None
+        sums = (power, seen, lit, squares, dark, number)
+        power, seen, lit, squares, dark, number = (a[used] for a in sums)
+        offset = (first + np.arange(len(used)))[used]
+        return cls(offset, seen / power, lit / power, squares / power**2, dark > 0.5 * number)
+
+
+def _foretold(rows, distances, shares, n_terms):
+    """Hidden wings by the shapes of wings that hold in the rows that are seen."""
+    near = np.min(distances, axis=0)
+    terms = legendre.legvander(rows.offset / np.max(np.abs(rows.offset)), n_terms - 1)
+    dark = rows.dark
+    if np.count_nonzero(dark) < LEAST_DARK:
+        dark = near >= np.sort(near)[-LEAST_DARK]
+    root = np.sqrt(rows.variance[dark])
+    # What a sky through the dark rows has in all rows.
+    sky = np.sum(terms, axis=0) @ np.linalg.pinv(terms[dark] / root[:, None]) / root
+    known = sky @ rows.model[dark]
+    use = near > CORE
+    if np.count_nonzero(use) < n_terms + 2:
+        return HiddenWings(0.0, OF_MODEL * abs(known))
+    results = []
+    for shape in SHAPES:
+        wings = shares @ shape(distances)
+        if not np.sum(wings[use]) > 0:  # nothing is seen but what is far away
+            continue
+        wings *= EXPECTED / np.sum(wings[use])
+        in_sky = sky @ wings[dark]
+        prior = np.clip(known / in_sky, 0.0, 1 / EXPECTED) if in_sky > 0 else 0.0
+        height, error, evidence = _fitted(rows, use, wings, terms, prior)
+        if np.isfinite(evidence):
+            results.append((height * in_sky - known, error * in_sky, evidence))
+    if not results:
+        return HiddenWings(0.0, OF_MODEL * abs(known))
+    part, error, evidence = np.array(results).T
+    weight = np.exp(evidence - np.max(evidence))
+    weight /= np.sum(weight)
+    mean = weight @ part
+    variance = weight @ (error**2 + (part - mean) ** 2)
+    # Wings that end where they are not seen hide nothing; each term of a sky takes its own part.
+    return HiddenWings(float(0.5 * mean), float(np.hypot(np.sqrt(variance), 0.5 * n_terms * mean)))
+
+
+def _fitted(rows, use, wings, terms, prior):
+    """Height of wings of one shape, its error, and the logarithm of the evidence."""
+    design = np.column_stack([wings, terms])[use]
+    of_prior = np.zeros(design.shape[1])
+    of_prior[0] = 1.0
+    height = 0.0
+    for _ in range(N_ROUNDS):
+        variance = rows.variance + RELATIVE**2 * (rows.model**2 + (height * wings) ** 2)
+        root = np.sqrt(variance[use])
+        weighted, data = design / root[:, None], rows.seen[use] / root
+        inverse = np.linalg.pinv(weighted.T @ weighted + np.diag(of_prior), hermitian=True)
+        values = inverse @ (weighted.T @ data + prior * of_prior)
+        height = values[0]
+    chi2 = np.sum((data - weighted @ values) ** 2) + (height - prior) ** 2
+    determinant = np.linalg.slogdet(inverse)[1] - 2 * np.sum(np.log(root))
+    return height, np.sqrt(inverse[0, 0]), 0.5 * (determinant - chi2)
+
+
+def _seen(fitted, flux):
+    """Part of the light by which a level without lines follows the source, and its error.
+
+    What the model leaves in rows without sources is :math:`s + h F_x` of the flux :math:`F`. The
+    error is infinite where the data do not tell.
+    """
+    image, light = fitted.image, fitted.light
+    good = ~image.mask
+    dark = good & ~fitted.zones
+    n_dark, n_row = np.count_nonzero(dark, axis=0), np.median(np.count_nonzero(good, axis=0))
+    use = (n_dark >= LEAST_DARK) & np.isfinite(flux)
+    if np.count_nonzero(use) < LEAST_COLUMNS:
+        return 0.0, np.inf
+    weights = np.where(dark, image.weights, 0.0)[:, use]
+    left = np.sum(weights * light.residual[:, use], axis=0) / np.sum(weights, axis=0)
+    flux, level = flux[use] - np.mean(flux[use]), left - np.mean(left)
+    power = np.sum(flux**2)
+    if not power > 0:
+        return 0.0, np.inf
+    slope = np.sum(flux * level) / power
+    error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
+    return slope * n_row, error * n_row
+
+
+def level_that_follows(fit, position, use):
+    """Part of the light of a source by which the level of the sky of each column follows it.
+
+    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
+    the errors of flux and sky have in common.
+
+    Parameters
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+    position : int
+        Position of the flux of the source among the parameters.
+    use : ndarray of bool, shape (n_column,)
+        Columns that can be used.
+
+    Returns
+    -------
+    part, error : float
+        The error is infinite where there is not one level for each column, or it does not tell.
+    spread : float
+        The error that the parts of the spectrum show by themselves: one line tells of itself only,
+        and its light may lie elsewhere along the slit than that of all else.
+    """
+    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
+    names = [fit.names[k] for k in (position, *levels)]
+    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
+        return 0.0, np.inf, np.inf
+    flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
+    use = use & np.isfinite(flux) & np.isfinite(sky)
+    if np.count_nonzero(use) < LEAST_COLUMNS:
+        return 0.0, np.inf, np.inf
+    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
+    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
+    power = np.sum(flux**2 - variance)
+    if not power > np.sqrt(2 * np.sum(variance**2)):
+        return 0.0, np.inf, np.inf
+    products = flux * sky - common
+    slope = np.sum(products) / power
+    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
+    spread = _jackknife(products, flux**2 - variance)
+    n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
+    return float(slope * n_row), float(error * n_row), float(spread * n_row)
+
+
+def _jackknife(products, powers):
+    """Error of a ratio of sums from what it would be without each part of the spectrum."""
+    parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
+    left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
+    if not np.min(left[:, 1]) > 0:
+        return np.inf
+    ratios = left[:, 0] / left[:, 1]
+    return float(np.sqrt((N_PARTS - 1) * np.var(ratios)))
+
+
+def outer_light(leaf, values, image, trace):
+    """Light that the model of a source has in the outermost rows, times the number of rows.
+
+    Parameters
+    ----------
+    leaf : `~specmodels.models.Source`
+    values : list
+        Of its parameters.
+    image : `~specmodels.exposure.SpectralImage`
+    trace : ndarray, shape (n_column,)
+
+    Returns
+    -------
+    float
+        The part of its light that a level of the sky can take.
+    """
+    rows = np.flatnonzero((~image.mask).any(axis=1))
+    if not rows.size:
+        return 0.0
+    light = _fractions(leaf, values, image)[rows]
+    distance = np.abs(image.y[rows] - np.median(trace))
+    outer = np.argsort(distance)[-max(int(OUTER_ROWS * len(rows)), 1) :]
+    return float(np.max(np.mean(light[outer], axis=0))) * len(rows)
+
+
+def light_inside(leaf, values, image):
+    """Part of the light of a source that lies in the rows of an image; see `outer_light`."""
+    return float(np.median(np.sum(_fractions(leaf, values, image), axis=0)))
+
+
+def _fractions(leaf, values, image):
+    """Part of the light of a source in each row, in three of the columns."""
+    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
+    own = [v[some] if np.ndim(v) else v for v in values]
+    light = leaf.fraction(image.x[some][None], image.y[:, None], own)
+    return np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))

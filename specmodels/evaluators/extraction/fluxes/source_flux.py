@@ -1,0 +1,265 @@
+"""Flux of the sources of a fit: that of the profile, and sums where the profile does not hold."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ....numerics.spectrum_covariance import SpectrumCovariance
+from .coherent_light import common_errors, row_means, summed_flux
+from .hidden_wings import (
+    NOTHING_HIDDEN,
+    FittedLight,
+    HiddenWings,
+    hidden_wings,
+    level_that_follows,
+    light_inside,
+)
+from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss, profile_scale
+
+__all__ = ["SourceFlux", "source_fluxes", "source_zones"]
+
+# How far along the slit a source reaches: full widths at half maximum, or this part of its light.
+REACH_FWHM, REACH_LIGHT = 2.0, 0.99
+LARGEST_FWHM = 6.0
+# So many pixels of a column with coherent light make its flux a sum.
+LEAST_PIXELS = 2
+# Where a sum differs from the flux by no more than this part of the noise, it is the same sum, as
+# it is with one row: the difference is of rounding.
+TELLING = 1e-6
+# What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
+WINGS_DRIFT = 0.5
+# Rows are without a source where no source reaches in so many of the columns.
+LEAST_PART = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class SourceFlux:
+    """Flux of a source in each column.
+
+    Attributes
+    ----------
+    flux, error : ndarray, shape (n_column,)
+        Flux and standard error.
+    fitted : ndarray, shape (n_column,)
+        What the profile alone gives.
+    scale : ndarray, shape (n_column,)
+        Factor by which that was multiplied, see ``profile_scale``.
+    difference, difference_error : ndarray, shape (n_column,)
+        What the sum of the pixels is in excess of `fitted`, and its error; NaN where not summed.
+    columns : ndarray of int, shape (n_summed,)
+        Columns in which the flux is a sum of pixels.
+    response : ndarray, shape (n_row, n_summed)
+        Derivative of the flux by the data in these columns.
+    filled : ndarray, shape (n_summed,)
+        Part of the light in these columns that is outside of the sum, as the profile has it.
+    zone : ndarray of bool, shape (n_row, n_column)
+        Pixels to which the source reaches.
+    common : ndarray, shape (n_common, n_column)
+        Part of the errors that columns have in common: each row is an error of all of them at once.
+    wings : `~specmodels.evaluators.extraction.fluxes.hidden_wings.HiddenWings`
+        Part of the flux that the sky had, as it was counted.
+    misfit : float
+        Part of itself by which `filled` may be wrong.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+    fitted: np.ndarray
+    scale: np.ndarray
+    difference: np.ndarray
+    difference_error: np.ndarray
+    columns: np.ndarray
+    response: np.ndarray
+    filled: np.ndarray
+    zone: np.ndarray
+    common: np.ndarray
+    wings: HiddenWings = NOTHING_HIDDEN
+    misfit: float = 0.0
+
+    def with_wings(self, wings):
+        """Flux with the light that the sky has of it: the same part in all columns.
+
+        That it may change along the spectrum, as the wings of a galaxy do, is a part of the error.
+        """
+        factor, drift = 1 + wings.part, WINGS_DRIFT * wings.part
+        drift = drift * np.linspace(-1, 1, len(self.flux))
+        error = np.hypot(wings.error, drift)
+        own = np.stack([wings.error * self.flux, drift * self.flux])
+        common = np.concatenate([factor * self.common, own])
+        return replace(
+            self, flux=factor * self.flux, common=common, scale=factor * self.scale,
+            response=factor * self.response,
+            error=np.hypot(factor * self.error, error * self.flux), wings=wings,
+        )  # fmt: skip
+
+    def propagate(self, variance, fitted):
+        """Variance of the flux from one of the pixels, given that of the fitted flux."""
+        out = self.scale**2 * fitted
+        given = np.nan_to_num(variance[:, self.columns])
+        out[self.columns] = np.sum(self.response**2 * given, axis=0)
+        return out
+
+
+def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
+    """Flux of each source of a fit.
+
+    Parameters
+    ----------
+    fit : `~specmodels.fitters.FitResult`
+    sources : dict of str to tuple
+        Each `~specmodels.models.Source` with the positions of its parameters.
+    traces, fwhm : dict of str to ndarray, shape (n_column,)
+    light : `~specmodels.evaluators.extraction.fluxes.coherent_light.CoherentLight`
+        What the fit leaves.
+    sky : ndarray, shape (n_row, n_column), optional
+        Image of all of the model that is no source; default: not to be looked at.
+
+    Returns
+    -------
+    dict of str to SourceFlux
+    """
+    zones, out = source_zones(fit, sources, traces, fwhm), {}
+    by_position = {sources[n][1][0]: zone for n, zone in zones.items()}
+    for name, (_, positions) in sources.items():
+        own = _of_profile(fit, positions[0], zones[name])
+        if positions[0] in fit.form.linear and fit.independent_columns:
+            own = _with_sums(own, fit, sources[name], by_position, light)
+        out[name] = own
+    if sky is None or not fit.independent_columns or fit.image.variance is None:
+        return out
+    if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
+        return out
+    wings = hidden_wings(FittedLight(
+        fit.image, sky, max(len(fit.form.linear) - len(sources), 1),
+        np.array([own.fitted for own in out.values()]), np.array(list(traces.values())),
+        float(np.median(next(iter(fwhm.values())))),
+        np.any([own.zone for own in out.values()], axis=0), light,
+    ))  # fmt: skip
+    if len(sources) == 1:
+        name, (_, positions) = next(iter(sources.items()))
+        part, error, spread = level_that_follows(fit, positions[0], out[name].error > 0)
+        wings = wings.combined(part, max(error, spread))
+    return {name: own.with_wings(wings) for name, own in out.items()}
+
+
+def _of_profile(fit, position, zone):
+    """Flux of the profile alone."""
+    n_row, n_column = fit.image.shape
+    flux = np.array(np.broadcast_to(fit.values[position], n_column))
+    error = np.array(np.broadcast_to(fit.error(fit.names[position]), n_column))
+    return SourceFlux(
+        flux=flux, error=error, fitted=flux.copy(), scale=np.ones(n_column),
+        difference=np.full(n_column, np.nan), difference_error=np.full(n_column, np.nan),
+        columns=np.empty(0, dtype=int), response=np.empty((n_row, 0)), filled=np.empty(0),
+        zone=zone, common=_common(fit, position, error),
+    )  # fmt: skip
+
+
+def _common(fit, position, error):
+    """What the errors of a flux have in common in all columns, where these are not independent."""
+    if np.ndim(fit.values[position]) == 0:
+        return error[None]
+    if fit.independent_columns or position not in fit.form.linear:
+        return np.zeros((0, len(error)))
+    return SpectrumCovariance.of_dense(fit.covariance_of(fit.names[position])).low_rank.T
+
+
+def _with_sums(own, fit, source, zones, light):
+    """Flux with what the sums of the pixels tell: its scale, or all of it where light is left."""
+    leaf, (position, *_) = source
+    common = common_errors(fit)[fit.form.linear.index(position)]
+    known = np.flatnonzero(np.isfinite(own.flux) & np.isfinite(own.error) & (own.error > 0))
+    if fit.image.variance is None or not known.size:
+        return replace(own, common=common)
+    local = {p: zone[:, known] for p, zone in zones.items()}
+    sums = summed_flux(fit, position, known, local, light)
+    bright = (np.count_nonzero(light.found & own.zone, axis=0) >= LEAST_PIXELS)[known]
+    bright &= np.isfinite(sums.error)  # not where another source of the column is not determined
+    difference, difference_error = (np.full(len(own.flux), np.nan) for _ in range(2))
+    difference[known], difference_error[known] = sums.difference, sums.difference_error
+    telling = known[~bright & (sums.difference_error > TELLING * own.error[known])]
+    told = (own.fitted[telling], difference[telling], difference_error[telling] ** 2)
+    stray = _stray_light(fit, zones, light, own.zone)
+    differences = Differences(*told, telling, len(own.flux))
+    scale = profile_scale(differences, expected_miss(leaf), stray)
+    missed = np.zeros(len(own.flux))
+    missed[known] = sums.filled * own.fitted[known]
+    unseen = _unseen(fit, *source)
+    filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
+    shared = np.concatenate([scale.errors * own.fitted, [unseen * filled]])
+    common = np.concatenate([common * scale.factor, shared])
+    error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
+    flux, columns = own.fitted * scale.factor, known[bright]
+    # What the sum lacks is as the profile has it, which here does not hold.
+    misfit = max(_misfit(fit, own.zone[:, columns], light, columns), unseen)
+    common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
+    common[: len(sums.common), columns] = sums.common[:, bright]
+    flux[columns] = sums.flux[bright]
+    error[columns] = np.hypot(sums.error[bright], common[-1, columns])
+    return replace(
+        own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
+        difference=difference, difference_error=difference_error,
+        response=sums.response[:, bright], filled=sums.filled[bright], misfit=misfit,
+    )  # fmt: skip
+
+
+def _unseen(fit, leaf, positions):
+    """By which part of itself the light on pixels that are not seen may be wrong.
+
+    The pixels that are seen tell whether a profile is worse than a learnt one where none is. What
+    lies beyond the slit is known by its mirror image, if it is seen where the middle is: where half
+    of the light lies beyond, it is known no better than where no shape was learnt.
+    """
+    if expected_miss(leaf) == 0:
+        return 0.0
+    part = light_inside(leaf, [fit.values[k] for k in positions], fit.image)
+    return max(MISSED_BY_LEARNT, 2 * min(1 - part, 0.5) * MISSED)
+
+
+def _stray_light(fit, zones, light, zone):
+    """Light in the rows of a source that is no source's, as rows without one have it."""
+    dark = ~fit.image.mask & ~np.any(list(zones.values()), axis=0)
+    number = np.count_nonzero(dark, axis=1)
+    rows = number >= LEAST_PART * dark.shape[1]
+    if not rows.any():
+        return 0.0
+    left, noise = (a[rows] for a in row_means(dark, light.residual, fit.image.variance))
+    # Less what noise brings by chance.
+    excess = np.mean(left**2 - noise) - np.sqrt(2 * np.mean(noise**2) / noise.size)
+    return np.sqrt(max(float(excess), 0.0)) * float(np.median(np.count_nonzero(zone, axis=0)))
+
+
+def _misfit(fit, zone, light, columns):
+    """By which part the model of the light is wrong, in the pixels of some columns; at most one."""
+    good = zone & ~fit.image.mask[:, columns]
+    model = np.nan_to_num(fit.predict()[:, columns])
+    model = np.where(good, model - np.min(model, axis=0), 0.0)
+    excess = np.where(good, light.residual[:, columns] ** 2 - fit.image.variance[:, columns], 0.0)
+    power = np.sum(model**2)
+    return float(np.sqrt(np.clip(np.sum(excess) / power, 0.0, 1.0))) if power > 0 else 0.0
+
+
+def source_zones(fit, sources, traces, fwhm):
+    """Pixels to which each source reaches, and no other is nearer; dict of str to ndarray."""
+    image = fit.image
+    distance = {name: np.abs(image.y[:, None] - trace) for name, trace in traces.items()}
+    nearest = np.min(list(distance.values()), axis=0)
+    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
+    zones = {}
+    for name, (leaf, positions) in sources.items():
+        own = [v[some] if np.ndim(v) else v for v in (fit.values[k] for k in positions)]
+        light = leaf.fraction(image.x[some][None], image.y[:, None], own)
+        light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))
+        reach = max(map(_reach, light.T, distance[name][:, some].T))
+        width = np.median(fwhm[name])
+        reach = np.clip(reach, REACH_FWHM * width, LARGEST_FWHM * width) + 0.5
+        zones[name] = (distance[name] <= reach) & (distance[name] <= nearest)
+    return zones
+
+
+def _reach(light, distance):
+    """Distance within which nearly all of the light lies."""
+    order = np.argsort(distance, kind="stable")
+    enclosed = np.cumsum(light[order])
+    k = np.searchsorted(enclosed, REACH_LIGHT * enclosed[-1])
+    return distance[order][min(k, len(order) - 1)]

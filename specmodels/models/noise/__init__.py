@@ -1,0 +1,1 @@
+"""Noise of detectors in their order of readout: models, and plans for frames with one mask."""

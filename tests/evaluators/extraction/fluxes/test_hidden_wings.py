@@ -1,0 +1,109 @@
+"""Light of wings in the sky: foretold from wings that are seen, counted, and in the errors."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import erf
+
+import specmodels as sm
+from specmodels.evaluators.extraction.fluxes.hidden_wings import HiddenWings, level_that_follows
+
+SHAPE = (40, 300)
+Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+
+
+def gaussian(sigma, row=20.0):
+    edges = [erf((Y + s - row) / sigma / np.sqrt(2)) for s in (0.5, -0.5)]
+    return 0.5 * (edges[0] - edges[1])
+
+
+def with_halo(part, steepness=1.4, core=1.8):
+    """A core and a halo that falls off as a power, as far as the slit shows it."""
+    halo = (1 + ((Y - 20.0) / (3 * core)) ** 2) ** -steepness
+    image = (1 - part) * gaussian(core) + part * halo / halo.sum(axis=0)
+    return image / image.sum(axis=0)
+
+
+def extracted(profile, snr, seed, sky=10.0):
+    rng = np.random.default_rng(seed)
+    flux = snr**2 * (1 + 0.2 * X[0] / SHAPE[1])
+    mean = flux * profile + sky
+    data = rng.poisson(mean) + rng.normal(0, 3, SHAPE)
+    result = sm.OptimalExtraction()(sm.SpectralImage(data, variance=mean + 9))
+    total = np.sum(result.table("source")["flux"].value) / np.sum(flux) - 1
+    error = np.sqrt(np.sum(result.covariance("source"))) / np.sum(flux)
+    return result, total, error
+
+
+@pytest.mark.parametrize("snr", [30, 80])
+def test_light_of_a_halo_in_the_sky_is_within_errors(snr):
+    found = [extracted(with_halo(0.25), snr, seed) for seed in range(3)]
+    for result, off, error in found:
+        wings = result.source_fluxes["source"].wings
+        assert wings.part > 0.003  # a part of the light was in the sky
+        assert abs(off) < max(3 * error, 0.02)
+        assert abs(off - wings.part) > abs(off)  # and it is nearer to the truth with it
+    assert max(error for *_, error in found) < 0.05
+
+
+def test_of_a_core_alone_nothing_is_hidden():
+    result, off, error = extracted(gaussian(1.5), 60, 1)
+    wings = result.source_fluxes["source"].wings
+    assert abs(wings.part) < 1e-3
+    assert wings.error < 1e-3
+    assert abs(off) < 3 * error
+
+
+def test_profile_that_is_given_is_taken_at_its_word():
+    rng = np.random.default_rng(3)
+    mean = 1e4 * with_halo(0.25) + 10
+    given = sm.GaussianProfile(stddev=1.8)
+    given.stddev.fixed = True
+    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
+    result = sm.OptimalExtraction(profile=given, n_sources=1)(image)
+    assert result.source_fluxes["source"].wings.part == 0
+    assert result.source_fluxes["source"].wings.error == 0
+
+
+def test_dark_lobe_beside_a_source_is_no_wing():
+    lobe = gaussian(1.5, row=27.0)
+    line = 40 * (1 + 30 * np.exp(-0.5 * ((X - 100) / 3) ** 2))
+    data = line * (gaussian(1.5) - 0.8 * lobe) + np.random.default_rng(5).normal(0, 1, SHAPE)
+    result = sm.OptimalExtraction(n_sources=1, profile=sm.GaussianProfile())(
+        sm.SpectralImage(data, variance=np.ones(SHAPE))
+    )
+    assert abs(result.source_fluxes["source"].wings.part) < 0.03
+
+
+@pytest.mark.parametrize("line", [False, True])
+def test_what_one_line_tells_is_not_known_of_all_the_spectrum(line):
+    """The sky follows a line that is more extended than the rest; the rest is not told of."""
+    rng = np.random.default_rng(2)
+    mean = 3000 * (1 + 0.3 * np.sin(X / 3)) * gaussian(1.5) + 50
+    if line:
+        mean = 3000 * gaussian(1.5) + 2e5 * np.exp(-0.5 * (X - 120) ** 2 / 4) * gaussian(4.5) + 50
+    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
+    model = sm.Source(
+        sm.GaussianProfile(stddev=1.5), sm.PolynomialTrace(0, c0=20.0), name="source"
+    ) + sm.ColumnPolynomial(0, name="sky")
+    fit = sm.VarProFitter()(model, image)
+    part, error, spread = level_that_follows(fit, 0, np.ones(SHAPE[1], dtype=bool))
+    if line:
+        assert part > 5 * error
+        assert part < 3 * spread
+    else:
+        assert abs(part) < 3 * spread
+        assert spread < 3 * error
+
+
+def test_wings_that_change_along_the_spectrum_are_within_errors():
+    """Of a disk whose share grows the sky has 5 per cent at one end and 1 at the other."""
+    result, _, _ = extracted(gaussian(1.5), 60, 1)
+    own = result.source_fluxes["source"]
+    truth = own.flux * (1.03 - 0.02 * np.linspace(-1, 1, SHAPE[1]))
+    counted = own.with_wings(HiddenWings(0.03, 0.003))
+    for part in np.array_split(np.arange(SHAPE[1]), 4):
+        error = np.hypot(*(np.mean(row[part]) for row in counted.common[-2:]))
+        assert abs(np.mean(counted.flux[part] - truth[part])) < 3 * error
+    added = counted.error**2 - (1.03 * own.error) ** 2
+    assert_allclose(added, np.sum(counted.common[-2:] ** 2, axis=0), rtol=1e-6)
