@@ -168,6 +168,17 @@ def test_extensions_lost_between_two_are_noticed(tmp_path):
         sm.read(path)
 
 
+def test_header_whose_end_is_broken_is_not_read_on_through_the_next(tmp_path):
+    path = sm.write(IMAGE, tmp_path / "x.fits")
+    content = bytearray(path.read_bytes())
+    end = content.find(b"END".ljust(80))
+    assert content[2880:2888] == b"XTENSION"
+    content[end + 62] = ord("`")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="x.fits.*header before byte 2880 has a broken END"):
+        sm.read(path)
+
+
 def test_blanks_behind_the_last_extension_do_no_harm(tmp_path):
     path = sm.write(IMAGE, tmp_path / "x.fits")
     path.write_bytes(path.read_bytes() + b"\0" * 5760)
