@@ -23,6 +23,7 @@ CREATOR = "specmodels"  # begins the keyword of this name in all files of this p
 BLOCK = 2880
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _EXTENSION = b"XTENSION"
+_IMAGE = b"XTENSION= 'IMAGE   '"
 _END = b"END".ljust(80)
 _ZIP = b"PK\x03\x04"
 FITS_STARTS = (b"SIMPLE", _ZIP, *_OPENERS)
@@ -118,13 +119,17 @@ def _next_header(stream):
 
 
 def _check_end(stream):
-    """Refuse a header with a broken end right before another: astropy takes both for one."""
+    """Refuse a header with a broken end right before that of a table.
+
+    Astropy takes both for one, of an image, which shows an image all the same, but bytes of a table.
+    """
     end = stream.tell()
     stream.seek(end - BLOCK)
     cards = stream.read(BLOCK)
-    following = stream.read(len(_EXTENSION))
+    following = stream.read(len(_IMAGE))
     stream.seek(end)
-    if following == _EXTENSION and all(cards[n : n + 80] != _END for n in range(0, BLOCK, 80)):
+    is_ended = any(cards[n : n + 80] == _END for n in range(0, BLOCK, 80))
+    if following.startswith(_EXTENSION) and following != _IMAGE and not is_ended:
         raise ValueError(f"the header before byte {end} has a broken END")
 
 
