@@ -173,7 +173,7 @@ def _take_in_existing(summary, task, skip_existing, overwrite):
         if skip_existing:
             summary.add(before)
         else:
-            reason = f"output: {product} exists; overwrite replaces it, skip_existing leaves it"
+            reason = f"output: {product} exists; overwrite=True replaces it, skip_existing=True leaves it"
             summary.refuse(failure(name, FileExistsError(reason)), before)
 
 

@@ -168,7 +168,7 @@ def test_refused_products_keep_their_report(folder, tmp_path):
     first = sm.map(Refusing("b"), folder, tmp_path, n_jobs=1, **QUIET)
     refused = sm.map(Refusing("b"), folder, tmp_path, n_jobs=1, **QUIET)
     assert set(refused.summary["status"]) == {"failed"}
-    assert "overwrite replaces it, skip_existing leaves it" in refused.summary["reason"][0]
+    assert "skip_existing=True leaves it" in refused.summary["reason"][0]
     assert list(QTable.read(tmp_path / "summary.ecsv")["status"]) == list(first.summary["status"])
     restarted = sm.map(Mean(), folder, tmp_path, n_jobs=1, skip_existing=True, **QUIET)
     assert list(restarted.summary["status"]) == ["ok"] * len(NAMES)
