@@ -22,6 +22,9 @@ __all__ = ["CREATOR", "FITS_STARTS", "check_fits", "is_own"]
 CREATOR = "specmodels"  # begins the keyword of this name in all files of this package
 BLOCK = 2880
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_EXTENSION = b"XTENSION"
+_IMAGE = b"XTENSION= 'IMAGE   '"
+_END = b"END".ljust(80)
 _ZIP = b"PK\x03\x04"
 FITS_STARTS = (b"SIMPLE", _ZIP, *_OPENERS)
 
@@ -105,12 +108,29 @@ def _next_header(stream):
     """The next header, None at the end of the file, where blanks and zeros may follow."""
     start = stream.tell()
     begin = stream.read(BLOCK)
-    if not begin.startswith((b"SIMPLE", b"XTENSION")):
+    if not begin.startswith((b"SIMPLE", _EXTENSION)):
         if begin.strip(b"\0 ") or stream.read(1 << 16).strip(b"\0 "):
             raise ValueError(f"byte {start}: expected an extension, got {begin[:16]!r}")
         return None
     stream.seek(start)
-    return fits.Header.fromfile(stream)
+    header = fits.Header.fromfile(stream)
+    _check_end(stream)
+    return header
+
+
+def _check_end(stream):
+    """Refuse a header with a broken end right before that of a table.
+
+    Astropy takes both for one, of an image, which shows an image all the same, but bytes of a table.
+    """
+    end = stream.tell()
+    stream.seek(end - BLOCK)
+    cards = stream.read(BLOCK)
+    following = stream.read(len(_IMAGE))
+    stream.seek(end)
+    is_ended = any(cards[n : n + 80] == _END for n in range(0, BLOCK, 80))
+    if following.startswith(_EXTENSION) and following != _IMAGE and not is_ended:
+        raise ValueError(f"the header before byte {end} has a broken END")
 
 
 def _data_size(header):

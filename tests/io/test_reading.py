@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from asdf.exceptions import AsdfConversionWarning
 from astropy.io import fits
+from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 import specmodels as sm
@@ -166,6 +167,17 @@ def test_extensions_lost_between_two_are_noticed(tmp_path):
     path.write_bytes(path.read_bytes()[:end])
     with pytest.raises(ValueError, match="1 extensions of 4"):
         sm.read(path)
+
+
+@pytest.mark.filterwarnings("ignore:Unexpected bytes trailing END")
+def test_table_behind_a_header_whose_end_is_broken_is_not_read_as_an_image(tmp_path):
+    path = tmp_path / "x.fits"
+    fits.BinTableHDU(Table({"wavelength": np.linspace(1, 2, 9)})).writeto(path)
+    content = bytearray(path.read_bytes())
+    content[content.find(b"END".ljust(80)) + 62] = ord("`")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="x.fits.*header before byte 2880 has a broken END"):
+        read_spectra(path)
 
 
 def test_blanks_behind_the_last_extension_do_no_harm(tmp_path):
