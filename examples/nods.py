@@ -63,10 +63,11 @@ def main(files=(), folder="."):
           "alone", [snr(table) for table in alone])  # fmt: skip
     if truth is not None:
         compare(result, truth)
-    path = sm.write(result, folder / f"{name}_x1d.fits", format="jwst", overwrite=True)
-    exposures.write(folder / f"{name}_exposures.ecsv", overwrite=True)
-    result.plot().savefig(folder / f"{name}_spectrum.png")
-    print("wrote", path)
+    paths = [folder / f"{name}_{kind}" for kind in ("x1d.fits", "exposures.ecsv", "spectrum.png")]
+    sm.write(result, paths[0], format="jwst", overwrite=True)
+    exposures.write(paths[1], overwrite=True)
+    result.plot().savefig(paths[2])
+    print("wrote", *paths)
     return result
 
 

@@ -73,7 +73,8 @@ def main(file=None, folder=".", n_bands=6):
     }.items():
         paths.append(folder / f"{name}_{kind}.ecsv")
         QTable(table).write(paths[-1], overwrite=True)
-    result.plot().savefig(folder / f"{name}_time_series.png")
+    paths.append(folder / f"{name}_time_series.png")
+    result.plot().savefig(paths[-1])
     print("wrote", *paths)
     return result
 

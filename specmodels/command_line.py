@@ -5,6 +5,7 @@ import ast
 import inspect
 import json
 import logging
+import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ __all__ = ["main"]
 
 # Exit codes.
 GOOD, LOOK, FAILED, USAGE = 0, 1, 3, 2
+LEAST_COLUMNS = 3  # of the summary: input, status and reason
 
 JOBS = {
     "extract": ("OptimalExtraction", "spectra of the sources in slits: optimal extraction"),
@@ -79,10 +81,25 @@ def _run(options):
         json.dump(_told(done), sys.stdout, indent=1)
         print()
     else:
-        print("\n".join(done.summary.pformat(max_lines=-1, max_width=-1)))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(_lines(done.summary, width)))
     if done.failures:
         return FAILED
     return LOOK if set(done.summary["status"]) & {"check", "failed", "skipped"} else GOOD
+
+
+def _lines(summary, width=None):
+    """Lines of the summary, in four digits, without the last columns where all are too wide."""
+    table = summary.copy()
+    for column in table.itercols():
+        if column.dtype.kind == "f" and not column.info.format:
+            column.info.format = ".4g"
+    lines = table.pformat(max_lines=-1, max_width=-1)
+    while width is not None and len(lines[0]) > width and len(table.colnames) > LEAST_COLUMNS:
+        table.remove_column(table.colnames[-1])
+        lines = table.pformat(max_lines=-1, max_width=-1)
+    more = len(summary.colnames) - len(table.colnames)
+    return [*lines, f"{more} more columns: summary.ecsv"] if more else lines
 
 
 def _evaluator(options):

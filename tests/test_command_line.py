@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.table import QTable
 
 import specmodels as sm
+from specmodels import command_line
 from specmodels.command_line import JOBS, main
 from specmodels.datasets import make_slit
 
@@ -48,6 +49,19 @@ def test_report_is_json_where_asked_for(slit, empty, tmp_path, capsys):
     assert [row["input"] for row in told["summary"]] == ["slit", "empty"]
     assert told["files"] == {"slit": [str(tmp_path / "slit_spectrum.fits")]}
     assert "no usable pixel" in told["failures"]["empty"]
+
+
+def test_summary_is_as_wide_as_the_terminal():
+    columns = {f"column{n}": [1 / 3] for n in range(20)}
+    table = QTable({"input": ["a"], "status": ["check"], "reason": ["why " * 5]} | columns)
+    assert "0.3333" in command_line._lines(table)[-1]
+    assert "0.33333" not in command_line._lines(table)[-1]
+    *lines, more = command_line._lines(table, 80)
+    assert len(lines[0]) <= 80 < len(command_line._lines(table)[0])
+    assert "why why" in lines[-1]
+    assert more == f"{20 - lines[0].count('column')} more columns: summary.ecsv"
+    assert table.colnames[-1] == "column19"
+    assert table["column0"].info.format is None
 
 
 def test_run_goes_on_where_it_stopped(slit, tmp_path):

@@ -73,7 +73,8 @@ class FreeParameters:
         tied = [k for k in self.tied if k in self.form.declared_linear]
         if tied:
             raise ValueError(
-                f"model: linear parameters cannot be tied, got {[names[k] for k in tied]}"
+                "model: linear parameters can be tied by TiedTo, not by other functions, got a tie "
+                f"of {[names[k] for k in tied]}"
             )
         for k in self.tied:
             self._check_chain(k)

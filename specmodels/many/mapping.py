@@ -110,8 +110,7 @@ def map(
         folder.mkdir(parents=True, exist_ok=True)
     task = Task(evaluator, folder, figures, folder is None if keep is None else keep)
     summary = Summary(named, folder, _about(evaluator))
-    for outcome in _there_already(task, named, skip_existing, overwrite):
-        summary.add(outcome)
+    _take_in_existing(summary, task, skip_existing, overwrite)
     left = {name: item for name, item in named.items() if summary.outcomes[name] is None}
     with workers(n_jobs, max(len(left), 1), client) as place:
         bar = tqdm(total=len(named), initial=len(named) - len(left), disable=not progress_bar,
@@ -161,18 +160,22 @@ def extract_many(
     return done.results, done.summary
 
 
-def _there_already(task, named, skip_existing, overwrite):
-    """Outcomes of inputs whose product exists: left out, or refused before any work is done."""
+def _take_in_existing(summary, task, skip_existing, overwrite):
+    """Inputs whose product exists: left out, or refused before any work is done."""
     if task.folder is None or (overwrite and not skip_existing):
         return
-    known = Summary.earlier(task.folder) if skip_existing else {}
-    for name in named:
+    known = Summary.earlier(task.folder)
+    for name in summary.outcomes:
         product = task.product(name)
-        if product.exists() and skip_existing:
-            yield skipped(name, product, known)
-        elif product.exists():
-            reason = f"output: {product} exists; overwrite=True replaces it"
-            yield failure(name, FileExistsError(reason))
+        if not product.exists():
+            continue
+        before = skipped(name, product, known)
+        if skip_existing:
+            summary.add(before)
+        else:
+            ways = "overwrite=True replaces it, skip_existing=True leaves it"
+            reason = f"output: {product} exists; {ways}"
+            summary.refuse(failure(name, FileExistsError(reason)), before)
 
 
 def _about(evaluator):

@@ -34,6 +34,7 @@ class Summary:
 
     def __init__(self, names, folder=None, about=None):
         self.outcomes = dict.fromkeys(names)
+        self._stays = {}  # what the files go on to say of inputs that were refused
         self.folder = None if folder is None else Path(folder)
         self.about = dict(about or {})
         self._written = time.monotonic()
@@ -44,18 +45,26 @@ class Summary:
         if self.folder is not None and time.monotonic() - self._written > SECONDS:
             self.write()
 
+    def refuse(self, outcome, before):
+        """Take in an input whose product may not be replaced.
+
+        It has failed in this run; on disk stays its outcome `before`, which is that of its product.
+        """
+        self.outcomes[outcome.name] = outcome
+        self._stays[outcome.name] = before
+
     def table(self):
         """A row for each source of each input: ``input``, ``status``, ``reason`` and the rest."""
-        reports = [outcome.report for outcome in self.outcomes.values() if outcome is not None]
-        return QTable(vstack(reports, metadata_conflicts="silent")) if reports else QTable()
+        return _stacked([outcome for outcome in self.outcomes.values() if outcome is not None])
 
     def write(self):
         """Write both files."""
         if self.folder is None:
             return
+        outcomes = [self._stays.get(name, one) for name, one in self.outcomes.items() if one]
         with replacing(self.folder / "summary.ecsv") as path:
-            self.table().write(path)
-        inputs = [_as_json(outcome) for outcome in self.outcomes.values() if outcome is not None]
+            _stacked(outcomes).write(path)
+        inputs = [_as_json(outcome) for outcome in outcomes]
         left = [name for name, outcome in self.outcomes.items() if outcome is None]
         content = {"format": FORMAT, **self.about, "inputs": inputs, "not_done": left}
         with replacing(self.folder / "summary.json") as path:
@@ -80,6 +89,12 @@ def skipped(name, product, known):
         reason = f"{product.name} is there; the run that wrote it has left no report"
         report = unfinished(name, "skipped", reason)
     return Outcome(name, report, files=[product])
+
+
+def _stacked(outcomes):
+    """Table of all reports."""
+    reports = [outcome.report for outcome in outcomes]
+    return QTable(vstack(reports, metadata_conflicts="silent")) if reports else QTable()
 
 
 def _without_gaps(report):

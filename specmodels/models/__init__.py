@@ -28,9 +28,9 @@ from .scenes.scene import GrismScene
 from .scenes.selection import SourceSelection
 from .scenes.source_shapes import GrownShapes, SegmentShapes, SourceShapes
 from .scenes.stacked import StackedScene
-from .sky import breakpoints, sky_of_wavelength
+from .sky import ColumnPolynomial, UniformSky, breakpoints, sky_of_wavelength
 from .slits import BarShadow, SlitFunction, SlitThroughput
-from .sources import ColumnPolynomial, Source, UniformSky
+from .sources import Source
 from .spectra import BSplineSpectrum, LegendreSpectrum, SourceSpectrum, TabulatedSpectrum
 from .traces import DistortedTrace, PolynomialTrace, SplineTrace, TabulatedTrace
 from .units import without_units

@@ -8,7 +8,8 @@ import numpy as np
 from astropy.modeling import CompoundModel, models
 
 from .composition import bound
-from .linear_leaf import DERIVATIVE_STEP, Leaf, rows_within, with_one
+from .linear_leaf import DERIVATIVE_STEP, Leaf, with_one
+from .linear_rows import rows_within
 
 __all__ = ["node"]
 

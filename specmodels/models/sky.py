@@ -1,11 +1,78 @@
-"""The sky of a slit as a spectrum of wavelength times a function of the row."""
+"""The sky of a slit: a level, a polynomial in each column, or a spectrum of wavelength."""
 
 import numpy as np
+from astropy.modeling import FittableModel, Parameter
 
-from .composition import Composition, on_pixels, repeated_over
-from .sources import ColumnPolynomial
+from ..numerics.positions import finite, legendre_terms
+from .composition import Composable, Composition, on_pixels, repeated_over
+from .linear import BasisModel
+from .quantities import UnitRules, with_units
 
-__all__ = ["breakpoints", "sky_of_wavelength"]
+__all__ = ["ColumnPolynomial", "UniformSky", "breakpoints", "sky_of_wavelength"]
+
+
+class UniformSky(Composable, UnitRules, FittableModel):
+    """A level that is the same in all pixels: what a subtraction of the sky may have left.
+
+    Its level is no linear parameter, so that fitters which solve those per column find one for all
+    columns; where each column has its own sky, use `ColumnPolynomial`.
+    """
+
+    n_inputs = 2
+    n_outputs = 1
+    linear = False
+    coordinates = ("x", "y")
+    over = ("exposure",)
+
+    _separable = False
+    data_parameters = ("level",)
+    level = Parameter(default=0.0, description="light in each pixel")
+
+    @with_units
+    def evaluate(self, x, y, level):
+        """Light in each pixel."""
+        return level + 0.0 * finite(x) + 0.0 * finite(y)
+
+    @staticmethod
+    def fit_deriv(x, y, level):
+        """Derivative by the level: one."""
+        return [1.0 + 0.0 * finite(x) + 0.0 * finite(y)]
+
+
+class ColumnPolynomial(BasisModel):
+    r"""Sky of one column: :math:`\sum_j c_j P_j(t)`, with `limits` at :math:`t = \mp1`.
+
+    Parameters
+    ----------
+    degree : int
+        Degree of the polynomial in ``y``.
+    limits : tuple of float
+        First and last row.
+    **parameters : float
+        Coefficients ``c0``, ``c1``, …: ``c0`` is the mean level over the limits.
+
+    Raises
+    ------
+    ValueError
+        If the degree is negative or the limits are equal.
+    """
+
+    n_inputs = 2
+    coordinates = ("x", "y")
+    over = ("column", "exposure")
+
+    def __init__(self, degree, *, limits=(0.0, 63.0), **parameters):
+        if int(degree) != degree or degree < 0:
+            raise ValueError(f"degree: expected a whole number from 0, got {degree!r}")
+        low, high = (float(value) for value in limits)
+        if not low != high:
+            raise ValueError(f"limits: expected two different rows, got {limits!r}")
+        self.degree, self.limits = int(degree), (low, high)
+        super().__init__(int(degree) + 1, **parameters)
+
+    def basis(self, x, y):
+        """Legendre polynomials of the row, shape (..., degree + 1); the column plays no part."""
+        return legendre_terms(y, self.limits, self.degree)
 
 
 def sky_of_wavelength(spectrum, *, degree=0, limits=(0.0, 63.0), slit_function=None, name=None):

@@ -1,7 +1,6 @@
-"""What lies on the detector: sources along their traces, and the sky under them.
+"""Sources along their traces: light in pixels of the column ``x`` (dispersion) and the row ``y``.
 
-These models have two inputs, the column ``x`` (dispersion) and the row ``y``, and give the light in
-each pixel. Their fluxes and levels are linear parameters, which fitters solve per column.
+The flux is a linear parameter, which fitters solve per column. The sky under them is in ``sky.py``.
 """
 
 from copy import deepcopy
@@ -9,7 +8,7 @@ from copy import deepcopy
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 
-from ..numerics.positions import finite, legendre_terms, where_known
+from ..numerics.positions import finite, where_known
 from .composition import Composable
 from .linear import BasisModel, LinearParameter, Outer, TiedTo, weighted_sum
 from .parameters import declare, repeated
@@ -17,7 +16,7 @@ from .profiles import Profile
 from .quantities import UnitRules, with_units
 from .traces import PolynomialTrace
 
-__all__ = ["ColumnPolynomial", "Source", "UniformSky"]
+__all__ = ["Source"]
 
 # A smaller fraction of the light is none: where all good pixels get less, a flux is undetermined.
 LEAST_FRACTION = 1e-13
@@ -262,70 +261,6 @@ class Source(Composable, UnitRules, FittableModel):
             outer = images[self.profile.width_parameter]
             out |= {"width_" + n: (outer, row) for n, row in rows.items()}
         return fraction, out
-
-
-class UniformSky(Composable, UnitRules, FittableModel):
-    """A level that is the same in all pixels: what a subtraction of the sky may have left.
-
-    Its level is no linear parameter, so that fitters which solve those per column find one for all
-    columns; where each column has its own sky, use `ColumnPolynomial`.
-    """
-
-    n_inputs = 2
-    n_outputs = 1
-    linear = False
-    coordinates = ("x", "y")
-    over = ("exposure",)
-
-    _separable = False
-    data_parameters = ("level",)
-    level = Parameter(default=0.0, description="light in each pixel")
-
-    @with_units
-    def evaluate(self, x, y, level):
-        """Light in each pixel."""
-        return level + 0.0 * finite(x) + 0.0 * finite(y)
-
-    @staticmethod
-    def fit_deriv(x, y, level):
-        """Derivative by the level: one."""
-        return [1.0 + 0.0 * finite(x) + 0.0 * finite(y)]
-
-
-class ColumnPolynomial(BasisModel):
-    r"""Sky of one column: :math:`\sum_j c_j P_j(t)`, with `limits` at :math:`t = \mp1`.
-
-    Parameters
-    ----------
-    degree : int
-        Degree of the polynomial in ``y``.
-    limits : tuple of float
-        First and last row.
-    **parameters : float
-        Coefficients ``c0``, ``c1``, …: ``c0`` is the mean level over the limits.
-
-    Raises
-    ------
-    ValueError
-        If the degree is negative or the limits are equal.
-    """
-
-    n_inputs = 2
-    coordinates = ("x", "y")
-    over = ("column", "exposure")
-
-    def __init__(self, degree, *, limits=(0.0, 63.0), **parameters):
-        if int(degree) != degree or degree < 0:
-            raise ValueError(f"degree: expected a whole number from 0, got {degree!r}")
-        low, high = (float(value) for value in limits)
-        if not low != high:
-            raise ValueError(f"limits: expected two different rows, got {limits!r}")
-        self.degree, self.limits = int(degree), (low, high)
-        super().__init__(int(degree) + 1, **parameters)
-
-    def basis(self, x, y):
-        """Legendre polynomials of the row, shape (..., degree + 1); the column plays no part."""
-        return legendre_terms(y, self.limits, self.degree)
 
 
 def _own_name(name):

@@ -53,7 +53,9 @@ def _clock(result):
         return times, "integration"
     day = np.floor(times[0])
     many = abs(day) > MANY_DAYS
-    return (times - day, f"time − {day:.0f}") if many else (times, "time")
+    scale = result.series.time_scale
+    name = "time" if scale is None else f"MJD ({scale.upper()})"
+    return (times - day, f"{name} − {day:.0f}") if many else (times, name)
 
 
 def _edges(values):

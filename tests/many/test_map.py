@@ -164,6 +164,17 @@ def test_restart_without_report_says_so(folder, tmp_path):
     assert "left no report" in again.summary["reason"][0]
 
 
+def test_refused_products_keep_their_report(folder, tmp_path):
+    first = sm.map(Refusing("b"), folder, tmp_path, n_jobs=1, **QUIET)
+    refused = sm.map(Refusing("b"), folder, tmp_path, n_jobs=1, **QUIET)
+    assert set(refused.summary["status"]) == {"failed"}
+    assert "skip_existing=True leaves it" in refused.summary["reason"][0]
+    assert list(QTable.read(tmp_path / "summary.ecsv")["status"]) == list(first.summary["status"])
+    restarted = sm.map(Mean(), folder, tmp_path, n_jobs=1, skip_existing=True, **QUIET)
+    assert list(restarted.summary["status"]) == ["ok"] * len(NAMES)
+    assert restarted.summary["level"][0] == first.summary["level"][0]
+
+
 def test_results_are_kept_where_nothing_is_written(folder, tmp_path):
     assert list(sm.map(Mean(), folder, n_jobs=1, progress_bar=False).results) == NAMES
     assert not sm.map(Mean(), folder, tmp_path, n_jobs=1, **QUIET).results

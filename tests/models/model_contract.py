@@ -30,8 +30,9 @@ from specmodels.models.profiles import (
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.scenes.grism import DispersedSource
 from specmodels.models.settings import constructor_settings
+from specmodels.models.sky import ColumnPolynomial, UniformSky
 from specmodels.models.slits import BarShadow, SlitFunction, SlitThroughput
-from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
+from specmodels.models.sources import Source
 from specmodels.models.spectra import (
     BSplineSpectrum,
     LegendreSpectrum,

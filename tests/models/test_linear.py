@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from specmodels.models.linear import BasisModel, LinearParameter, TiedTo
 from specmodels.models.linear_form import LinearForm, design_matrix, linear_parameters
 from specmodels.models.profiles import GaussianProfile
-from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.sky import ColumnPolynomial
+from specmodels.models.sources import Source
 from specmodels.models.traces import PolynomialTrace
 from tests.models.model_contract import finite_difference
 

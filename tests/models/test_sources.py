@@ -9,7 +9,8 @@ from specmodels.models.linear import TiedTo
 from specmodels.models.linear_form import LinearForm, linear_parameters
 from specmodels.models.profiles import BoxProfile, GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
-from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.sky import ColumnPolynomial
+from specmodels.models.sources import Source
 from specmodels.models.traces import PolynomialTrace, SplineTrace, TabulatedTrace
 
 N_ROWS, N_COLUMNS = 40, 60

@@ -13,7 +13,8 @@ from gwcs import coordinate_frames, wcs
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels.models.linear import BasisModel
-from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.sky import ColumnPolynomial
+from specmodels.models.sources import Source
 from specmodels.models.spectra import LegendreSpectrum
 from specmodels.models.traces import PolynomialTrace
 from tests.models.model_contract import examples

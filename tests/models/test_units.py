@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose
 from specmodels.models.linear import TiedTo
 from specmodels.models.priors import GaussianPrior
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
+from specmodels.models.sky import ColumnPolynomial, UniformSky
 from specmodels.models.slits import BarShadow, SlitThroughput
-from specmodels.models.sources import ColumnPolynomial, Source, UniformSky
+from specmodels.models.sources import Source
 from specmodels.models.traces import PolynomialTrace, TabulatedTrace
 from specmodels.models.units import without_units
 from tests.models.model_contract import examples

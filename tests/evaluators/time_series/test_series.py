@@ -83,6 +83,12 @@ class TestSimulated:
         assert len(figure.findobj(plt.Axes)) == 7  # with the bar of colours
         plt.close(figure)
 
+    def test_plot_says_what_kind_of_times_they_are(self):
+        series, _ = sm.datasets.make_time_series(seed=12, n_integrations=6)
+        dated = sm.TimeSeries(list(series), times=60000 + series.times, time_scale="tdb")
+        figure = sm.OptimalExtraction()(dated).plot()
+        assert "MJD (TDB) − 59999" in {ax.get_xlabel() for ax in figure.axes}
+
     @pytest.mark.parametrize("bins", [0, 1.5, 10**6, [3.0, 2.0], [100.0, 200.0]])
     def test_bins_that_cannot_be_are_refused(self, simulated, bins):
         with pytest.raises(ValueError, match="bins"):

@@ -154,6 +154,9 @@ def test_a_tie_to_something_else_is_refused():
     model.flux_0.tied = sm.TiedTo("trace_c0_0")
     with pytest.raises(ValueError, match="flux_0 cannot be tied to 'trace_c0_0'"):
         sm.LinearFitter()(model, image())
+    model.flux_0.tied = lambda one: one.trace_c0_0
+    with pytest.raises(ValueError, match=r"tied by TiedTo, not by other functions.*flux_0"):
+        sm.LinearFitter()(model, image())
 
 
 def test_bounds_are_those_of_bounded_least_squares():

@@ -27,7 +27,8 @@ from specmodels.models.noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from specmodels.models.priors import GaussianPrior
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
-from specmodels.models.sources import ColumnPolynomial, Source
+from specmodels.models.sky import ColumnPolynomial
+from specmodels.models.sources import Source
 from specmodels.models.spectra import BSplineSpectrum, LegendreSpectrum
 from specmodels.models.traces import PolynomialTrace, SplineTrace
 from specmodels.numerics.readout import Readout
