@@ -7,6 +7,7 @@ import numpy as np
 
 from ...models import Source
 from ..by_name import BySource
+from ..extraction.fluxes.hidden_wings import NOTHING_HIDDEN, HiddenWings
 from ..extraction.result import LEAST_LIGHT, ExtractionResult
 from .spectrum import JointSpectra, plain_wavelengths
 
@@ -23,10 +24,13 @@ class ExposureView(ExtractionResult):
         The sources.
     joint : `~specmodels.evaluators.dithers.joint.JointFit`
         The fit of all exposures.
+    wings : `~specmodels.evaluators.extraction.fluxes.hidden_wings.HiddenWings`
+        Part of the light that the skies of all exposures had.
     """
 
     names: tuple = ()
     joint: object = None
+    wings: HiddenWings = NOTHING_HIDDEN
 
     @cached_property
     def sources(self):
@@ -39,7 +43,7 @@ class ExposureView(ExtractionResult):
     def seen_spectra(self):
         """The spectra of all exposures, read off in the columns of this one."""
         waves = {name: plain_wavelengths(self.image, self.trace(name)) for name in self.sources}
-        return JointSpectra(self.fit, waves, self.image.x, self.joint.flexure)
+        return JointSpectra(self.fit, waves, self.wings, self.image.x, self.joint.flexure)
 
     def mask(self, name):
         """Columns of which no exposure tells the flux."""

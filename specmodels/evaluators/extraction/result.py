@@ -164,8 +164,10 @@ class ExtractionResult(SourceSpectra):
         if self.seen_spectra is None:
             return found
         fluxes, covariances = self.seen_spectra.fluxes, self.seen_spectra.covariances
-        return {name: replace(own, flux=fluxes[name][0], error=fluxes[name][1],
-                              fitted=fluxes[name][0], common=covariances[name].low_rank.T)
+        wings = self.seen_spectra.wings
+        return {name: replace(own, flux=fluxes[name][0], error=fluxes[name][1], wings=wings,
+                              fitted=fluxes[name][0] / (1 + wings.part),
+                              common=covariances[name].low_rank.T)
                 for name, own in found.items()}  # fmt: skip
 
     @cached_property
