@@ -6,6 +6,7 @@ Names are fetched from their modules when they are first used (Scientific Python
 the import itself takes no time.
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 
 try:
@@ -191,7 +192,9 @@ def __getattr__(name: str) -> object:
     elif name in _MODULES:
         value = import_module(f".{name}", __name__)
     else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        close = get_close_matches(name, __all__, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     globals()[name] = value
     return value
 

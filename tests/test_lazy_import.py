@@ -91,3 +91,8 @@ asdf.AsdfFile({{"model": specmodels.GaussianProfile(3.0, 1.5)}}).write_to(path)
     loaded_by(code)
     reading = code.rsplit("\n", 2)[0].replace(", specmodels\n", "\n")
     loaded_by(reading + "\nwith asdf.open(path) as file:\n    assert file['model'].stddev == 1.5")
+
+
+def test_a_misspelt_name_is_told_the_right_one():
+    with pytest.raises(AttributeError, match="did you mean 'MoffatProfile'?"):
+        specmodels.MoffatProfil  # noqa: B018
