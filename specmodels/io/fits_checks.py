@@ -121,7 +121,7 @@ def _next_header(stream):
 def _check_end(stream):
     """Refuse a header with a broken end right before that of a table.
 
-    Astropy takes both for one, of an image, which shows an image all the same, but bytes of a table.
+    Astropy takes both for one, of an image, which then shows bytes of a table.
     """
     end = stream.tell()
     stream.seek(end - BLOCK)

@@ -173,7 +173,8 @@ def _take_in_existing(summary, task, skip_existing, overwrite):
         if skip_existing:
             summary.add(before)
         else:
-            reason = f"output: {product} exists; overwrite=True replaces it, skip_existing=True leaves it"
+            ways = "overwrite=True replaces it, skip_existing=True leaves it"
+            reason = f"output: {product} exists; {ways}"
             summary.refuse(failure(name, FileExistsError(reason)), before)
 
 

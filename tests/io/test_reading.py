@@ -176,7 +176,7 @@ def test_table_behind_a_header_whose_end_is_broken_is_not_read_as_an_image(tmp_p
     content = bytearray(path.read_bytes())
     content[content.find(b"END".ljust(80)) + 62] = ord("`")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="x.fits.*header before byte 2880 has a broken END"):
+    with pytest.raises(ValueError, match=r"x\.fits.*header before byte 2880 has a broken END"):
         read_spectra(path)
 
 

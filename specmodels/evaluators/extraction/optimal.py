@@ -21,6 +21,7 @@ from ..dithers.exposure import ExposureView
 from ..dithers.joint import JointExtraction
 from ..dithers.lobes import checked_lobes
 from ..dithers.result import DitheredExtractionResult
+from ..dithers.wings import joint_wings
 from ..time_series.series import TimeSeriesExtraction
 from .fluxes.noise import (
     with_constant_variance,
@@ -186,6 +187,8 @@ class OptimalExtraction(ImageEvaluator):
         views = {image.name: ExposureView(joint.fit.of_image(n), image, self.aperture,
                                           names=tuple(joint.sources), joint=joint)
                  for n, image in enumerate(joint.images)}  # fmt: skip
+        wings = joint_wings(views.values())
+        views = {name: replace(view, wings=wings) for name, view in views.items()}
         return DitheredExtractionResult(joint, views, left_out)
 
     def build_model(self, image):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...numerics.robust import MAD_TO_SIGMA
 from ..extraction.status.quality import CHI2_RANGE, TESTS
 
 __all__ = ["summary_of"]
@@ -13,6 +14,9 @@ STRANGE_SIGMA = 8.0
 # A mean spectrum is no better than this where its model misses so much of the light; and no source
 # is seen below this signal-to-noise ratio of the white light.
 MOST_MISSED, LEAST_SNR = 0.03, 5.0
+# From one integration to the next the white light may scatter by so much more than its errors, and
+# by so many standard deviations of that ratio.
+LARGEST_EXCESS, EXCESS_SIGMA = 0.3, 4.0
 
 
 def summary_of(result, name):
@@ -40,6 +44,12 @@ def _reasons(result, name, snr):
         yield f"mean image: the model misses {missed:.0%} of the light: see result.mean.plot()"
     if not abs(snr) > LEAST_SNR:
         yield f"no source is seen: signal-to-noise ratio {snr:.2g} of the white light"
+    excess = _excess_scatter(result.white_light(name))
+    if excess:
+        yield (
+            f"white light scatters from one integration to the next by {excess:.2g} times its "
+            "errors: if the star does not, detrend with movements()"
+        )
     seen, chi2 = result.dof > 0, result.reduced_chi2
     if not seen.all():
         yield f"integrations {_listed(np.flatnonzero(~seen))} have no usable pixel"
@@ -55,6 +65,22 @@ def _reasons(result, name, snr):
     far = np.flatnonzero(shift | (np.abs(result.theta[:, 1]) > LARGEST_STRETCH))
     if far.size:
         yield f"integrations {_listed(far)} moved or widened too far for the shared profile"
+
+
+def _excess_scatter(white):
+    """Scatter of the white light over its errors, where it is larger by more than chance; or None.
+
+    Differences of neighbours know nothing of transits and trends.
+    """
+    flux, error = white["flux"].value, white["flux_error"].value
+    step = np.diff(flux) / np.hypot(error[1:], error[:-1])
+    step = step[np.isfinite(step)]
+    if step.size < 2:
+        return None
+    ratio = MAD_TO_SIGMA * np.median(np.abs(step - np.median(step)))
+    # Of a median absolute deviation of normal numbers, somewhat more as neighbours share one.
+    limit = max(LARGEST_EXCESS, EXCESS_SIGMA * 1.3 / np.sqrt(step.size))
+    return float(ratio) if ratio > 1 + limit else None
 
 
 def _missed(mean):

@@ -38,6 +38,8 @@ N_PARTS = 12
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
 OUTER_ROWS = 0.15
+# What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
+DRIFT = 0.5
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class HiddenWings:
             return self
         weight = self.error**2 / variance
         return HiddenWings(self.part + weight * (part - self.part), np.sqrt(weight) * error)
+
+    def errors(self, flux):
+        """Errors of a flux that all its samples have in common, shape (2, n_sample).
+
+        That of the part, and that it may change along the spectrum, as the wings of a galaxy do.
+        """
+        drift = DRIFT * self.part * np.linspace(-1, 1, len(flux))
+        return np.stack([self.error * flux, drift * flux])
 
 
 NOTHING_HIDDEN = HiddenWings()

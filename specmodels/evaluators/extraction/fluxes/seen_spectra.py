@@ -8,6 +8,7 @@ from scipy import sparse
 
 from ....fitters.system.answers import covariance_of_neighbours
 from ....fitters.system.spectra import spectrum_covariance
+from .hidden_wings import NOTHING_HIDDEN, HiddenWings
 
 __all__ = ["SOURCE_SPACING", "SeenSpectra", "spectrum_name"]
 
@@ -27,10 +28,13 @@ class SeenSpectra:
     fit : `~specmodels.fitters.system.SystemFitResult`
     wavelengths : dict of str to ndarray, shape (n_dispersion,)
         Wavelength at the trace of each source in each column.
+    wings : `~specmodels.evaluators.extraction.fluxes.hidden_wings.HiddenWings`
+        Part of the light that the sky had, which fluxes and their errors have.
     """
 
     fit: object
     wavelengths: dict
+    wings: HiddenWings = NOTHING_HIDDEN
 
     def group(self, name):
         """Coefficients of the spectrum of a source."""
@@ -70,10 +74,11 @@ class SeenSpectra:
         return {name: self._covariance(name) for name in self.wavelengths}
 
     def _covariance(self, name):
-        rows = self.rows(name)
+        plain = self.rows(name)
+        rows, own = (1 + self.wings.part) * plain, self.wings.errors(plain @ self.fit.coefficients)
         band = covariance_of_neighbours(self.fit, rows, NEIGHBOURS)
         band[np.diff(rows.indptr) == 0, 0] = np.inf
-        return spectrum_covariance(self.fit, rows, band, self.shared_part(rows))
+        return spectrum_covariance(self.fit, rows, band, np.hstack([self.shared_part(rows), own.T]))
 
     def resolution(self, name):
         """Full width at half maximum of what each flux averages over, in the wavelength's unit."""
@@ -87,7 +92,8 @@ class SeenSpectra:
     def _flux(self, name):
         variance = self.covariances[name].variances
         known = np.isfinite(variance)
-        flux = np.where(known, self.rows(name) @ self.fit.coefficients, np.nan)
+        light = (1 + self.wings.part) * (self.rows(name) @ self.fit.coefficients)
+        flux = np.where(known, light, np.nan)
         return flux, np.where(known, np.sqrt(np.where(known, variance, 1.0)), np.nan)
 
 

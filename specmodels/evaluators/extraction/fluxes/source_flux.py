@@ -26,8 +26,6 @@ LEAST_PIXELS = 2
 # Where a sum differs from the flux by no more than this part of the noise, it is the same sum, as
 # it is with one row: the difference is of rounding.
 TELLING = 1e-6
-# What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
-WINGS_DRIFT = 0.5
 # Rows are without a source where no source reaches in so many of the columns.
 LEAST_PART = 0.5
 
@@ -77,19 +75,13 @@ class SourceFlux:
     misfit: float = 0.0
 
     def with_wings(self, wings):
-        """Flux with the light that the sky has of it: the same part in all columns.
-
-        That it may change along the spectrum, as the wings of a galaxy do, is a part of the error.
-        """
-        factor, drift = 1 + wings.part, WINGS_DRIFT * wings.part
-        drift = drift * np.linspace(-1, 1, len(self.flux))
-        error = np.hypot(wings.error, drift)
-        own = np.stack([wings.error * self.flux, drift * self.flux])
+        """Flux with the light that the sky has of it: the same part in all columns."""
+        factor, own = 1 + wings.part, wings.errors(self.flux)
         common = np.concatenate([factor * self.common, own])
         return replace(
             self, flux=factor * self.flux, common=common, scale=factor * self.scale,
-            response=factor * self.response,
-            error=np.hypot(factor * self.error, error * self.flux), wings=wings,
+            response=factor * self.response, wings=wings,
+            error=np.sqrt((factor * self.error) ** 2 + np.sum(own**2, axis=0)),
         )  # fmt: skip
 
     def propagate(self, variance, fitted):
