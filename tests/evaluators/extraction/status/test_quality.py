@@ -41,7 +41,7 @@ def test_variances_that_are_off_are_named(factor, reason):
 def test_row_under_the_trace_that_is_dead_is_named(response):
     """Its light is missing in all sums, whose noise knows nothing of it."""
     image, truth = make_slit(seed=6, snr=60.0)
-    row = int(round(truth.trace[0].mean()))
+    row = round(float(truth.trace[0].mean()))
     data = image.data.copy()
     data[row] *= response
     judgement = judged(image.replace(data=data))
