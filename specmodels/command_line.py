@@ -90,10 +90,9 @@ def _run(options):
 
 def _lines(summary, width=None):
     """Lines of the summary, in four digits, without the last columns where all are too wide."""
-    table = summary.copy()
-    for column in table.itercols():
-        if column.dtype.kind == "f" and not column.info.format:
-            column.info.format = ".4g"
+    from .evaluators.tables import readable
+
+    table = readable(summary.copy())
     lines = table.pformat(max_lines=-1, max_width=-1)
     while width is not None and len(lines[0]) > width and len(table.colnames) > LEAST_COLUMNS:
         table.remove_column(table.colnames[-1])

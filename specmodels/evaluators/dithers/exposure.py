@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ...models import Source
+from ..by_name import BySource
 from ..extraction.fluxes.hidden_wings import NOTHING_HIDDEN, HiddenWings
 from ..extraction.result import LEAST_LIGHT, ExtractionResult
 from .spectrum import JointSpectra, plain_wavelengths
@@ -34,8 +35,9 @@ class ExposureView(ExtractionResult):
     @cached_property
     def sources(self):
         """Sources of the fitted model, by name; further lobes of one are no sources."""
-        return {leaf.name: (leaf, positions) for leaf, positions in self.fit.form.leaves()
-                if isinstance(leaf, Source) and leaf.name in self.names}  # fmt: skip
+        return BySource((leaf.name, (leaf, positions))
+                        for leaf, positions in self.fit.form.leaves()
+                        if isinstance(leaf, Source) and leaf.name in self.names)  # fmt: skip
 
     @cached_property
     def seen_spectra(self):

@@ -7,6 +7,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
+from ..by_name import BySource
 from ..tables import readable
 from .report import differences, shares, summary_of
 
@@ -155,7 +156,7 @@ class DitheredExtractionResult:
     @cached_property
     def spectra(self):
         """Spectra of all sources, by name, in the columns of the first exposure."""
-        return {name: self._spectrum(name, *self.flux(name)) for name in self.sources}
+        return BySource((name, self._spectrum(name, *self.flux(name))) for name in self.sources)
 
     @cached_property
     def aperture_spectra(self):
@@ -183,7 +184,7 @@ class DitheredExtractionResult:
 
     def tables(self):
         """The table of each source, by name; see `table`."""
-        return dict(self._tables)
+        return BySource(self._tables)
 
     @cached_property
     def _tables(self):

@@ -9,6 +9,7 @@ from astropy.table import QTable
 
 from ...models import Source
 from ...numerics.spectrum_covariance import SpectrumCovariance
+from ..by_name import BySource
 from ..tables import readable
 from .fluxes.aperture import source_sums, sum_errors
 from .fluxes.coherent_light import coherent_light
@@ -72,7 +73,7 @@ class ExtractionResult(SourceSpectra):
     @cached_property
     def sources(self):
         """Sources of the fitted model, by name."""
-        found = {}
+        found = BySource()
         for number, (leaf, positions) in enumerate(self.fit.form.leaves()):
             if isinstance(leaf, Source):
                 found[leaf.name or f"source {number + 1}"] = (leaf, positions)
@@ -228,7 +229,7 @@ class ExtractionResult(SourceSpectra):
 
     def tables(self):
         """The table of each source, by name; see `table`."""
-        return dict(self._tables)
+        return BySource(self._tables)
 
     @cached_property
     def _tables(self):

@@ -43,3 +43,13 @@ def test_source_that_is_not_seen_takes_nothing_from_the_other(hidden):
     assert np.isfinite(result.model[:, LOST]).all()
     good = ~result.fit.image.mask[:, LOST]
     assert np.mean((result.residual[:, LOST][good] / SIGMA) ** 2) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_name_of_no_source_is_told_from_those_there_are(joint):
+    image = sm.datasets.make_slit(shape=(24, 60), seed=2)[0]
+    data = [image, image.replace(name="again")] if joint else image
+    result = sm.OptimalExtraction(n_sources=1, profile=sm.GaussianProfile())(data)
+    for ask in (result.trace, result.fwhm, result.table, result.spectra.__getitem__):
+        with pytest.raises(KeyError, match=r"no source 'star'; there are \['source'\]"):
+            ask("star")

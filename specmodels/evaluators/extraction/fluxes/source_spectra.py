@@ -7,6 +7,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 
 from ....numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
+from ...by_name import BySource
 from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 
 __all__ = ["SourceSpectra"]
@@ -28,8 +29,8 @@ class SourceSpectra(SpectrumSums):
     def spectra(self):
         """Spectra of all sources, by name."""
         if self.grid is not None:
-            return {name: self.spectrum_at(self.grid, name) for name in self.sources}
-        return {name: self._spectrum(name, *self._flux(name)) for name in self.sources}
+            return BySource((name, self.spectrum_at(self.grid, name)) for name in self.sources)
+        return BySource((name, self._spectrum(name, *self._flux(name))) for name in self.sources)
 
     @cached_property
     def aperture_spectra(self):
