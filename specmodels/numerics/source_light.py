@@ -190,11 +190,12 @@ def _fluxes(problem, ellipses, flux, n_updates):
     values = _gaussians(prints, ellipses).ravel()
     matrix = sparse.csr_array((values, (np.repeat(problem.place, n_width), columns)),
                               shape=(len(problem.data), flux.size))  # fmt: skip
-    transposed = matrix.T.tocsr()
-    wanted = np.maximum(transposed @ (problem.weights * problem.data), 0.0)
+    weighted = (matrix.T * problem.weights).tocsr()
+    wanted = np.maximum(weighted @ problem.data, 0.0)
+    normal = weighted @ matrix  # of few Gaussians that overlap, where the images have many pixels
     flux = flux.ravel()
     for _ in range(n_updates):
-        found = transposed @ (problem.weights * (matrix @ flux))
+        found = normal @ flux
         flux = flux * np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)
     return flux.reshape(prints.n_source, n_width)
 

@@ -23,6 +23,9 @@ OF_WAVELENGTHS = (
 )  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
+# A sum of pixels is right with any profile, but pixels that no light can have are in it too: if in
+# most columns the learnt profile is off by such a part of the light, the pixels are not trusted.
+LARGEST_MISFIT = 0.15
 
 
 def judge_source(result, name):
@@ -110,11 +113,13 @@ def _reasons(result, name, figures):
 
 
 def _chi2_of_profile(result, name):
-    """Reduced chi-square of the columns whose flux is that of the profile."""
+    """Reduced chi-square of the columns whose flux is that of the profile, or a doubtful sum."""
     fit = result.fit
     if not fit.independent_columns:
         return float(fit.reduced_chi2)
     kept = np.ones(result.image.shape[1], dtype=bool)
-    kept[result.source_fluxes[name].columns] = False
+    own = result.source_fluxes[name]
+    if len(own.columns) < MOSTLY * len(kept) or own.misfit < LARGEST_MISFIT:
+        kept[own.columns] = False
     dof = np.sum(fit.dof[kept])
     return float(np.sum(fit.chi2[kept]) / dof) if dof > 0 else 0.0

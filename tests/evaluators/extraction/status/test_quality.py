@@ -37,6 +37,19 @@ def test_variances_that_are_off_are_named(factor, reason):
     assert reason in row["reason"]
 
 
+@pytest.mark.parametrize("response", [0.0, 0.5])
+def test_row_under_the_trace_that_is_dead_is_named(response):
+    """Its light is missing in all sums, whose noise knows nothing of it."""
+    image, truth = make_slit(seed=6, snr=60.0)
+    row = round(float(truth.trace[0].mean()))
+    data = image.data.copy()
+    data[row] *= response
+    judgement = judged(image.replace(data=data))
+    assert judgement["summed"] > 0.5
+    assert judgement["status"] == "check"
+    assert "chi2/dof" in judgement["reason"]
+
+
 def test_faint_source_is_named():
     """Only where it is not certain: a mean of faint columns is right within its error."""
     image, _ = make_slit(seed=2, snr=0.1)
