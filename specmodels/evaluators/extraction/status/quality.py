@@ -4,6 +4,7 @@ import numpy as np
 
 from ..tilted import is_doubtful
 from . import criticism
+from .clipped_cores import clipped_cores
 
 __all__ = ["judge_source"]
 
@@ -15,11 +16,12 @@ TESTS = (
     criticism.blends, criticism.hidden_neighbours, criticism.doubtful_neighbours,
     criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
-    criticism.tilt_of_lines, criticism.lifted_sky,
+    criticism.tilt_of_lines, criticism.lifted_sky, clipped_cores,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (
     criticism.blends, criticism.light_outside, criticism.light_beside, criticism.faint_under_lines,
+    clipped_cores,
 )  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05

@@ -50,6 +50,19 @@ def test_row_under_the_trace_that_is_dead_is_named(response):
     assert "chi2/dof" in judgement["reason"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_core_that_is_clipped_without_a_flag_is_named(seed):
+    image, _ = make_slit(seed=seed, shape=(40, 200), snr=100)
+    top = 0.7 * np.nanpercentile(image.data, 99.5)
+    assert (
+        "clipped without a flag"
+        in judged(image.replace(data=np.minimum(image.data, top)), n_sources=1)["reason"]
+    )
+    counts = np.round(image.data / np.sqrt(np.nanmedian(image.variance)))  # of a few electrons each
+    whole = image.replace(data=counts, variance=np.ones(counts.shape), components={})
+    assert "clipped" not in judged(whole, n_sources=1)["reason"]
+
+
 def test_faint_source_is_named():
     """Only where it is not certain: a mean of faint columns is right within its error."""
     image, _ = make_slit(seed=2, snr=0.1)
