@@ -19,8 +19,8 @@ def clipped_cores(result, name):
     columns = int(np.count_nonzero(clipped.any(axis=0)))
     if columns < LEAST_COLUMNS:
         return
-    weight = 1 / np.median(image.variance[clipped]) if image.variance is not None else np.inf
-    if top * np.sqrt(weight) > LEAST_HEIGHT:
+    noise = 0.0 if image.variance is None else np.sqrt(np.median(image.variance[clipped]))
+    if top > LEAST_HEIGHT * noise:
         yield (
             f"the largest value, {top:.6g}, is that of pixels in {columns} columns: saturated or "
             "clipped without a flag; mask it"
