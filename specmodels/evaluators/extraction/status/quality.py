@@ -5,6 +5,7 @@ import numpy as np
 from ..tilted import is_doubtful
 from . import criticism
 from .clipped_cores import clipped_cores
+from .uncounted_light import uncounted_light
 
 __all__ = ["judge_source"]
 
@@ -16,7 +17,7 @@ TESTS = (
     criticism.blends, criticism.hidden_neighbours, criticism.doubtful_neighbours,
     criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
-    criticism.tilt_of_lines, criticism.lifted_sky, clipped_cores,
+    criticism.tilt_of_lines, criticism.lifted_sky, clipped_cores, uncounted_light,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (
