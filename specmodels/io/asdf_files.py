@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..exposure import Exposure
+from ..numerics.readout import Readout
 from .jwst import model_class, read_model
 from .options import inverse, squared
 from .planes import MAPS, Planes, exposure_of
@@ -141,6 +142,7 @@ def _planes(tree, name, options):
         coordinates={key: np.array(one) for key, one in tree.get("coordinates", {}).items()},
         shared_errors={key: np.array(e) for key, e in tree.get("shared_errors", {}).items()},
         notes=tuple(tree.get("notes", ())),
+        readout=tree["readout"] if isinstance(tree.get("readout"), Readout) else None,
     )
 
 

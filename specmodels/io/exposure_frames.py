@@ -9,7 +9,8 @@ from .planes import Planes, exposure_of
 from .provenance import note_of
 from .slit_models import with_new_slits
 
-__all__ = ["FLICKER", "exposure_of_frame", "frame_of", "like_exposure", "model_of", "parts_after"]
+__all__ = ["FLICKER", "exposure_of_frame", "frame_of", "like_exposure", "model_of", "parts_after",
+           "turn_of"]  # fmt: skip
 
 FLICKER = "clean_flicker_noise"  # in ``meta.cal_step``
 
@@ -30,7 +31,7 @@ def frame_of(exposure):
             "obj: expected what an Exposure was read from, or an Exposure of one image, got one of "
             f"{len(exposure)} images: {list(exposure)}"
         )
-    image, turn = exposure.single, _turn(exposure)
+    image, turn = exposure.single, turn_of(exposure)
     readout = image.readout or getattr(exposure.instrument, "readout", None)
     return Ramp(
         turn(image.data), readout=readout, mask=turn(image.mask), unit=image.unit,
@@ -60,7 +61,7 @@ def exposure_of_frame(ramp, options):
 def like_exposure(result):
     """The exposure of which a frame was cleaned, with cleaned data and their variance."""
     exposure = result.ramp.source
-    image, turn = exposure.single, _turn(exposure)
+    image, turn = exposure.single, turn_of(exposure)
     changes = {"data": turn(result.cleaned), "notes": (*image.notes, note_of(FLICKER))}
     if result.shared_error is not None:
         own = result.shared_error if result.flat is None else result.shared_error * result.flat
@@ -102,7 +103,7 @@ def parts_after(parts, read, before, after):
     return {**scaled, read: np.where(enough, changed, scaled[read])}
 
 
-def _turn(exposure):
+def turn_of(exposure):
     """The function that turns the image to lie as its order of readout does, and back."""
     vertical = getattr(exposure.instrument, "dispersion_axis", -1) == -2
     return np.transpose if vertical and exposure.single.readout is None else np.asarray

@@ -14,7 +14,7 @@ from astropy.nddata import NDData
 from ..exposure import Exposure
 from ..ramp import Ramp
 from .cleaned import like_source
-from .exposure_frames import FLICKER
+from .exposure_frames import FLICKER, turn_of
 from .frame_files import MARKS, plane_hdus
 from .image_files import OWN_AXIS, image_hdus, notes_of
 from .options import plain_variance
@@ -70,12 +70,10 @@ def _write_exposure(result, exposure, path):
     if path.suffix == ".asdf":
         write_asdf(exposure, path)
         return
-    turn = np.asarray if result.cleaned.shape == exposure.single.shape else np.transpose
-    planes = {"FLICKER": result.noise, "BACKGROUND": result.background,
-              VARIANCE_NAME: result.variance,
-              MASK_NAME: result.background_mask.astype(np.uint8)}  # fmt: skip
+    turn = turn_of(result.ramp.source)
+    planes = {name: (turn(array), unit) for name, (array, unit) in _taken(result).items()}
     hdus = list(image_hdus(exposure.single, 1, exposure.instrument))
-    hdus += [fits.ImageHDU(turn(plane), name=name) for name, plane in planes.items()]
+    hdus += plane_hdus(planes, result.ramp, ())
     fits.HDUList([primary_hdu(len(hdus), exposure.source), *hdus]).writeto(path)
 
 
@@ -132,16 +130,26 @@ def _extra_planes(result):
     return planes
 
 
+def _taken(result):
+    """What was taken from the frames, and how well that is known: arrays and units."""
+    unit = result.ramp.unit
+    return {
+        "FLICKER": (result.noise, unit),
+        "BACKGROUND": (result.background, unit),
+        VARIANCE_NAME: (result.variance, None if unit is None else unit**2),
+        MASK_NAME: (result.background_mask, None),
+    }
+
+
 def _plain_hdus(result, cleaned):
     ramp, unit = result.ramp, result.ramp.unit
-    squared = None if unit is None else unit**2
+    taken = _taken(result)
     data = cleaned.data if isinstance(cleaned, NDData) else u.Quantity(cleaned).value
     planes = {
         "SCI": (_whole(result, np.ma.getdata(data)), unit),
+        **taken,
         "FLICKER": (_whole(result, result.noise), unit),
-        "BACKGROUND": (result.background, unit),
-        VARIANCE_NAME: (np.asarray(result.variance, dtype="f4"), squared),
-        MASK_NAME: (result.background_mask.astype(np.uint8), None),
+        VARIANCE_NAME: (np.asarray(result.variance, dtype="f4"), taken[VARIANCE_NAME][1]),
         **_errors(result, getattr(cleaned, "uncertainty", None)),
     }
     planes |= {name: (mark, None) for name, mark in _marks(result).items()}

@@ -175,6 +175,7 @@ def image_tree(image):
         "coordinates": _own_coordinates(image) or None,
         "shared_errors": dict(image.shared_errors) or None,
         "notes": list(image.notes) or None,
+        "readout": image.readout,
         **_maps(image),
         **_numbers(image),
     }

@@ -9,7 +9,7 @@ from ..ramp import Ramp
 from ..version import __version__
 from .datamodels import opened_source
 
-__all__ = ["note_of", "recorded", "steps_done"]
+__all__ = ["note_of", "recorded", "steps_done", "steps_noted"]
 
 COMPLETE, MARK = "COMPLETE", ": specmodels "
 
@@ -47,11 +47,15 @@ def steps_done(data):
     set of str
     """
     if isinstance(data, Exposure):
-        each = [_noted(image.notes) for image in data.values()]
-        return set.intersection(*each) | steps_done(data.source)
+        return steps_noted(data) | steps_done(data.source)
     if isinstance(data, Ramp):
         return _noted(data.notes) | steps_done(data.source)
     return _of_model(data)
+
+
+def steps_noted(exposure):
+    """Names of the steps that all images of an exposure note: done since it was read."""
+    return set.intersection(*(_noted(image.notes) for image in exposure.values()))
 
 
 def _noted(notes):

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 
 from .datamodels import opened_source
-from .provenance import recorded
+from .provenance import recorded, steps_noted
 
 __all__ = ["sky_throughputs", "with_new_slits"]
 
@@ -120,7 +120,7 @@ class _Corrections:
         return uniform / point if uniform_first else point / uniform
 
 
-def with_new_slits(exposure, step=None):
+def with_new_slits(exposure):
     """The datamodel that an exposure was read from, with the exposure's images in it.
 
     Data and error are replaced, and the variance that came in addition goes to the read-noise
@@ -130,8 +130,7 @@ def with_new_slits(exposure, step=None):
     ----------
     exposure : `~specmodels.exposure.Exposure`
         Images of the names, shapes and order that were read; those left out stay as they were.
-    step : str, optional
-        What was done to the images, as ``meta.cal_step`` calls it; it is recorded there.
+        Steps that they all note are recorded in ``meta.cal_step``.
 
     Returns
     -------
@@ -155,16 +154,18 @@ def with_new_slits(exposure, step=None):
         turn = np.transpose if _is_vertical(exposure) else np.asarray
         for number, (image, tree) in enumerate(zip(exposure.values(), trees, strict=True)):
             _fill(out.slits[number] if many else out, image, tree, turn)
-        return out if step is None else recorded(out, step)
+        for step in sorted(steps_noted(exposure)):
+            recorded(out, step)
+        return out
 
 
 def _fill(slit, image, tree, turn):
     """Put an image into a slit of a datamodel."""
     slit.data = turn(image.data).astype("f4")
-    flags = np.array(tree.get("dq"), dtype=np.uint32)
-    lost = ~np.isfinite(turn(image.data))
-    if flags.shape == lost.shape:
-        slit.dq = flags | np.where(lost, DO_NOT_USE, 0).astype(np.uint32)
+    flags, lost = tree.get("dq"), ~np.isfinite(turn(image.data))
+    if np.shape(flags) == lost.shape:
+        lost = np.where(lost, DO_NOT_USE, 0).astype(np.uint32)
+        slit.dq = np.asarray(flags, dtype=np.uint32) | lost
     if image.variance is None:
         return
     variance = turn(image.variance)

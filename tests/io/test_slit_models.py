@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import specmodels as sm
+from specmodels.io.exposure_frames import model_of
+from specmodels.io.provenance import note_of, steps_done
 from specmodels.io.slit_models import sky_throughputs, with_new_slits
 
 datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
@@ -138,3 +140,11 @@ class TestWriting:
         fewer = sm.Exposure(list(exposure.values())[:2], source=model)
         with pytest.raises(ValueError, match="2 slits"):
             with_new_slits(fewer)
+
+    def test_steps_that_images_note_are_recorded(self, scene):
+        exposure, _ = scene
+        model = to_model(exposure)
+        noted = [image.replace(notes=(note_of("flat_field"), note_of(f"only {number}")))
+                 for number, image in enumerate(exposure.values())]  # fmt: skip
+        done = sm.Exposure(noted, source=model)
+        assert steps_done(model_of(done)) == {"flat_field"}

@@ -299,7 +299,7 @@ class MasterBackgroundResult:
         the error and in the read-noise variance.
         """
         try:
-            return with_new_slits(self.subtracted, BACKGROUND)
+            return with_new_slits(self.subtracted)
         except TypeError:
             return self.subtracted
 

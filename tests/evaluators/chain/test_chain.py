@@ -99,10 +99,23 @@ class TestTogether:
 
 
 class TestWritten:
-    def test_image_is_read_again_without_loss(self, slit, tmp_path):
+    @pytest.mark.parametrize("suffix", [".fits", ".asdf"])
+    def test_image_is_read_again_without_loss(self, slit, tmp_path, suffix):
         handed = CHAIN(slit).passed["cleaned"]
-        again = sm.read(sm.write(handed, tmp_path / "cleaned.fits"))
+        again = sm.read(sm.write(handed, tmp_path / f"cleaned{suffix}"))
         same_image(again.single, handed.single)
+
+    def test_what_was_taken_from_a_square_vertical_frame_lies_as_its_data(self, tmp_path):
+        from astropy.io import fits
+
+        data = np.random.default_rng(2).normal(size=(64, 64)) + np.arange(64)[:, None]
+        known = sm.Instrument(dispersion_axis=-2, readout=sm.Readout(fast_axis=-1))
+        exposure = sm.read(data * u.ct, instrument=known, variance=np.ones((64, 64)))
+        result = sm.FlickerNoiseSubtraction(sm.LineMedian(by_output=False))(exposure)
+        with fits.open(sm.write(result, tmp_path / "cleaned.fits")) as hdus:
+            taken = hdus["SCI"].data + hdus["FLICKER"].data
+            np.testing.assert_allclose(taken, exposure.single.data, atol=1e-5)
+            assert hdus["FLICKER"].header["BUNIT"] == hdus["SCI"].header["BUNIT"]
 
     @pytest.mark.parametrize("suffix", [".fits", ".asdf"])
     def test_chain_goes_on_from_an_intermediate_with_the_same_bits(self, slit, tmp_path, suffix):
