@@ -28,6 +28,8 @@ from .checked_arrays import (
 
 __all__ = ["Exposure", "SpectralImage"]
 
+OF_READOUT = ("line", "output", "time", "clock")  # coordinates that the order of readout gives
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SpectralImage:
@@ -149,7 +151,7 @@ class SpectralImage:
     def _all_coordinates(self, shape):
         """The coordinates given, and those of the readout that are not."""
         known = dict(self.coordinates)
-        if self.readout is not None and not {"line", "output", "time", "clock"} <= known.keys():
+        if self.readout is not None and not known.keys() >= set(OF_READOUT):
             known = self.readout.coordinates(shape) | known
         return {key: of_shape(value, f"coordinates[{key!r}]", shape)
                 for key, value in known.items()}  # fmt: skip
@@ -173,7 +175,7 @@ class SpectralImage:
         known |= self.coordinates
         if known.get(name) is None:
             there = sorted(key for key, value in known.items() if value is not None)
-            needs = ", or a readout" if name in ("clock", "line", "output", "time") else ""
+            needs = ", or a readout" if name in OF_READOUT else ""
             raise ValueError(
                 f"image {self.name!r}: expected the coordinate {name!r}{needs}, has {there}"
             )

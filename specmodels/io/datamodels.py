@@ -7,12 +7,17 @@ from astropy.io import fits
 
 from .reading import is_asdf
 
-__all__ = ["is_datamodel", "opened_model", "opened_source"]
+__all__ = ["is_datamodel", "is_model", "opened_model", "opened_source"]
+
+
+def is_model(obj):
+    """Whether an object is a JWST datamodel, told without an import of them."""
+    return hasattr(obj, "instance") and hasattr(obj, "meta")
 
 
 def is_datamodel(source):
     """Whether an object is a JWST datamodel, or the path of a file that says it is one."""
-    if hasattr(source, "instance") and hasattr(source, "meta"):
+    if is_model(source):
         return True
     if not isinstance(source, str | Path) or not Path(source).is_file():
         return False
@@ -47,10 +52,8 @@ def opened_source(source):
     elif hasattr(source, "instance"):
         yield source
     else:
-        from stdatamodels.jwst import datamodels
-
         try:
-            model = datamodels.open(source)
+            model = opened_model(source)
         except (OSError, TypeError, ValueError):
             yield None
             return

@@ -5,7 +5,7 @@ import numpy as np
 from ..exposure import Exposure
 from ..ramp import Ramp
 from .datamodels import is_datamodel
-from .planes import Planes, exposure_of
+from .planes import Planes, exposure_of, is_vertical
 from .provenance import note_of
 from .slit_models import with_new_slits
 
@@ -105,5 +105,5 @@ def parts_after(parts, read, before, after):
 
 def turn_of(exposure):
     """The function that turns the image to lie as its order of readout does, and back."""
-    vertical = getattr(exposure.instrument, "dispersion_axis", -1) == -2
+    vertical = is_vertical(exposure.instrument)
     return np.transpose if vertical and exposure.single.readout is None else np.asarray

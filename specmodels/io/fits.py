@@ -70,13 +70,18 @@ def read_hdus(hdus, options, *, source=None):
     images = None if options.extensions or is_own(hdus) else _hook_images(instrument, hdus, source)
     if images is not None:
         return _turned_exposure(images, options, instrument, source)
-    ramp = None if options.extensions else read_cleaned(hdus)
-    if ramp is not None and ramp.kind != "image":
+    ramp = None if options.extensions or not _has_frames(hdus) else read_cleaned(hdus)
+    if ramp is not None:
         return read_ramp(ramp, mask=options.mask, dispersion_axis=options.dispersion_axis)
     cls = None if options.extensions else model_class(headers[0])
     if cls is not None:
         return _read_as_model(cls, hdus, options, source)
     return _read_planes(hdus, options, known, source)
+
+
+def _has_frames(hdus):
+    """Whether the data are more than an image: frames in time."""
+    return any(hdu.name == "SCI" and hdu.is_image and len(hdu.shape) > 2 for hdu in hdus)
 
 
 def _hook_images(instrument, hdus, source):
@@ -113,8 +118,9 @@ def _read_planes(hdus, options, known, source):
     axis = -header[OWN_AXIS] if is_own(hdus) and OWN_AXIS in header else None
     axis = header_axis(header) if axis is None and not known else axis
     instrument = options.resolved(known, axis)
-    if readout_of(header) is not None:
-        instrument = instrument.replace(readout=readout_of(header))
+    readout = readout_of(header)
+    if readout is not None:
+        instrument = instrument.replace(readout=readout)
     versions = [None] if len(found) == 1 else [hdu.ver for hdu in found]
     names = unique_names(
         [_name_of(hdu, version) for hdu, version in zip(found, versions, strict=True)]

@@ -6,6 +6,7 @@ Written with the dispersion along the last axis; `specmodels.read` gives back th
 import numpy as np
 from astropy.io import fits
 
+from ..exposure import OF_READOUT
 from .planes import MAPS, NUMBERS, own_map
 from .readout_keywords import readout_cards, readout_of
 from .text import decoded, encoded
@@ -29,7 +30,6 @@ PARTS = {"read": "VAR_RNOISE", "poisson": "VAR_POISSON", "flat": "VAR_FLAT"}
 # Arrays by names that users and evaluators choose: prefix of the extension, and keyword.
 NAMED = {"components": ("COMPONENT", "COMPNENT"), "coordinates": ("COORDINATE", "COORDNAM"),
          "shared_errors": ("SHARED_ERROR", "SHAREDER")}  # fmt: skip
-OF_READOUT = ("line", "output", "time", "clock")
 
 
 def image_hdus(image, version, instrument=None):
@@ -155,7 +155,7 @@ def notes_of(header):
 
 def _turned(readout, dispersion_axis):
     """The order of readout of images turned so that the dispersion is along the last axis."""
-    if readout is None or dispersion_axis == -1:
+    if dispersion_axis == -1:
         return readout
     return readout.replace(fast_axis=readout.slow_axis, slow_axis=readout.fast_axis)
 

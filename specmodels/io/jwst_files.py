@@ -2,8 +2,6 @@
 
 import os
 
-from astropy.io import fits
-
 from .jwst_spectra import to_multispec
 from .jwst_time_series import is_time_series, to_tso_multispec
 from .provenance import recorded
@@ -19,10 +17,10 @@ EXTRACTION = "extract_1d"  # in ``meta.cal_step``
 def write_jwst(result, path):
     """Write a FITS file that stdatamodels and the JWST loaders of specutils read."""
     with spectra_model(result) as model:
+        if str(path).endswith(".fits"):  # for readers to know it by; not in the schema of the model
+            primary = model.instance.setdefault("extra_fits", {}).setdefault("PRIMARY", {})
+            primary["header"] = [*primary.get("header", ()), ["CREATOR", *creator_card()]]
         model.save(os.fspath(path))
-    if str(path).endswith(".fits"):  # for readers to know it by; not in the schema of the model
-        with fits.open(path, mode="update") as hdus:
-            hdus[0].header["CREATOR"] = creator_card()
 
 
 def spectra_model(result):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.io import fits
 
 from ..dithers import Dithers
 from ..exposure import Exposure
+from .datamodels import opened_source
 from .registry import writer
 from .tables import UNITLESS, kept_header, tables_of
 from .units import unit_text
@@ -56,27 +56,15 @@ def _one(exposure):
 
 def _copy_meta(model, source):
     """Copy the primary metadata of the datamodel that was read, itself or from its file."""
-    from stdatamodels.jwst import datamodels
-
-    from .jwst import model_class
-
     source = Path(source) if isinstance(source, str) else source
-    if isinstance(source, datamodels.JwstDataModel):
-        model.update(source, only="PRIMARY")
-    elif isinstance(source, Path) and ".fits" in source.suffixes and source.exists():
-        with fits.open(source, memmap=False) as hdus:
-            cls = model_class(hdus[0].header)
-            if cls is None:
-                _keep_header(model, source)
-                return
-            with cls(hdus) as read:
-                model.update(read, only="PRIMARY")
-
-
-def _keep_header(model, source):
-    """Keep the header of a file that is no datamodel, as it is."""
-    cards = [list(card) for card in kept_header(source).cards if card.keyword]
-    model.instance.setdefault("extra_fits", {})["PRIMARY"] = {"header": cards}
+    with opened_source(source) as read:
+        if read is not None:
+            model.update(read, only="PRIMARY")
+            return
+    header = kept_header(source)
+    if header is not None:  # of a file that is no datamodel, as it is
+        cards = [list(card) for card in header.cards if card.keyword]
+        model.instance.setdefault("extra_fits", {})["PRIMARY"] = {"header": cards}
 
 
 def _image_of(table, exposure):

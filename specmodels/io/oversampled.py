@@ -9,6 +9,7 @@ import numpy as np
 
 from .datamodels import opened_source
 from .oversampled_wcs import oversampled_wcs
+from .planes import is_vertical
 from .provenance import recorded
 from .tables import write_asdf, write_fits
 
@@ -54,7 +55,7 @@ def like_source(results, exposure):
         spared = [part for name, result in results.items()
                   for part in _replaced_parts(trees[name], result, with_wcs=in_memory)]  # fmt: skip
         out = model.copy(memo={id(part): part for part in spared})
-        vertical = exposure.instrument is not None and exposure.instrument.dispersion_axis == -2
+        vertical = is_vertical(exposure.instrument)
         for name, result in results.items():
             made = out.instance["slits"][list(exposure).index(name)] if slits else out.instance
             fill = _replace if hasattr(result, "replaced") else _fill

@@ -11,8 +11,8 @@ from ..exposure import Exposure
 from .wavelengths import given_wavelengths
 
 __all__ = [
-    "MAPS", "NUMBERS", "Planes", "changed_images", "exposure_of", "native_copy", "own_map",
-    "unique_names",
+    "MAPS", "NUMBERS", "Planes", "changed_images", "exposure_of", "is_vertical", "native_copy",
+    "own_map", "unique_names",
 ]  # fmt: skip
 
 # What a trace model adds to an image, kept in its metadata: names there and of FITS extensions.
@@ -62,7 +62,7 @@ class Planes:
         """Return the `SpectralImage`, turned and masked as `instrument` says."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data, maps = fields.pop("data"), fields.pop("maps")
-        turn = np.transpose if instrument.dispersion_axis == -2 else np.asarray
+        turn = np.transpose if is_vertical(instrument) else np.asarray
         kept = {name: turn(native_copy(plane)) for name, plane in maps.items()}
         if "estimated" in kept:
             kept["estimated"] = kept["estimated"] != 0
@@ -71,10 +71,15 @@ class Planes:
         more |= {key: {k: turn(native_copy(v)) for k, v in fields.pop(key).items()}
                  for key in ("coordinates", "shared_errors")}  # fmt: skip
         image = instrument.image(data, **(fields | {"meta": {**self.meta, **kept}}))
-        x, y = numbers[::-1] if instrument.dispersion_axis == -2 else numbers
+        x, y = numbers[::-1] if is_vertical(instrument) else numbers
         more |= {"x": x, "y": y}
         changes = {k: v for k, v in more.items() if v is not None and not _is_empty(v)}
         return image.replace(**changes) if changes else image
+
+
+def is_vertical(instrument):
+    """Whether files of an instrument, if there is one, have the dispersion along columns."""
+    return getattr(instrument, "dispersion_axis", -1) == -2
 
 
 def _is_empty(value):

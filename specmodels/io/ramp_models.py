@@ -11,6 +11,7 @@ import numpy as np
 from ..instruments import recognise_instrument
 from ..numerics.readout import Readout
 from ..ramp import Ramp
+from .datamodels import is_model
 from .regions import has_fixed_slits, light_regions
 from .units import parsed_unit
 
@@ -26,7 +27,7 @@ MODES_WITH_FIXED_SLITS = ("NRS_IFU", "NRS_MSASPEC")
 
 def is_ramp_model(obj):
     """Whether an object is a datamodel with an array ``data``."""
-    return hasattr(obj, "instance") and hasattr(obj, "meta") and "data" in obj.instance
+    return is_model(obj) and "data" in obj.instance
 
 
 def opened(path):

@@ -14,6 +14,7 @@ from astropy.nddata import NDData
 from ..exposure import Exposure, SpectralImage
 from ..ramp import Ramp
 from .cleaned import like_source
+from .datamodels import is_model
 from .exposure_frames import exposure_of_frame, frame_of, model_of
 from .flicker_files import read_cleaned
 from .options import plain_variance
@@ -86,7 +87,7 @@ def _read(obj):
         return frame_of(obj) if model is None else _read(model)
     if isinstance(obj, str | Path):
         return _read_path(Path(obj))
-    if hasattr(obj, "instance") and hasattr(obj, "meta"):
+    if is_model(obj):
         return ramp_of_model(obj, obj)
     if isinstance(obj, NDData):
         return _read_nddata(obj)

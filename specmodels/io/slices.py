@@ -11,7 +11,7 @@ from scipy.ndimage import find_objects
 
 from ..instruments.positions import slice_map
 from .datamodels import opened_source
-from .planes import own_map
+from .planes import is_vertical, own_map
 
 __all__ = ["SlicedImage"]
 
@@ -124,7 +124,7 @@ def _from_source(image, exposure):
     sliced = getattr(instrument, "sliced", False)
     if own is not None:
         return _Maps(regions=own, sliced=sliced)
-    vertical = getattr(instrument, "dispersion_axis", -1) == -2
+    vertical = is_vertical(instrument)
     turn = np.transpose if vertical else np.asarray
     shape = image.shape[::-1] if vertical else image.shape
     with opened_source(exposure.source) as model:

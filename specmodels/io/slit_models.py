@@ -8,6 +8,7 @@ import logging
 import numpy as np
 
 from .datamodels import opened_source
+from .planes import is_vertical
 from .provenance import recorded, steps_noted
 
 __all__ = ["sky_throughputs", "with_new_slits"]
@@ -45,7 +46,7 @@ def sky_throughputs(exposure):
         if model is None:
             return {}
         trees = _slit_trees(model, len(exposure))
-        turn = np.transpose if _is_vertical(exposure) else np.asarray
+        turn = np.transpose if is_vertical(exposure.instrument) else np.asarray
         found, unrecorded = {}, []
         for (name, image), tree in zip(exposure.items(), trees, strict=True):
             corrections = _Corrections(tree, model.instance)
@@ -151,7 +152,7 @@ def with_new_slits(exposure):
         out = model.copy()
         trees = _slit_trees(model, len(exposure))
         many = "slits" in model.instance
-        turn = np.transpose if _is_vertical(exposure) else np.asarray
+        turn = np.transpose if is_vertical(exposure.instrument) else np.asarray
         for number, (image, tree) in enumerate(zip(exposure.values(), trees, strict=True)):
             _fill(out.slits[number] if many else out, image, tree, turn)
         for step in sorted(steps_noted(exposure)):
@@ -182,7 +183,3 @@ def _slit_trees(model, n_images):
     if len(slits) != n_images:
         raise ValueError(f"source: expected a datamodel with {n_images} slits, got {len(slits)}")
     return slits
-
-
-def _is_vertical(exposure):
-    return exposure.instrument is not None and exposure.instrument.dispersion_axis == -2

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..models.scenes.direct_image import DirectImage
 from ..slitless import Cutout, SlitlessExposure
+from .datamodels import is_model
 from .options import squared
 from .provenance import recorded
 from .reading import reading
@@ -51,7 +52,7 @@ def read_slitless(obj, *, shape=(2048, 2048), variance=None, mask=None, cutouts=
         return obj
     if isinstance(obj, str | Path):
         return _from_path(Path(obj), shape)
-    if hasattr(obj, "instance") and hasattr(obj, "meta"):
+    if is_model(obj):
         return _from_model(obj, shape, obj)
     return SlitlessExposure(obj, variance=variance, mask=mask, cutouts=tuple(cutouts), source=obj)
 
@@ -89,7 +90,7 @@ def _tree(obj):
 
         with reading(obj) as path, datamodels.open(path) as model:
             return _loaded(model.instance)
-    return dict(obj.instance) if hasattr(obj, "instance") and hasattr(obj, "meta") else obj
+    return dict(obj.instance) if is_model(obj) else obj
 
 
 def _loaded(tree):

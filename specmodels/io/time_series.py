@@ -15,6 +15,7 @@ from astropy.nddata import NDData
 from ..exposure import Exposure
 from ..ramp import Ramp
 from ..time_series import LazyImages, TimeSeries
+from .datamodels import is_model
 from .fits import read_hdus
 from .jwst import integrations_of, model_class
 from .nddata import read_array, read_nddata
@@ -47,7 +48,7 @@ def is_series(obj):
             return _cube_hdu(hdus) is not None
     if isinstance(obj, fits.HDUList):
         return _cube_hdu(obj) is not None
-    if _is_model(obj):
+    if is_model(obj):
         return np.ndim(obj.instance.get("data")) == 3 and type(obj).__name__ not in CUBES
     if isinstance(obj, NDData):
         return np.ndim(obj.data) == 3 and type(obj).__name__ not in ("Spectrum", "Spectrum1D")
@@ -106,7 +107,7 @@ def _images(obj, options):
         return _of_path(Path(obj), options)
     if isinstance(obj, fits.HDUList):
         return _of_hdus(obj, options, lambda hdu: hdu.data)
-    if _is_model(obj):
+    if is_model(obj):
         return _of_model(obj, options)
     if isinstance(obj, NDData):
         return _of_nddata(obj, options)
@@ -116,13 +117,13 @@ def _images(obj, options):
     return _of_sequence(obj, options)
 
 
-def _found(length, function, times=None):
+def _found(length, function):
     """Images that a function makes as exposures of one image."""
 
     def single(i):
         return function(i).single
 
-    return _Found(LazyImages(length, single), times, function(0).instrument)
+    return _Found(LazyImages(length, single), instrument=function(0).instrument)
 
 
 def _of_sequence(obj, options):
@@ -320,7 +321,3 @@ def _check_shape(shape):
             "obj: expected data of three dimensions (integration, row, column) with pixels, got "
             f"shape {shape}"
         )
-
-
-def _is_model(obj):
-    return hasattr(obj, "instance") and hasattr(obj, "meta")
