@@ -141,6 +141,11 @@ class Chain(Evaluator):
         return self.steps[-1].product
 
     @property
+    def data_product(self):
+        """How files of the data are called that it has made: as those of the last step."""
+        return self.steps[-1].data_product
+
+    @property
     def named(self):
         """The steps by the names of their products."""
         names = unique_names([step.product for step in self.steps])

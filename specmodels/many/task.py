@@ -102,8 +102,9 @@ class Task:
         # What is there was left by an attempt whose worker died before it could tell.
         files = [write(result, self.product(name), overwrite=True)]
         if getattr(self.evaluator, "keep", False):
-            files += [write(data, self.folder / f"{name}_{step}.fits", overwrite=True)
-                      for step, data in result.passed.items()]  # fmt: skip
+            steps = self.evaluator.named
+            files += [write(data, self.folder / f"{name}_{steps[step].data_product or step}.fits",
+                            overwrite=True) for step, data in result.passed.items()]  # fmt: skip
         files += self._save_data(result, name)
         if self.figures and hasattr(result, "plot"):
             files.append(_draw(result, files[0].with_suffix(".png")))

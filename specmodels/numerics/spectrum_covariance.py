@@ -95,6 +95,13 @@ class SpectrumCovariance:
         """The same with more that all samples have in common, shape (n, rank)."""
         return SpectrumCovariance(self.band, np.concatenate([self.low_rank, more], axis=1))
 
+    def with_errors(self, error):
+        """The same with larger standard errors, shape (n,): the excess is each sample's own."""
+        excess = np.asarray(error, dtype=float) ** 2 - self.variances
+        band = np.array(self.band)
+        band[:, 0] += np.maximum(np.nan_to_num(excess, posinf=0.0, neginf=0.0), 0.0)
+        return SpectrumCovariance(band, self.low_rank)
+
     @property
     def _rank(self):
         return self.low_rank.shape[1]

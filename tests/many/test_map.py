@@ -221,10 +221,12 @@ def test_what_cannot_be_called_is_refused(folder):
         sm.map("extract", folder)
 
 
-def test_data_that_an_evaluator_has_made_are_written_beside_its_tables(tmp_path):
+@pytest.mark.parametrize("chained", [False, True])
+def test_data_that_an_evaluator_has_made_are_written_beside_its_tables(tmp_path, chained):
     slits, truth = sm.datasets.make_slitlets(seed=2, n_background=2, n_science=1, shape=(11, 60))
     subtract = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)
-    done = sm.map(subtract, {"night": slits}, tmp_path, n_jobs=1, **QUIET)
+    evaluator = sm.Chain(subtract) if chained else subtract
+    done = sm.map(evaluator, {"night": slits}, tmp_path, n_jobs=1, **QUIET)
     names = [path.name for path in done.files["night"]]
     assert names == ["night_background.fits", "night_subtracted.fits"]
     found = sm.read(tmp_path / "night_subtracted.fits")

@@ -11,6 +11,7 @@ from ..extraction.fluxes.hidden_wings import (
 )
 from ..extraction.fluxes.profile_scale import expected_miss
 from ..extraction.fluxes.seen_spectra import spectrum_name
+from ..extraction.fluxes.source_flux import source_zones
 
 __all__ = ["joint_wings"]
 
@@ -47,11 +48,13 @@ def _of_one(view):
         return NOTHING_HIDDEN
     names, spectra = list(view.sources), view.seen_spectra.fluxes
     throughputs = [view.fit.values[view.sources[name][1][0]] for name in names]
+    traces, widths = ({name: of(name) for name in names} for of in (view.trace, view.fwhm))
+    zones = source_zones(view.fit, view.sources, traces, widths)
     return hidden_wings(FittedLight(
         view.fit.image, view.sky, terms,
         np.array([part * spectra[name][0] for name, part in zip(names, throughputs, strict=True)]),
-        np.array([view.trace(name) for name in names]), float(np.median(view.fwhm(names[0]))),
-        np.any([view.source_fluxes[name].zone for name in names], axis=0), view.coherent_light,
+        np.array(list(traces.values())), float(np.median(widths[names[0]])),
+        np.any(list(zones.values()), axis=0), view.coherent_light,
     ))  # fmt: skip
 
 

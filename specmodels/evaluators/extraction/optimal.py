@@ -14,6 +14,7 @@ from astropy import units as u
 from ...dithers import Dithers
 from ...fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ...io import is_series, read, read_series
+from ...io.jwst_files import EXTRACTION
 from ...io.whole_frames import many_spectra
 from ...models import MoffatProfile, Source
 from ..base import ImageEvaluator, ResultSet
@@ -103,7 +104,7 @@ class OptimalExtraction(ImageEvaluator):
     default_fitter = SigmaClipFitter(VarProFitter())
 
     product = "spectrum"
-    step = "extract_1d"
+    step = EXTRACTION
 
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,

@@ -102,10 +102,11 @@ class ExtractionResult(SourceSpectra):
 
     def sample_covariance(self, name):
         """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
-        if self.seen_spectra is not None:
-            return self.seen_spectra.covariances[name]
         own = self.source_fluxes[name]
-        return SpectrumCovariance.with_common(own.error, own.common)
+        if self.seen_spectra is None:
+            return SpectrumCovariance.with_common(own.error, own.common)
+        covariance = self.seen_spectra.covariances[name]
+        return covariance.with_errors(own.error) if self.image.shared_errors else covariance
 
     def covariances(self):
         """Covariances of spectra whose samples are not independent, by source, for files."""
@@ -151,8 +152,12 @@ class ExtractionResult(SourceSpectra):
 
     def _fitted_fluxes(self, fit):
         """Fitted fluxes of another fit of the same model, by source."""
-        other = replace(self, fit=fit)
-        return {name: other.source_fluxes[name].fitted for name in self.sources}
+        seen = replace(self, fit=fit).seen_spectra
+        if seen is not None:
+            return {name: flux / (1 + seen.wings.part) for name, (flux, _) in seen.fluxes.items()}
+        n_column = self.image.shape[1]
+        return {name: np.broadcast_to(fit.values[positions[0]], n_column)
+                for name, (_, positions) in self.sources.items()}  # fmt: skip
 
     @cached_property
     def _independent_fluxes(self):

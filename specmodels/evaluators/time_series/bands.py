@@ -6,10 +6,13 @@ from astropy import units as u
 __all__ = ["band_sum", "bands_of"]
 
 
-def bands_of(result, bins, name):
-    """Numbers of the columns of each band of a source; see `TimeSeriesResult.light_curves`."""
+def bands_of(result, bins, name, good):
+    """Numbers of the columns of each band of a source; see `TimeSeriesResult.light_curves`.
+
+    `good` says which of its fluxes can be used, shape (n_integration, n_column).
+    """
     wavelength = result.wavelength(name)
-    usable = ~result.mask(name).all(axis=0) & np.isfinite(wavelength.value)
+    usable = good.any(axis=0) & np.isfinite(wavelength.value)
     order = np.argsort(wavelength.value, kind="stable")
     order = order[usable[order]]
     if bins is None:
@@ -31,9 +34,9 @@ def bands_of(result, bins, name):
     return bands
 
 
-def band_sum(result, name, columns):
+def band_sum(result, name, columns, good):
     """Sum over columns in each integration, its error, and its shared relative error."""
-    flux, good = result.flux[name][:, columns], ~result.mask(name)[:, columns]
+    flux, good = result.flux[name][:, columns], good[:, columns]
     mean = np.nan_to_num(result.mean._flux(name)[0][columns])
     total = np.full(len(good), mean.sum())
     seen = good @ mean

@@ -24,7 +24,7 @@ def summary_of(result, name):
     white = result.white_light(name)
     known = np.isfinite(white["flux"].value) & (white["flux_error"].value > 0)
     snr = float(np.median((white["flux"] / white["flux_error"])[known])) if known.any() else np.nan
-    reasons = list(_reasons(result, name, snr))
+    reasons = list(_reasons(result, name, white, snr))
     return {
         "source": name, "status": "check" if reasons else "ok", "reason": "; ".join(reasons),
         "n_integrations": len(result.series), "snr_white": snr,
@@ -34,7 +34,7 @@ def summary_of(result, name):
     }  # fmt: skip
 
 
-def _reasons(result, name, snr):
+def _reasons(result, name, white, snr):
     if not result.mean.fit.success:
         yield f"mean image: {result.mean.fit.message}"
     for test in TESTS:
@@ -44,7 +44,7 @@ def _reasons(result, name, snr):
         yield f"mean image: the model misses {missed:.0%} of the light: see result.mean.plot()"
     if not abs(snr) > LEAST_SNR:
         yield f"no source is seen: signal-to-noise ratio {snr:.2g} of the white light"
-    excess = _excess_scatter(result.white_light(name))
+    excess = _excess_scatter(white)
     if excess:
         yield (
             f"white light scatters from one integration to the next by {excess:.2g} times its "

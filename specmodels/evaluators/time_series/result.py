@@ -170,8 +170,9 @@ class TimeSeriesResult:
             If the bins are no positive number or no increasing edges, or a band has no light.
         """
         name = self._named(source)
-        bands = bands_of(self, bins, name)
-        sums = [band_sum(self, name, band) for band in bands]
+        good = ~self.mask(name)
+        bands = bands_of(self, bins, name, good)
+        sums = [band_sum(self, name, band, good) for band in bands]
         wavelength = self.wavelength(name)
         table = self._begun()
         table["flux"] = np.stack([total for total, _, _ in sums], axis=1) * self.unit

@@ -58,3 +58,15 @@ def test_nothing_is_hidden_by_a_profile_that_is_given():
     profile = sm.GaussianProfile(stddev=1.1, fixed={"stddev": True})
     found = sm.OptimalExtraction(n_sources=1, profile=profile)(list(images))
     assert found.first.wings == HiddenWings()
+
+
+def test_what_pixels_share_in_cleaned_exposures_is_no_obstacle():
+    """One draw of what a step has left tells of one exposure: of all together nothing is known."""
+    (images, *_), _ = pairs(1, seed=3)
+    draws = np.random.default_rng(2).normal(0, 9, (2, *images[0].shape))
+    shared = [one.replace(shared_errors={"clean_flicker_noise": draw})
+              for one, draw in zip(images, draws, strict=True)]  # fmt: skip
+    found, expected = EXTRACTION(shared), EXTRACTION(list(images))
+    for one, other in zip(found.flux("source"), expected.flux("source"), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert list(found.report()["status"]) == list(expected.report()["status"])

@@ -184,3 +184,14 @@ def test_scale_of_a_learnt_profile_is_that_of_its_priors():
     held = _with_scale_held(source)
     assert np.allclose([getattr(held, n).value for n in names], expected)
     assert [n for n in names if held.fixed[n]] == [names[np.argmax(expected)]]
+
+
+def test_covariance_has_the_errors_that_pixels_share():
+    image, _ = tilted_slit(3)
+    # What is the same in all rows the sky takes; this is another in each half of the slit.
+    draw = 20 * np.cos(np.arange(NX) / 60 + 3 * (np.arange(len(image.y))[:, None] // 20))
+    result = sm.OptimalExtraction(n_sources=1)(image.replace(shared_errors={"left": draw}))
+    name = next(iter(result.sources))
+    error = result.source_fluxes[name].error
+    assert np.median(error / np.sqrt(result.seen_spectra.covariances[name].variances)) > 1.1
+    np.testing.assert_allclose(result.sample_covariance(name).variances, error**2)

@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 from scipy import ndimage
 
 __all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
-           "light_inside", "outer_light"]  # fmt: skip
+           "light_inside", "outer_light", "some_fractions"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -326,7 +326,7 @@ def outer_light(leaf, values, image, trace):
     rows = np.flatnonzero((~image.mask).any(axis=1))
     if not rows.size:
         return 0.0
-    light = _fractions(leaf, values, image)[rows]
+    light = some_fractions(leaf, values, image)[1][rows]
     distance = np.abs(image.y[rows] - np.median(trace))
     outer = np.argsort(distance)[-max(int(OUTER_ROWS * len(rows)), 1) :]
     return float(np.max(np.mean(light[outer], axis=0))) * len(rows)
@@ -334,12 +334,12 @@ def outer_light(leaf, values, image, trace):
 
 def light_inside(leaf, values, image):
     """Part of the light of a source that lies in the rows of an image; see `outer_light`."""
-    return float(np.median(np.sum(_fractions(leaf, values, image), axis=0)))
+    return float(np.median(np.sum(some_fractions(leaf, values, image)[1], axis=0)))
 
 
-def _fractions(leaf, values, image):
-    """Part of the light of a source in each row, in three of the columns."""
+def some_fractions(leaf, values, image):
+    """Three of the columns, and the part of the light of a source in each row of them."""
     some = np.array([0, len(image.x) // 2, len(image.x) - 1])
     own = [v[some] if np.ndim(v) else v for v in values]
     light = leaf.fraction(image.x[some][None], image.y[:, None], own)
-    return np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))
+    return some, np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))

@@ -13,6 +13,7 @@ from .hidden_wings import (
     hidden_wings,
     level_that_follows,
     light_inside,
+    some_fractions,
 )
 from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss, profile_scale
 
@@ -236,12 +237,9 @@ def source_zones(fit, sources, traces, fwhm):
     image = fit.image
     distance = {name: np.abs(image.y[:, None] - trace) for name, trace in traces.items()}
     nearest = np.min(list(distance.values()), axis=0)
-    some = np.array([0, len(image.x) // 2, len(image.x) - 1])
     zones = {}
     for name, (leaf, positions) in sources.items():
-        own = [v[some] if np.ndim(v) else v for v in (fit.values[k] for k in positions)]
-        light = leaf.fraction(image.x[some][None], image.y[:, None], own)
-        light = np.broadcast_to(np.nan_to_num(light), (len(image.y), len(some)))
+        some, light = some_fractions(leaf, [fit.values[k] for k in positions], image)
         reach = max(map(_reach, light.T, distance[name][:, some].T))
         width = np.median(fwhm[name])
         reach = np.clip(reach, REACH_FWHM * width, LARGEST_FWHM * width) + 0.5
