@@ -52,8 +52,8 @@ HIDDEN_DEGREE = 2
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
 # Distance of its knots in the core, in standard deviations. The wider one misses the shoulders of a
-# core with wings by a hundredth of the light: a flux per column hardly depends on that, but where all
-# rows tell of one sky the throughput of the slit would have to mend it.
+# core with wings by a hundredth of the light: a flux per column hardly depends on that, but where
+# all rows tell of one sky the throughput of the slit would have to mend it.
 CORE, FINE_CORE = 1.0, 0.8
 # It ends at the next source, which it could take light from, but for blends: these tell its shape
 # only together.
