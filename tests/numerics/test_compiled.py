@@ -89,7 +89,8 @@ def test_folder_that_cannot_be_written_to_is_no_error(cache, kernel, monkeypatch
 def test_no_folder_at_all_is_no_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     environment = os.environ | {
-        "NUMBA_CACHE_DIR": str(tmp_path / "file"), "HOME": "/proc/nowhere", "XDG_CACHE_HOME": "/proc/nowhere",
+        "NUMBA_CACHE_DIR": str(tmp_path / "file"), "HOME": "/proc/nowhere",
+        "XDG_CACHE_HOME": "/proc/nowhere",
         "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator,UserWideCacheLocator",
     }  # fmt: skip
     code = """
