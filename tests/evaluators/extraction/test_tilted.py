@@ -1,5 +1,7 @@
 """Slits with tilted lines: spectra of wavelength, against the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import erf
@@ -196,7 +198,23 @@ def test_covariance_has_the_errors_that_pixels_share():
     name = next(iter(result.sources))
     error = result.source_fluxes[name].error
     assert np.median(error / np.sqrt(result.seen_spectra.covariances[name].variances)) > 1.1
-    np.testing.assert_allclose(result.sample_covariance(name).variances, error**2)
+    covariance = result.sample_covariance(name)
+    np.testing.assert_allclose(covariance.variances, error**2)
+    # The draw is the same over many columns, and so is its error: bins have all of it.
+    wave = np.asarray(result.wavelength(name).value)
+    edges = wave[32:321:8]
+    found = result.rebin(edges)["flux_error"].value ** 2
+    alone = replace(result, image=image, fit=result.fit.replace(image=image)).rebin(edges)
+    more = found - alone["flux_error"].value ** 2
+    single = error**2 - result.seen_spectra.covariances[name].variances
+    assert 40 < np.median(more / single[36:320:8]) < 65
+    # So have samples at other wavelengths, of which these are twice as many.
+    grid = np.linspace(wave[32], wave[320], 577)
+    spectrum = result.spectrum_at(grid)
+    np.testing.assert_allclose(spectrum.uncertainty.array[::2], error[32:321], rtol=1e-6)
+    total = spectrum.meta["specmodels"]["covariance"].of_sums(0.5 * np.ones((1, 577)))[0, 0]
+    assert np.isclose(total, covariance.of_sums(np.ones((1, 289)) @ np.eye(NX)[32:321])[0, 0],
+                      rtol=0.1)  # fmt: skip
 
 
 def test_learnt_profile_has_the_shoulders_of_a_core_with_wings():
