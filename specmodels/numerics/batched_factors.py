@@ -1,12 +1,13 @@
 """Compiled Cholesky factors of batches of small matrices; the batch is the last axis."""
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["factors", "inverses"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def factors(matrix, ridge, least):
     """Factors of matrices scaled to a unit diagonal; see `~specmodels.numerics.normal.factorise`.
 
@@ -58,7 +59,7 @@ def factors(matrix, ridge, least):
     return factor, scale, bad
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def inverses(factor):
     """Inverses of lower triangular matrices, shape (n_term, n_term, n_batch)."""
     n_term, _, n_batch = factor.shape

@@ -1,7 +1,8 @@
 """Compiled sums over the pixels of columns, for many images at once, and what they make of rows."""
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["projected", "sums_of_images"]
 
@@ -9,7 +10,7 @@ __all__ = ["projected", "sums_of_images"]
 WIDTH, LANES = 64, 16
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def sums_of_images(images, columns, weighted_data, weights):
     """Sums over pixels of products of images with data, with basis images and with one another.
 
@@ -73,7 +74,7 @@ def sums_of_images(images, columns, weighted_data, weights):
     return vector, crossed, squared
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def projected(rows, place, owner, n_free, vector, crossed, squared):
     """Sums for parameters that all columns share, from those of images.
 
@@ -114,7 +115,7 @@ def projected(rows, place, owner, n_free, vector, crossed, squared):
     return gradient, mixed, information
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _dot(one, other, lanes):
     """Scalar product, the order of whose sums depends on nothing but the number of columns."""
     whole = len(one) // LANES * LANES

@@ -1,12 +1,13 @@
 """Compiled look-up of a spline density and of its terms, integrated over columns of pixels."""
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["light_and_slopes"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def light_and_slopes(t, scale, ends, norm, cumulative, density, terms):
     """Light in each pixel, and its derivatives by centre, scale and coefficients.
 
