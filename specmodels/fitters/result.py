@@ -282,11 +282,6 @@ class FitResult(ABC):
 
         return plot_fit(self, figure)
 
-    @cached_property
-    def known_values(self):
-        """Values of all parameters, zero where the data do not determine them."""
-        return [v if np.all(np.isfinite(v)) else np.nan_to_num(v) for v in self.values]
-
     @abstractmethod
     def predict(self, image=None):
         """Value of the fitted model in each pixel, shape of the image; NaN where undetermined.

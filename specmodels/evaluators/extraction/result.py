@@ -220,9 +220,8 @@ class ExtractionResult(SourceSpectra):
         """Row and width in each column of each source, by name; not to be changed."""
         x, found = self.image.x, BySource()
         for name, (leaf, positions) in self.sources.items():
-            values = [self.fit.values[k] for k in positions]
-            found[name] = tuple(np.broadcast_to(curve(x, values), x.shape)
-                                for curve in (leaf.trace_position, leaf.fwhm))  # fmt: skip
+            own = [self.fit.values[k] for k in positions]
+            found[name] = np.broadcast_to(leaf.trace_position(x, own), x.shape), leaf.fwhm(x, own)
         return found
 
     def table(self, name):
@@ -276,8 +275,7 @@ class ExtractionResult(SourceSpectra):
         return {name: judge_source(self, name) for name in self.sources}
 
     def _flux(self, name):
-        own = self.source_fluxes[name]
-        return own.flux, own.error
+        return self.source_fluxes[name].flux, self.source_fluxes[name].error
 
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
@@ -335,14 +333,12 @@ class ExtractionResult(SourceSpectra):
         weight = enclosed[use] / error[use] ** 2
         total = np.sum(weight * flux[use])
         ratio = np.sum(weight * enclosed[use]) / total if total else np.nan
-        return float(ratio), float(
-            abs(ratio) * np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
-        )
+        error = np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
+        return float(ratio), float(abs(ratio) * error)
 
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
-        rows = [{"source": name, **self._judged[name]} for name in self.sources]
-        return readable(QTable(rows))
+        return readable(QTable([{"source": name, **own} for name, own in self._judged.items()]))
 
     def plot(self, figure=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""

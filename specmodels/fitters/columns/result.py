@@ -120,6 +120,11 @@ class ColumnFitResult(FitResult):
         """Pairs of parameters that the data can hardly tell apart."""
         return answers.correlations(self, least)
 
+    @cached_property
+    def known_values(self):
+        """Values of all parameters, zero where the data do not determine them."""
+        return [v if np.all(np.isfinite(v)) else np.nan_to_num(v) for v in self.values]
+
     def problem(self, image=None):
         """The pixels of `image` (default: those fitted) with this model."""
         return Problem(self.form, self.image if image is None else image, batch=self.batch)
