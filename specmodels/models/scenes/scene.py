@@ -94,7 +94,7 @@ class GrismScene(SceneTerm, Mapping):
     @classmethod
     def from_direct_image(
         cls, direct, segmentation=None, grism=None, *, spectrum=None, shapes=None, selection=None,
-        share_orders=False, steps_per_pixel=3.0, chunk=CHUNK, n_jobs=1,
+        share_orders=False, steps_per_pixel=2.0, chunk=CHUNK, n_jobs=1,
     ):  # fmt: skip
         """Disperse the sources of a direct image.
 

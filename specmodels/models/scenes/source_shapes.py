@@ -138,15 +138,8 @@ def _color(band, mean, prints):
 
 def _squares(prints, light):
     """Squares of light, shape (n_band, n_entry, n, n) by row and column within the pixel."""
-    n = light.shape[-1]
-    offsets = subpixel_centres(n)
-    shape = light.shape[1:]
-    x = np.broadcast_to(prints.columns[:, None, None] + offsets, shape).ravel()
-    y = np.broadcast_to(prints.rows[:, None, None] + offsets[:, None], shape).ravel()
-    source = np.broadcast_to(prints.source[:, None, None], shape).ravel()
-    order = np.lexsort((x, y, source))
+    n_entry, n = light.shape[1:3]
     return Squares(
-        x[order].astype(float), y[order].astype(float),
-        light.reshape(len(light), -1)[:, order] / n**2, np.full(len(order), 0.5 / n),
-        np.searchsorted(source[order], np.arange(prints.n_source + 1)),
+        prints.columns.astype(float), prints.rows.astype(float), light / n**2,
+        np.full(n_entry, 0.5), np.searchsorted(prints.source, np.arange(prints.n_source + 1)),
     )  # fmt: skip
