@@ -8,9 +8,9 @@ interpolated. Each plane is added to the columns with what each basis function h
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .dispersal_steps import CELLS_PER_STEP, is_upright, path_shift, plan, shift_at, step_values
 
 __all__ = ["Light", "Paths", "reach", "unit_columns"]
@@ -84,7 +84,7 @@ class _Room(NamedTuple):
     before: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def reach(source, bands, light, paths, cells, shape):
     """Rows and columns which the light of each unit can reach, (n_unit, 4), empty if none."""
     out = np.zeros((source.size, 4), np.int64)
@@ -119,7 +119,7 @@ def reach(source, bands, light, paths, cells, shape):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _moved_box(box, shift):
     """First and last x, first and last y of the squares of a box."""
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
@@ -134,7 +134,7 @@ def _moved_box(box, shift):
     return low_x - slack_x, high_x + slack_x + 1, low_y - slack_y, high_y + slack_y + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _squares(light, box, own, band, upright):
     """The squares of one source with their light in a band."""
     n, n_parts = own.stop - own.start, light.light.shape[2]
@@ -150,7 +150,7 @@ def _squares(light, box, own, band, upright):
                     0.5 * n_parts / light.half[own], parts, whole)  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _moved(shift, squares, edge, out):
     """Lower edges of squares moved by a polynomial."""
     s00, s01, s02 = shift[0, 0], shift[0, 1], shift[0, 2]
@@ -163,7 +163,7 @@ def _moved(shift, squares, edge, out):
         out[i] = value * s + ((s20 * t + s10) * t + s00) + edge[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _locate(squares, path, steps, m, offset, place):
     """Find the place of all squares in a step, less whole pixels along, and the frame for it."""
     before, after = np.empty((2, 3, 3)), np.empty((2, 3, 3))
@@ -195,7 +195,7 @@ def _locate(squares, path, steps, m, offset, place):
                   reached)  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _united(one, other):
     """Frame that holds two."""
     pixel, row = min(one.pixel, other.pixel), min(one.row, other.row)
@@ -205,7 +205,7 @@ def _united(one, other):
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _split(squares, place, low):
     """Light of each part along that is in the lower row of pixels."""
     parts, per_part, left = squares.parts, squares.per_part, place.left
@@ -217,7 +217,7 @@ def _split(squares, place, low):
                 own[i] += min(max(left[i] * per_part[i] - r, 0.0), 1.0) * light[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _below(squares, place, boundary, still, room):
     """Light below a boundary along, of the lower row and of both, on average over the step."""
     start, end, per_part = place.start, place.end, squares.per_part
@@ -240,7 +240,7 @@ def _below(squares, place, boundary, still, room):
             sum_[i] += part * whole[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _drop(squares, place, frame, still, room, plane):
     """Add the light of all squares to a plane, shape (tall, wide)."""
     _split(squares, place, room.low)
@@ -264,7 +264,7 @@ def _drop(squares, place, frame, still, room, plane):
             low_before[i], before[i] = low_sum[i], sum_[i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add(plane, pixel, row, values, work):
     """Add a plane, which begins at a pixel along and a row, times the values to the columns."""
     n_terms, tall, wide = work.shape
@@ -281,7 +281,7 @@ def _add(plane, pixel, row, values, work):
                     own[p] += value * light[p]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _run(squares, path, steps, run, values, begin, places, room, work):
     """Add steps to the columns, from the first to before the last, which are both placed.
 
@@ -317,7 +317,7 @@ def _run(squares, path, steps, run, values, begin, places, room, work):
             _add(planes[2], pixel + k * steps.sign, row, values[m], work)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _disperse(s, terms, bounds, light, paths, cells, work):
     """Columns of one unit, shape (n_terms, n_across, n_along) in its bounds."""
     path, defined = paths.coefficients[s], paths.defined[s]
@@ -344,14 +344,14 @@ def _disperse(s, terms, bounds, light, paths, cells, work):
                 first = last
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _empty_place(n):
     """Arrays of a place of n squares."""
     return _Place(np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n),
                   np.empty(n))  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _columns(s, terms, bounds, light, paths, cells):
     """Columns of one unit in its bounds, shape (n_terms, n_y, n_x)."""
     n_y, n_x = bounds[1] - bounds[0], bounds[3] - bounds[2]
@@ -362,7 +362,7 @@ def _columns(s, terms, bounds, light, paths, cells):
     return work.transpose(0, 2, 1).copy() if upright else work
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def unit_columns(source, bands, bounds, light, paths, cells, n_x):
     """Indices, values and number of entries of the columns of some units, term by term."""
     n_terms = bands[:, 1] - bands[:, 0]

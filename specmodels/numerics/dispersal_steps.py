@@ -6,8 +6,9 @@ pixel: the light of all steps of one phase then falls on pixels in nearly the sa
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["CELLS_PER_STEP", "Cells", "Plan", "is_upright", "path_shift", "plan", "shift_at",
            "step_values"]  # fmt: skip
@@ -52,7 +53,7 @@ class Plan(NamedTuple):
     node: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def path_shift(coefficients, scaled, out):
     """Coefficients of the displacement at one wavelength, by powers of y and x: (2, 3, 3)."""
     for d in range(2):
@@ -64,7 +65,7 @@ def path_shift(coefficients, scaled, out):
                 out[d, p, q] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def shift_at(shift, u, v):
     """Value of a polynomial of degree two in both coordinates."""
     value = (shift[2, 2] * v + shift[1, 2]) * v + shift[0, 2]
@@ -72,7 +73,7 @@ def shift_at(shift, u, v):
     return value * u + ((shift[2, 0] * v + shift[1, 0]) * v + shift[0, 0])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def plan(coefficients, cells, first, stop, edge, per_part):
     """Steps of a source.
 
@@ -106,7 +107,7 @@ def plan(coefficients, cells, first, stop, edge, per_part):
     return Plan(edges[:-1], edges[1:], per_pixel, sign, upright, node)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def is_upright(coefficients):
     """Whether light moves along columns rather than rows."""
     moved = np.zeros(2)
@@ -116,7 +117,7 @@ def is_upright(coefficients):
     return moved[1] > moved[0]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _center(coefficients, d, scaled):
     """Displacement of the centre of a source in x (0) or y (1)."""
     value = 0.0
@@ -125,7 +126,7 @@ def _center(coefficients, d, scaled):
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _way(coefficients, start, width, n, upright):
     """Pixels along the dispersion up to each edge of a cell, all across, and net ones along."""
     along, across = (1, 0) if upright else (0, 1)
@@ -140,7 +141,7 @@ def _way(coefficients, start, width, n, upright):
     return way, total, x - begin
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _rate(coefficients, edges, per_pixel):
     """Pixels by which corners move against the centre, at most, for each pixel along the path."""
     before, after, rate = np.empty((2, 3, 3)), np.empty((2, 3, 3)), 0.0
@@ -156,7 +157,7 @@ def _rate(coefficients, edges, per_pixel):
     return rate
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _nodes(coefficients, edges, per_pixel, upright, longest, edge, per_part):
     """Steps between which linear interpolation will do.
 
@@ -186,7 +187,7 @@ def _nodes(coefficients, edges, per_pixel, upright, longest, edge, per_part):
     return node
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def step_values(steps, cells, band, origin, first, stop, low, high):
     """Light of terms from low to high in steps that overlap cells, and the first of these steps.
 
@@ -222,7 +223,7 @@ def step_values(steps, cells, band, origin, first, stop, low, high):
     return m0, out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_terms(cells, c, band, share, low, high, out):
     """Add a share of the light of a cell in a band to the terms from low to high."""
     if cells.band[c] == band:
@@ -237,7 +238,7 @@ def _add_terms(cells, c, band, share, low, high, out):
             out[term - low] += share * cells.values[c, j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sharpen(values, length):
     """Take out how much steps widen what varies from one to the next, in place."""
     for j in range(values.shape[1]):
