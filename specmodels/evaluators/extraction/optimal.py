@@ -37,7 +37,7 @@ from .guess.initial_values import with_initial_values
 from .guess.leaves import leaves_of
 from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .guess.region import rows_near, slit_region
-from .orders import OrdersBuilder
+from .overlapping_orders import OrdersBuilder
 from .result import ExtractionResult
 from .shapes import star_profile, with_held_shape
 from .tilted import (
