@@ -66,6 +66,13 @@ class Squares:
         """Number of sources."""
         return len(self.start) - 1
 
+    @property
+    def total(self):
+        """Light of each source, the mean of all bands, shape (n_source,)."""
+        each = self.light.mean(axis=0).sum(axis=(1, 2))
+        source = np.repeat(np.arange(self.n_source), np.diff(self.start))
+        return np.bincount(source, each, self.n_source).astype(float)
+
     def boxes(self):
         """Centre and half size of the box around the centres of each source.
 

@@ -68,7 +68,8 @@ class _Overlaps(NamedTuple):
         blocks = np.concatenate([sums, sums[n_source:].transpose(0, 2, 1)])
         order = np.lexsort((columns, rows))
         pointer = np.searchsorted(rows[order], np.arange(n_source + 1))
-        return sparse.bsr_array((blocks[order], columns[order], pointer))
+        size = n_source * sums.shape[1]
+        return sparse.bsr_array((blocks[order], columns[order], pointer), shape=(size, size))
 
 
 @dataclass(frozen=True, eq=False)
