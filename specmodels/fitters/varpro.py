@@ -9,9 +9,9 @@ from ..numerics.normal import factorise, invert_lower
 from .base import Fitter
 from .columns.problem import Problem
 from .columns.result import ColumnFitResult
+from .free_parameters import FreeParameters, consistent_values
 from .levenberg import LEAST_INFORMATION, damped_step, next_damping
 from .linear import linear_result
-from .parameters import FreeParameters, consistent_values
 from .paths import by_columns, checked_model, images_of
 from .system import SystemProblem
 from .system.fit import not_determined, system_result, with_infinite_variances

@@ -37,7 +37,7 @@ from .guess.initial_values import with_initial_values
 from .guess.leaves import leaves_of
 from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .guess.region import rows_near, slit_region
-from .orders import OrdersBuilder
+from .overlapping_orders import OrdersBuilder
 from .result import ExtractionResult
 from .shapes import star_profile, with_held_shape
 from .tilted import (
@@ -228,8 +228,7 @@ class OptimalExtraction(ImageEvaluator):
         image = slit_region(image)
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
-        model, image, fitter = self._prepared(image)
-        fit = self._fitted(model, image, fitter)
+        fit, image, fitter = self._first_fit(image)
         automatic = self.model is None and self.builder.profile is None
         if automatic and known and is_doubtful(fit):
             plain = replace(self.builder, profile=MoffatProfile())
@@ -273,18 +272,22 @@ class OptimalExtraction(ImageEvaluator):
         """The fitter; by default that of a part of the columns first."""
         return StagedFitter() if self.fitter is self.default_fitter else self.fitter
 
-    def _prepared(self, image):
-        """Model with initial values, the part of the image that it describes, and their fitter."""
+    def _first_fit(self, image):
+        """Fit of the model, the part of the image that it describes, and the fitter."""
         if self.model is not None:
-            return self.build_model(image), image, self.fitter
+            return self._fitted(self.build_model(image), image, self.fitter), image, self.fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            return TiltedSlitBuilder(self.builder).build(image), image, self._staged
+            model, fitter = TiltedSlitBuilder(self.builder).build(image), self._staged
+            return self._fitted(model, image, fitter), image, fitter
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         chosen = self.fitter is not self.default_fitter
         fitter = self.fitter if chosen else self.builder.fitter(guess)
-        return self.builder.build(image, guess), image, fitter
+        model, fit = self.builder.begun(image, guess)
+        if fit is None or chosen:
+            fit = self._fitted(model, image, fitter)
+        return fit, image, fitter
 
     def _with_lines_found(self, image):
         """Image with the wavelength of each pixel, where lines are seen to be tilted.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..parameters import bounds_of
+from ..free_parameters import bounds_of
 
 __all__ = ["limits", "within_bounds"]
 
