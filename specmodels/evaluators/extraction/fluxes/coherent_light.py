@@ -66,8 +66,8 @@ class SummedFlux:
     flux, error : ndarray, shape (n,)
     difference, difference_error : ndarray, shape (n,)
         The flux less that of the profile, and the error of this from the noise of the pixels.
-    response : ndarray, shape (n_row, n)
-        Derivative of the flux by the data.
+    response, fitted_response : ndarray, shape (n_row, n)
+        Derivative by the data of the flux, and of that of the profile.
     filled : ndarray, shape (n,)
         Part of the source's model that is not summed.
     common : ndarray, shape (n_common, n)
@@ -79,6 +79,7 @@ class SummedFlux:
     difference: np.ndarray
     difference_error: np.ndarray
     response: np.ndarray
+    fitted_response: np.ndarray
     filled: np.ndarray
     common: np.ndarray
 
@@ -227,7 +228,7 @@ def summed_flux(fit, position, columns, zones, light):
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
     return SummedFlux(local[position] + residual, np.sqrt(noise), residual, np.sqrt(between),
-                      response, rest[own], common)  # fmt: skip
+                      response, fitted_response, rest[own], common)  # fmt: skip
 
 
 def common_errors(fit):

@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 from scipy import ndimage
 
 __all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
-           "light_inside", "outer_light", "some_fractions"]  # fmt: skip
+           "light_inside", "outer_light", "some_fractions", "term_that_follows"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -255,7 +255,7 @@ def _seen(fitted, flux):
 
 
 def level_that_follows(fit, position, use):
-    """Part of the light of a source by which the level of the sky of each column follows it.
+    """Part of the light of a source by which the sky of each column follows it.
 
     What is smooth in wavelength is left out, as source and sky may have the same slope; and what
     the errors of flux and sky have in common.
@@ -271,40 +271,80 @@ def level_that_follows(fit, position, use):
     Returns
     -------
     part, error : float
-        The error is infinite where there is not one level for each column, or it does not tell.
+        The error is infinite where the sky is not a polynomial in each column, or does not tell.
     spread : float
         The error that the parts of the spectrum show by themselves: one line tells of itself only,
         and its light may lie elsewhere along the slit than that of all else.
     """
-    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    names = [fit.names[k] for k in (position, *levels)]
-    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
+    terms = [k for k in fit.form.linear if k != position]
+    in_columns = all(np.ndim(fit.values[k]) for k in (position, *terms))
+    if not (terms and in_columns and all(fit.names[k].startswith("c") for k in terms)):
         return 0.0, np.inf, np.inf
-    flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
+    sums = dict(zip(terms, _row_sums(fit, terms), strict=True))
+    return term_that_follows(fit, position, sums, use)
+
+
+def term_that_follows(fit, position, weights, use):
+    """By how much a sum of terms of the sky follows the flux of a source, see `level_that_follows`.
+
+    Parameters
+    ----------
+    fit, position, use
+        As there.
+    weights : dict of int to float
+        Weights in the sum, by the positions of the terms.
+
+    Returns
+    -------
+    slope, error, spread : float
+        The errors are infinite where the data do not tell.
+    """
+    flux = np.asarray(fit.values[position])
+    sky = sum(w * np.asarray(fit.values[k]) for k, w in weights.items())
     use = use & np.isfinite(flux) & np.isfinite(sky)
     if np.count_nonzero(use) < LEAST_COLUMNS:
         return 0.0, np.inf, np.inf
+    name = fit.names[position]
+    common = sum(w * fit.covariance_within(name, fit.names[k])[use] for k, w in weights.items())
     flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
-    power = np.sum(flux**2 - variance)
-    if not power > np.sqrt(2 * np.sum(variance**2)):
+    variance = fit.error(name)[use] ** 2
+    powers = flux**2 - variance
+    if not np.sum(powers) > np.sqrt(2 * np.sum(variance**2)):
         return 0.0, np.inf, np.inf
-    products = flux * sky - common
-    slope = np.sum(products) / power
-    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
-    spread = _jackknife(products, flux**2 - variance)
-    n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    return float(slope * n_row), float(error * n_row), float(spread * n_row)
+    # Wings may change along the spectrum: the slope is that in its middle.
+    u = np.linspace(-1, 1, len(flux))
+    terms = np.array([np.ones(len(u)), u - np.sum(powers * u) / np.sum(powers)])
+    products = (flux * sky - common) * terms
+    powers = powers * terms[:, None] * terms
+    inverse = np.linalg.pinv(np.sum(powers, axis=-1), hermitian=True)
+    slope = inverse @ np.sum(products, axis=-1)
+    response = inverse[0] @ (flux * terms)
+    error = np.sqrt(np.sum(response**2 * (sky - flux * (slope @ terms)) ** 2))
+    return float(slope[0]), float(error), _jackknife(products, powers)
+
+
+def _row_sums(fit, terms):
+    """Sums of terms of the sky, which are the same in all columns, over the rows that are good."""
+    image = fit.image
+    local = [v[:1] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
+    _, basis = fit.form.columns(local, (image.x[:1][None], image.y[:, None]))
+    number = np.count_nonzero(~image.mask, axis=1)
+    good = number / max(np.max(number), 1)
+    return [float(np.sum(good * np.broadcast_to(basis[k], (len(good), 1))[:, 0])) for k in terms]
 
 
 def _jackknife(products, powers):
-    """Error of a ratio of sums from what it would be without each part of the spectrum."""
-    parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
-    left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
-    if not np.min(left[:, 1]) > 0:
-        return np.inf
-    ratios = left[:, 0] / left[:, 1]
-    return float(np.sqrt((N_PARTS - 1) * np.var(ratios)))
+    """Error of a slope from what it would be without each part of the spectrum."""
+    parts = [np.array_split(a, N_PARTS, axis=-1) for a in (products, powers)]
+    slopes = []
+    for product, power in zip(*parts, strict=True):
+        left = np.sum(powers, axis=-1) - np.sum(power, axis=-1)
+        if not np.min(np.linalg.eigvalsh(left)) > 0:
+            return np.inf
+        slopes.append(
+            np.linalg.solve(left, np.sum(products, axis=-1) - np.sum(product, axis=-1))[0]
+        )
+    return float(np.sqrt((N_PARTS - 1) * np.var(slopes)))
 
 
 def outer_light(leaf, values, image, trace):
