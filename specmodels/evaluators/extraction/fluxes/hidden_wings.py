@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import ndimage
 
-__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
-           "light_inside", "outer_light", "some_fractions", "term_that_follows"]  # fmt: skip
+__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "light_inside",
+           "outer_light", "some_fractions"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -30,11 +29,9 @@ OF_MODEL = 0.3
 # Rows that tell the sky; rows of less than this part of the usual weight are left out.
 LEAST_DARK, LEAST_WEIGHT = 6, 0.05
 N_ROUNDS = 4
-# Columns that are needed to see whether a level follows the source, over how many a spectrum is
-# smooth, and what part of itself may differ in a level that is the same in all columns.
-LEAST_COLUMNS, SMOOTH, FLAT = 100, 31, 1e-9
-# Parts of the spectrum that are left out in turn, to see what hangs on one.
-N_PARTS = 12
+# Columns that are needed to see whether a level follows the source, and what part of itself may
+# differ in a level that is the same in all columns.
+LEAST_COLUMNS, FLAT = 100, 1e-9
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
 OUTER_ROWS = 0.15
@@ -252,99 +249,6 @@ def _seen(fitted, flux):
     slope = np.sum(flux * level) / power
     error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
     return slope * n_row, error * n_row
-
-
-def level_that_follows(fit, position, use):
-    """Part of the light of a source by which the sky of each column follows it.
-
-    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
-    the errors of flux and sky have in common.
-
-    Parameters
-    ----------
-    fit : `~specmodels.fitters.FitResult`
-    position : int
-        Position of the flux of the source among the parameters.
-    use : ndarray of bool, shape (n_column,)
-        Columns that can be used.
-
-    Returns
-    -------
-    part, error : float
-        The error is infinite where the sky is not a polynomial in each column, or does not tell.
-    spread : float
-        The error that the parts of the spectrum show by themselves: one line tells of itself only,
-        and its light may lie elsewhere along the slit than that of all else.
-    """
-    terms = [k for k in fit.form.linear if k != position]
-    in_columns = all(np.ndim(fit.values[k]) for k in (position, *terms))
-    if not (terms and in_columns and all(fit.names[k].startswith("c") for k in terms)):
-        return 0.0, np.inf, np.inf
-    sums = dict(zip(terms, _row_sums(fit, terms), strict=True))
-    return term_that_follows(fit, position, sums, use)
-
-
-def term_that_follows(fit, position, weights, use):
-    """By how much a sum of terms of the sky follows the flux of a source, see `level_that_follows`.
-
-    Parameters
-    ----------
-    fit, position, use
-        As there.
-    weights : dict of int to float
-        Weights in the sum, by the positions of the terms.
-
-    Returns
-    -------
-    slope, error, spread : float
-        The errors are infinite where the data do not tell.
-    """
-    flux = np.asarray(fit.values[position])
-    sky = sum(w * np.asarray(fit.values[k]) for k, w in weights.items())
-    use = use & np.isfinite(flux) & np.isfinite(sky)
-    if np.count_nonzero(use) < LEAST_COLUMNS:
-        return 0.0, np.inf, np.inf
-    name = fit.names[position]
-    common = sum(w * fit.covariance_within(name, fit.names[k])[use] for k, w in weights.items())
-    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance = fit.error(name)[use] ** 2
-    powers = flux**2 - variance
-    if not np.sum(powers) > np.sqrt(2 * np.sum(variance**2)):
-        return 0.0, np.inf, np.inf
-    # Wings may change along the spectrum: the slope is that in its middle.
-    u = np.linspace(-1, 1, len(flux))
-    terms = np.array([np.ones(len(u)), u - np.sum(powers * u) / np.sum(powers)])
-    products = (flux * sky - common) * terms
-    powers = powers * terms[:, None] * terms
-    inverse = np.linalg.pinv(np.sum(powers, axis=-1), hermitian=True)
-    slope = inverse @ np.sum(products, axis=-1)
-    response = inverse[0] @ (flux * terms)
-    error = np.sqrt(np.sum(response**2 * (sky - flux * (slope @ terms)) ** 2))
-    return float(slope[0]), float(error), _jackknife(products, powers)
-
-
-def _row_sums(fit, terms):
-    """Sums of terms of the sky, which are the same in all columns, over the rows that are good."""
-    image = fit.image
-    local = [v[:1] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
-    _, basis = fit.form.columns(local, (image.x[:1][None], image.y[:, None]))
-    number = np.count_nonzero(~image.mask, axis=1)
-    good = number / max(np.max(number), 1)
-    return [float(np.sum(good * np.broadcast_to(basis[k], (len(good), 1))[:, 0])) for k in terms]
-
-
-def _jackknife(products, powers):
-    """Error of a slope from what it would be without each part of the spectrum."""
-    parts = [np.array_split(a, N_PARTS, axis=-1) for a in (products, powers)]
-    slopes = []
-    for product, power in zip(*parts, strict=True):
-        left = np.sum(powers, axis=-1) - np.sum(power, axis=-1)
-        if not np.min(np.linalg.eigvalsh(left)) > 0:
-            return np.inf
-        slopes.append(
-            np.linalg.solve(left, np.sum(products, axis=-1) - np.sum(product, axis=-1))[0]
-        )
-    return float(np.sqrt((N_PARTS - 1) * np.var(slopes)))
 
 
 def outer_light(leaf, values, image, trace):

@@ -6,15 +6,16 @@ import numpy as np
 
 from ....numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, row_means, summed_flux
+from .following_sky import level_that_follows
 from .hidden_wings import (
     NOTHING_HIDDEN,
     FittedLight,
     HiddenWings,
     hidden_wings,
-    level_that_follows,
     light_inside,
     some_fractions,
 )
+from .one_sided import one_sided_error, side_weights
 from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss, profile_scale
 from .summed_light import doubtful_excess
 from .unseen_sky import unseen_sky
@@ -181,33 +182,44 @@ def _with_sums(own, fit, source, zones, light, skies):
     stray = _stray_light(fit, zones, light, own.zone)
     differences = Differences(*told, telling, len(own.flux))
     scale = profile_scale(differences, expected_miss(leaf), stray)
-    missed = np.zeros(len(own.flux))
-    missed[known] = sums.filled * own.fitted[known]
     unseen = _unseen(fit, *source)
     filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
     lacking = np.zeros((len(skies), len(own.flux)))
     lacking[:, known] = skies @ sums.fitted_response
-    shared = np.concatenate([lacking, scale.errors * own.fitted, [unseen * filled]])
-    common = np.concatenate([common * scale.factor, shared])
-    error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
-    flux, columns = own.fitted * scale.factor, known[bright]
+    n_common = len(common)
+    shared = [lacking, scale.errors * own.fitted, [unseen * filled]]
+    common = np.concatenate([common * scale.factor, *shared])
+    flux, noise, columns = own.fitted * scale.factor, own.error * scale.factor, known[bright]
+    excess = difference - (flux - own.fitted)
+    flux[columns], noise[columns] = sums.flux[bright], sums.error[bright]
     # What the sum lacks is as the profile has it, which here does not hold.
     misfit = max(_misfit(fit, own.zone[:, columns], light, columns), unseen)
-    excess = difference - (flux - own.fitted)
-    flux[columns] = sums.flux[bright]
-    n, m = len(sums.common), len(sums.common) + len(skies)
-    common = np.concatenate([common, doubtful_excess(excess, flux, columns)[None]])
-    common[:-1, columns], common[-2, columns] = 0.0, misfit * missed[columns]
-    common[:n, columns], common[n:m, columns] = (
-        sums.common[:, bright],
-        skies @ sums.response[:, bright],
-    )
-    error[columns] = np.hypot(sums.error[bright], np.linalg.norm(common[n:, columns], axis=0))
+    summed = [sums.common[:, bright], skies @ sums.response[:, bright]]
+    common[:, columns] = 0.0
+    common[: n_common + len(skies), columns] = np.concatenate(summed)
+    common[-1, columns] = misfit * (sums.filled * own.fitted[known])[bright]
+    doubts = [doubtful_excess(excess, flux, columns), _of_one_side(fit, source, own, sums, known)]
+    common = np.concatenate([common, doubts])
+    error = np.hypot(noise, np.linalg.norm(common[n_common:], axis=0))
     return replace(
         own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
         difference=difference, difference_error=difference_error,
         response=sums.response[:, bright], filled=sums.filled[bright], misfit=misfit,
     )  # fmt: skip
+
+
+def _of_one_side(fit, source, own, sums, known):
+    """Error of the flux by light that is on one side of the source in some columns."""
+    leaf, positions = source
+    values, x = [fit.values[k] for k in positions], fit.image.x
+    trace = np.broadcast_to(leaf.trace_position(x, values), x.shape)
+    width = np.median(leaf.fwhm(x, values))
+    sides = side_weights(fit.image.y, trace, width, own.zone)[:, known]
+    difference, variance = (np.sum(w * a, axis=0) for w, a in
+                            ((sides, sums.light), (sides**2, sums.variance)))  # fmt: skip
+    error = np.zeros(len(own.flux))
+    error[known] = one_sided_error(difference, variance, own.fitted[known])
+    return error
 
 
 def _unseen(fit, leaf, positions):

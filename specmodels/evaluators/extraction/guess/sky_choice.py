@@ -5,7 +5,7 @@ from numpy.polynomial import legendre
 
 from ....fitters import LinearFitter, VarProFitter
 from ....models import ColumnPolynomial, UniformSky
-from ..fluxes.hidden_wings import term_that_follows
+from ..fluxes.following_sky import term_that_follows
 from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 

@@ -50,6 +50,17 @@ def test_row_under_the_trace_that_is_dead_is_named(response):
     assert "chi2/dof" in judgement["reason"]
 
 
+def test_profile_that_does_not_hold_is_named_though_sums_are_right():
+    """Success and a green light do not stand beside a chi-square that is clearly off."""
+    image, truth = make_slit(seed=2, snr=250.0, wing=0.1)
+    given = sm.GaussianProfile(stddev=1.1)
+    row = judged(image, profile=given, n_sources=1)
+    assert row["summed"] > 0.5
+    assert row["flux"] == pytest.approx(np.median(truth.flux[0]), rel=0.03)
+    assert row["chi2_dof"] > 3
+    assert "chi2/dof" in row["reason"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_core_that_is_clipped_without_a_flag_is_named(seed):
     image, _ = make_slit(seed=seed, shape=(40, 200), snr=100)
