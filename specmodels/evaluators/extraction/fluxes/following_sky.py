@@ -1,4 +1,4 @@
-"""Whether the sky of each column follows the spectrum of a source, as wings do that it has taken."""
+"""Whether the sky of a column follows the spectrum of a source, as do wings that it has taken."""
 
 import numpy as np
 from scipy import ndimage

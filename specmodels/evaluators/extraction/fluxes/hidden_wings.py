@@ -47,10 +47,14 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; as it was, if the two do not agree."""
+        """What is foretold together with what is seen; either of them, if the two do not agree."""
         variance = self.error**2 + error**2
-        if not (0 < variance < np.inf and abs(part - self.part) < AGREE * np.sqrt(variance)):
+        if not 0 < variance < np.inf:
             return self
+        apart = abs(part - self.part)
+        if apart > AGREE * np.sqrt(variance):
+            middle = 0.5 * (part + self.part)
+            return HiddenWings(middle, float(np.hypot(0.5 * apart, np.sqrt(0.5 * variance))))
         weight = self.error**2 / variance
         return HiddenWings(self.part + weight * (part - self.part), np.sqrt(weight) * error)
 

@@ -186,6 +186,7 @@ def _with_sums(own, fit, source, zones, light, skies):
     filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
     lacking = np.zeros((len(skies), len(own.flux)))
     lacking[:, known] = skies @ sums.fitted_response
+    lacking[~np.isfinite(lacking)] = 0.0  # of columns in which another source is not determined
     n_common = len(common)
     shared = [lacking, scale.errors * own.fitted, [unseen * filled]]
     common = np.concatenate([common * scale.factor, *shared])

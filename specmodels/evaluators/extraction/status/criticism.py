@@ -41,8 +41,9 @@ LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in, but
 # where it is known within such a part of itself, which the errors hold.
 LEAST_SUMMED, LARGEST_FILLED, LARGEST_MISFIT = 0.25, 0.3, 0.1
-# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend.
-LARGEST_SIDE = 0.04
+# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend, and
+# errors hold what is not much.
+LARGEST_SIDE = 0.10
 # Rows are away from a source by so many of its full widths.
 AWAY = 2.0
 # Standard errors by which the sky follows a source, and of wings that were counted.

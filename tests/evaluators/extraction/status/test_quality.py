@@ -125,9 +125,17 @@ def test_light_far_away_that_lifts_the_sky_is_named():
 
 
 def test_light_that_comes_in_on_one_side_is_named():
-    row = judged(order_beside(42.0, 31.0, 0.05), n_sources=1)
+    row = judged(order_beside(42.0, 31.0, 0.15), n_sources=1)
     assert row["status"] == "check"
     assert "light on one side" in row["reason"]
+
+
+def test_light_that_comes_in_on_one_side_is_in_the_errors():
+    result = sm.OptimalExtraction(n_sources=1)(order_beside(42.0, 31.0, 0.05))
+    flux, covariance = result.source_fluxes["source"].flux, result.covariance("source")
+    for part in np.array_split(np.arange(400), 4):
+        error = np.sqrt(covariance[np.ix_(part, part)].sum())
+        assert abs(np.sum(flux[part] - 20000)) < 3 * error
 
 
 def test_source_next_to_light_that_no_trace_describes_is_named():
