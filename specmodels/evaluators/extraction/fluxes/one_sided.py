@@ -29,8 +29,12 @@ def side_weights(y, trace, width, zone):
     """
     offset = y[:, None] - trace
     distance = np.abs(offset)
+    # As far as both sides are the source's everywhere: a neighbour may be nearer on one.
+    sides = [
+        np.max(np.where(zone & (sign * offset > 0), distance, 0.0), axis=0) for sign in (1, -1)
+    ]
+    outer = np.min(sides)
     # Parts of pixels, so that a trace that crosses rows changes no side.
-    outer = np.max(np.where(zone, distance, 0.0))
     side = np.clip(distance - (width - 0.5), 0.0, 1.0) * np.clip(outer - distance, 0.0, 1.0)
     return np.where(zone, np.sign(offset) * side, 0.0)
 
