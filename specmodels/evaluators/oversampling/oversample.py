@@ -14,7 +14,8 @@ from ...numerics.oversample import FineRows
 from ..base import ImageEvaluator, check_number
 from .fine_slice import FineSlice
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
-from .result import OversamplingResult, OversamplingResultSet
+from .result import OversamplingResult
+from .result_set import OversamplingResultSet
 from .trace_noise import noise_from_scatter, with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]
@@ -127,7 +128,7 @@ class TraceOversampling(ImageEvaluator):
 
         Parameters
         ----------
-        exposure : mapping of str to `~specmodels.exposure.SpectralImage`
+        exposure : mapping of str to `~specmodels.SpectralImage`
             Slices by name.
 
         Returns
@@ -196,7 +197,7 @@ def signal_to_noise(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With positions along the slice in ``spatial``, or straight along rows.
 
     Returns
