@@ -6,6 +6,8 @@ two-dimensional backgrounds of flicker noise are in `backgrounds`.)
 
 import logging
 from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from astropy import units as u
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 # What is assumed of the scatter of throughputs where fewer than three slits tell, and at least.
 UNKNOWN_SCATTER, LEAST_SCATTER = 0.03, 1e-4
+# Columns in which the ends of a slit are looked for together.
+BLOCK = 48
 
 
 class MasterBackgroundSubtraction(Evaluator):
@@ -155,7 +159,7 @@ class MasterBackgroundSubtraction(Evaluator):
     def _evaluated(self, fit, setup):
         projected = {name: fit.curve(setup.wavelengths(name)) for name in setup.exposure}
         levels = self._levels(fit, setup, projected)
-        skies = {name: _sky(setup, name, *projected[name], *levels[name])
+        skies = {name: _sky(setup, name, *projected[name], *levels[name], fit.throughput_error)
                  for name in setup.exposure}  # fmt: skip
         return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit,
                                       setup.wavelength_unit)  # fmt: skip
@@ -172,7 +176,7 @@ class MasterBackgroundSubtraction(Evaluator):
             known = known if self.level_scatter is None else self.level_scatter
             return dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER))) | fitted
         images = [_level_image(setup, name, projected[name][0]) for name in others]
-        found = zip(*sky_levels(images, fit.curve.limits), strict=True)
+        found = zip(*sky_levels(images, fit.curve.limits, fit.throughput_error), strict=True)
         # Of a slit with a source, its free rows or all its pixels: whatever tells more.
         found = [min(pair, fitted.get(name, pair), key=lambda level: level[1])
                  for name, pair in zip(others, found, strict=True)]  # fmt: skip
@@ -237,6 +241,11 @@ class _Setup:
             )
         return np.broadcast_to(known, image.shape)
 
+    @cached_property
+    def lit(self):
+        """Pixels of each slit that are not dark; see `_lit`."""
+        return {name: _lit(image, self.throughputs[name]) for name, image in self.images.items()}
+
     def wavelengths(self, name):
         """Wavelengths of the pixels of a slit, NaN where it has none, in the common unit."""
         return wavelengths_in(self.wavelength_unit, self.exposure[name])
@@ -251,7 +260,7 @@ class _Setup:
             raise ValueError(f"background slits: expected wavelengths, got none for {self.names}")
         for name in self.names:
             image, throughput = self.images[name], self.throughputs[name]
-            use = selection.use(image, self.exposure, throughput) & _lit(image, throughput)
+            use = selection.use(image, self.exposure, throughput) & self.lit[name]
             image = selection.filtered(image, use, throughput)
             if image.wavelength is None or image.wavelength_unit != self.wavelength_unit:
                 image = image.replace(wavelength=self.wavelengths(name),
@@ -274,8 +283,19 @@ def _lit(image, throughput):
     unknown = ~np.isfinite(sky)
     sky = image.replace(data=np.where(unknown, 0.0, sky), mask=unknown)
     good = ~(image.mask | unknown)
-    lit = ~slit_region(sky).mask & ~slit_region(sky.replace(mask=~good)).mask
-    return lit & np.any(good & (sky.data != 0), axis=0)
+    lit = np.any(good & (sky.data != 0), axis=0) & ~unknown
+    for part in (sky, sky.replace(mask=~good)):
+        lit &= ~slit_region(part).mask
+        # Slits that lie obliquely end in other rows elsewhere.
+        for columns in _blocks(image.shape[1]):
+            lit[:, columns] &= ~slit_region(part.cutout(columns=columns)).mask
+    return lit
+
+
+def _blocks(n_columns):
+    """Blocks of columns."""
+    edges = np.linspace(0, n_columns, max(n_columns // BLOCK, 1) + 1).astype(int)
+    return [slice(*ends) for ends in pairwise(edges)]
 
 
 def _factor(image, unit):
@@ -311,11 +331,13 @@ def _evaluated_model(model, image, exposure):
     return np.broadcast_to(model(image.wavelength), image.shape)
 
 
-def _sky(setup, name, value, variance, level, error):
+def _sky(setup, name, value, variance, level, error, throughput_error):
     """The sky in one slit, in the arrays of its spectrum: fresh memory is what takes time here."""
     throughput = setup.throughputs[name]
     scale = level * throughput
-    own = error * throughput
+    own = float(np.hypot(error, level * throughput_error)) * throughput
+    # How much of the sky dark ends see is not known.
+    np.copyto(own, scale, where=~(setup.lit[name] | setup.images[name].mask))
     own *= value
     own *= own
     value *= scale
@@ -336,4 +358,4 @@ def _level_image(setup, name, value):
         residual = (image.data - sky)[use] if use.any() else np.zeros(1)
         noise = MAD_TO_SIGMA * np.median(np.abs(residual - np.median(residual)))
         weights = weights / max(noise, 1e-30) ** 2
-    return image.filled, sky, weights, setup.wavelengths(name)
+    return image.filled, sky, weights * setup.lit[name], setup.wavelengths(name)
