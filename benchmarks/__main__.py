@@ -18,6 +18,7 @@ NAMES = (
     "extraction_speed",
     "profile_fits",
     "memory",
+    "throughput",
     "scaling",
     "flicker_truth",
     "flicker_speed",

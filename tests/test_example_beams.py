@@ -1,22 +1,16 @@
 """The script ``examples/beams.py``, run as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
+from tests.example_scripts import run
 from tests.io.beams_files import write_beams
-
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "beams.py"
 
 
 def chi2(folder, *arguments):
     """Chi-square of hidden pixels that the script prints for each cutout."""
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    printed = run("beams.py", *arguments, folder=folder)
     assert (folder / "beams.png").stat().st_size > 10_000
-    return {name: float(value) for name, value in re.findall(r"(\w+): chi2 .* (\S+)", done.stdout)}
+    return {name: float(value) for name, value in re.findall(r"(\w+): chi2 .* (\S+)", printed)}
 
 
 def test_predicts_pixels_of_a_simulated_field(tmp_path):

@@ -1,19 +1,13 @@
 """The script ``examples/contamination.py``, run as a user runs it."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 from astropy.table import Table
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "contamination.py"
+from tests.example_scripts import run
 
 
 def test_cleans_a_simulated_field(tmp_path):
-    command = [sys.executable, str(SCRIPT)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "14 sources" in done.stdout
+    printed = run("contamination.py", folder=tmp_path)
+    assert "14 sources" in printed
     table = Table.read(tmp_path / "simulated_contamination.ecsv")
     assert len(table) == 14
     assert all(table["fitted"])

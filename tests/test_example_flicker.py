@@ -1,26 +1,17 @@
 """The script ``examples/flicker.py``, run as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "flicker.py"
+from tests.example_scripts import run
+
 NUMBERS = r"([0-9.]+) before, ([0-9.]+) after; quoted ([0-9.]+)"
 
 
-def run(*arguments, folder):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_cleans_a_simulated_ramp(tmp_path):
-    printed = run(folder=tmp_path)
+    printed = run("flicker.py", folder=tmp_path)
     assert "wrote simulated_clean.fits" in printed
     before, after, quoted = map(float, re.search(NUMBERS, printed).groups())
     assert after < 0.6 * before
@@ -33,7 +24,7 @@ def test_cleans_a_simulated_ramp(tmp_path):
 
 def test_cleans_a_real_ramp(tmp_path, shared_data):
     path = next((shared_data / "flicker").glob("*nis_uncal.fits"))
-    run(path, folder=tmp_path)
+    run("flicker.py", path, folder=tmp_path)
     (cleaned,) = tmp_path.glob("*_clean.fits")
     stripes = []
     for file in (path, cleaned):

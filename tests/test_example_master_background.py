@@ -1,25 +1,19 @@
 """The script ``examples/master_background.py``, run as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable
 
 import specmodels as sm
-
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "master_background.py"
+from tests.example_scripts import run
 
 
 def test_subtracts_the_sky_of_simulated_slitlets(tmp_path):
-    command = [sys.executable, str(SCRIPT)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "wrote simulated_subtracted.fits" in done.stdout
-    assert "1 left out" in done.stdout
-    (error,) = re.findall(r"error of the sky under the targets: ([0-9.]+)%", done.stdout)
+    printed = run("master_background.py", folder=tmp_path)
+    assert "wrote simulated_subtracted.fits" in printed
+    assert "1 left out" in printed
+    (error,) = re.findall(r"error of the sky under the targets: ([0-9.]+)%", printed)
     assert float(error) < 2
     sky = QTable.read(tmp_path / "simulated_sky.fits", hdu=1)
     _, truth = sm.datasets.make_slitlets(seed=7, contaminated=1)

@@ -1,22 +1,12 @@
 """The script ``examples/nods.py``, run as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable
 from stdatamodels.jwst import datamodels
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "nods.py"
-
-
-def run(*arguments, folder):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.example_scripts import run
 
 
 def ratios(printed):
@@ -26,7 +16,7 @@ def ratios(printed):
 
 
 def test_three_nods_are_worth_the_root_of_three(tmp_path):
-    printed = run(folder=tmp_path)
+    printed = run("nods.py", folder=tmp_path)
     together, alone = ratios(printed)
     assert abs(together / np.linalg.norm(alone) - 1) < 0.12
     bias, scatter = map(float, re.search(r"bias (\S+), scatter (\S+) quoted", printed).groups())
@@ -44,7 +34,7 @@ def test_three_nods_are_worth_the_root_of_three(tmp_path):
 
 def test_real_nods_show_the_lines_of_the_galaxy(tmp_path, shared_data):
     files = sorted((shared_data / "mos").glob("jw01345062001_*phot.138.1345_933.fits"))
-    printed = run(*files, folder=tmp_path)
+    printed = run("nods.py", *files, folder=tmp_path)
     together, alone = ratios(printed)
     assert together > max(alone)
     with datamodels.open(tmp_path / "nods_x1d.fits") as model:

@@ -1,26 +1,16 @@
 """The script ``examples/time_series.py``, run as a user runs it."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable
 from stdatamodels.jwst import datamodels
 
-SCRIPT = Path(__file__).resolve().parents[1] / "examples" / "time_series.py"
-
-
-def run(*arguments, folder):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.example_scripts import run
 
 
 def test_light_curves_of_a_simulated_transit(tmp_path):
-    printed = run(folder=tmp_path)
+    printed = run("time_series.py", folder=tmp_path)
     pull, shift = map(float, re.search(r"light (\S+) quoted errors, shift (\S+) pix",
                                        printed).groups())  # fmt: skip
     assert pull < 1.35
@@ -41,7 +31,7 @@ def test_light_curves_of_a_simulated_transit(tmp_path):
 
 def test_real_integrations_scatter_less_than_their_errors(tmp_path, shared_data):
     (path,) = (shared_data / "extraction").glob("ERS_NGTS10_*_calints.fits")
-    printed = run(path, folder=tmp_path)
+    printed = run("time_series.py", path, folder=tmp_path)
     scatter, quoted = map(float, re.search(r"scatter (\d+) ppm, quoted (\d+) ppm",
                                            printed).groups())  # fmt: skip
     assert 0 < scatter < quoted

@@ -13,16 +13,7 @@ from matplotlib.image import imread
 import specmodels as sm
 from examples.deimos import Deimos
 from specmodels.instruments import recognise_instrument
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-
-
-def run(script, *arguments, folder):
-    """Run a script in a folder and return what it prints."""
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from tests.example_scripts import EXAMPLES, run
 
 
 def single(folder, pattern):

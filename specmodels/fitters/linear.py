@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..models.linear_form import LinearForm
-from .base import FitResult, Fitter
+from .base import Fitter
 from .columns.problem import Problem
+from .columns.result import ColumnFitResult
 from .parameters import consistent_values
 from .paths import by_columns, checked_model, images_of
 from .system import SystemFitResult, SystemProblem
@@ -62,7 +63,7 @@ def linear_result(problem, values, solved, **fields):
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]
     none = np.zeros((len(form.nonlinear), len(form.nonlinear), 1))
-    return FitResult(
+    return ColumnFitResult(
         template=form.model, image=problem.image, values=tuple(values), form=form,
         covariance=solved.covariance, shared_covariance=none, chi2=solved.chi2,
         dof=solved.n_data - len(form.linear), batch=problem.batch, **fields,

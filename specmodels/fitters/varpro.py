@@ -6,8 +6,9 @@ import numpy as np
 
 from ..models.linear_form import LinearForm
 from ..numerics.normal import factorise, invert_lower
-from .base import FitResult, Fitter
+from .base import Fitter
 from .columns.problem import Problem
+from .columns.result import ColumnFitResult
 from .levenberg import LEAST_INFORMATION, damped_step, next_damping
 from .linear import linear_result
 from .parameters import FreeParameters, consistent_values
@@ -246,7 +247,7 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
         message = "; ".join(filter(None, [message, not_determined(names)]))
-    return FitResult(
+    return ColumnFitResult(
         template=template, image=problem.image, values=tuple(values),
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,
         chi2=solved.chi2, dof=solved.n_data - len(form.linear), batch=problem.batch,

@@ -6,7 +6,7 @@ import warnings
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
-__all__ = ["known_unit", "parsed_unit", "unit_factor", "unit_text"]
+__all__ = ["has_solid_angle", "known_unit", "parsed_unit", "unit_factor", "unit_text"]
 
 # Spellings of spectra: an A is never an ampere there, and an S no siemens.
 _ALIASES = {"A": "Angstrom", "Ang": "Angstrom", "S": "s", "e": "electron", "e-": "electron",
@@ -103,3 +103,8 @@ def _spelling(match):
     word = match[0].lower()
     known = _ALIASES.get(match[0]) or _WORDS.get(word) or _WORDS.get(word.removesuffix("s"))
     return known or match[0]
+
+
+def has_solid_angle(unit):
+    """Whether a unit is one of surface brightness, or has an angle otherwise."""
+    return any(base.is_equivalent(u.rad) for base in unit.decompose().bases)

@@ -10,6 +10,15 @@ __all__ = ["outcomes", "workers"]
 # Tasks that wait at the scheduler for each worker: enough to keep it busy, few enough for memory.
 AHEAD = 2
 RESTART = 60  # seconds in which a worker that died is up again
+# What processes of our own do beside the work. By default each samples its stack a hundred times a
+# second and looks after itself fifty times, which takes three per cent of a core for as long as the
+# work lasts, much where others keep the cores busy; tasks of seconds need none of it.
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+}
 
 
 @contextmanager
@@ -41,12 +50,16 @@ def workers(n_jobs, n_inputs, client=None):
     if number == 1:
         yield None
         return
+    import dask
     from distributed import Client, LocalCluster
 
-    cluster = LocalCluster(
-        n_workers=number, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-    )
-    with cluster, Client(cluster) as own:
+    with (
+        dask.config.set(QUIET),  # workers take it over when they start, also anew
+        LocalCluster(
+            n_workers=number, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as own,
+    ):
         yield own
         # A cluster that is closed while a dead worker is started anew may hang.
         with suppress(TimeoutError):

@@ -4,13 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from .normal import NormalEquations
+from .clipping_kernels import rejected_in_columns
 from .robust import MAD_TO_SIGMA
 
 __all__ = ["local_scale", "reject_by_column", "relative_misfit", "sharp_pixels"]
 
-# Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
-LEAST_FREEDOM = 0.02
 # Standard deviations from which a pixel may be a hit without a fit.
 HIT_SIGMA = 8.0
 # The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
@@ -74,56 +72,9 @@ def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
     ndarray of bool, shape (n_pixel, n_batch)
         True for rejected pixels.
     """
-    columns = [np.broadcast_to(column, data.shape) for column in columns]
-    rejected = np.zeros(data.shape, dtype=bool)
-    active = np.arange(data.shape[1])
-    limit = max(1, int(max_fraction * data.shape[0]))
-    for _ in range(limit):
-        part = tuple(a[:, active] for a in (data, weights, threshold, rejected))
-        excess = _excess([c[:, active] for c in columns], *part)
-        worst = np.argmax(excess, axis=0)
-        beyond = excess[worst, np.arange(len(active))] > 1
-        if not beyond.any():
-            break
-        active, worst = active[beyond], worst[beyond]
-        rejected[worst, active] = True
-    return _without_false_alarms(columns, data, weights, threshold, rejected)
-
-
-def _excess(columns, data, weights, threshold, rejected):
-    """Studentised residual over threshold of each pixel; zero for those that do not count."""
-    kept = np.where(rejected, 0.0, weights)
-    residual, spread = _fit(columns, data, kept)
-    freedom = 1 - kept * spread
-    use = (kept > 0) & (freedom > LEAST_FREEDOM)
-    student = np.abs(residual) * np.sqrt(kept / np.where(use, freedom, 1.0))
-    return np.where(use, student / threshold, 0.0)
-
-
-def _without_false_alarms(columns, data, weights, threshold, rejected):
-    """Take back the pixels that agree with the fit made without them."""
-    hit = np.flatnonzero(rejected.any(axis=0))
-    if hit.size == 0:
-        return rejected
-    columns, data, weights = [c[:, hit] for c in columns], data[:, hit], weights[:, hit]
-    residual, spread = _fit(columns, data, np.where(rejected[:, hit], 0.0, weights))
-    distance = np.abs(residual) * np.sqrt(weights / (1 + weights * spread))
-    out = rejected.copy()
-    out[:, hit] &= distance > threshold[:, hit]
-    return out
-
-
-def _fit(columns, data, weights):
-    """Residual of the fit and variance of its prediction in each pixel."""
-    equations = NormalEquations.from_columns(columns, data, weights)
-    solution = equations.solve()
-    covariance = np.nan_to_num(solution.covariance)
-    residual, spread = np.array(data), np.zeros(data.shape)
-    for i, column in enumerate(columns):
-        residual -= column * solution.particular[i]
-        for j in range(i, len(columns)):
-            spread += (1 if i == j else 2) * covariance[i, j] * column * columns[j]
-    return residual, spread
+    basis = np.array([np.broadcast_to(column, data.shape) for column in columns], dtype=float)
+    arrays = (np.ascontiguousarray(a, dtype=float) for a in (data, weights, threshold))
+    return rejected_in_columns(basis, *arrays, max(1, int(max_fraction * data.shape[0])))
 
 
 def relative_misfit(student, signal, use):

@@ -10,6 +10,7 @@ from astropy.table import QTable
 
 import specmodels as sm
 from specmodels.datasets import make_slit
+from specmodels.many.schedule import workers
 
 NAMES = list("abcdef")
 
@@ -107,6 +108,19 @@ def test_workers_give_the_same_bits_as_one_process(folder, client, tmp_path):
         np.testing.assert_array_equal(flux, fluxes(tmp_path / "there")[name])
     np.testing.assert_array_equal(here.summary["level"], there.summary["level"])
     assert client.status == "running"
+
+
+def test_own_workers_do_not_watch_themselves_beside_the_work():
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+
+    def watched():
+        import dask
+
+        return dask.config.get("distributed.worker.profile.enabled")
+
+    with workers(2, 2) as client:
+        assert not any(client.run(watched).values())
+    assert distributed.worker.dask.config.get("distributed.worker.profile.enabled")
 
 
 def test_extraction_travels_to_workers(folder, client):

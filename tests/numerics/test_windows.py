@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from specmodels.numerics.spline_grid import SplineGrid
-from specmodels.numerics.windows import Moments
+from specmodels.numerics.window_moments import Moments
 
 N = 4000
 SMOOTHING = 1e-4

@@ -54,6 +54,8 @@ def _shift(first, second):
     Arguments are those of `line_shift`.
     """
     (wave, flux), (other_wave, other) = first, second
+    # Beside a constant of one, light in watts would be too little to be told from none.
+    flux, other = _of_order_one(flux), _of_order_one(other)
     known, other_known = np.isfinite(flux), np.isfinite(other)
     if min(known.sum(), other_known.sum()) < LEAST_POINTS:
         return NONE
@@ -87,6 +89,12 @@ def _shift(first, second):
     smooth = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(seen)), SMOOTH_DEGREE)
     explained = 1 - np.sum(left**2) / max(np.sum(_without(seen, smooth) ** 2), 1e-300)
     return (float(shift), float(error)) if explained > LEAST_EXPLAINED else NONE
+
+
+def _of_order_one(flux):
+    """Flux over its largest value, whatever its unit; of no light it is as it was."""
+    size = np.max(np.abs(flux), initial=0.0, where=np.isfinite(flux))
+    return flux / size if size > 0 else flux
 
 
 def _without(values, terms):

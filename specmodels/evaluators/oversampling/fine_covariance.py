@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ...numerics.fine_pixels import look_up
 
-__all__ = ["FineCovariance", "derivatives"]
+__all__ = ["FineCovariance", "checked_columns", "derivatives"]
 
 
 class FineCovariance:
@@ -168,3 +168,16 @@ def _in_rows(blocks):
     place, row, other = index = np.nonzero(blocks)
     entries = (blocks[index], (row * n + place, other * n + place))
     return sparse.csr_matrix(entries, shape=(n_fine * n, n_fine * n))
+
+
+def checked_columns(columns, n_columns):
+    """Numbers of columns of a slice, all of them for None."""
+    if columns is None:
+        return np.arange(n_columns)
+    columns = np.atleast_1d(columns)
+    whole = columns.ndim == 1 and (columns.dtype.kind in "iu" or not columns.size)
+    if not whole or np.any((columns < 0) | (columns >= n_columns)):
+        raise ValueError(
+            f"columns: expected whole numbers from 0 to {n_columns - 1}, got {columns.tolist()}"
+        )
+    return columns.astype(int)

@@ -14,7 +14,8 @@ from ...numerics.oversample import FineRows
 from ..base import ImageEvaluator, check_number
 from .fine_slice import FineSlice
 from .residuals import NoResidual, ResidualWeight, SignificantResidual
-from .result import OversamplingResult, OversamplingResultSet
+from .result import OversamplingResult
+from .result_set import OversamplingResultSet
 from .trace_noise import noise_from_scatter, with_smooth_variance
 
 __all__ = ["TraceOversampling", "signal_to_noise"]

@@ -10,39 +10,16 @@ from astropy.table import QTable
 from ...exposure import SpectralImage
 from ...io.oversampled import TRACE_MODEL, like_source, save_like_source
 from ...io.provenance import note_of
+from ...io.units import has_solid_angle
 from ...numerics.oversample import FineRows
-from ..base import ResultSet
 from .fine_aperture import aperture_spectrum
-from .fine_covariance import FineCovariance
+from .fine_covariance import FineCovariance, checked_columns
 from .fine_slice import FineSlice
 from .fine_variance import fill_variance
+from .report import report_row
 from .trace_spectrum import spectrum_table, trace_spectrum
 
-__all__ = ["OversamplingResult", "OversamplingResultSet"]
-
-# Of a slice whose model and variances hold.
-MOST_CHI2 = 2.0
-
-
-class OversamplingResultSet(ResultSet):
-    """Results of several slits by name, which are written back as one exposure.
-
-    Slits that could not be treated are left as they were.
-    """
-
-    def to_source(self):
-        """The exposure in the kind that came in; see `OversamplingResult.to_source`."""
-        return like_source(self, self.source_exposure)
-
-    def save(self, path):
-        """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
-        save_like_source(self, self.source_exposure, path)
-
-    def plot(self, figure=None):
-        """Draw data, oversampled image and profile of each slit, one beneath the other."""
-        from .plot import plot_slits
-
-        return plot_slits(self, figure)
+__all__ = ["OversamplingResult"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,7 +89,7 @@ class OversamplingResult:
         per_pixel = self.settings.flux_per_pixel
         if per_pixel is None:
             unit = self.sliced.image.unit
-            per_pixel = unit is not None and not _has_solid_angle(unit)
+            per_pixel = unit is not None and not has_solid_angle(unit)
         return 1 / self.factor if per_pixel else 1.0
 
     @cached_property
@@ -183,9 +160,8 @@ class OversamplingResult:
         """Position of the oversampled pixels along their slices, in the image's unit."""
 
         def positions(part):
-            if part.image.spatial is None:
-                return part.fine_positions
-            return part.rows.coordinates(part.image.spatial)
+            own = part.image.spatial
+            return part.fine_positions if own is None else part.rows.coordinates(own)
 
         return self._fine(positions, dtype=float)
 
@@ -197,8 +173,7 @@ class OversamplingResult:
             return values
 
         def coordinates(part):
-            own = part.image.wavelength
-            return part.rows.coordinates(np.where(part.inside, own, np.nan))
+            return part.rows.coordinates(np.where(part.inside, part.image.wavelength, np.nan))
 
         return self._fine(coordinates, dtype=values.dtype)
 
@@ -252,7 +227,7 @@ class OversamplingResult:
         from astropy.nddata import Covariance
 
         part = self._part(name)
-        columns = _checked_columns(columns, part.image.shape[1])
+        columns = checked_columns(columns, part.image.shape[1])
         native = np.ones(part.image.shape) if part.image.variance is None else part.image.variance
         native = np.where(part.available, native, 0.0)[:, columns]
         return Covariance(self.share**2 * FineCovariance(part).covariance(columns, native))
@@ -315,30 +290,7 @@ class OversamplingResult:
         -------
         `~astropy.table.QTable`
         """
-        return QTable(rows=[self._row(name, part) for name, part in self._passing()])
-
-    def _row(self, name, part):
-        fit = part.fit
-        known = fit is not None
-        return {
-            "slice": name, "status": "modelled" if known else "interpolated",
-            "windows": len(fit.layout.nodes) - 1 if known else 0,
-            "knot_spacing": fit.layout.grid.spacing if known else np.nan,
-            "reduced_chi2": fit.reduced_chi2 if known else np.nan,
-            "rejected": int(fit.rejected.sum()) if known else 0,
-            "hits": int(part.hits.sum()), "filled": int(part.filled.sum()),
-            "missing": int((part.inside & ~part.available & ~part.filled).sum()),
-            "compact": int(part.compact.sum()), "reason": self._reason(name, fit),
-        }  # fmt: skip
-
-    def _reason(self, name, fit):
-        """Why a slice has no model, or why a person should look at the one it has."""
-        if fit is None:
-            return self.reasons.get(name, "")
-        chi2 = fit.reduced_chi2
-        if np.isfinite(chi2) and chi2 <= MOST_CHI2:
-            return ""
-        return f"chi2/dof {chi2:.3g}: variances or model are off"
+        return QTable(rows=[report_row(*part, self.reasons) for part in self._passing()])
 
     def to_source(self):
         """The oversampled exposure in the kind that came in, with its WCS where it has one."""
@@ -396,20 +348,3 @@ class OversamplingResult:
         rows, columns = self.sliced.boxes[name]
         rows = self.rows.slice_of(rows) if fine else rows
         np.copyto(out[rows, columns], values, where=use, casting="same_kind")
-
-
-def _checked_columns(columns, n_columns):
-    """Numbers of columns of a slice, all of them for None."""
-    if columns is None:
-        return np.arange(n_columns)
-    columns = np.atleast_1d(columns)
-    whole = columns.ndim == 1 and (columns.dtype.kind in "iu" or not columns.size)
-    if not whole or np.any((columns < 0) | (columns >= n_columns)):
-        raise ValueError(
-            f"columns: expected whole numbers from 0 to {n_columns - 1}, got {columns.tolist()}"
-        )
-    return columns.astype(int)
-
-
-def _has_solid_angle(unit):
-    return any(base.is_equivalent(u.rad) for base in unit.decompose().bases)

@@ -167,7 +167,7 @@ def prediction_variances(equations, pixels):
     take iterations, coefficients have the covariance of white noise alone.
     """
     if equations.noise is None and not equations.factor.null.shape[1]:
-        unseen = equations.factor.scale[equations.structure.rank] == 0
+        unseen = ~equations.seen
         out = equations.predicted_variances()[pixels]
         return np.where(equations.entries.see(unseen)[pixels], np.inf, out)
     out = np.empty(len(pixels))

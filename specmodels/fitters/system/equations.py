@@ -187,20 +187,8 @@ class Equations:
         band[:, 0] += self.ridge * band[:, 0]
         border[np.diag_indices(len(border))] += self.ridge * np.diagonal(border)
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
-            self._add(penalty, strength, band, coupling, border)
+            penalty.add_to(own, self.structure, strength)
         return band, coupling, border
-
-    def _add(self, penalty, strength, band, coupling, border):
-        """Add the matrix of a prior in place."""
-        rank, n = self.structure.rank, self.structure.n_band
-        low, high = np.sort(rank[np.stack([penalty.first, penalty.second])], axis=0)
-        value = strength * penalty.value
-        inside, across = high < n, (low < n) & (high >= n)
-        np.add.at(band, (low[inside], (high - low)[inside]), value[inside])
-        np.add.at(coupling, (low[across], high[across] - n), value[across])
-        i, j, v = low[low >= n] - n, high[low >= n] - n, value[low >= n]
-        np.add.at(border, (i, j), v)
-        np.add.at(border, (j[i != j], i[i != j]), v[i != j])
 
     def transposed(self, pixels):
         """Sum over pixels of values times entries, shape (n,)."""
@@ -263,6 +251,11 @@ class Equations:
         for penalty, strength in zip(self.penalties.all, self.strengths, strict=True):
             out += strength * penalty.product(coefficients)
         return out
+
+    @property
+    def seen(self):
+        """Whether a pixel with weight, or a prior, sees each coefficient, shape (n,)."""
+        return self.factor.scale[self.structure.rank] > 0
 
     @property
     def determined(self):

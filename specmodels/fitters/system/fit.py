@@ -36,7 +36,7 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     for k, value in problem.parameters.collected(theta).items():
         base[k] = value
     templates = _templates(problem, theta)
-    seen = equations.factor.scale[equations.structure.rank] > 0
+    seen = equations.seen
     values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
     if not (equations.weights > 0).any():
@@ -50,7 +50,7 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
                                      strict=True):  # fmt: skip
             leaf.table = image.x, image.y, noise[part].reshape(image.shape)
     return SystemFitResult(
-        template=templates[0], image=problem.images[0], values=tuple(values), covariance=None,
+        template=templates[0], image=problem.images[0], values=tuple(values),
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
         batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
@@ -106,7 +106,7 @@ def _freedom(problem, equations):
 
 def _undetermined(problem, equations, covariance):
     """Reasons for which a fit is no success: what data and priors do not determine, by name."""
-    seen = equations.factor.scale[equations.structure.rank] > 0
+    seen = equations.seen
     lost = np.flatnonzero(seen & ~equations.determined)
     names = [problem.layout.name(number) for number in lost[:MOST_NAMED]]
     free = zip(problem.parameters.names, np.diagonal(covariance), strict=False)

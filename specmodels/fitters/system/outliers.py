@@ -59,7 +59,7 @@ def solution_outliers(problem, solution, images, sigma, profile_error):
     equations, coefficients, offset = solution[:3]
     given = np.concatenate([image.weights.ravel() for image in images])
     data = np.concatenate([image.filled.ravel() for image in images]) - offset
-    unseen = equations.factor.scale[equations.structure.rank] == 0
+    unseen = ~equations.seen
     model = np.where(equations.entries.see(unseen), np.nan, offset + equations.image(coefficients))
     # What the model is not known of was masked by the fit, not left out as a hit.
     known = ((equations.weights > 0) | (problem.weights == 0)) & np.isfinite(data)

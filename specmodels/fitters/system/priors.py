@@ -62,6 +62,19 @@ class Penalty:
         np.add.at(out, self.second[off], self.value[off] * coefficients[self.first[off]])
         return out
 
+    def add_to(self, matrix, structure, strength):
+        """Add the matrix, times a strength, to band, coupling and border in place."""
+        band, coupling, border = matrix
+        n = structure.n_band
+        low, high = np.sort(structure.rank[np.stack([self.first, self.second])], axis=0)
+        value = strength * self.value
+        inside, across = high < n, (low < n) & (high >= n)
+        np.add.at(band, (low[inside], (high - low)[inside]), value[inside])
+        np.add.at(coupling, (low[across], high[across] - n), value[across])
+        i, j, v = low[low >= n] - n, high[low >= n] - n, value[low >= n]
+        np.add.at(border, (i, j), v)
+        np.add.at(border, (j[i != j], i[i != j]), v[i != j])
+
     def square(self, coefficients):
         """Quadratic form of the coefficients, less their mean."""
         c = coefficients - self.mean

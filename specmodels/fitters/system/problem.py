@@ -23,7 +23,7 @@ from .noise import noise_of
 from .noise_strengths import learnt_noise
 from .parameters import SharedParameters
 from .priors import Penalties
-from .structure import Structure
+from .structure import Structure, orders_of_pixels
 
 __all__ = ["SystemProblem"]
 
@@ -160,10 +160,11 @@ class SystemProblem:
         if self.penalties is None:
             self.penalties, self._limits = Penalties(self.layout), limits(self.layout)
         pairs, structure = self.penalties.pairs, None
+        orders = partial(orders_of_pixels, self.images)
         if self.structure is not None:
-            structure = self.structure.fitting(entries, weights, pairs, self._positions)
+            structure = self.structure.fitting(entries, weights, pairs, orders)
         if structure is None or structure.work > MUCH_MORE_WORK * self.structure.work:
-            structure = Structure.of(entries, weights, self._positions(), pairs)
+            structure = Structure.of(entries, weights, orders(), pairs)
             self.structure = structure
         kind = ArrowEquations if isinstance(structure, ArrowStructure) else Equations
         return kind(entries, weights, structure, self.penalties, self.strengths, self.ridge)
@@ -176,17 +177,6 @@ class SystemProblem:
             left = data - equations.image(equations.solved(data))
             self.noise = self.noise.started(left, equations.weights)
         return with_noise(equations, self.noise)
-
-    def _positions(self):
-        """Ways to order the pixels: by column or row, of all images or one image after another."""
-        x = [np.broadcast_to(image.x[None], image.shape).ravel() for image in self.images]
-        y = [np.broadcast_to(image.y[:, None], image.shape).ravel() for image in self.images]
-        ways = [np.concatenate(x), np.concatenate(y)]
-        if len(self.images) > 1:
-            for parts in (x, y):
-                step = 10 * max(np.ptp(part) for part in parts) + 10
-                ways.append(np.concatenate([part + n * step for n, part in enumerate(parts)]))
-        return ways
 
     def solve(self, theta):
         """Coefficients for these non-linear values, with the strengths of priors learnt.

@@ -1,14 +1,12 @@
 """What a system fit gives: values, errors and covariances of any composition, on its images."""
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
-from ...models.composition import bound
-from ..fitted import FittedModel
 from ..result import FitResult
-from . import answers
+from . import answers, images
 from .problem import SystemProblem
 
 __all__ = ["SystemFitResult"]
@@ -116,8 +114,9 @@ class SystemFitResult(FitResult):
         """
         part, fitted = self.fitted.slices[number], self.fitted.of_image(number)
         base = fitted.parameters.of(0, self.theta)[0]
-        seen = self.equations.factor.scale[self.equations.structure.rank] > 0
-        values = fitted.layout.values(np.where(seen, self.coefficients, np.nan), base)
+        values = fitted.layout.values(
+            np.where(self.equations.seen, self.coefficients, np.nan), base
+        )
         several = len(self.images) > 1
         return self.replace(
             image=self.images[number], values=tuple(values),
@@ -263,28 +262,9 @@ class SystemFitResult(FitResult):
         """The same."""
         return self.model
 
-    @property
-    def _repeated_where_seen(self):
-        """The coefficients, NaN for repetitions (columns, lines) that no pixel with weight sees."""
-        out = np.array(self.coefficients)
-        unseen = self.equations.factor.scale[self.equations.structure.rank] == 0
-        for group in self.layout.groups:
-            if group.over:
-                numbers = np.concatenate([group.numbers(n) for n in range(len(group.positions))])
-                out[numbers[unseen[numbers]]] = np.nan
-        return out
-
     def model_of(self, number):
         """The fitted model, bound to one of the images."""
-        base = self.fitted.parameters.of(number, self.theta)[0]
-        if self.fitted.noise is not None or any(group.over for group in self.layout.groups):
-            values = partial(self.layout.at, self._repeated_where_seen, base, number)
-            return FittedModel(self.fitted.forms[number], values, self.images[number])
-        model = bound(self.templates[number].copy(), self.images[number])
-        for name, value in zip(self.names, self.layout.local(self.coefficients, base, number),
-                               strict=True):  # fmt: skip
-            setattr(model, name, value)
-        return model
+        return images.bound_model(self, number)
 
     def predict(self, image=None):
         """Value of the fitted model in each pixel, of the image or of each; NaN where unknown.
@@ -312,18 +292,7 @@ class SystemFitResult(FitResult):
     @property
     def predictions(self):
         """Value of the fitted model in each pixel, a list with an array for each image."""
-        return [self._predicted(number) for number in range(len(self.images))]
-
-    def _predicted(self, number):
-        equations, part = self.equations, self.fitted.slices[number]
-        entries = equations.entries.of_image(number)
-        total = entries.image(self.coefficients)
-        total += self.offset[part]
-        total += self.noise[part]
-        unseen = equations.factor.scale[equations.structure.rank] == 0
-        if unseen.any():
-            total[entries.see(unseen)] = np.nan
-        return total.reshape(self.images[number].shape)
+        return [images.predicted(self, number) for number in range(len(self.images))]
 
     def _of_images(self):
         return np.asarray(self.chi2), np.asarray(self.dof)
@@ -346,7 +315,7 @@ class SystemFitResult(FitResult):
         """Data minus model, of the image or of each image."""
         if image is not None:
             return image.data - self.predict(image)
-        found = [one.data - self._predicted(n) for n, one in enumerate(self.images)]
+        found = [one.data - images.predicted(self, n) for n, one in enumerate(self.images)]
         return found if len(found) > 1 else found[0]
 
     def prediction_error(self):
@@ -354,25 +323,16 @@ class SystemFitResult(FitResult):
         return self._by_image(answers.prediction_error(self))
 
     def components(self):
-        """Image of each elementary model with all factors that act on it, by name (or number)."""
+        """As of other results, of the image or lists of each image."""
         out = {}
-        for number, (form, image) in enumerate(zip(self.fitted.forms, self.images, strict=True)):
-            base = self.fitted.parameters.of(number, self.theta)[0]
-            values = self.layout.in_region(self.coefficients, base, number, (slice(None),) * 2)
-            for name, part in _named(form.components(values, self.fitted.inputs[number])):
-                out.setdefault(name, []).append(np.broadcast_to(part, image.shape))
+        for number in range(len(self.images)):
+            for name, part in images.components(self, number):
+                out.setdefault(name, []).append(part)
         return out if len(self.images) > 1 else {name: own[0] for name, own in out.items()}
 
     def parts(self, n_images=None):
         """As of other results, in one piece; of the first image."""
-        base = self.fitted.parameters.of(0, self.theta)[0]
-        values, inputs = self.layout.local(self.coefficients, base, 0), self.fitted.inputs[0]
-        shape = self.image.shape
-        images = [
-            (leaf, positions, np.broadcast_to(image, shape))
-            for leaf, positions, image in self.form.components(values, inputs)
-        ]
-        yield slice(0, shape[1]), inputs, values, images
+        yield slice(0, self.image.shape[1]), *images.parts(self)
 
     def propagate(self, variance):
         """Variance of each linear parameter that a variance of the pixels brings.
@@ -389,9 +349,3 @@ class SystemFitResult(FitResult):
         """
         self._check_shape(variance)
         return answers.propagated(self, variance)
-
-
-def _named(components):
-    """Components by name; models without one have their number."""
-    for number, (leaf, _, image) in enumerate(components):
-        yield leaf.name or str(number), image

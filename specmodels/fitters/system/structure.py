@@ -12,7 +12,7 @@ import numpy as np
 from ...numerics.sparse_rows import band_width
 from .arrow_structure import MOST_NUMBERS, MOST_WORK, ArrowStructure, Reach
 
-__all__ = ["Structure", "TooLargeError"]
+__all__ = ["Structure", "TooLargeError", "orders_of_pixels"]
 
 # Work that calls for a structure of blocks.
 MUCH_WORK = 1e9
@@ -156,3 +156,15 @@ def _ranks(middle, border):
     order = np.concatenate([order[~border[order]], np.flatnonzero(border)])
     rank[order] = np.arange(len(order))
     return rank, int(np.count_nonzero(~border))
+
+
+def orders_of_pixels(images):
+    """Ways to order the pixels: by column or row, of all images or one image after another."""
+    x = [np.broadcast_to(image.x[None], image.shape).ravel() for image in images]
+    y = [np.broadcast_to(image.y[:, None], image.shape).ravel() for image in images]
+    ways = [np.concatenate(x), np.concatenate(y)]
+    if len(images) > 1:
+        for parts in (x, y):
+            step = 10 * max(np.ptp(part) for part in parts) + 10
+            ways.append(np.concatenate([part + n * step for n, part in enumerate(parts)]))
+    return ways

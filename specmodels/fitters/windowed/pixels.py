@@ -10,7 +10,7 @@ from ...numerics.clipping import reject_by_column
 from ...numerics.normal import NormalEquations
 from ...numerics.robust import MAD_TO_SIGMA
 from ...numerics.spline_grid import SplineGrid
-from ...numerics.windows import Moments
+from ...numerics.window_moments import Moments
 from ..sky.positions import regular_positions
 from .layout import Layout
 

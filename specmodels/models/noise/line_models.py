@@ -85,7 +85,7 @@ class _LinePlan(NoisePlan):
         found = self._solved(lines, used)
         residual = np.where(used, lines - self._lines_of(found), 0.0)
         freedom = max(np.count_nonzero(used) - np.isfinite(found.values).sum(), 1)
-        white = max(float(np.sum(residual**2)) / freedom, 1e-30)
+        white = max(float(np.sum(residual**2)) / freedom, 1e-150)  # its square is a number
         noise = white * np.einsum("kkb->kb", found.covariance)
         known = np.isfinite(noise) & np.isfinite(found.values)
         weight = np.where(known, np.where(known, noise, 1.0) ** -2.0, 0.0)
