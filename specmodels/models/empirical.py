@@ -11,8 +11,9 @@ from astropy.modeling import Parameter
 from scipy.interpolate import BSpline
 from scipy.optimize import nnls
 
+from ..numerics.tabulated_splines import light_and_slopes
 from .parameters import declare, repeated
-from .profiles import Profile, _steps
+from .profiles import Profile
 
 __all__ = ["BSplineProfile", "graded_knots"]
 
@@ -128,26 +129,14 @@ class BSplineProfile(Profile):
 
     def cumulative_derivatives(self, y, center, scale, *coefficients):
         """Derivatives of `cumulative` by centre, scale and coefficients."""
-        return list(self._value_and_slopes(y, center, scale, *coefficients))[1:]
-
-    def _value_and_slopes(self, y, center, scale, *coefficients):
-        """Yield `cumulative` and its derivatives one by one, so that not all need be held."""
-        table = self._table
-        spline = table.spline(coefficients)
-        t = (y - center) / scale
-        position = table.position(t)
-        cumulative, (index, fraction) = spline.integral.at(position) / spline.norm, position
-        yield cumulative
+        table, t = self._table, (y - center) / scale
+        spline, position = table.spline(coefficients), table.position(t)
+        cumulative = spline.integral.at(position) / spline.norm
         by_center = spline.density.at(position) * (-1 / (spline.norm * scale))
-        yield by_center
-        yield t * by_center
-        for integral, steps, area in zip(*table.terms, table.areas, strict=True):
-            derivative = np.take(steps, index, mode="clip")
-            derivative *= fraction
-            derivative += np.take(integral, index, mode="clip")
-            derivative -= area * cumulative
-            derivative /= spline.norm
-            yield derivative
+        terms = zip(table.integrals.T, table.areas, strict=True)
+        own = [(_Tabulated(integral).at(position) - area * cumulative) / spline.norm
+               for integral, area in terms]  # fmt: skip
+        return [by_center, t * by_center, *own]
 
     def fit_deriv(self, y, *values):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
@@ -155,10 +144,16 @@ class BSplineProfile(Profile):
 
     def value_and_derivatives(self, y, *values):
         """Value and derivatives, which share the places in the tables."""
+        scale = np.atleast_1d(np.asarray(values[1], dtype=float))
         edges, is_column = self._edges(y)
-        if not is_column:
+        t = (edges - values[0]) / scale
+        if not is_column or t.ndim != 2 or scale.shape[-1] != scale.size:
             return self.evaluate(y, *values), super().fit_deriv(y, *values)
-        value, *derivatives = (_steps(image) for image in self._value_and_slopes(edges, *values))
+        table, spline = self._table, self._table.spline(values[2:])
+        value, *derivatives = light_and_slopes(
+            np.ascontiguousarray(t), scale.ravel(), (table.low, table.step), spline.norm,
+            spline.integral.values, spline.density.values, table.integrals,
+        )  # fmt: skip
         return value, derivatives
 
     def fwhm(self, scale, *coefficients):
@@ -216,8 +211,6 @@ class _Tables:
             values, integrals = values @ increments, integrals @ increments
         self.values, self.integrals = map(np.ascontiguousarray, (values, integrals))
         self.areas = self.integrals[-1]
-        rows = np.ascontiguousarray(self.integrals.T)
-        self.terms = rows, np.diff(rows, axis=1, append=rows[:, -1:])
 
     def __reduce__(self):
         """Copies share the tables; files and other processes make them again."""

@@ -33,11 +33,11 @@ class ExtractionResult(SourceSpectra):
     ----------
     fit : `~specmodels.fitters.FitResult`
         The fitted model of the slit.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The data extracted.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    source_exposure : `~specmodels.exposure.Exposure`
+    source_exposure : `~specmodels.Exposure`
         What the image came from.
     wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
         Wavelength of each column of the sources, by name, that do not have those of the image.
@@ -203,9 +203,7 @@ class ExtractionResult(SourceSpectra):
 
     def trace(self, name):
         """Row of a source in each column."""
-        leaf, positions = self.sources[name]
-        values = [self.fit.values[k] for k in positions]
-        return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
+        return self._curves[name][0]
 
     def wavelength(self, name):
         """Wavelength of a source in each column, a Quantity or plain numbers; columns in pixels."""
@@ -215,8 +213,16 @@ class ExtractionResult(SourceSpectra):
 
     def fwhm(self, name):
         """Full width at half maximum of a source in each column, in pixels."""
-        leaf, positions = self.sources[name]
-        return leaf.fwhm(self.image.x, [self.fit.values[k] for k in positions])
+        return self._curves[name][1]
+
+    @cached_property
+    def _curves(self):
+        """Row and width in each column of each source, by name; not to be changed."""
+        x, found = self.image.x, BySource()
+        for name, (leaf, positions) in self.sources.items():
+            own = [self.fit.values[k] for k in positions]
+            found[name] = np.broadcast_to(leaf.trace_position(x, own), x.shape), leaf.fwhm(x, own)
+        return found
 
     def table(self, name):
         """All that is known of a source per column.
@@ -260,12 +266,16 @@ class ExtractionResult(SourceSpectra):
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
             table[f"var_{key}"] = variance * unit**2
-        table.meta = {"source": name, "image": self.image.name, **judge_source(self, name)}
+        table.meta = {"source": name, "image": self.image.name, **self._judged[name]}
         return table
 
+    @cached_property
+    def _judged(self):
+        """Figures and status of each source, by name."""
+        return {name: judge_source(self, name) for name in self.sources}
+
     def _flux(self, name):
-        own = self.source_fluxes[name]
-        return own.flux, own.error
+        return self.source_fluxes[name].flux, self.source_fluxes[name].error
 
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
@@ -323,14 +333,12 @@ class ExtractionResult(SourceSpectra):
         weight = enclosed[use] / error[use] ** 2
         total = np.sum(weight * flux[use])
         ratio = np.sum(weight * enclosed[use]) / total if total else np.nan
-        return float(ratio), float(
-            abs(ratio) * np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
-        )
+        error = np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
+        return float(ratio), float(abs(ratio) * error)
 
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
-        rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
-        return readable(QTable(rows))
+        return readable(QTable([{"source": name, **own} for name, own in self._judged.items()]))
 
     def plot(self, figure=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""

@@ -51,6 +51,10 @@ HIDDEN_DEGREE = 2
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
+# Distance of its knots in the core, in standard deviations. The wider one misses the shoulders of a
+# core with wings by a hundredth of the light: a flux per column hardly depends on that, but where
+# all rows tell of one sky the throughput of the slit would have to mend it.
+CORE, FINE_CORE = 1.0, 0.8
 # It ends at the next source, which it could take light from, but for blends: these tell its shape
 # only together.
 BLENDED = 7.0
@@ -79,6 +83,9 @@ class SlitModelBuilder:
         Row as a function of the column, as a template for all sources; default: a polynomial.
     trace_degree, width_degree : int, optional
         Degrees of the polynomials of the trace and of the width; default: chosen by the data.
+    starts_wavelengths : bool
+        Whether what is built starts a fit in which all rows tell the sky of a wavelength. Profiles
+        are then finer, may reach beyond the next source, and are left to that fit.
 
     Raises
     ------
@@ -92,6 +99,7 @@ class SlitModelBuilder:
     trace: object = None
     trace_degree: int | None = None
     width_degree: int | None = None
+    starts_wavelengths: bool = False
 
     def __post_init__(self):
         for key, least in (("n_sources", 1), ("trace_degree", 0), ("width_degree", 0)):
@@ -129,7 +137,7 @@ class SlitModelBuilder:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
         guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`, optional
             Where the sources are; default: what `guess` finds.
 
@@ -137,6 +145,16 @@ class SlitModelBuilder:
         -------
         `~astropy.modeling.Model`
             A compound of sources (``source``, or ``source 1``, …) and ``sky``.
+        """
+        return self.begun(image, guess)[0]
+
+    def begun(self, image, guess=None):
+        """As `build`; and the fit of the image that led to it, None where all of it was not fitted.
+
+        Returns
+        -------
+        model : `~astropy.modeling.Model`
+        fit : `~specmodels.fitters.FitResult` or None
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
@@ -149,8 +167,12 @@ class SlitModelBuilder:
             model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._refined(self.learnt(model, image, guess), coarse)
-        return model
+            model = self.learnt(model, image, guess)
+            # One source may have a profile that drifts, as only this tells.
+            if len(guess.centers) == 1 or not self.starts_wavelengths:
+                model, fit = self._refined(model, coarse)
+                return model, fit if coarse is image else None
+        return model, None
 
     def _shaped(self, image, coarse, guess, snr, sky=None):
         """Parametric model fitted to some of the columns, its fit, and whether that makes sense.
@@ -169,19 +191,22 @@ class SlitModelBuilder:
         return with_held_shape(model), fit, False
 
     def _refined(self, model, coarse):
-        """Empirical model fitted to some of the columns, drifting where they ask for it."""
+        """Empirical model fitted to some of the columns, drifting where they ask for it; its fit.
+
+        The fit is None where it failed, or hits were not looked for.
+        """
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
         if not fit.success:
-            return model
+            return model, None
         drifting = with_drifting_shape(fit.template, coarse) if misfits(fit) else None
         if drifting is None:
-            return fit.template
+            return fit.template, fit
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
         worth = richer.success and gain(fit, richer) > DRIFT_GAIN * n_more
         worth = worth and widths_are_alike(fit, richer)
-        return richer.template if worth else fit.template
+        return (richer.template, None) if worth else (fit.template, fit)
 
     def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""
@@ -252,12 +277,13 @@ class SlitModelBuilder:
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
         nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
-        if nearest > BLENDED:
+        if nearest > BLENDED and not self.starts_wavelengths:
             reach = min(reach, nearest)
         if reach < LEAST_REACH:
             return model
+        core = FINE_CORE if self.starts_wavelengths else CORE
         profile = with_wing_priors(
-            BSplineProfile.like(parametric, graded_knots(reach), falling=True)
+            BSplineProfile.like(parametric, graded_knots(reach, core=core), falling=True)
         )
         for source in sources:
             scale = source.part("width")
