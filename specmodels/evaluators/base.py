@@ -257,7 +257,7 @@ class ResultSet(Mapping):
     ----------
     failures : dict of str to str
         Images without a result, and why.
-    source_exposure : `~specmodels.exposure.Exposure`
+    source_exposure : `~specmodels.Exposure`
         What the results were made from.
     """
 

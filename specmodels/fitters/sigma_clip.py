@@ -120,7 +120,7 @@ class SigmaClipFitter(Fitter):
         ----------
         result : FitResult
             Of any fitter.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             The image before any rejection.
 
         Returns

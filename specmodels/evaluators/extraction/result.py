@@ -33,11 +33,11 @@ class ExtractionResult(SourceSpectra):
     ----------
     fit : `~specmodels.fitters.FitResult`
         The fitted model of the slit.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The data extracted.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    source_exposure : `~specmodels.exposure.Exposure`
+    source_exposure : `~specmodels.Exposure`
         What the image came from.
     wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
         Wavelength of each column of the sources, by name, that do not have those of the image.

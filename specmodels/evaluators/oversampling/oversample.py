@@ -128,7 +128,7 @@ class TraceOversampling(ImageEvaluator):
 
         Parameters
         ----------
-        exposure : mapping of str to `~specmodels.exposure.SpectralImage`
+        exposure : mapping of str to `~specmodels.SpectralImage`
             Slices by name.
 
         Returns
@@ -197,7 +197,7 @@ def signal_to_noise(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With positions along the slice in ``spatial``, or straight along rows.
 
     Returns

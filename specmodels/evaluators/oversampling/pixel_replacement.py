@@ -126,7 +126,7 @@ class ReplacementResult:
 
     @property
     def image(self):
-        """The `~specmodels.exposure.SpectralImage` without its holes.
+        """The `~specmodels.SpectralImage` without its holes.
 
         Its ``meta`` has the maps ``regions``, ``estimated`` and ``trace_model``.
         """

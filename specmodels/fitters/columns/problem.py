@@ -111,7 +111,7 @@ class Problem:
     ----------
     form : `~specmodels.models.linear_form.LinearForm`
         The model, split by linearity.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         Data and weights.
     batch : {"columns", None}
         Whether each column has its own linear parameters, or all pixels share them.

@@ -137,7 +137,7 @@ class SlitModelBuilder:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
         guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`, optional
             Where the sources are; default: what `guess` finds.
 

@@ -76,7 +76,7 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The image. Emission lines, gaps and hits are allowed.
     n_sources : int, optional
         How many to find; by default all that stand out by eight standard errors and a twentieth of
