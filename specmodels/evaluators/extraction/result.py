@@ -14,7 +14,7 @@ from ..tables import readable
 from .fluxes.aperture import source_sums, sum_errors
 from .fluxes.coherent_light import coherent_light
 from .fluxes.seen_spectra import SeenSpectra, spectrum_name
-from .fluxes.shared_errors import with_shared_errors
+from .fluxes.shared_errors import shared_covariances
 from .fluxes.source_flux import source_fluxes
 from .fluxes.source_spectra import SourceSpectra
 from .status.quality import judge_source
@@ -102,11 +102,12 @@ class ExtractionResult(SourceSpectra):
 
     def sample_covariance(self, name):
         """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
-        own = self.source_fluxes[name]
+        own, shared = self._independent_fluxes[name], self.shared_covariances.get(name)
         if self.seen_spectra is None:
-            return SpectrumCovariance.with_common(own.error, own.common)
-        covariance = self.seen_spectra.covariances[name]
-        return covariance.with_errors(own.error) if self.image.shared_errors else covariance
+            covariance = SpectrumCovariance.with_common(own.error, own.common)
+        else:
+            covariance = self.seen_spectra.covariances[name]
+        return covariance if shared is None else covariance.with_band(shared)
 
     def covariances(self):
         """Covariances of spectra whose samples are not independent, by source, for files."""
@@ -148,7 +149,15 @@ class ExtractionResult(SourceSpectra):
     @cached_property
     def source_fluxes(self):
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
-        return with_shared_errors(self._independent_fluxes, self.fit, self._fitted_fluxes)
+        shared = self.shared_covariances
+        return {name: replace(own, error=np.sqrt(own.error**2 + shared[name][:, 0]))
+                if name in shared else own
+                for name, own in self._independent_fluxes.items()}  # fmt: skip
+
+    @cached_property
+    def shared_covariances(self):
+        """What errors that pixels share add to covariances of neighbours, by source."""
+        return shared_covariances(self.fit, self._fitted_fluxes)
 
     def _fitted_fluxes(self, fit):
         """Fitted fluxes of another fit of the same model, by source."""
