@@ -287,6 +287,8 @@ class OptimalExtraction(ImageEvaluator):
         model, fit = self.builder.begun(image, guess)
         if fit is None or chosen:
             fit = self._fitted(model, image, fitter)
+        elif fit.image.shape != image.shape:
+            fit = StagedFitter().continued(fit, image)
         return fit, image, fitter
 
     def _with_lines_found(self, image):
