@@ -1,16 +1,16 @@
 """Light of small squares on a direct image, moved along its trace and dropped on a detector.
 
-One fused loop, in `dispersal_kernels`, takes each square through all wavelengths, finds the pixels
-it overlaps, and adds its light to the columns of all basis functions at once. Nothing is kept per
+Compiled loops, in `dispersal_kernels`, take all squares of a source through its steps of wavelength
+together, and add their light to the columns of all basis functions at once. Nothing is kept per
 square and wavelength, so the memory is that of the columns.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from .cores import in_order
 from .dispersal_kernels import Light, Paths, reach, unit_columns
 from .dispersal_steps import CELLS_PER_STEP, Cells
 
@@ -290,7 +290,7 @@ class Steps:
         return np.stack([low, high, start, stop], axis=1)
 
 
-def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=32):
+def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_size=32):
     """Basis columns of all sources on a detector.
 
     Parameters
@@ -303,8 +303,8 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
     chunk : int
         Number of cells of 8 bytes that may be worked on at a time by each thread; a band of terms
         of one source always is. The result does not depend on it.
-    n_jobs : int
-        Threads. The result does not depend on their number.
+    n_jobs : int, optional
+        Threads, see `~specmodels.numerics.cores.in_order`. The result does not depend on it.
     band_size : int
         Terms of one source that are worked on together.
 
@@ -334,11 +334,7 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
                             shape[1])  # fmt: skip
 
     parts = _parts(cells, chunk)
-    if n_jobs > 1:
-        with ThreadPoolExecutor(n_jobs) as pool:
-            pieces = list(pool.map(work, parts))
-    else:
-        pieces = [work(part) for part in parts]
+    pieces = list(in_order(work, parts, n_jobs, threads=True))
     counts = [piece[2] for piece in pieces] or [np.zeros(0, np.int64)]
     pointer = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
     indices = np.concatenate([piece[0] for piece in pieces] or [np.zeros(0, np.int32)])
