@@ -63,11 +63,8 @@ class SigmaClipFitter(Fitter):
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
         form, image = LinearForm(model), images[0]
-        # A hit on a faint source would be all of its light, and never stand out from it.
-        template, rejected = model, _hits(image)
-        if form.nonlinear:
-            cleaned = image.replace(mask=image.mask | rejected)
-            rejected = self.outliers(LinearFitter()(model, cleaned, batch=batch), image)
+        template, held = model, bool(form.nonlinear)
+        rejected = self.outliers_of_held(model, image, batch=batch) if held else _hits(image)
         for _ in range(self.max_rounds):
             cleaned = image.replace(mask=image.mask | rejected)
             result = self.fitter(template, cleaned, batch=batch)
@@ -109,6 +106,12 @@ class SigmaClipFitter(Fitter):
     def _moves_shapes(self, model):
         """Whether the fitter looks for parameters that are not linear."""
         return not isinstance(self.fitter, LinearFitter) and bool(LinearForm(model).nonlinear)
+
+    def outliers_of_held(self, model, image, *, batch="columns"):
+        """Pixels of `image` that disagree with a model, its shapes held as they are."""
+        # A hit on a faint source would be all of its light, and never stand out from it.
+        cleaned = image.replace(mask=image.mask | _hits(image))
+        return self.outliers(LinearFitter()(model, cleaned, batch=batch), image)
 
     def outliers(self, result, image):
         """Pixels of `image` that disagree with a fit.

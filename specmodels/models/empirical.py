@@ -11,9 +11,10 @@ from astropy.modeling import Parameter
 from scipy.interpolate import BSpline
 from scipy.optimize import nnls
 
-from ..numerics.tabulated_splines import light_and_slopes
+from ..numerics.tabulated_splines import light_and_slopes, light_in_pixels
 from .parameters import declare, repeated
 from .profiles import Profile
+from .quantities import with_units
 
 __all__ = ["BSplineProfile", "graded_knots"]
 
@@ -144,17 +145,36 @@ class BSplineProfile(Profile):
 
     def value_and_derivatives(self, y, *values):
         """Value and derivatives, which share the places in the tables."""
-        scale = np.atleast_1d(np.asarray(values[1], dtype=float))
-        edges, is_column = self._edges(y)
-        t = (edges - values[0]) / scale
-        if not is_column or t.ndim != 2 or scale.shape[-1] != scale.size:
+        t = self._column_edges(y, values)
+        if t is None:
             return self.evaluate(y, *values), super().fit_deriv(y, *values)
         table, spline = self._table, self._table.spline(values[2:])
         value, *derivatives = light_and_slopes(
-            np.ascontiguousarray(t), scale.ravel(), (table.low, table.step), spline.norm,
-            spline.integral.values, spline.density.values, table.integrals,
+            t, np.ravel(values[1]).astype(float), table.ends, spline.norm, spline.integral.values,
+            spline.density.values, table.integrals,
         )  # fmt: skip
         return value, derivatives
+
+    @with_units
+    def evaluate(self, y, *values):
+        """Fraction of the light in the pixel centred on `y`."""
+        t = self._column_edges(y, values)
+        if t is None:
+            return super().evaluate(y, *values)
+        spline = self._table.spline(values[2:])
+        return light_in_pixels(t, self._table.ends, spline.norm, spline.integral.values)
+
+    def _column_edges(self, y, values):
+        """Edges of pixels in units of the scale, shape (n_pixel + 1, n_column).
+
+        None where the pixels are not those of columns, or coefficients differ between these.
+        """
+        center, scale, *coefficients = values
+        edges, is_column = self._edges(y)
+        is_row = all(np.shape(v)[-1:] in ((), (np.size(v),)) for v in (center, scale))
+        if not (is_column and is_row) or any(np.size(c) > 1 for c in coefficients):
+            return None
+        return np.ascontiguousarray((edges - center) / scale)
 
     def fwhm(self, scale, *coefficients):
         """Full width at half maximum of the density."""
@@ -198,6 +218,7 @@ class _Tables:
         padded = np.pad(knots, DEGREE, mode="edge")
         self.low, self.high = knots[0], knots[-1]
         self.step = (self.high - self.low) / GRID
+        self.ends = float(self.low), float(self.step)
         grid = np.linspace(self.low, self.high, GRID + 1)
         n_all = len(knots) + DEGREE - 1
         kept = slice(END_TERMS, n_all - END_TERMS)

@@ -4,7 +4,28 @@ import numpy as np
 
 from .compiled import compiled
 
-__all__ = ["light_and_slopes"]
+__all__ = ["light_and_slopes", "light_in_pixels"]
+
+
+@compiled
+def light_in_pixels(t, ends, norm, cumulative):
+    """Light in each pixel, shape (n_pixel, n_column); see `light_and_slopes`."""
+    n_edge, n_column = t.shape
+    low, step = ends
+    last = len(cumulative) - 1
+    out, before = np.empty((n_edge - 1, n_column)), np.empty(n_column)
+    for y in range(n_edge):
+        for x in range(n_column):
+            light = np.nan
+            if not np.isnan(t[y, x]):
+                place = min(max((t[y, x] - low) / step, 0.0), last - 1e-9)
+                i = int(place)
+                part = place - i
+                light = ((cumulative[i + 1] - cumulative[i]) * part + cumulative[i]) / norm
+            if y > 0:
+                out[y - 1, x] = light - before[x]
+            before[x] = light
+    return out
 
 
 @compiled

@@ -83,6 +83,8 @@ class OptimalExtraction(ImageEvaluator):
     wavelengths : array_like or `~astropy.units.Quantity`, optional
         Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
         wavelengths. Default: the wavelength at the trace in each column.
+    n_jobs : int, optional
+        Cores for the slits of an exposure, -1 for all; see `Evaluator`.
 
     Raises
     ------
@@ -107,9 +109,9 @@ class OptimalExtraction(ImageEvaluator):
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
-        wavelength_terms=None, wavelengths=None,
+        wavelength_terms=None, wavelengths=None, n_jobs=None,
     ):  # fmt: skip
-        super().__init__(model, fitter)
+        super().__init__(model, fitter, n_jobs=n_jobs)
         if isinstance(sky, Integral) and not isinstance(sky, bool):
             sky = ColumnPolynomial(sky)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -281,6 +283,8 @@ class OptimalExtraction(ImageEvaluator):
         model, fit = self.builder.begun(image, guess)
         if fit is None or chosen:
             fit = self._fitted(model, image, fitter)
+        elif fit.image.shape != image.shape:
+            fit = StagedFitter().continued(fit, image)
         return fit, image, fitter
 
     def _with_lines_found(self, image):

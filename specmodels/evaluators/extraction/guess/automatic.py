@@ -149,7 +149,7 @@ class SlitModelBuilder:
         return self.begun(image, guess)[0]
 
     def begun(self, image, guess=None):
-        """As `build`; and the fit of the image that led to it, None where all of it was not fitted.
+        """As `build`; and the fit of all or of some of the columns that the model is of, if any.
 
         Returns
         -------
@@ -170,8 +170,7 @@ class SlitModelBuilder:
             model = self.learnt(model, image, guess)
             # One source may have a profile that drifts, as only this tells.
             if len(guess.centers) == 1 or not self.starts_wavelengths:
-                model, fit = self._refined(model, coarse)
-                return model, fit if coarse is image else None
+                return self._refined(model, coarse)
         return model, None
 
     def _shaped(self, image, coarse, guess, snr, sky=None):
