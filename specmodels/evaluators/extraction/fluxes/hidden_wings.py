@@ -47,7 +47,7 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; either of them, if more is seen than foretold.
+        """What is foretold together with what is seen; either, if more is seen than foretold.
 
         A sky that is darker where a source is bright has no wings: its noise is correlated, or it
         has the light of a negative source.
