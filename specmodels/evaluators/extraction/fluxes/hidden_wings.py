@@ -47,12 +47,18 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; either of them, if the two do not agree."""
+        """What is foretold together with what is seen; either, if more is seen than foretold.
+
+        A sky that is darker where a source is bright has no wings: its noise is correlated, or it
+        has the light of a negative source.
+        """
         variance = self.error**2 + error**2
-        if not 0 < variance < np.inf:
+        if part < -AGREE * error or not 0 < variance < np.inf:
             return self
         apart = abs(part - self.part)
         if apart > AGREE * np.sqrt(variance):
+            if part < self.part:
+                return self
             middle = 0.5 * (part + self.part)
             return HiddenWings(middle, float(np.hypot(0.5 * apart, np.sqrt(0.5 * variance))))
         weight = self.error**2 / variance
