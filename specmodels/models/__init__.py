@@ -23,6 +23,7 @@ from .profiles import (
 from .psf import EffectivePSF, TabulatedPSF
 from .scenes.direct_image import DirectImage
 from .scenes.grism import DispersedSource, Grism, Sensitivity
+from .scenes.known_spectra import grism_image
 from .scenes.scene import GrismScene
 from .scenes.selection import SourceSelection
 from .scenes.source_shapes import GrownShapes, SegmentShapes, SourceShapes
@@ -104,4 +105,5 @@ __all__ = [
     "SourceSelection",
     "SourceShapes",
     "StackedScene",
+    "grism_image",
 ]
