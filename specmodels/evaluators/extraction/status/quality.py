@@ -31,6 +31,7 @@ LARGEST_OFFSET = 0.05
 LARGEST_MISFIT = 0.15
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # judged as infinite or unknown
 def judge_source(result, name):
     """Figures of one source of an extraction, and its status.
 
@@ -51,8 +52,7 @@ def judge_source(result, name):
     flux, error = result._flux(name)
     mask = result.mask(name)
     good = ~mask
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr = float(np.median((flux / error)[good])) if good.any() else np.nan
+    snr = float(np.median((flux / error)[good])) if good.any() else np.nan
     ratio, ratio_error = result.normalisation(name)
     figures = {
         "snr": snr,
