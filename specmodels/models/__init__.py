@@ -7,6 +7,7 @@ from .drifting import DriftingBSplineProfile
 from .empirical import BSplineProfile
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
+from .lorentz_profiles import LorentzProfile, VoigtProfile
 from .noise.correlated import CorrelatedNoise, FlickerSpectrum
 from .noise.lines import FourierNoise, LineMedian, LineOffset
 from .noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
@@ -16,14 +17,13 @@ from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, S
 from .profiles import (
     BoxProfile,
     GaussianProfile,
-    LorentzProfile,
     MoffatProfile,
     Profile,
-    VoigtProfile,
 )
 from .psf import EffectivePSF, TabulatedPSF
 from .scenes.direct_image import DirectImage
 from .scenes.grism import DispersedSource, Grism, Sensitivity
+from .scenes.known_spectra import grism_image
 from .scenes.scene import GrismScene
 from .scenes.selection import SourceSelection
 from .scenes.source_shapes import GrownShapes, SegmentShapes, SourceShapes
@@ -105,4 +105,5 @@ __all__ = [
     "SourceSelection",
     "SourceShapes",
     "StackedScene",
+    "grism_image",
 ]

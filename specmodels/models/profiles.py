@@ -12,17 +12,15 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
+from ..numerics.moffat_sums import add_slopes
 from ..numerics.positions import nearer, where_known
-from ..numerics.voigt import voigt_cumulative
 from .quantities import UnitRules, with_units
 
 __all__ = [
     "BoxProfile",
     "GaussianProfile",
-    "LorentzProfile",
     "MoffatProfile",
     "Profile",
-    "VoigtProfile",
 ]
 
 SQRT_2PI, STEP = np.sqrt(2 * np.pi), 1e-5
@@ -230,22 +228,23 @@ class MoffatProfile(Profile):
         center, gamma, alpha = values
         offset, step = (y - center) / gamma, 0.5 * self.pixel_size / gamma
         norm = _moffat_norm(alpha) * step
-        log_norm_slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
-        total, by_center, by_gamma, by_alpha = 0.0, 0.0, 0.0, 0.0
+        shape = np.broadcast_shapes(np.shape(offset), np.shape(alpha))
+        offset, alpha = np.broadcast_to(offset, shape), np.asarray(alpha, dtype=float)
+        slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
+        of_pixels = [np.ravel(v if v.size == 1 else np.broadcast_to(v, shape))
+                     for v in (alpha, np.asarray(slope))]  # fmt: skip
+        out = np.zeros((4 if derivatives else 1, offset.size))
         for node, weight in zip(*_gauss_rule(n_nodes), strict=True):
             t = offset + node * step
-            square = t * t
-            logarithm = np.log1p(square)
+            logarithm = np.log1p(t * t)
             density = np.exp(-alpha * logarithm)
-            total = total + weight * density
             if derivatives:
-                slope = density * t / (1 + square) * (2 * weight * alpha)
-                by_center = by_center + slope
-                by_gamma = by_gamma + slope * t - weight * density
-                by_alpha = by_alpha + weight * density * (log_norm_slope - logarithm)
-        if not derivatives:
-            return [norm * total]
-        return [norm * total, norm / gamma * by_center, norm / gamma * by_gamma, norm * by_alpha]
+                images = (image.ravel() for image in (t, logarithm, density))
+                add_slopes(out, weight, *images, *of_pixels)
+            else:
+                out[0] += weight * density.ravel()
+        factors = norm, norm / gamma, norm / gamma, norm
+        return [factor * one.reshape(shape) for factor, one in zip(factors, out, strict=False)]
 
     @staticmethod
     def fwhm(gamma, alpha):
@@ -286,73 +285,3 @@ class BoxProfile(Profile):
     def fwhm(width):
         """Full width at half maximum."""
         return width
-
-
-class LorentzProfile(Profile):
-    r"""Lorentz: :math:`C(y) = \frac12 + \frac1\pi \arctan[(y - c) / \gamma]`.
-
-    Its wings are wide: the fraction :math:`2\gamma / \pi d` of the light lies further than ``d``
-    from the centre.
-    """
-
-    center = Parameter(default=0.0, description="position of the centre, in pixels")
-    gamma = Parameter(default=1.0, bounds=(1e-3, None), description="half width at half maximum")
-    width_parameter = "gamma"
-
-    def cumulative(self, y, center, gamma):
-        """Fraction of the light below `y`."""
-        return 0.5 + np.arctan((y - center) / gamma) / np.pi
-
-    def cumulative_derivatives(self, y, center, gamma):
-        """Derivatives of `cumulative` by center and gamma."""
-        t = (y - center) / gamma
-        by_center = -1 / (np.pi * gamma * (1 + t**2))
-        return [by_center, t * by_center]
-
-    @staticmethod
-    def fwhm(gamma):
-        """Full width at half maximum."""
-        return 2 * gamma
-
-
-class VoigtProfile(Profile):
-    r"""Voigt: a Gaussian of ``stddev`` convolved with a Lorentz profile of half width ``gamma``.
-
-    With the Faddeeva function :math:`w` and :math:`z = (y - c + i\gamma) / \sqrt2\sigma`,
-
-    .. math::
-        C(y) = \frac1{\sqrt\pi} \Re \int_{-\infty}^{z} w(z')\,dz'
-             = \frac12 - \frac1\pi \arg(L - iz)
-               + \frac1{L\sqrt\pi} \Im \sum_{n=1}^{N} \frac{a_n}{n} Z^n,
-        \qquad Z = \frac{L + iz}{L - iz},
-
-    the integral, term by term, of Weideman's series for :math:`w` (1994, SIAM J. Numer. Anal. 31,
-    1497, eq. 38), which holds in the whole upper half plane: with its 20 terms to 3e-10.
-    """
-
-    center = Parameter(default=0.0, description="position of the centre, in pixels")
-    stddev = Parameter(default=1.0, bounds=(1e-3, None), description="of the Gaussian, in pixels")
-    gamma = Parameter(default=0.5, bounds=(0, None), description="half width of the Lorentz part")
-    width_parameter = "stddev"
-    position_parameters = ("center", "stddev", "gamma")
-
-    def cumulative(self, y, center, stddev, gamma):
-        """Fraction of the light below `y`."""
-        z = _voigt_argument(y, center, stddev, gamma)
-        return voigt_cumulative(z)
-
-    def cumulative_derivatives(self, y, center, stddev, gamma):
-        """Derivatives of `cumulative` by center, stddev and gamma."""
-        z = _voigt_argument(y, center, stddev, gamma)
-        w = special.wofz(z) / (SQRT_2PI * stddev)
-        return [-w.real, -np.sqrt(2) * (z * w).real, -w.imag]
-
-    @staticmethod
-    def fwhm(stddev, gamma):
-        """Full width at half maximum, to 0.02 % (Olivero & Longbothum 1977, JQSRT 17, 233)."""
-        gaussian, lorentz = np.sqrt(8 * np.log(2)) * stddev, 2 * gamma
-        return 0.5346 * lorentz + np.sqrt(0.2166 * lorentz**2 + gaussian**2)
-
-
-def _voigt_argument(y, center, stddev, gamma):
-    return ((nearer(y) - center) + 1j * gamma) / (np.sqrt(2) * stddev)

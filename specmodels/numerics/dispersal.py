@@ -1,7 +1,7 @@
 """Light of small squares on a direct image, moved along its trace and dropped on a detector.
 
-One fused loop, in `dispersal_kernels`, takes each square through all wavelengths, finds the pixels
-it overlaps, and adds its light to the columns of all basis functions at once. Nothing is kept per
+Compiled loops, in `dispersal_kernels`, take all squares of a source through its steps of wavelength
+together, and add their light to the columns of all basis functions at once. Nothing is kept per
 square and wavelength, so the memory is that of the columns.
 """
 
@@ -11,18 +11,14 @@ import numpy as np
 from scipy import sparse
 
 from .cores import in_order
-from .dispersal_kernels import Bases, Light, Paths, reach, unit_columns
+from .dispersal_kernels import Light, Paths, add_sources, reach, unit_columns
+from .dispersal_paths import Traces, chebyshev_nodes, defined_range
+from .dispersal_steps import CELLS_PER_STEP, Cells
 
-__all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range", "disperse"]
+__all__ = ["CELLS_PER_STEP", "Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range",
+           "disperse", "dispersed_image"]  # fmt: skip
 
-NODES = 3  # of the displacement along each side of a box
 CHUNK = 1_000_000
-# Wavelengths at which paths are probed that are not defined everywhere, and the least part of the
-# range, scaled to a length of two, from which a path can be told.
-PROBES, LEAST_DEFINED = 129, 0.1
-# Halvings of the distance of probes at the ends; and the part of its range by which a path that all
-# of a source has is continued to where that of its middle ends.
-BISECTIONS, MOST_BEYOND = 16, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +29,9 @@ class Squares:
     ----------
     x, y : ndarray, shape (n_square,)
         Centres, in pixels of the direct image.
-    light : ndarray, shape (n_band, n_square)
-        Surface brightness times area, in each band.
+    light : ndarray, shape (n_band, n_square, n, n)
+        Surface brightness times area, in each band, of equal parts of the square by row and column;
+        of squares that are not divided (n_band, n_square).
     half : ndarray, shape (n_square,)
         Half of the side; at most half a pixel.
     start : ndarray of int, shape (n_source + 1,)
@@ -47,10 +44,31 @@ class Squares:
     half: np.ndarray
     start: np.ndarray
 
+    def __post_init__(self):
+        if self.light.ndim == 2:
+            object.__setattr__(self, "light", self.light[:, :, None, None])
+
     @property
     def n_source(self):
         """Number of sources."""
         return len(self.start) - 1
+
+    @property
+    def total(self):
+        """Light of each source, the mean of all bands, shape (n_source,)."""
+        each = self.light.mean(axis=0).sum(axis=(1, 2))
+        source = np.repeat(np.arange(self.n_source), np.diff(self.start))
+        return np.bincount(source, each, self.n_source).astype(float)
+
+    def of(self, chosen):
+        """The squares of some sources, in the order of their numbers."""
+        if len(chosen) == self.n_source:
+            return self
+        sizes = np.diff(self.start)[chosen]
+        first = np.cumsum(sizes) - sizes
+        index = np.repeat(self.start[chosen] - first, sizes) + np.arange(sizes.sum())
+        return Squares(self.x[index], self.y[index], self.light[:, index], self.half[index],
+                       np.concatenate([[0], np.cumsum(sizes)]))  # fmt: skip
 
     def boxes(self):
         """Centre and half size of the box around the centres of each source.
@@ -72,140 +90,14 @@ class Squares:
 
 
 @dataclass(frozen=True, eq=False)
-class Traces:
-    """Displacement of light as polynomials of position in the source's box and of wavelength.
-
-    Attributes
-    ----------
-    boxes : ndarray, shape (n_source, 4)
-        As of `Squares.boxes`.
-    coefficients : ndarray, shape (n_source, 2, n_wave_power, 3, 3)
-        Of the displacement in x and in y, by powers of the scaled wavelength, y and x.
-    defined : ndarray, shape (n_source, 2)
-        Range of the scaled wavelength in which the path is defined: light of others is left out.
-    """
-
-    boxes: np.ndarray
-    coefficients: np.ndarray
-    defined: np.ndarray
-
-    @classmethod
-    def through(cls, transform, boxes, limits, *, n_wave_nodes=5):
-        """Interpolate a transform on a grid of Chebyshev nodes over each box.
-
-        Parameters
-        ----------
-        transform : callable
-            ``transform(x, y, wavelength) -> (x, y)`` of flat arrays.
-        boxes : ndarray, shape (n_source, 4)
-        limits : tuple of float
-            First and last wavelength.
-        n_wave_nodes : int
-            Nodes along wavelength.
-        """
-        defined = np.tile([-1.0, 1.0], (len(boxes), 1))
-        coefficients = _interpolated(transform, boxes, limits, defined, n_wave_nodes)
-        lost = np.flatnonzero(~np.isfinite(coefficients).all(axis=(1, 2, 3, 4)))
-        if lost.size:
-            defined[lost], everywhere = _defined_in_boxes(transform, boxes[lost], limits)
-            told = np.diff(everywhere, axis=1)[:, 0] > LEAST_DEFINED
-            lost, everywhere = lost[told], everywhere[told]
-            coefficients[lost] = _interpolated(
-                transform, boxes[lost], limits, everywhere, n_wave_nodes
-            )
-        return cls(boxes, coefficients, defined)
-
-
-def _defined_in_boxes(transform, boxes, limits):
-    """Ranges in which paths from boxes are defined, and in which they are from all of a box.
-
-    Returns
-    -------
-    defined, everywhere : ndarray, shape (n_source, 2)
-        The first is that of the centre, which no path may be told beyond by more than a part.
-    """
-    x, y, width, height = boxes.T
-    middle = defined_range(transform, x, y, limits)
-    corners = [defined_range(transform, x + a * width, y + b * height, limits)
-               for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
-    low = np.max([one[:, 0] for one in (middle, *corners)], axis=0)
-    high = np.min([one[:, 1] for one in (middle, *corners)], axis=0)
-    everywhere = np.stack([low, np.maximum(low, high)], axis=1)
-    beyond = MOST_BEYOND * np.diff(everywhere, axis=1)
-    return np.clip(middle, everywhere[:, :1] - beyond, everywhere[:, 1:] + beyond), everywhere
-
-
-def _interpolated(transform, boxes, limits, defined, n_wave_nodes):
-    """Coefficients as of `Traces`, from nodes within the range in which each path is defined."""
-    node, inverse = chebyshev_nodes(NODES)
-    wave_node, _ = chebyshev_nodes(n_wave_nodes)
-    shape = (len(boxes), n_wave_nodes, NODES, NODES)
-    scaled = defined.mean(axis=1)[:, None] + 0.5 * np.diff(defined, axis=1) * wave_node
-    powers = np.linalg.inv(scaled[..., None] ** np.arange(n_wave_nodes))
-    x = boxes[:, 0, None] + boxes[:, 2, None] * node
-    y = boxes[:, 1, None] + boxes[:, 3, None] * node
-    wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
-    x = np.broadcast_to(x[:, None, None, :], shape)
-    y = np.broadcast_to(y[:, None, :, None], shape)
-    wave = np.broadcast_to(wave[:, :, None, None], shape)
-    moved = transform(x.ravel(), y.ravel(), wave.ravel())
-    shifts = np.stack([np.reshape(moved[0], shape) - x, np.reshape(moved[1], shape) - y], 1)
-    return np.einsum("sla,pb,qc,sdabc->sdlpq", powers, inverse, inverse, shifts, optimize=True)
-
-
-def defined_range(transform, x, y, limits):
-    """Longest range of wavelengths, scaled to -1 to 1, in which light of places has a path.
-
-    Parameters
-    ----------
-    transform, limits
-        As of `Traces.through`.
-    x, y : ndarray, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (n, 2)
-        Two equal numbers where there is none.
-    """
-
-    def good(scaled):
-        wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
-        places = np.broadcast_arrays(x[:, None], y[:, None], wave)
-        moved = transform(*(place.ravel() for place in places))
-        return np.isfinite(np.sum(moved, axis=0)).reshape(wave.shape)
-
-    scaled = np.linspace(-1, 1, PROBES)
-    seen = good(np.broadcast_to(scaled, (len(x), PROBES)))
-    count, longest, last = (np.zeros(len(x), int) for _ in range(3))
-    for k in range(PROBES):
-        count = np.where(seen[:, k], count + 1, 0)
-        longer = count > longest
-        longest[longer], last[longer] = count[longer], k
-    first = np.maximum(last - longest + 1, 0)
-    inner = scaled[np.stack([first, last], axis=1)]
-    outer = scaled[np.clip(np.stack([first - 1, last + 1], axis=1), 0, PROBES - 1)]
-    inner[longest == 0] = outer[longest == 0] = 0.0
-    for _ in range(BISECTIONS):
-        between = (inner + outer) / 2
-        there = good(between)
-        inner, outer = np.where(there, between, inner), np.where(there, outer, between)
-    return inner
-
-
-def chebyshev_nodes(n):
-    """Chebyshev nodes, and the matrix from values there to coefficients of powers."""
-    nodes = np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    return nodes, np.linalg.inv(np.vander(nodes, increasing=True))
-
-
-@dataclass(frozen=True, eq=False)
 class Steps:
     """Steps of wavelength, and what each basis function has there.
 
     Attributes
     ----------
     scaled : ndarray, shape (n_step,)
-        Wavelength scaled to -1 to 1 over the limits of the traces.
+        Wavelength scaled to -1 to 1 over the limits of the traces; increasing where steps have a
+        width.
     first : ndarray of int, shape (n_step,)
         First basis function that is not zero; must not decrease.
     values : ndarray, shape (n_step, n_wide)
@@ -216,6 +108,11 @@ class Steps:
         Light is interpolated between this band of the squares and the next ...
     fraction : ndarray, shape (n_step,)
         ... with this weight of the next.
+    width : float
+        Of all steps, in scaled wavelength, if their light is spread over it. It is then joined to
+        longer steps along the path, and moved along it. Zero: light of single wavelengths.
+    per_pixel : int
+        Least number of these longer steps in a pixel of the path.
     """
 
     scaled: np.ndarray
@@ -224,9 +121,11 @@ class Steps:
     n_terms: int
     band: np.ndarray
     fraction: np.ndarray
+    width: float = 0.0
+    per_pixel: int = 1
 
     @classmethod
-    def of(cls, scaled, columns, *, band=None, fraction=None):
+    def of(cls, scaled, columns, *, band=None, fraction=None, **settings):
         """Make the table of basis columns, shape (n_step, n_terms), finding where they are zero."""
         lit = columns != 0
         some = lit.any(axis=1)
@@ -246,6 +145,7 @@ class Steps:
             columns.shape[1],
             np.zeros(n_step, np.int64) if band is None else np.asarray(band, np.int64),
             np.zeros(n_step) if fraction is None else np.asarray(fraction, dtype=float),
+            **settings,
         )  # fmt: skip
 
     def ranges(self, band_size):
@@ -285,21 +185,12 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     """
     n_total = squares.n_source * steps.n_terms
     bands = steps.ranges(max(band_size, steps.values.shape[1]))
-    units = (
-        np.repeat(np.arange(squares.n_source), len(bands)),
-        _within(np.tile(bands, (squares.n_source, 1)), steps.scaled, traces.defined),
-    )
-    light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
-                  np.asarray(squares.start, np.int64))  # fmt: skip
-    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), steps.scaled)
-    bases = Bases(steps.first, steps.values, steps.band, steps.fraction)
-    bounds = reach(*units, light, paths, np.array(shape))
+    units, bounds, arrays = _units(squares, traces, steps, bands, shape)
     cells = ((bounds[:, 1] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 2])
              * (units[1][:, 1] - units[1][:, 0]))  # fmt: skip
 
     def work(part):
-        return unit_columns(units[0][part], units[1][part], bounds[part], light, paths, bases,
-                            shape[1])  # fmt: skip
+        return unit_columns(units[0][part], units[1][part], bounds[part], *arrays, shape[1])
 
     parts = _parts(cells, chunk)
     pieces = list(in_order(work, parts, n_jobs, threads=True))
@@ -313,11 +204,55 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     return sparse.csc_array((data, indices, pointer), shape=(shape[0] * shape[1], n_total))
 
 
-def _within(bands, scaled, defined):
-    """Bands of terms with their steps cut to the ranges in which paths are defined, in order."""
+def dispersed_image(squares, traces, steps, values, shape):
+    """Image of sources with known spectra; no columns are made.
+
+    Parameters
+    ----------
+    squares, traces, shape
+        As of `disperse`.
+    steps : Steps
+        Of one term, whose values are not used.
+    values : ndarray, shape (n_source, n_step)
+        Counts that unit light of each source gives in each step.
+
+    Returns
+    -------
+    ndarray, shape (n_y, n_x)
+    """
+    image = np.zeros(shape)
+    bands = np.array([[0, 1, 0, len(steps.scaled)]], dtype=np.int64)
+    units, bounds, arrays = _units(squares, traces, steps, bands, shape)
+    add_sources(*units, bounds, *arrays, np.ascontiguousarray(values, dtype=float), image)
+    return image
+
+
+def _units(squares, traces, steps, bands, shape):
+    """Sources in bands of terms, the pixels that they reach, and the arrays that kernels take."""
+    defined = _defined_steps(steps.scaled, traces.defined)
+    units = (
+        np.repeat(np.arange(squares.n_source), len(bands)),
+        _within(np.tile(bands, (squares.n_source, 1)), defined),
+    )
+    light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
+                  np.asarray(squares.start, np.int64))  # fmt: skip
+    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), defined)
+    cells = Cells(steps.scaled, steps.width, steps.first, steps.values, steps.band, steps.fraction,
+                  steps.per_pixel)  # fmt: skip
+    arrays = light, paths, cells
+    return units, reach(*units, *arrays, np.array(shape)), arrays
+
+
+def _defined_steps(scaled, defined):
+    """First and last step of the ranges in which paths are defined, (n_source, 2)."""
     first = np.searchsorted(scaled, defined[:, 0], side="left")
     stop = np.searchsorted(scaled, defined[:, 1], side="right")
-    first, stop = (np.repeat(ends, len(bands) // max(len(defined), 1)) for ends in (first, stop))
+    return np.stack([first, np.maximum(stop, first)], axis=1).astype(np.int64)
+
+
+def _within(bands, defined):
+    """Bands of terms with their steps cut to the ranges in which paths are defined, in order."""
+    first, stop = np.repeat(defined, len(bands) // max(len(defined), 1), axis=0).T
     bands[:, 2] = np.maximum(bands[:, 2], first)
     bands[:, 3] = np.maximum(np.minimum(bands[:, 3], stop), bands[:, 2])
     return bands

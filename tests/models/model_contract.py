@@ -17,15 +17,14 @@ from specmodels.models.bspline_trace import BSplineTrace
 from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.linear import BasisModel
+from specmodels.models.lorentz_profiles import LorentzProfile, VoigtProfile
 from specmodels.models.noise.correlated import FlickerSpectrum
 from specmodels.models.noise.lines import FourierNoise, LineMedian, LineOffset
 from specmodels.models.profiles import (
     BoxProfile,
     GaussianProfile,
-    LorentzProfile,
     MoffatProfile,
     Profile,
-    VoigtProfile,
 )
 from specmodels.models.psf import EffectivePSF, TabulatedPSF
 from specmodels.models.scenes.grism import DispersedSource

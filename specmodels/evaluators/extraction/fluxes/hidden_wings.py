@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import ndimage
 
-__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
-           "light_inside", "outer_light", "some_fractions"]  # fmt: skip
+__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "light_inside",
+           "outer_light", "some_fractions"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -30,11 +29,9 @@ OF_MODEL = 0.3
 # Rows that tell the sky; rows of less than this part of the usual weight are left out.
 LEAST_DARK, LEAST_WEIGHT = 6, 0.05
 N_ROUNDS = 4
-# Columns that are needed to see whether a level follows the source, over how many a spectrum is
-# smooth, and what part of itself may differ in a level that is the same in all columns.
-LEAST_COLUMNS, SMOOTH, FLAT = 100, 31, 1e-9
-# Parts of the spectrum that are left out in turn, to see what hangs on one.
-N_PARTS = 12
+# Columns that are needed to see whether a level follows the source, and what part of itself may
+# differ in a level that is the same in all columns.
+LEAST_COLUMNS, FLAT = 100, 1e-9
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
 OUTER_ROWS = 0.15
@@ -50,10 +47,20 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; as it was, if the two do not agree."""
+        """What is foretold together with what is seen; either, if more is seen than foretold.
+
+        A sky that is darker where a source is bright has no wings: its noise is correlated, or it
+        has the light of a negative source.
+        """
         variance = self.error**2 + error**2
-        if not (0 < variance < np.inf and abs(part - self.part) < AGREE * np.sqrt(variance)):
+        if part < -AGREE * error or not 0 < variance < np.inf:
             return self
+        apart = abs(part - self.part)
+        if apart > AGREE * np.sqrt(variance):
+            if part < self.part:
+                return self
+            middle = 0.5 * (part + self.part)
+            return HiddenWings(middle, float(np.hypot(0.5 * apart, np.sqrt(0.5 * variance))))
         weight = self.error**2 / variance
         return HiddenWings(self.part + weight * (part - self.part), np.sqrt(weight) * error)
 
@@ -190,20 +197,21 @@ def _foretold(rows, distances, shares, n_terms):
     use = near > CORE
     if np.count_nonzero(use) < n_terms + 2:
         return HiddenWings(0.0, OF_MODEL * abs(known))
-    results = []
-    for shape in SHAPES:
-        wings = shares @ shape(distances)
-        if not np.sum(wings[use]) > 0:  # nothing is seen but what is far away
-            continue
-        wings *= EXPECTED / np.sum(wings[use])
-        in_sky = sky @ wings[dark]
-        prior = np.clip(known / in_sky, 0.0, 1 / EXPECTED) if in_sky > 0 else 0.0
-        height, error, evidence = _fitted(rows, use, wings, terms, prior)
-        if np.isfinite(evidence):
-            results.append((height * in_sky - known, error * in_sky, evidence))
-    if not results:
+    wings = np.array([shares @ shape(distances) for shape in SHAPES])
+    seen = np.sum(wings[:, use], axis=1)
+    wings = wings[seen > 0] * (EXPECTED / seen[seen > 0])[:, None]  # others are seen far away only
+    in_sky = wings[:, dark] @ sky
+    prior = np.divide(known, in_sky, out=np.zeros(in_sky.size), where=in_sky > 0)
+    prior = np.clip(prior, 0.0, 1 / EXPECTED)
+    height, error, evidence = _fitted(rows, use, wings, terms, prior)
+    found = np.isfinite(evidence)
+    if not found.any():
         return HiddenWings(0.0, OF_MODEL * abs(known))
-    part, error, evidence = np.array(results).T
+    part, error, evidence = (
+        (height * in_sky - known)[found],
+        (error * in_sky)[found],
+        evidence[found],
+    )
     weight = np.exp(evidence - np.max(evidence))
     weight /= np.sum(weight)
     mean = weight @ part
@@ -213,21 +221,27 @@ def _foretold(rows, distances, shares, n_terms):
 
 
 def _fitted(rows, use, wings, terms, prior):
-    """Height of wings of one shape, its error, and the logarithm of the evidence."""
-    design = np.column_stack([wings, terms])[use]
-    of_prior = np.zeros(design.shape[1])
-    of_prior[0] = 1.0
-    height = 0.0
+    """Heights of wings, their errors, and the logarithms of the evidence, each of shape (n_shape,).
+
+    All shapes, (n_shape, n), are fitted at once, each by itself.
+    """
+    n_shape, n_use = len(wings), np.count_nonzero(use)
+    shared = np.broadcast_to(terms[use], (n_shape, n_use, terms.shape[1]))
+    design = np.concatenate([wings[:, use, None], shared], axis=2)
+    of_prior, height = np.eye(design.shape[2])[0], np.zeros(n_shape)
     for _ in range(N_ROUNDS):
-        variance = rows.variance + RELATIVE**2 * (rows.model**2 + (height * wings) ** 2)
-        root = np.sqrt(variance[use])
-        weighted, data = design / root[:, None], rows.seen[use] / root
-        inverse = np.linalg.pinv(weighted.T @ weighted + np.diag(of_prior), hermitian=True)
-        values = inverse @ (weighted.T @ data + prior * of_prior)
-        height = values[0]
-    chi2 = np.sum((data - weighted @ values) ** 2) + (height - prior) ** 2
-    determinant = np.linalg.slogdet(inverse)[1] - 2 * np.sum(np.log(root))
-    return height, np.sqrt(inverse[0, 0]), 0.5 * (determinant - chi2)
+        light = rows.model**2 + (height[:, None] * wings) ** 2
+        root = np.sqrt((rows.variance + RELATIVE**2 * light)[:, use])
+        weighted, data = design / root[:, :, None], rows.seen[use] / root
+        matrix = np.einsum("skp,skq->spq", weighted, weighted) + np.diag(of_prior)
+        inverse = np.linalg.pinv(matrix, hermitian=True)
+        vector = np.einsum("skp,sk->sp", weighted, data) + prior[:, None] * of_prior
+        values = np.einsum("spq,sq->sp", inverse, vector)
+        height = values[:, 0]
+    left = data - np.einsum("skp,sp->sk", weighted, values)
+    chi2 = np.sum(left**2, axis=1) + (height - prior) ** 2
+    determinant = np.linalg.slogdet(inverse)[1] - 2 * np.sum(np.log(root), axis=1)
+    return height, np.sqrt(inverse[:, 0, 0]), 0.5 * (determinant - chi2)
 
 
 def _seen(fitted, flux):
@@ -252,59 +266,6 @@ def _seen(fitted, flux):
     slope = np.sum(flux * level) / power
     error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
     return slope * n_row, error * n_row
-
-
-def level_that_follows(fit, position, use):
-    """Part of the light of a source by which the level of the sky of each column follows it.
-
-    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
-    the errors of flux and sky have in common.
-
-    Parameters
-    ----------
-    fit : `~specmodels.fitters.FitResult`
-    position : int
-        Position of the flux of the source among the parameters.
-    use : ndarray of bool, shape (n_column,)
-        Columns that can be used.
-
-    Returns
-    -------
-    part, error : float
-        The error is infinite where there is not one level for each column, or it does not tell.
-    spread : float
-        The error that the parts of the spectrum show by themselves: one line tells of itself only,
-        and its light may lie elsewhere along the slit than that of all else.
-    """
-    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    names = [fit.names[k] for k in (position, *levels)]
-    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
-        return 0.0, np.inf, np.inf
-    flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
-    use = use & np.isfinite(flux) & np.isfinite(sky)
-    if np.count_nonzero(use) < LEAST_COLUMNS:
-        return 0.0, np.inf, np.inf
-    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
-    power = np.sum(flux**2 - variance)
-    if not power > np.sqrt(2 * np.sum(variance**2)):
-        return 0.0, np.inf, np.inf
-    products = flux * sky - common
-    slope = np.sum(products) / power
-    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
-    spread = _jackknife(products, flux**2 - variance)
-    n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    return float(slope * n_row), float(error * n_row), float(spread * n_row)
-
-
-def _jackknife(products, powers):
-    """Error of a ratio of sums from what it would be without each part of the spectrum."""
-    parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
-    left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
-    if not np.min(left[:, 1]) > 0:
-        return np.inf
-    ratios = left[:, 0] / left[:, 1]
-    return float(np.sqrt((N_PARTS - 1) * np.var(ratios)))
 
 
 def outer_light(leaf, values, image, trace):

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.special import erf
 
 import specmodels as sm
-from specmodels.evaluators.extraction.fluxes.hidden_wings import HiddenWings, level_that_follows
+from specmodels.evaluators.extraction.fluxes.hidden_wings import HiddenWings
 
 SHAPE = (40, 300)
 Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
@@ -75,27 +75,6 @@ def test_dark_lobe_beside_a_source_is_no_wing():
     assert abs(result.source_fluxes["source"].wings.part) < 0.03
 
 
-@pytest.mark.parametrize("line", [False, True])
-def test_what_one_line_tells_is_not_known_of_all_the_spectrum(line):
-    """The sky follows a line that is more extended than the rest; the rest is not told of."""
-    rng = np.random.default_rng(2)
-    mean = 3000 * (1 + 0.3 * np.sin(X / 3)) * gaussian(1.5) + 50
-    if line:
-        mean = 3000 * gaussian(1.5) + 2e5 * np.exp(-0.5 * (X - 120) ** 2 / 4) * gaussian(4.5) + 50
-    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
-    model = sm.Source(
-        sm.GaussianProfile(stddev=1.5), sm.PolynomialTrace(0, c0=20.0), name="source"
-    ) + sm.ColumnPolynomial(0, name="sky")
-    fit = sm.VarProFitter()(model, image)
-    part, error, spread = level_that_follows(fit, 0, np.ones(SHAPE[1], dtype=bool))
-    if line:
-        assert part > 5 * error
-        assert part < 3 * spread
-    else:
-        assert abs(part) < 3 * spread
-        assert spread < 3 * error
-
-
 def test_wings_that_change_along_the_spectrum_are_within_errors():
     """Of a disk whose share grows the sky has 5 per cent at one end and 1 at the other."""
     result, _, _ = extracted(gaussian(1.5), 60, 1)
@@ -107,3 +86,15 @@ def test_wings_that_change_along_the_spectrum_are_within_errors():
         assert abs(np.mean(counted.flux[part] - truth[part])) < 3 * error
     added = counted.error**2 - (1.03 * own.error) ** 2
     assert_allclose(added, np.sum(counted.common[-2:] ** 2, axis=0), rtol=1e-6)
+
+
+def test_more_that_is_seen_than_was_foretold_is_within_the_error_and_less_is_none():
+    foretold = HiddenWings(0.002, 0.003)
+    both = foretold.combined(0.06, 0.001)
+    assert both.error < 0.05
+    for part in (0.002, 0.06):
+        assert abs(both.part - part) < 1.5 * both.error
+    assert foretold.combined(-0.9, 0.1) == foretold
+    assert HiddenWings(-0.1, 0.4).combined(-0.9, 0.1) == HiddenWings(-0.1, 0.4)
+    agreed = foretold.combined(0.004, 0.001)
+    assert 0.002 < agreed.part < 0.004
