@@ -1,10 +1,13 @@
 """Configuration of Sphinx."""
 
 import os
+import sys
 from importlib.metadata import version as installed_version
 
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 from sphinx_astropy.conf.v3 import extensions, intersphinx_mapping
+
+sys.path.insert(0, os.path.dirname(__file__))  # for what is our own
 
 project = "specmodels"
 author = "specmodels developers"
@@ -20,6 +23,7 @@ htmlhelp_basename = "specmodelsdoc"
 
 extensions += [
     "matplotlib.sphinxext.plot_directive",
+    "notebooks",  # tutorials to download
     "sphinx_copybutton",
     "sphinx_design",
 ]
