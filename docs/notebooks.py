@@ -132,7 +132,10 @@ def run(made):
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     with TemporaryDirectory() as folder:
         place = {"metadata": {"path": folder}}
-        NotebookClient(made, timeout=TIMEOUT, resources=place).execute(env=inline)
+        client = NotebookClient(
+            made, timeout=TIMEOUT, resources=place, extra_arguments=["--log-level=40"]
+        )
+        client.execute(env=inline)
 
 
 def _offer(app, docname, source):

@@ -3,7 +3,7 @@
 A profile is one-dimensional, integrates to one, and is integrated over pixels by its base class; a
 subclass gives its cumulative distribution only. Where the light lies on the detector and how much
 of it there is are the business of `specmodels.models.sources`; tabulated ones live in
-`specmodels.models.psf`.
+`specmodels.models.psf`, those with the wings of a Lorentz line in `specmodels.models.lorentz`.
 """
 
 import numpy as np
@@ -11,16 +11,13 @@ from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
 from ..numerics.positions import nearer, where_known
-from ..numerics.voigt import voigt_cumulative
 from .quantities import UnitRules, with_units
 
 __all__ = [
     "BoxProfile",
     "GaussianProfile",
-    "LorentzProfile",
     "MoffatProfile",
     "Profile",
-    "VoigtProfile",
 ]
 
 SQRT_2PI, STEP = np.sqrt(2 * np.pi), 1e-5
@@ -54,6 +51,21 @@ class Profile(UnitRules, FittableModel):
     * ``position_parameters``: names of those in pixels, where they are not centre and width.
 
     It *need not* define ``evaluate`` or ``fit_deriv``.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> from astropy.modeling import Parameter
+    >>> from scipy import special
+    >>> class Logistic(sm.Profile):
+    ...     center = Parameter(default=0.0)
+    ...     scale = Parameter(default=1.0, bounds=(1e-3, None))
+    ...     width_parameter = "scale"
+    ...
+    ...     def cumulative(self, y, center, scale):
+    ...         return special.expit((y - center) / scale)
+    >>> round(float(Logistic(scale=2.0)(0.0)), 4)
+    0.1244
     """
 
     n_inputs = 1
@@ -130,7 +142,16 @@ def _steps(values):
 
 
 class GaussianProfile(Profile):
-    r"""Gaussian: :math:`C(y) = \frac12 [1 + \mathrm{erf}((y - c) / \sqrt2\sigma)]`."""
+    r"""Gaussian: :math:`C(y) = \frac12 [1 + \mathrm{erf}((y - c) / \sqrt2\sigma)]`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.GaussianProfile(center=0.3, stddev=1.2)
+    >>> float(profile(np.arange(-9.0, 10)).sum())
+    1.0
+    """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
     stddev = Parameter(
@@ -161,6 +182,14 @@ class MoffatProfile(Profile):
         C(y) = \frac12 \left[1 \pm I_{t^2/(1+t^2)}(\tfrac12, \alpha - \tfrac12)\right]
 
     The cumulative distribution is that of Student's t (Moffat 1969, A&A 3, 455, for the profile).
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.MoffatProfile(gamma=2.0, alpha=3.0)
+    >>> round(float(profile(np.arange(-30.0, 31)).sum()), 3)
+    1.0
     """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
@@ -257,7 +286,15 @@ def _moffat_norm(alpha):
 
 
 class BoxProfile(Profile):
-    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac12` between 0 and 1."""
+    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac12` between 0 and 1.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> profile = sm.BoxProfile(width=4.0)
+    >>> float(profile(0.0)), float(profile(2.0))  # half of the second pixel is lit
+    (0.25, 0.125)
+    """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
     width = Parameter(default=3.0, bounds=(1e-3, None), description="full width, in pixels")
@@ -278,73 +315,3 @@ class BoxProfile(Profile):
     def fwhm(width):
         """Full width at half maximum."""
         return width
-
-
-class LorentzProfile(Profile):
-    r"""Lorentz: :math:`C(y) = \frac12 + \frac1\pi \arctan[(y - c) / \gamma]`.
-
-    Its wings are wide: the fraction :math:`2\gamma / \pi d` of the light lies further than ``d``
-    from the centre.
-    """
-
-    center = Parameter(default=0.0, description="position of the centre, in pixels")
-    gamma = Parameter(default=1.0, bounds=(1e-3, None), description="half width at half maximum")
-    width_parameter = "gamma"
-
-    def cumulative(self, y, center, gamma):
-        """Fraction of the light below `y`."""
-        return 0.5 + np.arctan((y - center) / gamma) / np.pi
-
-    def cumulative_derivatives(self, y, center, gamma):
-        """Derivatives of `cumulative` by center and gamma."""
-        t = (y - center) / gamma
-        by_center = -1 / (np.pi * gamma * (1 + t**2))
-        return [by_center, t * by_center]
-
-    @staticmethod
-    def fwhm(gamma):
-        """Full width at half maximum."""
-        return 2 * gamma
-
-
-class VoigtProfile(Profile):
-    r"""Voigt: a Gaussian of ``stddev`` convolved with a Lorentz profile of half width ``gamma``.
-
-    With the Faddeeva function :math:`w` and :math:`z = (y - c + i\gamma) / \sqrt2\sigma`,
-
-    .. math::
-        C(y) = \frac1{\sqrt\pi} \Re \int_{-\infty}^{z} w(z')\,dz'
-             = \frac12 - \frac1\pi \arg(L - iz)
-               + \frac1{L\sqrt\pi} \Im \sum_{n=1}^{N} \frac{a_n}{n} Z^n,
-        \qquad Z = \frac{L + iz}{L - iz},
-
-    the integral, term by term, of Weideman's series for :math:`w` (1994, SIAM J. Numer. Anal. 31,
-    1497, eq. 38), which holds in the whole upper half plane: with its 20 terms to 3e-10.
-    """
-
-    center = Parameter(default=0.0, description="position of the centre, in pixels")
-    stddev = Parameter(default=1.0, bounds=(1e-3, None), description="of the Gaussian, in pixels")
-    gamma = Parameter(default=0.5, bounds=(0, None), description="half width of the Lorentz part")
-    width_parameter = "stddev"
-    position_parameters = ("center", "stddev", "gamma")
-
-    def cumulative(self, y, center, stddev, gamma):
-        """Fraction of the light below `y`."""
-        z = _voigt_argument(y, center, stddev, gamma)
-        return voigt_cumulative(z)
-
-    def cumulative_derivatives(self, y, center, stddev, gamma):
-        """Derivatives of `cumulative` by center, stddev and gamma."""
-        z = _voigt_argument(y, center, stddev, gamma)
-        w = special.wofz(z) / (SQRT_2PI * stddev)
-        return [-w.real, -np.sqrt(2) * (z * w).real, -w.imag]
-
-    @staticmethod
-    def fwhm(stddev, gamma):
-        """Full width at half maximum, to 0.02 % (Olivero & Longbothum 1977, JQSRT 17, 233)."""
-        gaussian, lorentz = np.sqrt(8 * np.log(2)) * stddev, 2 * gamma
-        return 0.5346 * lorentz + np.sqrt(0.2166 * lorentz**2 + gaussian**2)
-
-
-def _voigt_argument(y, center, stddev, gamma):
-    return ((nearer(y) - center) + 1j * gamma) / (np.sqrt(2) * stddev)

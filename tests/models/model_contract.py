@@ -15,19 +15,19 @@ import specmodels.models
 from specmodels.models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from specmodels.models.bspline_trace import BSplineTrace
 from specmodels.models.drifting import DriftingBSplineProfile
+from specmodels.models.effective_psf import EffectivePSF
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.linear import BasisModel
+from specmodels.models.lorentz import LorentzProfile, VoigtProfile
 from specmodels.models.noise.correlated import FlickerSpectrum
 from specmodels.models.noise.lines import FourierNoise, LineMedian, LineOffset
 from specmodels.models.profiles import (
     BoxProfile,
     GaussianProfile,
-    LorentzProfile,
     MoffatProfile,
     Profile,
-    VoigtProfile,
 )
-from specmodels.models.psf import EffectivePSF, TabulatedPSF
+from specmodels.models.psf import TabulatedPSF
 from specmodels.models.scenes.grism import DispersedSource
 from specmodels.models.settings import constructor_settings
 from specmodels.models.sky import ColumnPolynomial, UniformSky

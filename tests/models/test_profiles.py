@@ -6,13 +6,12 @@ from astropy.modeling import Parameter, models
 from numpy.testing import assert_allclose
 from scipy import integrate, special
 
+from specmodels.models.lorentz import LorentzProfile, VoigtProfile
 from specmodels.models.profiles import (
     BoxProfile,
     GaussianProfile,
-    LorentzProfile,
     MoffatProfile,
     Profile,
-    VoigtProfile,
 )
 
 ROWS = np.arange(-6.0, 7.0)
