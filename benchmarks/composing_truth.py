@@ -10,6 +10,7 @@ masked, then one fit of star and sky.
 import numpy as np
 
 import specmodels as sm
+from tests.combined_scenes import fourier_stripes
 
 KINDS = "Fourier", "correlated"
 SHAPES = (32, 2048), (64, 512)
@@ -108,22 +109,16 @@ def _frame(kind, shape, seed):
     light = flux * sm.GaussianProfile(stddev=STDDEV)(y - _center(shape))
     light = light + 40 + 20 * np.cos(2 * np.pi * 6 * wavelength)
     readout = sm.Readout(fast_axis=-1, line_overhead=12)
-    noise = _fourier(rng, shape) if kind == "Fourier" else _series(rng, shape, readout)
+    if kind == "Fourier":
+        noise = fourier_stripes(rng, shape, HARMONICS, STRENGTH, OFFSET)
+    else:
+        noise = _series(rng, shape, readout)
     white = rng.normal(0, SIGMA, shape)
     image = sm.SpectralImage(
         light + noise + white, variance=np.full(shape, SIGMA**2), mask=rng.random(shape) < 0.03,
         wavelength=wavelength, readout=readout,
     )  # fmt: skip
     return image, flux
-
-
-def _fourier(rng, shape):
-    k = np.arange(1, HARMONICS + 1)[:, None]
-    phase = 2 * np.pi * k * np.arange(shape[1]) / shape[1]
-    terms = np.concatenate([np.cos(phase), np.sin(phase)])
-    spread = np.tile((STRENGTH * k[:, 0]) ** -0.5, 2)
-    offsets = rng.normal(0, (OFFSET / STRENGTH) ** 0.5, (shape[0], 1))
-    return offsets + rng.normal(0, spread, (shape[0], len(spread))) @ terms
 
 
 def _series(rng, shape, readout):

@@ -119,15 +119,12 @@ def _evaluator(options):
 
 def _one(job, settings, options):
     from . import evaluators
-    from .models import ColumnPolynomial
 
     kind = getattr(evaluators, JOBS[job][0])
     known = [name for name in inspect.signature(kind).parameters if name not in FROM_FILES]
     wrong = sorted(set(settings) - set(known))
     if wrong:
         raise ValueError(f"--set: {job} has no setting {wrong}; it has {known}")
-    if isinstance(settings.get("sky"), int):  # its degree along the slit
-        settings = settings | {"sky": ColumnPolynomial(settings["sky"])}
     if job == "decontaminate":
         settings = settings | {"scene": _scene(options)}
     return kind(**settings)

@@ -20,13 +20,13 @@ def _flicker(period=SIDE):
     return noise
 
 
-def _stripes(rng, shape):
-    """Noise of rows, drawn from the prior of `_flicker`."""
-    k = np.arange(1, HARMONICS + 1)[:, None]
+def fourier_stripes(rng, shape, n_harmonics=HARMONICS, strength=STRENGTH, offset=OFFSET):
+    """Noise of rows, drawn from a `FlickerPrior` of this strength."""
+    k = np.arange(1, n_harmonics + 1)[:, None]
     phase = 2 * np.pi * k * np.arange(shape[1]) / shape[1]
     terms = np.concatenate([np.cos(phase), np.sin(phase)])
-    spread = np.tile((STRENGTH * k[:, 0]) ** -0.5, 2)
-    offsets = rng.normal(0, (OFFSET / STRENGTH) ** 0.5, (shape[0], 1))
+    spread = np.tile((strength * k[:, 0]) ** -0.5, 2)
+    offsets = rng.normal(0, (offset / strength) ** 0.5, (shape[0], 1))
     return offsets + rng.normal(0, spread, (shape[0], len(spread))) @ terms
 
 
@@ -57,7 +57,7 @@ class Rolls:
             grism = analytic_grism((SIDE, SIDE), vertical=turned)
             scene = sm.GrismScene.from_direct_image(field.direct, grism=grism)
             light = scene.with_coefficients(self.truth).simulated_image + 5 + 3 * number
-            data = light + _stripes(rng, scene.shape) + rng.normal(size=scene.shape)
+            data = light + fourier_stripes(rng, scene.shape) + rng.normal(size=scene.shape)
             self.scenes.append(scene)
             self.images.append(_image(data, name=f"roll {number}"))
         self.stacked = sm.StackedScene.of(self.scenes)
@@ -111,7 +111,7 @@ class Slitlets:
             self.spectra.basis(wave) @ true, slit[..., None].astype(int), axis=-1
         )[..., 0]
         light += spectra * np.asarray(sources(*np.broadcast_arrays(x, self.y)))
-        data = light + _stripes(rng, shape[::-1]).T + rng.normal(size=shape)
+        data = light + fourier_stripes(rng, shape[::-1]).T + rng.normal(size=shape)
         self.images = _image(data, -2, wavelength=wave, coordinates={"slit": slit})
 
     def _source(self, number):

@@ -40,6 +40,7 @@ DEFERRED = {"plotting"}
 WITHOUT_LAYER = {"version"}  # written by the build, imports nothing
 
 PEERS = {"crds", "grizli", "jwst", "msaexp", "pypeit", "slitlessutils", "specreduce", "stcal"}
+KERNELS = "numerics.compiled"  # the one module that may import numba
 HOMES = {"stdatamodels": {"io", "instruments"}, "stpipe": {"steps"}}  # where these may be imported
 
 
@@ -172,7 +173,16 @@ def eager_matplotlib(sources):
     ]
 
 
-RULES = [unknown_layers, upward, cycles, peers, away_from_home, eager_matplotlib]
+def direct_numba(sources):
+    """Imports of numba, which need not be installed, away from the decorator of kernels."""
+    return [
+        found
+        for found in sources.imports
+        if found.target.split(".")[0] == "numba" and found.source != f"{sources.name}.{KERNELS}"
+    ]
+
+
+RULES = [unknown_layers, upward, cycles, peers, away_from_home, eager_matplotlib, direct_numba]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -214,10 +224,13 @@ VIOLATIONS = [
     (away_from_home, {"models/a.py": "from stdatamodels.jwst import datamodels"}),
     (eager_matplotlib, {"plotting.py": "import matplotlib.pyplot as plt"}),
     (eager_matplotlib, {"evaluators/a.py": "class A:\n    from matplotlib import cm"}),
+    (direct_numba, {"numerics/a.py": "import numba"}),
+    (direct_numba, {"fitters/a.py": "def f():\n    from numba import njit"}),
 ]  # fmt: skip
 
 ALLOWED = {
     "numerics/spline.py": "import numpy as np",
+    "numerics/compiled.py": "import numba",
     "models/__init__.py": "from .traces import Trace",
     "models/traces.py": "from ..numerics import spline\nfrom . import linear",
     "models/linear.py": "",

@@ -4,9 +4,9 @@ from .base import FitResult, Fitter
 from .kernel import KernelSliceFitter
 from .linear import LinearFitter
 from .projection import Projection
-from .robust import SigmaClipFitter
 from .scene.fit import SceneFit
 from .scene.fitter import SceneFitter
+from .sigma_clip import SigmaClipFitter
 from .sky.fit import SkyFit, SkyPixels, SlitFit, SlitSkyFitter
 from .sky.model import SkyModelFitter
 from .sky.polynomial import LogPolynomialSkyFitter

@@ -6,7 +6,7 @@ from ..models.linear_form import LinearForm
 from .base import Fitter
 from .columns.problem import Problem
 from .columns.result import ColumnFitResult
-from .parameters import consistent_values
+from .free_parameters import consistent_values
 from .paths import by_columns, checked_model, images_of
 from .system import SystemFitResult, SystemProblem
 from .system.fit import system_result

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..models.linear_form import LinearForm
 from .columns.problem import Problem
+from .free_parameters import FreeParameters
 from .linear import linear_result
-from .parameters import FreeParameters
 from .paths import by_columns, checked_model, images_of
 from .system import SystemProblem
 from .varpro import State, column_result, fitted_system

@@ -6,7 +6,7 @@ from ..models.linear_form import LinearForm
 from .base import Fitter
 from .linear import LinearFitter
 from .paths import by_columns, checked_model, images_of
-from .robust import SigmaClipFitter
+from .sigma_clip import SigmaClipFitter
 from .system import SystemProblem
 from .system.outliers import solution_outliers
 from .varpro import VarProFitter

@@ -9,9 +9,9 @@ from ..numerics.normal import factorise, invert_lower
 from .base import Fitter
 from .columns.problem import Problem
 from .columns.result import ColumnFitResult
+from .free_parameters import FreeParameters, consistent_values
 from .levenberg import LEAST_INFORMATION, damped_step, next_damping
 from .linear import linear_result
-from .parameters import FreeParameters, consistent_values
 from .paths import by_columns, checked_model, images_of
 from .system import SystemProblem
 from .system.fit import not_determined, system_result, with_infinite_variances
@@ -23,6 +23,8 @@ FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e9
 NOISE_ROUNDS = 10
 # A step along the tangent is the last where chi-square is within this of what it promised.
 MOST_MISSED = 0.5
+# So many such steps are tried, of one pass each, before chi-square is minimised with a damping.
+MOST_STEPS = 2
 # Part of a parameter in directions without information (squared) above which it is lost with them.
 LEAST_PART = 1e-4
 
@@ -109,13 +111,14 @@ class VarProFitter(Fitter):
         FitResult
         """
         parameters = problem.parameters
-        before = parameters.prior_chi2(parameters.initial)[0]
-        state = VarProFitter(tolerance=np.inf).minimised(problem)
-        result = fitted_system(problem, state)
-        missed = result.total_chi2 - before - float(state.solved.chi2[0])
-        if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
-            return result
-        parameters.initial = state.theta
+        for _ in range(MOST_STEPS):
+            before = parameters.prior_chi2(parameters.initial)[0]
+            state = VarProFitter(tolerance=np.inf).minimised(problem)
+            result = fitted_system(problem, state)
+            missed = result.total_chi2 - before - float(state.solved.chi2[0])
+            if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
+                return result
+            parameters.initial = state.theta
         return self._fit_system(problem)
 
     def minimised(self, problem):

@@ -5,6 +5,8 @@ other coordinates are combined, what is no function of column and row becomes on
 `Coordinate`, which an image (its wavelengths, its WCS, its readout) fills in when it is fitted.
 """
 
+import math
+
 import numpy as np
 from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
@@ -204,6 +206,16 @@ class Composable:
         super().__init_subclass__(**keywords)
         for name, operator in OPERATORS.items():
             setattr(cls, name, operator)
+
+    def _initialize_slices(self):
+        """As in astropy, which makes arrays of all values: of thousands that takes longest."""
+        start, metrics = 0, self._param_metrics
+        for name in self.param_names:
+            shape = getattr(self, name).shape
+            size = math.prod(shape)
+            metrics[name] |= {"slice": slice(start, start + size), "shape": shape, "size": size}
+            start += size
+        self._parameters = np.empty(start)
 
 
 def _arithmetic(symbol):

@@ -1,10 +1,10 @@
 """How smooth a spline is, place by place, as the data themselves tell. Arrays only."""
 
-import numba
 import numpy as np
 
 from .banded import inverse_band
 from .bsplines import WIDTH
+from .compiled import compiled
 
 __all__ = ["SmoothnessPrior"]
 
@@ -104,7 +104,7 @@ class SmoothnessPrior:
         return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _squares_and_shares(values, covariance, variances):
     """Squares of the second differences, and the share of each that the data determine."""
     squares, shares = np.empty(variances.size), np.empty(variances.size)
@@ -116,7 +116,7 @@ def _squares_and_shares(values, covariance, variances):
     return squares, shares
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _smoothed(values, neighbours):
     """Running mean with the weights of a Gaussian; beyond the ends are the last values."""
     n, out = values.size, np.empty(values.size)

@@ -8,9 +8,9 @@ range. See `sparse_rows` for the entries of pixels, `tiled` for the matrix of wh
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .sparse_rows import ranked_row
 from .tiling import add_element
 
@@ -66,7 +66,7 @@ class Couplings(NamedTuple):
     numbers: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _root(parent, k):
     while parent[k] != k:
         parent[k] = parent[parent[k]]
@@ -74,7 +74,7 @@ def _root(parent, k):
     return k
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def joined(parent, first, second):
     """Join the sets of pairs of coefficients, in place of `parent`, shape (n,)."""
     for p in range(first.size):
@@ -82,7 +82,7 @@ def joined(parent, first, second):
         parent[max(one, two)] = min(one, two)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def roots(parent):
     """The first coefficient of the set of each."""
     out = np.empty(parent.size, np.int64)
@@ -91,7 +91,7 @@ def roots(parent):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def connect(pixels, places, inner, parent, met):
     """Join coefficients that pixels see together, and note which shared ones they meet.
 
@@ -144,7 +144,7 @@ def connect(pixels, places, inner, parent, met):
                             met[way, part, 1, k] = max(high, ends[way, part, 1])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def spread(pixels, ranks, tile, seen):
     """Largest distance of two coefficients of blocks that one pixel sees.
 
@@ -172,7 +172,7 @@ def spread(pixels, ranks, tile, seen):
     return width
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def split_equations(pixels, ranks, band, numbers, address):
     """Add the weighted normal matrix, but for what blocks have with shared coefficients.
 
@@ -206,7 +206,7 @@ def split_equations(pixels, ranks, band, numbers, address):
                             weighted * here[b])  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def add_couplings(pixels, ranks, couplings):
     """Add what the coefficients of `couplings` have with shared ones."""
     end = couplings.first + couplings.low.shape[1]
@@ -227,7 +227,7 @@ def add_couplings(pixels, ranks, couplings):
                     couplings.numbers[at] += weighted * pixels.value[p, b]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def scale_couplings(couplings, scale, n_band):
     """Multiply rows and columns by their scale, of shape (n,), in place."""
     for i in range(couplings.low.shape[1]):
@@ -239,7 +239,7 @@ def scale_couplings(couplings, scale, n_band):
                 couplings.numbers[k] *= own * scale[shift + k]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def fill_rows(couplings, first, window, out):
     """Set rows of a matrix, from that of rank `first` on, whose columns are two ranges.
 
@@ -255,7 +255,7 @@ def fill_rows(couplings, first, window, out):
                 out[row, shift + k] = couplings.numbers[start + k]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def least_rank(pixels, rank, first, end):
     """Least rank of a block, ``first … end - 1``, that each pixel sees, shape (n_pixel,).
 

@@ -3,10 +3,10 @@
 Entry ``[j, d]`` of a band, shape (n_band, width + 1), belongs to row ``j + d`` and column ``j``.
 """
 
-import numba
 import numpy as np
 from scipy.linalg import lapack
 
+from .compiled import compiled
 from .dense_factors import forward_solve
 
 __all__ = [
@@ -56,7 +56,7 @@ def _without(band, out):
     return band
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _guarded_band_factor(band, out, floor):
     """As LAPACK's, without some coefficients, and without those whose pivot is below the floor."""
     n, width = band.shape
@@ -121,7 +121,7 @@ def _inverse_of_wide_band(factor):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _dense_of_band(band, start, end, stop):
     """Columns ``start … end - 1`` of a lower triangle, rows ``start … stop - 1``, as a matrix."""
     out = np.zeros((stop - start, end - start))
@@ -131,7 +131,7 @@ def _dense_of_band(band, start, end, stop):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _set_band(band, start, columns):
     """The reverse of it, in place of a band."""
     for j in range(columns.shape[1]):
@@ -139,7 +139,7 @@ def _set_band(band, start, columns):
             band[start + j, d] = columns[j + d, j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _inverse_of_band(factor, width):
     """As `inverse_in_band`, from the last row up: the recurrences hold for any greater width."""
     n, filled = factor.shape
@@ -155,7 +155,7 @@ def _inverse_of_band(factor, width):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def forward_rows(factor, first, rows, n_before):
     """Divide by the Cholesky factor of a band, in place of rows, the first of rank `first`.
 
@@ -172,7 +172,7 @@ def forward_rows(factor, first, rows, n_before):
         own /= factor[j, 0]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def backward_rows(factor, first, rows, n):
     """The same for the transposed factor, in place of the first `n` rows; the others are known."""
     width = factor.shape[1]

@@ -5,13 +5,14 @@ belongs to row ``j + k`` and column ``j``. SciPy's functions give the same numbe
 time, and have none for the band of the inverse.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["band_product", "factorised", "inverse_band", "quadratic_forms", "solved"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def factorised(band):
     """Cholesky factor of a band, shape (4, n); its first pivot is NaN if that is not positive."""
     n = band.shape[1]
@@ -31,7 +32,7 @@ def factorised(band):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def solved(factor, vector):
     """Solution for a factor from `factorised` and a vector, shape (n,)."""
     n = vector.size
@@ -47,7 +48,7 @@ def solved(factor, vector):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def inverse_band(factor):
     """Band of the inverse, shape (4, n), by Takahashi's recursion from its last row up."""
     n = factor.shape[1]
@@ -62,7 +63,7 @@ def inverse_band(factor):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def band_product(band, vector):
     """Matrix times vector, shape (n,)."""
     n = vector.size
@@ -74,7 +75,7 @@ def band_product(band, vector):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def quadratic_forms(bands, vector):
     """Vector times matrix times vector, shape (n,), for bands of shape (n_matrix, 4, n)."""
     n = vector.size

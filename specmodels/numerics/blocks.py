@@ -8,8 +8,9 @@ Compiled, since the columns of a source share pixels in no regular way.
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["Blocks", "Precision", "conjugate_gradients", "normal_matrix", "sweep"]
 
@@ -184,7 +185,7 @@ def _inverted(matrices):
     return inverse * scale[:, :, None] * scale[:, None, :], bad
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _block_normals(columns, weights, start, offset, out):
     """``A.T W A`` of each block."""
     pointer, indices, data = columns
@@ -205,7 +206,7 @@ def _block_normals(columns, weights, start, offset, out):
                 weighted[indices[e]] = 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _product(columns, k, weights, residual):
     """Weighted product of one column and the residual."""
     total = 0.0
@@ -215,13 +216,13 @@ def _product(columns, k, weights, residual):
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _subtract(columns, k, step, residual):
     for e in range(columns.pointer[k], columns.pointer[k + 1]):
         residual[columns.indices[e]] -= step * columns.data[e]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sweep(columns, weights, blocks, precision, mean, order, values, residual):
     """Move the values of one block after the other to their minimum; the largest step."""
     largest = 0.0
@@ -327,7 +328,7 @@ def conjugate_gradients(columns, data, weights, blocks, precision, mean, *, held
     return values, n_iterations, bool(size <= goal)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _normal_rows(rows, weights, out):
     """Add the weighted products of all terms of each row to the upper triangle."""
     pointer, indices, data = rows

@@ -1,7 +1,8 @@
 """Sums over boxes of an image with masked pixels, and masks grown by boxes: compiled passes."""
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["box_sums", "grown"]
 
@@ -54,14 +55,14 @@ def _run(mask, length):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add(total, values):
     """Add values to sums, in place; apart, so that the loop is vectorised."""
     for k in range(total.size):
         total[k] += values[k]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_good(values, good, total, number):
     """Add good values to sums, and one to their numbers, in place."""
     for k in range(total.size):
@@ -69,7 +70,7 @@ def _add_good(values, good, total, number):
         number[k] += good[k]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _cells(image, good, height, width, total, number):
     """Add the good pixels to the sums and numbers of their cells."""
     n_y, n_x = image.shape
@@ -83,7 +84,7 @@ def _cells(image, good, height, width, total, number):
             number[row, x // width] += numbers[x]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _moving(values, height, width):
     """Sums over a window that moves by one; nothing outside."""
     n_y, n_x = values.shape

@@ -1,7 +1,8 @@
 """Compiled rejection of outliers, one by one, in each column of small linear fits."""
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["rejected_in_columns"]
 
@@ -11,7 +12,7 @@ LEAST_FREEDOM = 0.02
 PIVOT_FLOOR = 1e-9
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def rejected_in_columns(basis, data, weights, threshold, most):
     """Pixels rejected; see `~specmodels.numerics.clipping.reject_by_column`.
 
@@ -55,7 +56,7 @@ def rejected_in_columns(basis, data, weights, threshold, most):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _worst(residual, spread, weights, limit):
     """Pixel whose studentised residual exceeds its threshold most; -1 where none does."""
     worst, most = -1, 1.0
@@ -68,7 +69,7 @@ def _worst(residual, spread, weights, limit):
     return worst
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fit(basis, data, weights, factor, scale, solution, work, residual, spread):
     """Write the residual of a fit and the variance of its prediction in each pixel."""
     n_pixel, n_term = basis.shape
@@ -97,7 +98,7 @@ def _fit(basis, data, weights, factor, scale, solution, work, residual, spread):
         residual[i], spread[i] = data[i] - fitted, variance
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _factorise(matrix, scale):
     """Cholesky factor of the matrix scaled to a unit diagonal, in place; no pivot: infinite."""
     for k in range(len(scale)):
@@ -112,7 +113,7 @@ def _factorise(matrix, scale):
         matrix[k, k] = np.sqrt(pivot) if pivot > PIVOT_FLOOR else np.inf
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _solve_lower(factor, vector):
     """Solve with a lower triangular matrix, in place; zero where a pivot is infinite."""
     for k in range(len(vector)):

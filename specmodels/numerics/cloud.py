@@ -1,8 +1,8 @@
 """A cloud of points along one coordinate: bins, robust centres, and who disagrees. Arrays only."""
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .robust import MAD_TO_SIGMA
 
 __all__ = ["bin_medians", "cloud_outliers", "huber_level"]
@@ -33,7 +33,7 @@ def cloud_outliers(bins, values, errors, *, limit=6.0):
     return _far(bins, values, errors, center, limit, MAD_TO_SIGMA, ENOUGH)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _far(bins, values, errors, center, limit, to_sigma, enough):
     distance = np.empty(values.size)
     for p in range(values.size):
@@ -70,7 +70,7 @@ def huber_level(groups, signal, residual, n_groups, *, limit=3.0, n_iterations=6
         return level, np.sqrt(1 / norm)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _huber(groups, signal, residual, n_groups, limit, n_iterations):
     level, norm = np.zeros(n_groups), np.zeros(n_groups)
     for p in range(groups.size):
@@ -96,7 +96,7 @@ def _huber(groups, signal, residual, n_groups, limit, n_iterations):
     return level, norm
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def bin_medians(bins, values, enough=1 << 60):
     """Median of the values in each bin, or of evenly spread ones that are enough; empty: zero."""
     n_bin = 0
@@ -124,7 +124,7 @@ def bin_medians(bins, values, enough=1 << 60):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _select(values, number, which):
     """Value that would be at place `which` if the first ones were sorted (Hoare's algorithm)."""
     low, high = 0, number - 1

@@ -1,8 +1,9 @@
 """Cholesky factors of dense matrices that may leave coefficients undetermined, and solutions."""
 
-import numba
 import numpy as np
 from scipy.linalg import blas, lapack
+
+from .compiled import compiled
 
 __all__ = ["EVEN", "dense_factor", "dense_solve", "few_products", "forward_solve", "gram"]
 
@@ -83,7 +84,7 @@ def gram(matrix):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def few_products(few, many):
     """Transpose of few columns, (n, n_few), times a matrix, (n, m): one sum after another."""
     out = np.zeros((few.shape[1], many.shape[1]))

@@ -6,8 +6,9 @@ on a plane, a small image around where the source then is, which is added to the
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["Bases", "Light", "Paths", "reach", "unit_columns"]
 
@@ -65,7 +66,7 @@ class _Squares(NamedTuple):
     parts: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _shift(coefficients, scaled, out):
     """Coefficients of the displacement at one wavelength, by powers of y and x: (2, 3, 3)."""
     for d in range(2):
@@ -77,7 +78,7 @@ def _shift(coefficients, scaled, out):
                 out[d, p, q] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _at(shift, u, v):
     """Value of a polynomial of degree two in both coordinates."""
     value = (shift[2, 2] * v + shift[1, 2]) * v + shift[0, 2]
@@ -85,7 +86,7 @@ def _at(shift, u, v):
     return value * u + ((shift[2, 0] * v + shift[1, 0]) * v + shift[0, 0])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _frame(box, shift):
     """Plane that holds a moved box."""
     low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
@@ -102,7 +103,7 @@ def _frame(box, shift):
                   int(np.floor(high_y + slack_y + 0.5)) + 2 - y)  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def reach(source, bands, light, paths, shape):
     """Rows and columns which the light of each unit can reach, (n_unit, 4), empty if none."""
     out = np.zeros((source.size, 4), np.int64)
@@ -130,7 +131,7 @@ def reach(source, bands, light, paths, shape):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _squares(light, box, first, last):
     """The squares of one source."""
     own, n = slice(first, last), last - first
@@ -142,7 +143,7 @@ def _squares(light, box, first, last):
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _mix_bands(light, first, band, fraction, out):
     """Light of the squares of a source between two bands."""
     following = band + (1 if fraction > 0 else 0)
@@ -151,7 +152,7 @@ def _mix_bands(light, first, band, fraction, out):
         out[i] = one + fraction * (light[following, first + i] - one)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _place(squares, shift, frame):
     """Where in the plane each square falls, and its light in the four pixels that it overlaps."""
     u, v, left, low = squares.u, squares.v, squares.left, squares.low
@@ -183,7 +184,7 @@ def _place(squares, shift, frame):
         p2[i], p3[i] = high - high * right, high * right
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _drop(cell, parts, wide, plane):
     """Add the parts of all squares to the plane."""
     next_row = np.uint64(wide)
@@ -196,7 +197,7 @@ def _drop(cell, parts, wide, plane):
         plane[at + ONE] += parts[3, i]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_row(light, values, work, n_terms):
     """Add a row of a plane times each basis function to the columns, from their first value on."""
     if values.size == 4 and n_terms == 4:
@@ -213,7 +214,7 @@ def _add_row(light, values, work, n_terms):
                 work[p * n_terms + j] += light[p] * values[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add(plane, frame, bounds, values, work, n_terms, at):
     """Add a plane times each basis function, from term `at` on, to the columns, and clear it."""
     wide = bounds[3] - bounds[2]
@@ -225,7 +226,7 @@ def _add(plane, frame, bounds, values, work, n_terms, at):
     plane[: frame.wide * frame.tall] = 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _disperse(s, band, bounds, light, paths, bases, work):
     """Columns of one unit, by pixel and term."""
     low, high, n_terms = band[0], band[1], band[1] - band[0]
@@ -246,7 +247,7 @@ def _disperse(s, band, bounds, light, paths, bases, work):
         _add(plane, frame, bounds, values, work, n_terms, bases.first[m] + skip - low)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _collect(work, term, n_terms, bounds, n_x, indices, data, entry):
     """Append what is not zero of one column; the number of entries there are then."""
     cell = term
@@ -260,7 +261,7 @@ def _collect(work, term, n_terms, bounds, n_x, indices, data, entry):
     return entry
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def unit_columns(source, bands, bounds, light, paths, bases, n_x):
     """Indices, values and number of entries of the columns of some units, term by term."""
     n_terms = bands[:, 1] - bands[:, 0]

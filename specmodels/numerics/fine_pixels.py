@@ -5,8 +5,9 @@ Rows along the first axis, columns along the second; what profiles are made of i
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = [
     "LEAST_STEP", "MOST_STEP", "ColumnModel", "Linear", "NativePixels", "ProfileTable", "adjoins",
@@ -97,7 +98,7 @@ class ColumnModel(NamedTuple):
     gradient: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def profile_at(values, low, per_step, start, fraction, n_bins, position):
     # The table is flat; `start` is the first number of the column's interval in it.
     scaled = (position - low) * per_step - 0.5
@@ -110,7 +111,7 @@ def profile_at(values, low, per_step, start, fraction, n_bins, position):
     return first + fraction * (values[i + 2] + part * values[i + 3] - first)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _look_up(flat, table, positions, columns, out):
     values, starts = flat
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
@@ -129,7 +130,7 @@ def look_up(table, positions, columns):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _residuals(flat, table, model, positions, data, use, profile, residual):
     values, starts = flat
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
@@ -168,27 +169,27 @@ def residuals(table, model, positions, data, use):
     return profile, residual
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def neighbours(row, offset, n_rows):
     """The neighbour towards which a fine row lies, and that on the other side, or the row."""
     near, far = (row - 1, row + 1) if offset < 0 else (row + 1, row - 1)
     return (near if 0 <= near < n_rows else row), (far if 0 <= far < n_rows else row)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def adjoins(here, there):
     """Whether positions in pixels are about one apart; neither across gaps nor where one is NaN."""
     return LEAST_STEP < abs(there - here) < MOST_STEP
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def fine_position(here, there, back, alone, distance):
     if not alone and adjoins(here, there):
         return here + distance * (there - here)
     return here + distance * (here - back) if adjoins(here, back) else here
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def linear_weights(has_own, has_other, distance, modelled):
     # Of a pixel without a value, what is left beside the model is told by those along its row.
     if modelled and not has_own:
@@ -198,7 +199,7 @@ def linear_weights(has_own, has_other, distance, modelled):
     return (0.0, 1.0) if has_other and distance > 0 else (0.0, 0.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill_values(rows, pixels, flat, table, model, data, residual, out, top, left):
     values, starts = flat
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]

@@ -5,9 +5,9 @@ Rows along the first axis, columns along the second.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .fine_pixels import adjoins, fine_position, linear_weights, neighbours, profile_at
 
 __all__ = ["ColumnFit", "PixelErrors", "ShapeError", "fill_variances"]
@@ -77,12 +77,12 @@ class ShapeError(NamedTuple):
     native: np.ndarray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _height(position, middle, half):
     return (position - middle) / half if position == position else 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sums(pixels, fit, variance):
     """Sums of products of the terms, times the variance of their weighted pixels."""
     n_row, n_column = variance.shape
@@ -104,7 +104,7 @@ def _sums(pixels, fit, variance):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _spread(values, low, per_step, start, fraction, n_steps, position):
     i = start + 3 * min(max(int(np.rint((position - low) * per_step)), 0), n_steps - 1)
     rest = 1 - fraction
@@ -112,7 +112,7 @@ def _spread(values, low, per_step, start, fraction, n_steps, position):
     return rest * rest * values[i] + both + fraction * fraction * values[i + 2]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread, shape, out,
                     corner):  # fmt: skip
     (values, starts), (top, left) = flat, corner

@@ -38,10 +38,7 @@ class Correlation(NamedTuple):
 
 def local_misfit(residual, noise, known):
     """Variance of residuals beyond their noise in the pixels around; (n_row, n_column) all."""
-    excess = np.where(known, residual**2 - noise, 0.0)
-    count = uniform_filter(known.astype(float), AROUND, mode="constant")
-    mean = uniform_filter(excess, AROUND, mode="constant") / np.maximum(count, 1e-3)
-    return np.maximum(mean, 0.0)
+    return np.maximum(_mean_around(residual**2 - noise, known), 0.0)
 
 
 def predicted(model, residual, noise, known, hidden):
@@ -76,21 +73,28 @@ def predicted(model, residual, noise, known, hidden):
     plain, told = _by_neighbours(model, residual, known)
     if not told.any():
         return value, variance
-    some = np.nonzero(_sampled(known & told))
+    both_known = np.nonzero(known & told)
+    step = max(1, both_known[0].size // ENOUGH)
+    some = tuple(one[::step] for one in both_known)
     found, expected = kriging(*some)
     both = _Both(found + taken_back[some] - plain[some], (residual - plain)[some],
                  expected + noise[some], some, model.shape)  # fmt: skip
     part, ratio = both.part[hidden], both.ratio[hidden]
     value = np.where(told[hidden], plain[hidden] + part * (value - plain[hidden]), value)
-    usual = variance + local_noise(noise, known)[hidden]
+    usual = variance + _mean_around(noise, known)[hidden]
     return value, np.where(told[hidden], np.maximum(ratio * usual - usual + variance, 0), variance)
 
 
-def local_noise(noise, known):
-    """Mean variance of the noise of the pixels around, shape (n_row, n_column)."""
+def _mean_around(values, known):
+    """Mean of values over the known pixels around, shape (n_row, n_column)."""
     count = uniform_filter(known.astype(float), AROUND, mode="constant")
-    mean = uniform_filter(np.where(known, noise, 0.0), AROUND, mode="constant")
+    mean = uniform_filter(np.where(known, values, 0.0), AROUND, mode="constant")
     return mean / np.maximum(count, 1e-3)
+
+
+def _stretch_sums(values):
+    """Sums of values over the stretch around each pixel, shape (n_row, n_column)."""
+    return uniform_filter(values, STRETCH, mode="constant") * STRETCH[0] * STRETCH[1]
 
 
 class _Kriging:
@@ -166,7 +170,7 @@ class _Both:
         """Sums over the pixels around of values of some of them, shape of the image."""
         image = np.zeros(self.shape)
         image[self.at] = values
-        out = uniform_filter(image, STRETCH, mode="constant") * STRETCH[0] * STRETCH[1]
+        out = _stretch_sums(image)
         return np.maximum(out, 0.0) if np.all(values >= 0) else out
 
 
@@ -176,14 +180,6 @@ def _by_neighbours(model, residual, known):
     told[:, 1:-1] = known[:, 2:] & known[:, :-2] & np.isfinite(_curved(model))
     plain[:, 1:-1] = 0.5 * (residual[:, 2:] + residual[:, :-2]) - _curved(model)
     return np.where(told, plain, 0.0), told
-
-
-def _sampled(pixels):
-    """Some of the pixels, evenly."""
-    out = np.zeros_like(pixels)
-    number = np.count_nonzero(pixels)
-    out[tuple(one[:: max(1, number // ENOUGH)] for one in np.nonzero(pixels))] = True
-    return out
 
 
 def _taken_back(model, residual, noise, known):
@@ -204,8 +200,7 @@ def _taken_back(model, residual, noise, known):
         return np.zeros(model.shape)
     total = square.sum() / np.count_nonzero(use)
     usual = product.sum() / square.sum()
-    here, weight = (uniform_filter(values, STRETCH, mode="constant") * STRETCH[0] * STRETCH[1]
-                    for values in (product, square))  # fmt: skip
+    here, weight = _stretch_sums(product), _stretch_sums(square)
     part = (here + SHRINKAGE * total * usual) / (weight + SHRINKAGE * total)
     return np.clip(part, -1.0, 0.0) * change
 

@@ -6,9 +6,9 @@ in which the pixels are read.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .correlated import TimeGrid
 from .medians import medians_of_rows
 
@@ -133,7 +133,7 @@ def _groups(readout, along, lines, size):
     return PixelGroups(*parts, (readout.n_outputs, size))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sums(image, use, rows, columns, total, number):
     """Add the used pixels to the sums and numbers of their groups."""
     for y in range(image.shape[0]):
@@ -149,7 +149,7 @@ def _sums(image, use, rows, columns, total, number):
         number[k] += n
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _spread(values, rows, columns, out):
     """Write to each pixel the value of its group."""
     for y in range(out.shape[0]):
@@ -157,7 +157,7 @@ def _spread(values, rows, columns, out):
             out[y, x] = values[rows[y] + columns[x]]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _runs(image, use, rows, columns, length, means, full, number):
     """Means of runs of used pixels of each group, how many, and the numbers of used pixels.
 

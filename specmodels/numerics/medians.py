@@ -3,8 +3,9 @@
 A sample tells between which values the median lies; only those are kept, until few are left.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["kept_between", "median_of", "medians_of_rows"]
 
@@ -12,7 +13,7 @@ __all__ = ["kept_between", "median_of", "medians_of_rows"]
 FEW, SAMPLE, MARGIN = 48, 33, 5
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def medians_of_rows(rows, use, medians, number):
     """Median of the used values of each row, zero where there is none, and their number.
 
@@ -35,7 +36,7 @@ def medians_of_rows(rows, use, medians, number):
         medians[j], number[j] = median_of(values, work, size), size
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def median_of(values, work, size):
     """Median of the first `size` values, zero of none; both arrays, of one size, are written to."""
     half = values.dtype.type(0.5)
@@ -70,7 +71,7 @@ def median_of(values, work, size):
     return half * (values[first] + values[last])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def kept_between(values, use, low, high, kept):
     """Copy the used values between two limits to `kept`, which is longer than all values.
 
@@ -89,7 +90,7 @@ def kept_between(values, use, low, high, kept):
     return below, number, total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sort(values, size):
     """Sort the first values, in place."""
     for k in range(1, size):

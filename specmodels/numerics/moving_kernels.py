@@ -3,13 +3,14 @@
 Images may be of single precision, which is all that a model of a profile is good for; sums are not.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["differing", "judged", "largest_excess", "prepared", "projected"]
 
 
-@numba.njit(cache=True)
+@compiled
 def prepared(image, variance, mask, offset, typical, scale, largest):
     """Pixels of an integration less what does not change, and their weights.
 
@@ -41,7 +42,7 @@ def prepared(image, variance, mask, offset, typical, scale, largest):
     return data, weights
 
 
-@numba.njit(cache=True)
+@compiled
 def differing(weights, typical, scale):
     """Pixels whose weights are not the typical ones times a scale: rows, columns, differences."""
     rows, columns, change = [], [], []
@@ -55,7 +56,7 @@ def differing(weights, typical, scale):
     return np.array(rows), np.array(columns), np.array(change)
 
 
-@numba.njit(cache=True)
+@compiled
 def projected(images, data, weights):
     """Sums over rows of images times data times weights, and of the squares of the data.
 
@@ -86,7 +87,7 @@ def projected(images, data, weights):
     return vector, chi2, n_data
 
 
-@numba.njit(cache=True)
+@compiled
 def _row(y, images, mixing, values, covariance, basis, model, spread):
     """Model of a row of pixels, and the variance of the model."""
     n_image, _, n_column = images.shape
@@ -107,7 +108,7 @@ def _row(y, images, mixing, values, covariance, basis, model, spread):
                 spread[x] += covariance[i, j, x] * basis[i, x] * basis[j, x]
 
 
-@numba.njit(cache=True)
+@compiled
 def judged(images, mixing, values, covariance, data, weights):
     """Residuals and light of all pixels over their standard deviations, zero without weight.
 
@@ -138,7 +139,7 @@ def judged(images, mixing, values, covariance, data, weights):
     return student, signal
 
 
-@numba.njit(cache=True)
+@compiled
 def largest_excess(images, mixing, values, covariance, data, weights, scale, misfit, floor):
     """Largest residual of each column over what it is expected to be, squared.
 

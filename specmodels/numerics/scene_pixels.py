@@ -3,16 +3,16 @@
 What is solved with it is in `blocks`.
 """
 
-import numba
 import numpy as np
 from scipy import sparse
 
 from .blocks import Blocks, Sparse
+from .compiled import compiled
 
 __all__ = ["chi2_by_block", "lit_pixels", "pixel_variance", "window_image"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _number_pixels(indices, n_pixels):
     """Pixels in the order in which they come up, and the number of each entry's pixel."""
     place = np.zeros(n_pixels, np.int32)
@@ -48,7 +48,7 @@ def lit_pixels(columns):
     return pixels, short
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _pixel_variance(rows, chosen, covariance, first, stop, out):
     """Variance of the sum of the terms that are not from `first` to `stop`, in chosen rows."""
     pointer, indices, data = rows
@@ -68,7 +68,7 @@ def _pixel_variance(rows, chosen, covariance, first, stop, out):
         out[k] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _within_blocks(rows, chosen, blocks, block, first, stop, out):
     """The same, with covariance within blocks only; `block` is that of each term."""
     pointer, indices, data = rows
@@ -116,7 +116,7 @@ def pixel_variance(rows, chosen, covariance, skip):
     return np.maximum(out, 0.0)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _chi2_by_block(pointer, indices, start, weights, residual, n_pixels, chi2):
     """Pixels with weight that each block reaches, each once."""
     seen = np.full(weights.size, -1, np.int32)
@@ -142,7 +142,7 @@ def chi2_by_block(columns, start, weights, residual):
     return n_pixels, chi2
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _window_image(columns, values, first, n_x, top, left, out):
     pointer, indices, data = columns
     for j in range(values.size):

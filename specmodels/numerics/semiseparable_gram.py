@@ -6,9 +6,9 @@ pixels have to do with later ones. Within a chunk of pixels only the coefficient
 a part; its product with the state before it is one matrix product.
 """
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .sparse_rows import normal_equations
 
 __all__ = ["gram"]
@@ -58,7 +58,7 @@ def gram(noise, index, value, n):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _chunk(index, value, block, gain, step, power, amplitudes, pivot, reach, rows, n):
     """What a chunk of pixels does to the state before it, sees of it, adds to it, and has itself.
 

@@ -6,13 +6,14 @@ its decays; ``amplitudes`` (n_block, n_decay); ``pivot`` (n_pixel,) and ``reach`
 n_state), the factors. Vectors have the shape (n_pixel, n_vector).
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["coloured", "correlated", "factorise", "inverse_generators", "solve"]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def factorise(block, gain, step, power, amplitudes, variance):
     """Pivots and reaches of the Cholesky factor."""
     n, n_part = block.shape
@@ -59,7 +60,7 @@ def factorise(block, gain, step, power, amplitudes, variance):
     return pivot, reach
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _decay(state, power, n_block):
     n_decay = len(power)
     for b in range(n_block):
@@ -69,7 +70,7 @@ def _decay(state, power, n_block):
                 state[row, v] *= power[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def solve(block, gain, step, power, amplitudes, pivot, reach, vectors):
     """Inverse times vectors."""
     n, n_part = block.shape
@@ -113,7 +114,7 @@ def solve(block, gain, step, power, amplitudes, pivot, reach, vectors):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def coloured(block, gain, step, power, amplitudes, pivot, reach, vectors):
     """Cholesky factor, pivots included, times vectors; zero where there are no data."""
     n, n_part = block.shape
@@ -141,7 +142,7 @@ def coloured(block, gain, step, power, amplitudes, pivot, reach, vectors):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def correlated(block, gain, step, power, amplitudes, vectors):
     """Covariance without white noise times vectors, those of pixels without data included."""
     n, n_part = block.shape
@@ -178,7 +179,7 @@ def correlated(block, gain, step, power, amplitudes, vectors):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def inverse_generators(block, gain, step, power, amplitudes, pivot, reach):
     """Diagonal of the inverse, and the row that each pixel applies to the state of those before.
 

@@ -4,8 +4,9 @@ Kernels only; `sky_levels` says what they are for. The profile is a Gaussian cor
 whose tail runs from a Gaussian to a power law, and may depart from that by a fraction of itself.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["N_FIXED", "block_sums", "column_means", "first_sums", "profile_at",
            "step"]  # fmt: skip
@@ -22,7 +23,7 @@ N_FIXED = 1 + N_SHAPE
 LEAST_TAIL = 0.01
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _shape_at(shape, u, out):
     """Profile in ``out[:, 0]``, then its derivatives, in each row; u: place of the column."""
     center = shape[0] + u * (shape[1] + u * shape[2])
@@ -44,7 +45,7 @@ def _shape_at(shape, u, out):
         out[y, 5] = halo * logarithm / tail**2 - 0.5 * spread / tail
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def profile_at(shape, places, n_row):
     """Profile at all rows, at some places along the columns; shape (n_row, n_place)."""
     out, terms = np.empty((n_row, places.size)), np.empty((n_row, N_RAW))
@@ -55,7 +56,7 @@ def profile_at(shape, places, n_row):
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def column_means(sky, weights, wavelength):
     """What the columns of a slit weigh, and their wavelengths.
 
@@ -87,7 +88,7 @@ def column_means(sky, weights, wavelength):
     return columns, places
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def first_sums(data, sky, weights, columns, edges):
     """Sums over blocks of columns, in each row without its largest and its smallest residual.
 
@@ -127,7 +128,7 @@ def first_sums(data, sky, weights, columns, edges):
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def block_sums(images, columns, edges, source, level, limit, model_error):
     """Sums over blocks of columns, without outliers.
 
@@ -186,7 +187,7 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
     return _summed(data, sky, kept, columns, edges, amplitude, norm)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _summed(data, sky, weights, columns, edges, amplitude, norm):
     n_row, n_block = data.shape[0], edges.size - 1
     out = np.zeros((4, n_row, n_block))
@@ -213,7 +214,7 @@ def _summed(data, sky, weights, columns, edges, amplitude, norm):
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def step(sums, places, state, robust, light, errors, prior, center, smooth, first, limit):
     """One step of Gauss and Newton for a slit: level, shape, departures; amplitudes eliminated.
 
@@ -287,7 +288,7 @@ def step(sums, places, state, robust, light, errors, prior, center, smooth, firs
     return variances, figures
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _inverse(matrix):
     """Inverse of a positive definite matrix, of which the lower triangle is read.
 
@@ -316,7 +317,7 @@ def _inverse(matrix):
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _add_block(matrix, vector, figures, block, state, settings, first):
     """Add the normal equations of one block of columns, less those of its amplitude."""
     sums, u, robust, light, terms = block
@@ -364,7 +365,7 @@ def _add_block(matrix, vector, figures, block, state, settings, first):
     _expand(matrix, vector, products, departures, u, norm)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _expand(matrix, vector, sums, departures, u, norm):
     """From the products of one block to the normal equations of all terms."""
     power, last = np.ones(3), N_RAW + 1

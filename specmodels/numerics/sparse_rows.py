@@ -6,8 +6,9 @@ image, the transpose, and its normal equations, which are banded but for a borde
 ``0 … n_band - 1`` form the band, the others the border. Sums are in the order of the pixels.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = [
     "all_transposed",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def append_entries(index, value, filled, window, terms, entries, keys, numbers):
     """Append the entries of one model to those of the pixels of an image, zeros apart.
 
@@ -69,7 +70,7 @@ def append_entries(index, value, filled, window, terms, entries, keys, numbers):
             filled[y0 + y, x0 + x] = n
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def image_of(index, value, coefficients):
     """Sum of the entries of each pixel times their coefficients, shape (n_pixel,)."""
     out = np.zeros(index.shape[0])
@@ -81,7 +82,7 @@ def image_of(index, value, coefficients):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def transposed(index, value, pixels, n_coefficient):
     """Sum over pixels of their values times their entries, shape (n_coefficient,)."""
     out = np.zeros(n_coefficient)
@@ -92,7 +93,7 @@ def transposed(index, value, pixels, n_coefficient):
     return out
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(fastmath={"contract"})
 def all_transposed(index, value, images, n_coefficient):
     """As `transposed` for many images, (n_image, n_pixel): shape (n_coefficient, n_image)."""
     n_image = images.shape[0]
@@ -109,7 +110,7 @@ def all_transposed(index, value, images, n_coefficient):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def supports(index, value, weights, position, n_coefficient):
     """First and last position of the pixels that see each coefficient, each (n_coefficient,).
 
@@ -126,7 +127,7 @@ def supports(index, value, weights, position, n_coefficient):
     return first, last
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def band_width(index, value, weights, rank, n_band):
     """Largest distance of the ranks below `n_band` of two coefficients that one pixel sees."""
     width = 0
@@ -142,7 +143,7 @@ def band_width(index, value, weights, rank, n_band):
     return width
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def ranked_row(index, value, rank, place, here):
     """Ranks of the entries of one pixel, increasing, and their values, and how many there are.
 
@@ -166,7 +167,7 @@ def ranked_row(index, value, rank, place, here):
     return n
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def normal_equations(index, value, weights, rank, n_band, width, n_border):
     """Weighted normal matrix: band (n_band, width + 1), coupling and border.
 
@@ -199,7 +200,7 @@ def normal_equations(index, value, weights, rank, n_band, width, n_border):
     return band, coupling, border
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def leverages(index, value, rank, n_band, inverse):
     """Quadratic form of each pixel's entries in the band of an inverse, shape (n_pixel,).
 
@@ -222,7 +223,7 @@ def leverages(index, value, rank, n_band, inverse):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def border_leverages(index, value, rank, cross, inverse, first):
     """What some columns of the border add to the quadratic form of each pixel, shape (n_pixel,).
 

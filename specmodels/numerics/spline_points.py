@@ -4,14 +4,15 @@ What they are for is said in `bsplines`. Points that follow one another are most
 that the interval of each is searched from that of the one before.
 """
 
-import numba
 import numpy as np
+
+from .compiled import compiled
 
 __all__ = ["basis_at", "pieces_at", "spline_at", "spline_sums", "terms_at", "value_at",
            "variance_at"]  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _interval(x, edges, start, last):
     """Number of the interval of increasing `edges` that holds x, searched from `start`."""
     while start < last and x >= edges[start + 1]:
@@ -21,7 +22,7 @@ def _interval(x, edges, start, last):
     return start
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _terms(x, k, knots, own):
     """The four terms at x in the interval k, by Cox's and de Boor's recursion, into `own`."""
     own[0] = 1.0
@@ -35,7 +36,7 @@ def _terms(x, k, knots, own):
         own[degree] = saved
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def terms_at(x, knots):
     """As `basis_at` for any points: zero beyond the ends of the knots, NaN at NaN.
 
@@ -61,7 +62,7 @@ def terms_at(x, knots):
     return index, values
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def basis_at(x, knots):
     """The B-splines that are not zero at points.
 
@@ -91,7 +92,7 @@ def basis_at(x, knots):
     return first, values
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def value_at(x, knots, coefficients):
     """Value of a spline at any points, shape (n_point,); zero and NaN as in `terms_at`."""
     breaks = knots[3:-3]
@@ -110,7 +111,7 @@ def value_at(x, knots, coefficients):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def spline_at(first, values, coefficients):
     """Value of a spline at each point, given what `basis_at` returns."""
     out = np.empty(first.size)
@@ -123,7 +124,7 @@ def spline_at(first, values, coefficients):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def variance_at(first, values, band):
     """Variance of a spline at each point, from the band of the coefficients' covariance matrix."""
     out = np.zeros(first.size)
@@ -136,7 +137,7 @@ def variance_at(first, values, band):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def spline_sums(first, values, data, weights, n_terms):
     """Band of the normal equations, their right-hand side, chi-square of zero, points with weight.
 
@@ -177,7 +178,7 @@ def spline_sums(first, values, data, weights, n_terms):
     return np.ascontiguousarray(columns.T), vector, chi2, number
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def pieces_at(x, breaks, pieces):
     """A cubic spline and its variance, given as polynomials between breakpoints.
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from .compiled import compiled
 from .dense_factors import EVEN
 
 __all__ = ["Address", "Tiling", "add_element"]
@@ -86,7 +86,7 @@ def _even(first, end):
     return np.round(np.linspace(first, end, number + 1)).astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def add_element(numbers, address, i, j, value):
     """Add to the element of coefficients ``i >= j``."""
     row, column = address.tile[i], address.tile[j]

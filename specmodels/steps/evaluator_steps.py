@@ -24,7 +24,7 @@ from ..io.jwst_files import EXTRACTION, spectra_model
 from ..io.oversampled import REPLACEMENT, TRACE_MODEL
 from ..io.provenance import steps_done
 from ..io.slit_models import BACKGROUND
-from ..models import ColumnPolynomial, CorrelatedNoise, LineMedian, LineOffset
+from ..models import CorrelatedNoise, LineMedian, LineOffset
 
 __all__ = ["BackgroundStep", "CleanStep", "EvaluatorStep", "ExtractStep", "FillStep",
            "OversampleStep"]  # fmt: skip
@@ -164,8 +164,7 @@ class ExtractStep(EvaluatorStep):
 
     def evaluator(self):
         """The evaluator with the parameters of the step."""
-        sky = None if self.sky is None else ColumnPolynomial(self.sky)
-        return OptimalExtraction(n_sources=self.n_sources, sky=sky, aperture=self.aperture)
+        return OptimalExtraction(n_sources=self.n_sources, sky=self.sky, aperture=self.aperture)
 
     def process(self, data):
         """Spectra of a datamodel, of each member of an association, or of all members together."""

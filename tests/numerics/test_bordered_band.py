@@ -1,8 +1,5 @@
 """Bands with a border: what is given is left as it is, unless it may be overwritten."""
 
-import os
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from specmodels.numerics.bordered_band import BorderedBand
+from tests.numerics.threads import answers
 
 N, M, WIDTH = 30, 6, 3
 
@@ -89,10 +87,4 @@ for m in (37, 128, 203):
 
 
 def test_bits_of_a_solution_are_the_same_for_any_number_of_threads():
-    found = set()
-    for number in ("1", "2", "3"):
-        threads = {"OPENBLAS_NUM_THREADS": number, "OMP_NUM_THREADS": number}
-        run = subprocess.run([sys.executable, "-c", THREADS], env=os.environ | threads,
-                             capture_output=True, text=True, check=True)  # fmt: skip
-        found.add(run.stdout)
-    assert len(found) == 1
+    assert len(answers(THREADS)) == 1

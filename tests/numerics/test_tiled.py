@@ -1,9 +1,5 @@
 """Symmetric matrices in tiles, against dense linear algebra."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -11,6 +7,7 @@ from numpy.testing import assert_allclose
 from specmodels.numerics import tiling
 from specmodels.numerics.tiled import TiledMatrix
 from specmodels.numerics.tiling import Tiling
+from tests.numerics.threads import answers
 
 N, BORDER = 100, 13
 
@@ -142,10 +139,4 @@ print(hashlib.md5(found[0].tobytes() + found[1].tobytes()).hexdigest())
 
 
 def test_bits_are_the_same_for_any_number_of_threads():
-    found = set()
-    for number in ("1", "2", "3"):
-        threads = {"OPENBLAS_NUM_THREADS": number, "OMP_NUM_THREADS": number}
-        run = subprocess.run([sys.executable, "-c", THREADS], env=os.environ | threads,
-                             capture_output=True, text=True, check=True)  # fmt: skip
-        found.add(run.stdout)
-    assert len(found) == 1
+    assert len(answers(THREADS)) == 1

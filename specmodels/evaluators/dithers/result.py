@@ -161,7 +161,8 @@ class DitheredExtractionResult:
     @cached_property
     def aperture_spectra(self):
         """Spectra of the comparison apertures, by name."""
-        return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+        own = ((name, self.aperture_flux(name)) for name in self.sources)
+        return BySource((name, self._spectrum(name, *flux)) for name, flux in own)
 
     def _spectrum(self, name, flux, error):
         spectrum = self.first._spectrum(name, flux, error)

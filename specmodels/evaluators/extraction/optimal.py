@@ -7,6 +7,7 @@ sources, an unknown sky and masked pixels.
 
 from copy import copy
 from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
 from astropy import units as u
@@ -16,7 +17,7 @@ from ...fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ...io import is_series, read, read_series
 from ...io.jwst_files import EXTRACTION
 from ...io.whole_frames import many_spectra
-from ...models import MoffatProfile, Source
+from ...models import ColumnPolynomial, MoffatProfile, Source
 from ..base import ImageEvaluator, ResultSet
 from ..dithers.exposure import ExposureView
 from ..dithers.joint import JointExtraction
@@ -36,7 +37,7 @@ from .guess.initial_values import with_initial_values
 from .guess.leaves import leaves_of
 from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .guess.region import rows_near, slit_region
-from .orders import OrdersBuilder
+from .overlapping_orders import OrdersBuilder
 from .result import ExtractionResult
 from .shapes import star_profile, with_held_shape
 from .tilted import (
@@ -69,7 +70,8 @@ class OptimalExtraction(ImageEvaluator):
         Default: variable projection with rejection of cosmic rays.
     n_sources, profile, sky, trace, trace_degree, width_degree : optional
         Settings of the automatic model, see `SlitModelBuilder`; what is not set is chosen by the
-        data. Not to be given together with `model`.
+        data. A whole number as `sky` is its degree along the slit, in each column. Not to be given
+        together with `model`.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
     orders : `~specmodels.Orders` or sequence of `~specmodels.Order`, optional
@@ -112,6 +114,8 @@ class OptimalExtraction(ImageEvaluator):
         wavelength_terms=None, wavelengths=None,
     ):  # fmt: skip
         super().__init__(model, fitter)
+        if isinstance(sky, Integral) and not isinstance(sky, bool):
+            sky = ColumnPolynomial(sky)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
                         trace_degree=trace_degree, width_degree=width_degree)  # fmt: skip
         given = [key for key, value in settings.items() if value is not None]

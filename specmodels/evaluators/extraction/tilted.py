@@ -6,7 +6,7 @@ trace, width, profile and the slit's own throughput (Kelson 2003, PASP 115, 688,
 1986 for the source). No pixel is resampled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -165,7 +165,8 @@ class TiltedSlitBuilder:
         noise = 1 / np.sqrt(np.median(image.weights[~image.mask]))
         less = image.replace(data=(image.data - sky) / noise, variance=image.variance / noise**2,
                              components={}, wavelength=None)  # fmt: skip
-        return [leaf for leaf in leaves_of(self.builder.build(less)) if isinstance(leaf, Source)]
+        builder = replace(self.builder, starts_wavelengths=True)
+        return [leaf for leaf in leaves_of(builder.build(less)) if isinstance(leaf, Source)]
 
     @staticmethod
     def _seen(source, image, most):

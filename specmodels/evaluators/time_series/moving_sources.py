@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ...fitters.parameters import FreeParameters
+from ...fitters.free_parameters import FreeParameters
 from ...models import UniformSky
 from ...models.empirical import FWHM_OF_GAUSSIAN
 from ...numerics.moving_images import padua_points, principal_images

@@ -8,6 +8,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
+from ..by_name import BySource
 from ..tables import readable
 from .bands import band_sum, bands_of
 from .report import summary_of
@@ -236,7 +237,7 @@ class TimeSeriesResult:
 
     def tables(self):
         """Spectra of each source by name: ``integration``, ``time``, and arrays of all columns."""
-        return {name: self.table(name) for name in self.sources}
+        return BySource((name, self.table(name)) for name in self.sources)
 
     @property
     def spectrum(self):
@@ -248,7 +249,7 @@ class TimeSeriesResult:
         """Spectra of all sources, by name: each a `~specutils.Spectrum` of two dimensions."""
         from specutils import Spectrum  # here, because it takes a second to import
 
-        out = {}
+        out = BySource()
         for name in self.sources:
             wavelength, order = self._ordered(name)
             out[name] = Spectrum(

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from ...models.linear import Outer
 from ...numerics import NormalEquations
-from ..parameters import FreeParameters
+from ..free_parameters import FreeParameters
 from .elimination import Slopes, as_image
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 `layout` numbers the coefficients and says what they repeat over; `structure` finds the order in
 which their normal matrix is banded but for a border; `equations` assembles, factorises and solves
-it, with the priors of `priors` and the bounds of `bounds`; `problem` makes a pass of variable
+it, with the priors of `penalties` and the bounds of `bounds`; `problem` makes a pass of variable
 projection of that, and `result` says what came out. Nothing here knows of jobs or instruments.
 """
 

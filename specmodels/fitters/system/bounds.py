@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..parameters import bounds_of
+from ..free_parameters import bounds_of
 
 __all__ = ["limits", "within_bounds"]
 
@@ -14,11 +14,13 @@ def limits(layout):
     parameters = layout.form.parameters
     lower, upper = (np.full(layout.n_coefficient, s * np.inf) for s in (-1, 1))
     for group in layout.groups:
-        for term, k in enumerate(group.positions):
-            if k in layout.form.followers:
-                continue
-            numbers = group.numbers(term)
-            lower[numbers], upper[numbers] = bounds_of(parameters[k], layout.form.names[k])
+        own = [(term, *bounds_of(parameters[k], layout.form.names[k]))
+               for term, k in enumerate(group.positions.tolist())
+               if k not in layout.form.followers]  # fmt: skip
+        if own:
+            terms, low, high = (np.array(column) for column in zip(*own, strict=True))
+            numbers = group.numbers(terms[:, None])
+            lower[numbers], upper[numbers] = low[:, None], high[:, None]
     return (lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
 
 

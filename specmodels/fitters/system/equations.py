@@ -43,7 +43,7 @@ class Equations:
     ridge: float = 0.0
     held: np.ndarray | None = None
     known: dict = field(default_factory=dict)
-    noise = None  # that is correlated: see `correlated`
+    noise = None  # that is correlated: see `correlated_equations`
 
     def with_strengths(self, strengths):
         """The same pixels with other strengths of the priors."""

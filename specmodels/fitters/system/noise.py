@@ -1,7 +1,7 @@
 """A term of correlated noise on the pixels of all images: their order of readout, and its spectra.
 
 The noise has no coefficients: it is part of the covariance of the data. What that does to the
-equations is told in `correlated`; how spectra are learnt, in `noise_strengths`.
+equations is told in `correlated_equations`; how spectra are learnt, in `noise_strengths`.
 """
 
 from dataclasses import dataclass, replace

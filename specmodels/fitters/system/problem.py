@@ -17,12 +17,12 @@ from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
 from .entries import Entries
 from .equations import Equations
-from .iterated import with_noise
+from .iterated_equations import with_noise
 from .layout import Layout
 from .noise import noise_of
 from .noise_strengths import learnt_noise
-from .parameters import SharedParameters
-from .priors import Penalties
+from .penalties import Penalties
+from .shared_parameters import SharedParameters
 from .structure import Structure, orders_of_pixels
 
 __all__ = ["SystemProblem"]
@@ -47,7 +47,7 @@ class SystemProblem:
     batch : {"columns", None}
         None where no coefficient is to repeat over anything.
     share : bool or mapping of str to bool
-        See `~specmodels.fitters.system.parameters.SharedParameters`.
+        See `~specmodels.fitters.system.shared_parameters.SharedParameters`.
     hold : bool
         Whether non-linear parameters keep their values.
     ridge : float

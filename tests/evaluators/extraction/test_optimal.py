@@ -117,6 +117,17 @@ class TestTruth:
         assert result.fit.rejected[truth.hits & ~struck.mask].mean() > 0.9
         assert (result.fit.rejected & ~truth.hits).mean() < 1e-3
 
+    def test_a_number_as_sky_is_its_degree(self, slit):
+        found, expected = (sm.OptimalExtraction(n_sources=1, sky=sky)(slit[0])
+                           for sky in (1, sm.ColumnPolynomial(1)))  # fmt: skip
+        np.testing.assert_array_equal(fluxes(found), fluxes(expected))
+        assert "c1_1" in found.fit.names
+        for wrong in (True, 0.5):
+            with pytest.raises(TypeError, match="sky: expected a Model"):
+                sm.OptimalExtraction(sky=wrong)
+        with pytest.raises(ValueError, match="degree: expected a whole number from 0, got -1"):
+            sm.OptimalExtraction(sky=-1)
+
     def test_sources_and_sky_make_up_the_model(self, result):
         parts = sum(result.fit.components().values())
         assert_allclose(result.model, parts, rtol=1e-12)

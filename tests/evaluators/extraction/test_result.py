@@ -50,6 +50,7 @@ def test_name_of_no_source_is_told_from_those_there_are(joint):
     image = sm.datasets.make_slit(shape=(24, 60), seed=2)[0]
     data = [image, image.replace(name="again")] if joint else image
     result = sm.OptimalExtraction(n_sources=1, profile=sm.GaussianProfile())(data)
-    for ask in (result.trace, result.fwhm, result.table, result.spectra.__getitem__):
+    for ask in (result.trace, result.fwhm, result.table, result.spectra.__getitem__,
+                result.aperture_spectra.__getitem__):  # fmt: skip
         with pytest.raises(KeyError, match=r"no source 'star'; there are \['source'\]"):
             ask("star")

@@ -195,3 +195,24 @@ def test_covariance_has_the_errors_that_pixels_share():
     error = result.source_fluxes[name].error
     assert np.median(error / np.sqrt(result.seen_spectra.covariances[name].variances)) > 1.1
     np.testing.assert_allclose(result.sample_covariance(name).variances, error**2)
+
+
+def test_learnt_profile_has_the_shoulders_of_a_core_with_wings():
+    """Of two sources, whose wings reach beyond one another."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:60, :500].astype(float)
+    p = x - 5.0 * (y - 30) / 60
+    lines = rng.uniform(0, 500, 40), rng.uniform(50, 1500, 40)
+    night = 60 + sum(h * np.exp(-0.5 * ((p - c) / 1.1) ** 2) for c, h in zip(*lines, strict=True))
+    rows = 24.0 + 0.004 * x
+    true = [0.9 * spread(y, row, 1.35) + 0.1 * spread(y, row, 4.05) for row in (rows, rows + 11)]
+    image = night + 12000 * true[0] + 4000 * true[1]
+    given = sm.SpectralImage(rng.poisson(image) + rng.normal(0, 3, image.shape), variance=image + 9,
+                             wavelength=1.0 + 0.001 * p, wavelength_unit="um")  # fmt: skip
+    result = sm.OptimalExtraction(n_sources=2)(given)
+    model = next(leaf for leaf in leaves_of(result.fit.template) if isinstance(leaf, sm.Source))
+    values = [getattr(model, n).value for n in model.param_names]
+    light = model.fraction(x[:1], y[:, :1], values)
+    assert np.sqrt(np.sum((light - true[0]) ** 2) / np.sum(true[0] ** 2)) < 4e-3
+    assert np.sum(light[:20]) == pytest.approx(np.sum(true[0][:20]), rel=0.1)
+    assert result.fit.reduced_chi2 < 1.03

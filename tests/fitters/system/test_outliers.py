@@ -63,7 +63,7 @@ def test_hits_on_the_peak_are_found_and_nothing_else(noise, stddev):
 
 def test_hits_are_found_where_equations_are_not_factorised(monkeypatch):
     given, hits = frame("correlated", 1.2, 3)
-    monkeypatch.setattr("specmodels.fitters.system.iterated.MOST_DENSE", 10)
+    monkeypatch.setattr("specmodels.fitters.system.iterated_equations.MOST_DENSE", 10)
     fit = sm.SigmaClipFitter(sm.LinearFitter())(model("correlated", 1.2), given)
     assert "conjugate gradients" in fit.solver
     assert (fit.rejected == hits).all()

@@ -35,7 +35,8 @@ class SourceSpectra(SpectrumSums):
     @cached_property
     def aperture_spectra(self):
         """Spectra of the comparison aperture of all sources, by name."""
-        return {name: self._spectrum(name, *self.aperture_flux(name)) for name in self.sources}
+        own = ((name, self.aperture_flux(name)) for name in self.sources)
+        return BySource((name, self._spectrum(name, *flux)) for name, flux in own)
 
     def spectrum_at(self, wavelengths, name=None):
         """Spectrum of a source at any wavelengths, as light per pixel of the detector.

@@ -51,6 +51,10 @@ HIDDEN_DEGREE = 2
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
+# Distance of its knots in the core, in standard deviations. The wider one misses the shoulders of a
+# core with wings by a hundredth of the light: a flux per column hardly depends on that, but where
+# all rows tell of one sky the throughput of the slit would have to mend it.
+CORE, FINE_CORE = 1.0, 0.8
 # It ends at the next source, which it could take light from, but for blends: these tell its shape
 # only together.
 BLENDED = 7.0
@@ -79,6 +83,9 @@ class SlitModelBuilder:
         Row as a function of the column, as a template for all sources; default: a polynomial.
     trace_degree, width_degree : int, optional
         Degrees of the polynomials of the trace and of the width; default: chosen by the data.
+    starts_wavelengths : bool
+        Whether what is built starts a fit in which all rows tell the sky of a wavelength. Profiles
+        are then finer, may reach beyond the next source, and are left to that fit.
 
     Raises
     ------
@@ -92,6 +99,7 @@ class SlitModelBuilder:
     trace: object = None
     trace_degree: int | None = None
     width_degree: int | None = None
+    starts_wavelengths: bool = False
 
     def __post_init__(self):
         for key, least in (("n_sources", 1), ("trace_degree", 0), ("width_degree", 0)):
@@ -149,7 +157,10 @@ class SlitModelBuilder:
             model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            return self._refined(self.learnt(model, image, guess), coarse)
+            learnt = self.learnt(model, image, guess)
+            # One source may have a profile that drifts, as only this tells.
+            alone = len(guess.centers) == 1
+            return self._refined(learnt, coarse) if alone or not self.starts_wavelengths else learnt
         return model
 
     def _shaped(self, image, coarse, guess, snr, sky=None):
@@ -252,12 +263,13 @@ class SlitModelBuilder:
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
         nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
-        if nearest > BLENDED:
+        if nearest > BLENDED and not self.starts_wavelengths:
             reach = min(reach, nearest)
         if reach < LEAST_REACH:
             return model
+        core = FINE_CORE if self.starts_wavelengths else CORE
         profile = with_wing_priors(
-            BSplineProfile.like(parametric, graded_knots(reach), falling=True)
+            BSplineProfile.like(parametric, graded_knots(reach, core=core), falling=True)
         )
         for source in sources:
             scale = source.part("width")

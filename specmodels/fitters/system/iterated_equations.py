@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .correlated import CorrelatedEquations, FactorisedEquations
+from .correlated_equations import CorrelatedEquations, FactorisedEquations
 
 __all__ = ["IteratedEquations", "with_noise"]
 

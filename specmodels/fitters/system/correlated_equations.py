@@ -4,7 +4,7 @@ With the covariance :math:`N = V + K` of the data, white noise and that which is
 are :math:`A^T N^{-1} A`, dense, as every pixel has to do with every other. The noise itself is no
 unknown but its conditional mean, :math:`K N^{-1} (d - A c)`. All is as in a fit in which each pixel
 had a number of its own with the prior :math:`K`. They are factorised here; where they are too many
-they are solved by conjugate gradients, see `iterated`.
+they are solved by conjugate gradients, see `iterated_equations`.
 """
 
 from dataclasses import dataclass, fields

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
-from ..parameters import FreeParameters
+from ..free_parameters import FreeParameters
 
 __all__ = ["SharedParameters"]
 
@@ -14,7 +14,7 @@ __all__ = ["SharedParameters"]
 class SharedParameters:
     """Free non-linear parameters of a model on images, as one vector.
 
-    It has what variable projection needs of `~specmodels.fitters.parameters.FreeParameters`.
+    It has what variable projection needs of `~specmodels.fitters.free_parameters.FreeParameters`.
 
     Parameters
     ----------

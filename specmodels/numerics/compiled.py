@@ -1,0 +1,70 @@
+"""Loops over pixels: compiled where numba is installed, else run by Python as they stand.
+
+Every kernel of the package is decorated here, so that how they are compiled and kept is said once.
+"""
+
+import logging
+from contextlib import suppress
+
+import numpy as np
+
+try:
+    import numba
+    from numba.core.caching import FunctionCache
+except ImportError:
+    numba, FunctionCache = None, object
+
+__all__ = ["compiled"]
+
+log = logging.getLogger(__name__)
+
+
+def compiled(function=None, **options):
+    """Decorate a loop: compiled at its first call, kept on disk, without Python's lock.
+
+    Divisions by zero give infinity or NaN, as in NumPy. Without numba a function stays what it is:
+    slow, with the same numbers.
+
+    Parameters
+    ----------
+    function : callable
+        Of arrays and numbers.
+    **options
+        More of `numba.njit`'s.
+
+    Returns
+    -------
+    callable
+    """
+    if function is None:
+        return lambda function: compiled(function, **options)
+    if numba is None:
+        return np.errstate(all="ignore")(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    # Numba finds no folder where neither package nor home can be written to; compiled code then
+    # lives as long as the process.
+    with suppress(RuntimeError, OSError):
+        dispatcher._cache = _Kept(function)
+    return dispatcher
+
+
+class _Kept(FunctionCache):
+    """Compiled code on disk. Folders that are full, locked or damaged are no error.
+
+    Numba lets such errors through (but for some on Windows), in the midst of a fit.
+    """
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # a damaged pickle raises what it likes
+            log.info("%s: compiled code is damaged, and made anew (%r)", self.cache_path, error)
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            log.info("%s: compiled code cannot be kept: %s", self.cache_path, error)
