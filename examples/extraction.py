@@ -29,8 +29,7 @@ def example_file():
 def extract(file, folder):
     """Extract all spectra in a file; write them, with a figure, to a folder."""
     exposure = sm.read(file)
-    # The sky may rise along the slit, as that of the example does.
-    result = sm.OptimalExtraction(sky=sm.ColumnPolynomial(1))(exposure)
+    result = sm.OptimalExtraction()(exposure)
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     stem = Path(folder, Path(file).name.split(".fits")[0])
