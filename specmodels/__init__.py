@@ -55,10 +55,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "TimeSeriesResult",
         "TraceOversampling",
     ),
-    "exposure": (
-        "Exposure",
-        "SpectralImage",
-    ),
+    "exposure": ("Exposure",),
     "fitters": (
         "FitResult",
         "Fitter",
@@ -177,6 +174,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Cutout",
         "SlitlessExposure",
     ),
+    "spectral_image": ("SpectralImage",),
     "time_series": ("TimeSeries",),
 }
 _HOMES: dict[str, str] = {name: module for module, names in _NAMES.items() for name in names}

@@ -43,10 +43,7 @@ from .evaluators import (
     TimeSeriesResult as TimeSeriesResult,
     TraceOversampling as TraceOversampling,
 )
-from .exposure import (
-    Exposure as Exposure,
-    SpectralImage as SpectralImage,
-)
+from .exposure import Exposure as Exposure
 from .fitters import (
     FitResult as FitResult,
     Fitter as Fitter,
@@ -169,6 +166,7 @@ from .slitless import (
     Cutout as Cutout,
     SlitlessExposure as SlitlessExposure,
 )
+from .spectral_image import SpectralImage as SpectralImage
 from .time_series import (
     TimeSeries as TimeSeries,
 )

@@ -8,7 +8,8 @@ spectrum in all of them. Nothing here knows files or fits.
 from collections.abc import Mapping
 from pathlib import Path
 
-from .exposure import Exposure, SpectralImage
+from .exposure import Exposure
+from .spectral_image import SpectralImage
 
 __all__ = ["Dithers"]
 

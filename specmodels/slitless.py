@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .exposure import SpectralImage
+from .spectral_image import SpectralImage
 
 __all__ = ["Cutout", "SlitlessExposure"]
 
@@ -149,7 +149,7 @@ class SlitlessExposure:
 
         Returns
         -------
-        `~specmodels.exposure.SpectralImage`
+        `~specmodels.SpectralImage`
             Rows and columns as on the detector.
         """
         return SpectralImage(

@@ -10,7 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .exposure import Exposure, SpectralImage
+from .exposure import Exposure
+from .spectral_image import SpectralImage
 
 __all__ = ["LazyImages", "TimeSeries"]
 

@@ -10,7 +10,8 @@ from astropy import units as u
 from astropy.nddata import CCDData, StdDevUncertainty
 from numpy.testing import assert_allclose, assert_array_equal
 
-from specmodels.exposure import Exposure, SpectralImage
+from specmodels.exposure import Exposure
+from specmodels.spectral_image import SpectralImage
 
 SHAPE = (5, 8)
 

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "specmodels"
 LAYERS = (
     "numerics",
     "checked_arrays",
+    "spectral_image",
     "exposure",
     "dithers",
     "ramp",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy import units as u
 
-from ..exposure import SpectralImage
 from ..models import GaussianProfile
+from ..spectral_image import SpectralImage
 from .flicker import FlickerTruth, make_flicker
 from .nods import NodTruth, make_nods
 from .slitless import SlitlessTruth, make_slitless

@@ -6,8 +6,8 @@ import numpy as np
 from astropy import units as u
 
 from ..dithers import Dithers
-from ..exposure import SpectralImage
 from ..models import GaussianProfile
+from ..spectral_image import SpectralImage
 
 __all__ = ["NodTruth", "make_nods"]
 

@@ -6,8 +6,9 @@ import numpy as np
 from astropy import units as u
 from scipy.special import erf
 
-from ..exposure import Exposure, SpectralImage
+from ..exposure import Exposure
 from ..models import BarShadow, GaussianProfile
+from ..spectral_image import SpectralImage
 
 __all__ = ["SlitletTruth", "make_slitlets"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy import units as u
 
-from ..exposure import SpectralImage
 from ..models import GaussianProfile
+from ..spectral_image import SpectralImage
 from ..time_series import LazyImages, TimeSeries
 
 __all__ = ["TimeSeriesTruth", "make_time_series"]

@@ -6,7 +6,7 @@ import numpy as np
 from astropy import units as u
 from scipy.special import ndtr
 
-from ..exposure import SpectralImage
+from ..spectral_image import SpectralImage
 
 __all__ = ["UndersampledTruth", "make_undersampled_slit"]
 

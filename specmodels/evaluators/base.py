@@ -18,6 +18,7 @@ from ..fitters import Fitter
 from ..io import read
 from ..io.planes import unique_names
 from ..io.provenance import steps_done
+from ..numerics.cores import checked_jobs, in_order
 from .chain.passing import handed_on, taken_in
 from .chain.result import ChainResult
 
@@ -42,11 +43,17 @@ class Evaluator(ABC):
         The model to fit. Default: what `build_model` makes of the data.
     fitter : `~specmodels.fitters.Fitter`, optional
         Default: the class's ``default_fitter``.
+    n_jobs : int, optional
+        Cores for what is independent (slits, slices, frames), -1 for all; results do not depend on
+        their number. Default: all that this process may use (its cores, and ``OMP_NUM_THREADS``
+        where that is set), where the work takes longer than to start others.
 
     Raises
     ------
     TypeError
-        If `model` is no model or `fitter` no fitter.
+        If `model` is no model, `fitter` no fitter or `n_jobs` no integer.
+    ValueError
+        If `n_jobs` is zero or below -1.
     """
 
     default_fitter = None
@@ -54,13 +61,14 @@ class Evaluator(ABC):
     step = None
     data_product = None
 
-    def __init__(self, model=None, fitter=None):
+    def __init__(self, model=None, fitter=None, *, n_jobs=None):
         if model is not None and not isinstance(model, Model):
             raise TypeError(f"model: expected an astropy model, got {model!r}")
         if fitter is not None and not isinstance(fitter, Fitter):
             raise TypeError(f"fitter: expected a Fitter, got {fitter!r}")
         self.model = model
         self.fitter = self.default_fitter if fitter is None else fitter
+        self.n_jobs = checked_jobs(n_jobs)
 
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands."""
@@ -211,13 +219,22 @@ class ImageEvaluator(Evaluator):
         if len(exposure) == 1:
             return self._one(exposure.single, exposure)
         results, failures = {}, {}
-        for name, image in exposure.items():
-            try:
-                results[name] = self._one(image, exposure)
-            except ValueError as error:
-                log.warning("%s: %s", name, error)
-                failures[name] = str(error)
+        found = in_order(lambda image: self._tried(image, exposure), exposure.values(),
+                         self.n_jobs, shared=[exposure])  # fmt: skip
+        for name, (result, reason) in zip(exposure, found, strict=True):
+            if result is None:
+                log.warning("%s: %s", name, reason)
+                failures[name] = reason
+            else:
+                results[name] = result
         return self.collect(results, failures, exposure)
+
+    def _tried(self, image, exposure):
+        """Result of one image, or None and the reason."""
+        try:
+            return self._one(image, exposure), ""
+        except ValueError as error:
+            return None, str(error)
 
     def fit(self, image):
         """Fit the model to one image."""
@@ -257,7 +274,7 @@ class ResultSet(Mapping):
     ----------
     failures : dict of str to str
         Images without a result, and why.
-    source_exposure : `~specmodels.exposure.Exposure`
+    source_exposure : `~specmodels.Exposure`
         What the results were made from.
     """
 

@@ -23,7 +23,7 @@ class Fitter(ABC):
         model : `~astropy.modeling.Model`, or list of them
             A template: its values are the initial ones, its constraints are kept. Or one for each
             of several images: the same composition with other values, or other ones fixed.
-        image : `~specmodels.exposure.SpectralImage`, sequence of them, or `~specmodels.Exposure`
+        image : `~specmodels.SpectralImage`, sequence of them, or `~specmodels.Exposure`
             The data; their inverse variances are the weights, in absolute units.
         batch : {"columns", None}
             With ``"columns"`` linear parameters repeat over what their models say: a flux for each
@@ -48,7 +48,7 @@ class Fitter(ABC):
         Parameters
         ----------
         result : FitResult
-        images : list of `~specmodels.exposure.SpectralImage`
+        images : list of `~specmodels.SpectralImage`
 
         Returns
         -------

@@ -52,11 +52,11 @@ class KernelSliceFitter(Fitter):
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
 
         Returns
         -------
-        `~specmodels.exposure.SpectralImage`, shape (n_spatial, 1)
+        `~specmodels.SpectralImage`, shape (n_spatial, 1)
         """
         where = self._slice(image)
         filled, weights = image.columns(where)

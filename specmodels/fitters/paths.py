@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from astropy.modeling import CompoundModel, Model
 
-from ..exposure import SpectralImage
 from ..models.composition import coordinates_of, on_pixels
 from ..models.linear_form import LinearForm
 from ..models.linear_leaf import Leaf, repeats
 from ..models.scenes.term import SceneTerm
 from ..models.units import without_units
 from ..slitless import SlitlessExposure
+from ..spectral_image import SpectralImage
 
 __all__ = ["by_columns", "checked_model", "images_of"]
 

@@ -24,7 +24,7 @@ class FitResult(ABC):
     ----------
     template : `~astropy.modeling.Model`
         The model with the fitted values of what the columns share.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The data fitted; its mask holds rejected pixels too.
     values : tuple of ndarray
         One for each parameter: a number, or an array with an axis for each thing that it repeats

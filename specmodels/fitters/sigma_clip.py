@@ -63,11 +63,8 @@ class SigmaClipFitter(Fitter):
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
         form, image = LinearForm(model), images[0]
-        # A hit on a faint source would be all of its light, and never stand out from it.
-        template, rejected = model, _hits(image)
-        if form.nonlinear:
-            cleaned = image.replace(mask=image.mask | rejected)
-            rejected = self.outliers(LinearFitter()(model, cleaned, batch=batch), image)
+        template, held = model, bool(form.nonlinear)
+        rejected = self.outliers_of_held(model, image, batch=batch) if held else _hits(image)
         for _ in range(self.max_rounds):
             cleaned = image.replace(mask=image.mask | rejected)
             result = self.fitter(template, cleaned, batch=batch)
@@ -110,6 +107,12 @@ class SigmaClipFitter(Fitter):
         """Whether the fitter looks for parameters that are not linear."""
         return not isinstance(self.fitter, LinearFitter) and bool(LinearForm(model).nonlinear)
 
+    def outliers_of_held(self, model, image, *, batch="columns"):
+        """Pixels of `image` that disagree with a model, its shapes held as they are."""
+        # A hit on a faint source would be all of its light, and never stand out from it.
+        cleaned = image.replace(mask=image.mask | _hits(image))
+        return self.outliers(LinearFitter()(model, cleaned, batch=batch), image)
+
     def outliers(self, result, image):
         """Pixels of `image` that disagree with a fit.
 
@@ -117,7 +120,7 @@ class SigmaClipFitter(Fitter):
         ----------
         result : FitResult
             Of any fitter.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             The image before any rejection.
 
         Returns
@@ -126,18 +129,16 @@ class SigmaClipFitter(Fitter):
         """
         if isinstance(result, SystemFitResult):
             return system_outliers(result, [image], self.sigma, self.profile_error)[0]
-        threshold = self._threshold(result)
+        parts = _Parts(result, image)
+        threshold = self._threshold(result, parts)
         if result.batch is None:
             weights = image.weights
             residual = np.where(weights > 0, result.residual(image), 0.0)
             return np.abs(residual) * np.sqrt(weights) > threshold
-        problem = Problem(result.form, image)
-        values = [np.nan_to_num(v) for v in result.values]
         out = np.empty(image.shape, dtype=bool)
-        for chunk in problem.chunks(8):
-            inputs, data, weights = problem.pixels(chunk)
-            offset, columns = result.form.columns(problem.local(values, chunk), inputs)
-            columns = [np.broadcast_to(columns[k], data.shape) for k in result.form.linear]
+        for chunk in parts.chunks:
+            offset, columns, _ = parts.of(chunk)
+            _, data, weights = parts.problem.pixels(chunk)
             data = np.where(weights > 0, data - offset, 0.0)
             # With the misfit as part of the noise, of all pixels a hit itself stands out most; with
             # a threshold that is higher on the peak its neighbours would be taken for the hits.
@@ -146,15 +147,14 @@ class SigmaClipFitter(Fitter):
             out[:, chunk] = reject_by_column(columns, data, weights, limit)
         return out
 
-    def _threshold(self, result):
+    def _threshold(self, result, parts):
         """Threshold of each pixel in standard deviations, from the noise and the model's misfit."""
         image, problem = result.image, result.problem()
-        use, values = ~image.mask, [np.nan_to_num(value) for value in result.values]
+        use = ~image.mask
         student, signal = (np.empty(image.shape, dtype=np.float32) for _ in range(2))
-        for chunk in problem.chunks(8):
-            inputs, data, weights = problem.pixels(chunk)
-            model = result.form.value(problem.local(values, chunk), inputs)
-            model, root = np.broadcast_to(model, data.shape), np.sqrt(weights)
+        for chunk in parts.chunks:
+            _, data, weights = problem.pixels(chunk)
+            model, root = parts.of(chunk)[2], np.sqrt(weights)
             student[:, chunk] = np.where(use[:, chunk], data - model, 0.0) * root
             signal[:, chunk] = np.abs(model - np.median(model, axis=0)) * root
         signal *= max(self.profile_error, relative_misfit(student, signal, use))
@@ -162,6 +162,39 @@ class SigmaClipFitter(Fitter):
         np.hypot(scale, signal, out=scale)
         scale *= self.sigma
         return scale
+
+
+class _Parts:
+    """Parts of a fitted model on the pixels of an image, in chunks; the last chunk is kept.
+
+    Parameters
+    ----------
+    result : FitResult
+    image : `~specmodels.exposure.SpectralImage`
+        With the coordinates of the one fitted.
+    """
+
+    def __init__(self, result, image):
+        self.form, self.values = result.form, result.known_values
+        self.problem = Problem(result.form, image)
+        self.chunks = list(self.problem.chunks(8))
+        self._last, self._parts = None, None
+
+    def of(self, chunk):
+        """Offset, basis images of the linear parameters, and the model: images of the pixels."""
+        if self._last != chunk:
+            self._last, self._parts = chunk, self._made(chunk)
+        return self._parts
+
+    def _made(self, chunk):
+        values, inputs = self.problem.local(self.values, chunk), self.problem.inputs(chunk)
+        offset, columns = self.form.columns(values, inputs)
+        shape = (self.problem.image.shape[0], chunk.stop - chunk.start)
+        columns = [np.broadcast_to(columns[k], shape) for k in self.form.linear]
+        model = np.array(np.broadcast_to(offset, shape), dtype=float)
+        for k, column in zip(self.form.linear, columns, strict=True):
+            model += values[k] * column
+        return offset, columns, model
 
 
 def _hits(image):

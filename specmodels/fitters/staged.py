@@ -64,8 +64,26 @@ class StagedFitter(Fitter):
             return whole(model, image, batch=batch, share=share) if found is None else found
         (image,) = images
         first = whole(model, image.cutout(columns=slice(None, None, step)), batch=batch)
+        return self.continued(first, image, batch=batch)
+
+    def continued(self, first, image, *, batch="columns"):
+        """Fit of all columns, which are independent of one another, from that of some of them.
+
+        Parameters
+        ----------
+        first : FitResult
+            Fit of some of the columns.
+        image : `~specmodels.exposure.SpectralImage`
+            All of them.
+        batch : {"columns", None}
+            See `Fitter`.
+
+        Returns
+        -------
+        FitResult
+        """
         clipped = self._clipped(LinearFitter())
-        rejected = clipped.outliers(LinearFitter()(first.template, image, batch=batch), image)
+        rejected = clipped.outliers_of_held(first.template, image, batch=batch)
         cleaned = image.replace(mask=image.mask | rejected)
         # However much the step promises, it is taken, and is the last.
         last = VarProFitter(tolerance=np.inf)(first.template, cleaned, batch=batch)

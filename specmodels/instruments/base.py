@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ..exposure import SpectralImage
 from ..numerics.readout import HORIZONTAL, VERTICAL, Readout, normalised_axis
+from ..spectral_image import SpectralImage
 from . import registry
 
 __all__ = ["Instrument", "Readout", "get_instrument", "normalised_axis"]

@@ -10,8 +10,9 @@ from pathlib import PurePath
 import numpy as np
 from astropy.io import fits
 
-from ..exposure import Exposure, SpectralImage
+from ..exposure import Exposure
 from ..instruments import recognise_instrument
+from ..spectral_image import SpectralImage
 from .asdf_files import read_asdf
 from .beams import is_beams, read_beams
 from .fits_checks import is_own

@@ -6,7 +6,7 @@ Written with the dispersion along the last axis; `specmodels.read` gives back th
 import numpy as np
 from astropy.io import fits
 
-from ..exposure import OF_READOUT
+from ..spectral_image import OF_READOUT
 from .planes import MAPS, NUMBERS, own_map
 from .readout_keywords import readout_cards, readout_of
 from .text import decoded, encoded

@@ -29,12 +29,12 @@ def like_source(results, exposure):
     ----------
     results : mapping of str to OversamplingResult or ReplacementResult
         By name of the image.
-    exposure : `~specmodels.exposure.Exposure`
+    exposure : `~specmodels.Exposure`
         What was read.
 
     Returns
     -------
-    datamodel, `~specmodels.exposure.SpectralImage` or `~specmodels.exposure.Exposure`
+    datamodel, `~specmodels.SpectralImage` or `~specmodels.Exposure`
         A datamodel has the trace model of its pixels, maps of regions and wavelengths, errors,
         flags, and a WCS whose first frame is ``coordinates``. With factor 1 it is the one that was
         read, with the trace model.

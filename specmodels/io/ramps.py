@@ -11,8 +11,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 
-from ..exposure import Exposure, SpectralImage
+from ..exposure import Exposure
 from ..ramp import Ramp
+from ..spectral_image import SpectralImage
 from .cleaned import like_source
 from .datamodels import is_model
 from .exposure_frames import exposure_of_frame, frame_of, model_of

@@ -15,9 +15,10 @@ import numpy as np
 from astropy.io import fits
 
 from ..dithers import Dithers
-from ..exposure import Exposure, SpectralImage
+from ..exposure import Exposure
 from ..instruments.registry import load_entry_points
 from ..ramp import Ramp
+from ..spectral_image import SpectralImage
 from .options import ReadOptions
 from .planes import changed_images
 from .replacing import replacing

@@ -22,8 +22,8 @@ class SlicedImage:
 
     Attributes
     ----------
-    image : `~specmodels.exposure.SpectralImage`
-    exposure : `~specmodels.exposure.Exposure`
+    image : `~specmodels.SpectralImage`
+    exposure : `~specmodels.Exposure`
         That the image belongs to.
     regions : ndarray of int, shape (n_spatial, n_dispersion)
         Number of the slice of each pixel; zero where there is none.
@@ -45,8 +45,8 @@ class SlicedImage:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
-        exposure : `~specmodels.exposure.Exposure`
+        image : `~specmodels.SpectralImage`
+        exposure : `~specmodels.Exposure`
             That the image belongs to.
         regions, spatial : array_like, optional
             Maps that the caller gives, dispersion along the last axis; they always win. Positions

@@ -34,7 +34,7 @@ def sky_throughputs(exposure):
 
     Parameters
     ----------
-    exposure : `~specmodels.exposure.Exposure`
+    exposure : `~specmodels.Exposure`
         As read; its source may be a datamodel or the path of one.
 
     Returns
@@ -129,7 +129,7 @@ def with_new_slits(exposure):
 
     Parameters
     ----------
-    exposure : `~specmodels.exposure.Exposure`
+    exposure : `~specmodels.Exposure`
         Images of the names, shapes and order that were read; those left out stay as they were.
         Steps that they all note are recorded in ``meta.cal_step``.
 

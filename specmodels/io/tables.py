@@ -8,8 +8,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable, Table
 
-from ..exposure import Exposure, SpectralImage
+from ..exposure import Exposure
 from ..ramp import Ramp
+from ..spectral_image import SpectralImage
 from ..version import __version__
 from .asdf_files import IMAGES
 from .fits_checks import CREATOR

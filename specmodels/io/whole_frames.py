@@ -16,7 +16,7 @@ def many_spectra(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         As read from a file, with what its header says.
 
     Returns

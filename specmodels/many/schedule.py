@@ -1,8 +1,8 @@
 """Where tasks are done: here, one after the other, or on the workers of a dask cluster."""
 
-import os
 from contextlib import contextmanager, suppress
 
+from ..numerics.cores import alone, checked_jobs, n_cores
 from .task import failure
 
 __all__ = ["outcomes", "workers"]
@@ -69,11 +69,7 @@ def workers(n_jobs, n_inputs, client=None):
 
 
 def _n_jobs(n_jobs):
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int)):
-        raise TypeError(f"n_jobs: expected a number of processes, got {n_jobs!r}")
-    if n_jobs is not None and n_jobs < 1 and n_jobs != -1:
-        raise ValueError(f"n_jobs: expected 1 or more, or -1 for all cores, got {n_jobs}")
-    if n_jobs == 1:
+    if checked_jobs(n_jobs) == 1:
         return 1
     try:
         import distributed  # noqa: F401
@@ -83,13 +79,7 @@ def _n_jobs(n_jobs):
         raise ImportError(
             f"n_jobs={n_jobs} needs dask.distributed: pip install 'specmodels[dask]'"
         ) from None
-    return _n_cores() if n_jobs in (None, -1) else n_jobs
-
-
-def _n_cores():
-    if hasattr(os, "sched_getaffinity"):  # fewer than the machine has, in containers and queues
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return n_cores() if n_jobs in (None, -1) else n_jobs
 
 
 def outcomes(task, named, client=None):
@@ -113,7 +103,7 @@ def _distributed(task, named, client):
     def submit(item):
         name, data = item
         # A worker that dies has its task done again elsewhere: what it wrote is whole or absent.
-        future = client.submit(task, name, data, pure=False)
+        future = client.submit(_beside, task, name, data, pure=False)
         names[future.key] = name
         return future
 
@@ -131,6 +121,12 @@ def _distributed(task, named, client):
             break
     for name in blamed:
         yield _outcome(name, submit((name, named[name])))
+
+
+def _beside(task, name, data):
+    """A task beside others, which stays on one core."""
+    with alone():
+        return task(name, data)
 
 
 def _outcome(name, future):

@@ -11,8 +11,10 @@ from astropy.modeling import Parameter
 from scipy.interpolate import BSpline
 from scipy.optimize import nnls
 
+from ..numerics.tabulated_splines import light_and_slopes, light_in_pixels
 from .parameters import declare, repeated
-from .profiles import Profile, _steps
+from .profiles import Profile
+from .quantities import with_units
 
 __all__ = ["BSplineProfile", "graded_knots"]
 
@@ -136,26 +138,14 @@ class BSplineProfile(Profile):
 
     def cumulative_derivatives(self, y, center, scale, *coefficients):
         """Derivatives of `cumulative` by centre, scale and coefficients."""
-        return list(self._value_and_slopes(y, center, scale, *coefficients))[1:]
-
-    def _value_and_slopes(self, y, center, scale, *coefficients):
-        """Yield `cumulative` and its derivatives one by one, so that not all need be held."""
-        table = self._table
-        spline = table.spline(coefficients)
-        t = (y - center) / scale
-        position = table.position(t)
-        cumulative, (index, fraction) = spline.integral.at(position) / spline.norm, position
-        yield cumulative
+        table, t = self._table, (y - center) / scale
+        spline, position = table.spline(coefficients), table.position(t)
+        cumulative = spline.integral.at(position) / spline.norm
         by_center = spline.density.at(position) * (-1 / (spline.norm * scale))
-        yield by_center
-        yield t * by_center
-        for integral, steps, area in zip(*table.terms, table.areas, strict=True):
-            derivative = np.take(steps, index, mode="clip")
-            derivative *= fraction
-            derivative += np.take(integral, index, mode="clip")
-            derivative -= area * cumulative
-            derivative /= spline.norm
-            yield derivative
+        terms = zip(table.integrals.T, table.areas, strict=True)
+        own = [(_Tabulated(integral).at(position) - area * cumulative) / spline.norm
+               for integral, area in terms]  # fmt: skip
+        return [by_center, t * by_center, *own]
 
     def fit_deriv(self, y, *values):
         """Derivatives of `evaluate` by each parameter, as a list of arrays."""
@@ -163,11 +153,36 @@ class BSplineProfile(Profile):
 
     def value_and_derivatives(self, y, *values):
         """Value and derivatives, which share the places in the tables."""
-        edges, is_column = self._edges(y)
-        if not is_column:
+        t = self._column_edges(y, values)
+        if t is None:
             return self.evaluate(y, *values), super().fit_deriv(y, *values)
-        value, *derivatives = (_steps(image) for image in self._value_and_slopes(edges, *values))
+        table, spline = self._table, self._table.spline(values[2:])
+        value, *derivatives = light_and_slopes(
+            t, np.ravel(values[1]).astype(float), table.ends, spline.norm, spline.integral.values,
+            spline.density.values, table.integrals,
+        )  # fmt: skip
         return value, derivatives
+
+    @with_units
+    def evaluate(self, y, *values):
+        """Fraction of the light in the pixel centred on `y`."""
+        t = self._column_edges(y, values)
+        if t is None:
+            return super().evaluate(y, *values)
+        spline = self._table.spline(values[2:])
+        return light_in_pixels(t, self._table.ends, spline.norm, spline.integral.values)
+
+    def _column_edges(self, y, values):
+        """Edges of pixels in units of the scale, shape (n_pixel + 1, n_column).
+
+        None where the pixels are not those of columns, or coefficients differ between these.
+        """
+        center, scale, *coefficients = values
+        edges, is_column = self._edges(y)
+        is_row = all(np.shape(v)[-1:] in ((), (np.size(v),)) for v in (center, scale))
+        if not (is_column and is_row) or any(np.size(c) > 1 for c in coefficients):
+            return None
+        return np.ascontiguousarray((edges - center) / scale)
 
     def fwhm(self, scale, *coefficients):
         """Full width at half maximum of the density."""
@@ -211,6 +226,7 @@ class _Tables:
         padded = np.pad(knots, DEGREE, mode="edge")
         self.low, self.high = knots[0], knots[-1]
         self.step = (self.high - self.low) / GRID
+        self.ends = float(self.low), float(self.step)
         grid = np.linspace(self.low, self.high, GRID + 1)
         n_all = len(knots) + DEGREE - 1
         kept = slice(END_TERMS, n_all - END_TERMS)
@@ -224,8 +240,6 @@ class _Tables:
             values, integrals = values @ increments, integrals @ increments
         self.values, self.integrals = map(np.ascontiguousarray, (values, integrals))
         self.areas = self.integrals[-1]
-        rows = np.ascontiguousarray(self.integrals.T)
-        self.terms = rows, np.diff(rows, axis=1, append=rows[:, -1:])
 
     def __reduce__(self):
         """Copies share the tables; files and other processes make them again."""

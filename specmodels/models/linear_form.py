@@ -66,7 +66,7 @@ class LinearForm:
     follow_ties : bool
         Whether linear parameters that are tied by name keep their rows, so that these can be added
         to those of the parameter which they follow.
-    image : `~specmodels.exposure.SpectralImage`, optional
+    image : `~specmodels.SpectralImage`, optional
         Its coordinates are those of the pixels; see `~specmodels.models.composition.bound`.
 
     Attributes

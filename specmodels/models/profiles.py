@@ -6,6 +6,8 @@ of it there is are the business of `specmodels.models.sources`; tabulated ones l
 `specmodels.models.psf`, those with the wings of a Lorentz line in `specmodels.models.lorentz`.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from scipy import special
@@ -259,7 +261,7 @@ class MoffatProfile(Profile):
         norm = _moffat_norm(alpha) * step
         log_norm_slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
         total, by_center, by_gamma, by_alpha = 0.0, 0.0, 0.0, 0.0
-        for node, weight in zip(*np.polynomial.legendre.leggauss(n_nodes), strict=True):
+        for node, weight in zip(*_gauss_rule(n_nodes), strict=True):
             t = offset + node * step
             square = t * t
             logarithm = np.log1p(square)
@@ -278,6 +280,12 @@ class MoffatProfile(Profile):
     def fwhm(gamma, alpha):
         """Full width at half maximum."""
         return 2 * gamma * np.sqrt(2 ** (1 / alpha) - 1)
+
+
+@lru_cache
+def _gauss_rule(n_nodes):
+    """Nodes between -1 and 1, and weights, of Gauss's rule."""
+    return np.polynomial.legendre.leggauss(n_nodes)
 
 
 def _moffat_norm(alpha):

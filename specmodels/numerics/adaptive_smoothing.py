@@ -4,7 +4,6 @@ import numpy as np
 
 from .banded import inverse_band
 from .bsplines import WIDTH
-from .compiled import compiled
 
 __all__ = ["SmoothnessPrior"]
 
@@ -18,8 +17,9 @@ MAX_ROUNDS, TOLERANCE, POWER = 6, 0.01, 1.3
 FLOOR, COEFFICIENT_FLOOR, NOISE_FLOOR = 1e-9, 1e-12, 1e-7
 SMALLEST = 1e-200
 LEAST_SHARE = 1e-6
-# Gaussian weights of the neighbours on one side.
-NEIGHBOURS = np.exp(-0.5 * (np.arange(int(3 * WINDOW) + 1) / WINDOW) ** 2)
+# Gaussian weights of a coefficient and its neighbours.
+NEIGHBOURS = np.exp(-0.5 * (np.arange(-int(3 * WINDOW), int(3 * WINDOW) + 1) / WINDOW) ** 2)
+NEIGHBOURS /= NEIGHBOURS.sum()
 # Weight of the usual scale, in coefficients: no stretch counts as smooth beyond all doubt.
 USUAL_WEIGHT = 1e-6
 
@@ -76,7 +76,7 @@ class SmoothnessPrior:
         solution = equations.penalised(self.band).solve()
         squares, share = _squares_and_shares(solution.values, inverse_band(solution.factor),
                                              self.variances)  # fmt: skip
-        square, known = _smoothed(squares, NEIGHBOURS), _smoothed(share, NEIGHBOURS)
+        square, known = _smoothed(squares), _smoothed(share)
         usual = np.sum(squares) / np.sum(share)
         wanted = (square + USUAL_WEIGHT * usual) / (known + USUAL_WEIGHT)
         ratio = np.maximum(wanted / self.variances, SMALLEST)
@@ -104,26 +104,15 @@ class SmoothnessPrior:
         return out
 
 
-@compiled
 def _squares_and_shares(values, covariance, variances):
     """Squares of the second differences, and the share of each that the data determine."""
-    squares, shares = np.empty(variances.size), np.empty(variances.size)
-    for j in range(variances.size):
-        squares[j] = (values[j] - 2 * values[j + 1] + values[j + 2]) ** 2
-        own = covariance[0, j] + 4 * covariance[0, j + 1] + covariance[0, j + 2]
-        own += 2 * covariance[2, j] - 4 * (covariance[1, j] + covariance[1, j + 1])
-        shares[j] = min(max(1 - own / variances[j], LEAST_SHARE), 1.0)
-    return squares, shares
+    diagonal, first, second = covariance[0], covariance[1], covariance[2]
+    own = diagonal[:-2] + 4 * diagonal[1:-1] + diagonal[2:]
+    own += 2 * second[:-2] - 4 * (first[:-2] + first[1:-1])
+    return np.diff(values, ORDER) ** 2, np.clip(1 - own / variances, LEAST_SHARE, 1.0)
 
 
-@compiled
-def _smoothed(values, neighbours):
+def _smoothed(values):
     """Running mean with the weights of a Gaussian; beyond the ends are the last values."""
-    n, out = values.size, np.empty(values.size)
-    norm = 2 * neighbours.sum() - neighbours[0]
-    for j in range(n):
-        out[j] = neighbours[0] * values[j]
-    for k in range(1, neighbours.size):
-        for j in range(n):
-            out[j] += neighbours[k] * (values[max(j - k, 0)] + values[min(j + k, n - 1)])
-    return out / norm
+    padded = np.pad(values, NEIGHBOURS.size // 2, mode="edge")
+    return np.convolve(padded, NEIGHBOURS, mode="valid")

@@ -29,20 +29,9 @@ def cloud_outliers(bins, values, errors, *, limit=6.0):
     -------
     ndarray of bool, shape (n_point,)
     """
-    center = bin_medians(bins, values, ENOUGH)
-    return _far(bins, values, errors, center, limit, MAD_TO_SIGMA, ENOUGH)
-
-
-@compiled
-def _far(bins, values, errors, center, limit, to_sigma, enough):
-    distance = np.empty(values.size)
-    for p in range(values.size):
-        distance[p] = abs(values[p] - center[bins[p]])
-    spread = bin_medians(bins, distance, enough)
-    out = np.empty(values.size, dtype=np.bool_)
-    for p in range(values.size):
-        out[p] = distance[p] > limit * max(to_sigma * spread[bins[p]], errors[p])
-    return out
+    distance = np.abs(values - bin_medians(bins, values, ENOUGH)[bins])
+    spread = MAD_TO_SIGMA * bin_medians(bins, distance, ENOUGH)
+    return distance > limit * np.maximum(spread[bins], errors)
 
 
 def huber_level(groups, signal, residual, n_groups, *, limit=3.0, n_iterations=6):
@@ -96,9 +85,13 @@ def _huber(groups, signal, residual, n_groups, limit, n_iterations):
     return level, norm
 
 
-@compiled
 def bin_medians(bins, values, enough=1 << 60):
     """Median of the values in each bin, or of evenly spread ones that are enough; empty: zero."""
+    return _bin_medians(bins, values, enough)  # one kind of arguments: compiled once
+
+
+@compiled
+def _bin_medians(bins, values, enough):
     n_bin = 0
     for p in range(bins.size):
         n_bin = max(n_bin, bins[p] + 1)

@@ -5,12 +5,12 @@ it overlaps, and adds its light to the columns of all basis functions at once. N
 square and wavelength, so the memory is that of the columns.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from .cores import in_order
 from .dispersal_kernels import Bases, Light, Paths, reach, unit_columns
 
 __all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range", "disperse"]
@@ -260,7 +260,7 @@ class Steps:
         return np.stack([low, high, start, stop], axis=1)
 
 
-def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=32):
+def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_size=32):
     """Basis columns of all sources on a detector.
 
     Parameters
@@ -273,8 +273,8 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
     chunk : int
         Number of cells of 8 bytes that may be worked on at a time by each thread; a band of terms
         of one source always is. The result does not depend on it.
-    n_jobs : int
-        Threads. The result does not depend on their number.
+    n_jobs : int, optional
+        Threads, see `~specmodels.numerics.cores.in_order`. The result does not depend on it.
     band_size : int
         Terms of one source that are worked on together.
 
@@ -302,11 +302,7 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=1, band_size=
                             shape[1])  # fmt: skip
 
     parts = _parts(cells, chunk)
-    if n_jobs > 1:
-        with ThreadPoolExecutor(n_jobs) as pool:
-            pieces = list(pool.map(work, parts))
-    else:
-        pieces = [work(part) for part in parts]
+    pieces = list(in_order(work, parts, n_jobs, threads=True))
     counts = [piece[2] for piece in pieces] or [np.zeros(0, np.int64)]
     pointer = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
     indices = np.concatenate([piece[0] for piece in pieces] or [np.zeros(0, np.int32)])

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from .batched_factors import factors, inverses
+
 __all__ = ["NormalEquations", "Solution", "factorise", "invert_lower", "solve_factorised"]
 
 # A pivot of the unit-diagonal matrix below this is taken for zero.
@@ -189,25 +191,7 @@ def factorise(matrix, ridge=0.0):
     bad : ndarray of bool, shape (n_batch,)
         Whether the matrix is singular to rounding.
     """
-    n_term = matrix.shape[0]
-    scale = _inverse_root_diagonal(matrix)
-    work = matrix * scale[:, None] * scale[None]
-    diagonal = np.arange(n_term)
-    work[diagonal, diagonal] += ridge * (scale > 0)
-    factor = np.zeros_like(work)
-    bad = ~np.isfinite(work).all(axis=(0, 1))
-    with np.errstate(over="ignore", invalid="ignore"):  # of bad ones
-        for j in range(n_term):
-            pivot = work[j, j]
-            bad |= ~(pivot > PIVOT_FLOOR)
-            pivot = np.where(pivot > PIVOT_FLOOR, pivot, 1.0)
-            factor[j:, j] = work[j:, j] / np.sqrt(pivot)
-            factor[j, j] = np.sqrt(pivot)
-            rest = factor[j + 1 :, j]
-            work[j + 1 :, j + 1 :] -= rest[:, None] * rest[None]
-    if bad.any():
-        factor[..., bad] = np.eye(n_term)[..., None]
-    return factor, scale, bad
+    return factors(np.ascontiguousarray(matrix, dtype=float), float(ridge), PIVOT_FLOOR)
 
 
 @lru_cache(maxsize=64)
@@ -236,12 +220,4 @@ def solve_factorised(factor, vector):
 
 def invert_lower(factor):
     """Inverses of a batch of lower triangular matrices."""
-    n_term = factor.shape[0]
-    inverse = np.zeros_like(factor)
-    diagonal = np.arange(n_term)
-    inverse[diagonal, diagonal] = 1 / factor[diagonal, diagonal]
-    for j in range(n_term):
-        for i in range(j + 1, n_term):
-            sums = np.einsum("kb,kb->b", factor[i, j:i], inverse[j:i, j])
-            inverse[i, j] = -sums * inverse[i, i]
-    return inverse
+    return inverses(factor)

@@ -3,6 +3,8 @@
 A position that is NaN has no value, an infinite one only where there is a limit.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.polynomial import legendre
 from scipy.interpolate import BSpline
@@ -11,6 +13,8 @@ __all__ = ["FAR", "finite", "legendre_terms", "nearer", "spline_terms", "where_k
 
 # As far away as infinity, but its powers do not overflow.
 FAR = 1e100
+# Positions that are kept with their terms: no more than an image has columns.
+MOST_KEPT = 4096
 
 
 def finite(position):
@@ -39,7 +43,21 @@ def legendre_terms(position, limits, degree):
 
     NaN where a position is not finite.
     """
-    low, high = limits
+    position, (low, high) = np.asarray(position, dtype=float), limits
+    if position.size > MOST_KEPT:
+        return _legendre(position, low, high, degree)
+    return _kept_legendre(position.tobytes(), position.shape, float(low), float(high), degree)
+
+
+@lru_cache(maxsize=32)
+def _kept_legendre(position, shape, low, high, degree):
+    """Terms at the columns or rows of an image, which are asked for in every pass; not writable."""
+    terms = _legendre(np.frombuffer(position).reshape(shape), low, high, degree)
+    terms.flags.writeable = False
+    return terms
+
+
+def _legendre(position, low, high, degree):
     t = (2 * finite(position) - low - high) / (high - low)
     return legendre.legvander(t, degree).reshape(*t.shape, degree + 1)
 

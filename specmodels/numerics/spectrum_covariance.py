@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-__all__ = ["SpectrumCovariance", "bin_weights", "interpolation_weights"]
+__all__ = ["SpectrumCovariance", "band_of", "bin_weights", "interpolation_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +95,11 @@ class SpectrumCovariance:
         """The same with more that all samples have in common, shape (n, rank)."""
         return SpectrumCovariance(self.band, np.concatenate([self.low_rank, more], axis=1))
 
-    def with_errors(self, error):
-        """The same with larger standard errors, shape (n,): the excess is each sample's own."""
-        excess = np.asarray(error, dtype=float) ** 2 - self.variances
-        band = np.array(self.band)
-        band[:, 0] += np.maximum(np.nan_to_num(excess, posinf=0.0, neginf=0.0), 0.0)
-        return SpectrumCovariance(band, self.low_rank)
+    def with_band(self, more):
+        """The same with more that neighbours have in common, shape (n, n_diagonal)."""
+        width = max(self.band.shape[1], more.shape[1])
+        band, more = (np.pad(one, ((0, 0), (0, width - one.shape[1]))) for one in (self.band, more))
+        return SpectrumCovariance(band + more, self.low_rank)
 
     @property
     def _rank(self):
@@ -189,6 +188,16 @@ def _root(matrix):
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(matrix)
         return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def band_of(matrix):
+    """Band of a symmetric matrix, (n, n), with as many diagonals as are not zero: (n, width)."""
+    row, column = np.nonzero(matrix)
+    n, width = len(matrix), int(np.max(np.abs(row - column), initial=0)) + 1
+    band = np.zeros((n, width))
+    for k in range(width):
+        band[: n - k, k] = np.diagonal(matrix, k)
+    return band
 
 
 def bin_weights(centers, edges):

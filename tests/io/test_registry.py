@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from specmodels.exposure import Exposure, SpectralImage
+from specmodels.exposure import Exposure
 from specmodels.instruments import Instrument, MiriLrs
 from specmodels.io import read, reader, registry, writer
 from specmodels.io.options import ReadOptions
+from specmodels.spectral_image import SpectralImage
 
 
 @pytest.fixture

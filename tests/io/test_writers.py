@@ -10,8 +10,9 @@ from specutils import Spectrum, SpectrumList
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import MultiSpecModel
 
-from specmodels.exposure import Exposure, SpectralImage
+from specmodels.exposure import Exposure
 from specmodels.io import read, registry, write
+from specmodels.spectral_image import SpectralImage
 
 N = 6
 

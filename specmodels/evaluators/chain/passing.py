@@ -3,12 +3,13 @@
 import numpy as np
 
 from ...dithers import Dithers
-from ...exposure import Exposure, SpectralImage
+from ...exposure import Exposure
 from ...io import read
 from ...io.datamodels import is_datamodel, opened_source
 from ...io.ramps import read_ramp
 from ...ramp import Ramp
 from ...slitless import SlitlessExposure
+from ...spectral_image import SpectralImage
 
 __all__ = ["handed_on", "taken_in", "unopened"]
 

@@ -45,10 +45,10 @@ class ExposureView(ExtractionResult):
         waves = {name: plain_wavelengths(self.image, self.trace(name)) for name in self.sources}
         return JointSpectra(self.fit, waves, self.wings, self.image.x, self.joint.flexure)
 
-    @cached_property
-    def source_fluxes(self):
-        """Flux of each source by name; what pixels share in one exposure is no error of all."""
-        return self._independent_fluxes
+    @property
+    def shared_covariances(self):
+        """None: what pixels share in one exposure is no error of all."""
+        return {}
 
     def mask(self, name):
         """Columns of which no exposure tells the flux."""

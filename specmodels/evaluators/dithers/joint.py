@@ -55,7 +55,7 @@ class JointFit:
     Attributes
     ----------
     fit : `~specmodels.fitters.system.SystemFitResult`
-    images : list of `~specmodels.exposure.SpectralImage`
+    images : list of `~specmodels.SpectralImage`
         What was extracted, with shifted wavelengths.
     sources : dict of str to int
         Number of the (first) elementary model of each source in the composition.

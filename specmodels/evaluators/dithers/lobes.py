@@ -30,7 +30,7 @@ def with_lobes(source, image, light, weights):
     ----------
     source : `~specmodels.models.Source`
         At the lobe of the largest weight.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     light : ndarray, shape (n_dispersion,)
         Flux of that lobe.
     weights : sequence of float

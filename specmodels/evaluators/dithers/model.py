@@ -49,7 +49,7 @@ class ExposureModel:
 
     Attributes
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     model : `~astropy.modeling.Model`
     sources : list of `~specmodels.models.Source`
         By increasing row.

@@ -20,7 +20,7 @@ def plain_wavelengths(image, trace):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     trace : ndarray, shape (n_dispersion,)
         Row of the trace in each column.
 
@@ -43,7 +43,7 @@ def joint_spectrum(name, images, waves):
     ----------
     name : str
         Of the source.
-    images : sequence of `~specmodels.exposure.SpectralImage`
+    images : sequence of `~specmodels.SpectralImage`
     waves : sequence of ndarray, each of shape (n_dispersion,)
         Wavelengths at the trace of the source.
 

@@ -87,6 +87,8 @@ class OptimalExtraction(ImageEvaluator):
     wavelengths : array_like or `~astropy.units.Quantity`, optional
         Where ``result.spectra`` are sampled, increasing: light per pixel of the detector at these
         wavelengths. Default: the wavelength at the trace in each column.
+    n_jobs : int, optional
+        Cores for the slits of an exposure, -1 for all; see `Evaluator`.
 
     Raises
     ------
@@ -111,9 +113,9 @@ class OptimalExtraction(ImageEvaluator):
     def __init__(
         self, model=None, fitter=None, *, n_sources=None, profile=None, sky=None,
         trace=None, trace_degree=None, width_degree=None, aperture=1.5, lobes=None, orders=None,
-        wavelength_terms=None, wavelengths=None,
+        wavelength_terms=None, wavelengths=None, n_jobs=None,
     ):  # fmt: skip
-        super().__init__(model, fitter)
+        super().__init__(model, fitter, n_jobs=n_jobs)
         if isinstance(sky, Integral) and not isinstance(sky, bool):
             sky = ColumnPolynomial(sky)
         settings = dict(n_sources=n_sources, profile=profile, sky=sky, trace=trace,
@@ -226,8 +228,7 @@ class OptimalExtraction(ImageEvaluator):
         image = slit_region(image)
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
-        model, image, fitter = self._prepared(image)
-        fit = self._fitted(model, image, fitter)
+        fit, image, fitter = self._first_fit(image)
         automatic = self.model is None and self.builder.profile is None
         if automatic and known and is_doubtful(fit):
             plain = replace(self.builder, profile=MoffatProfile())
@@ -271,18 +272,24 @@ class OptimalExtraction(ImageEvaluator):
         """The fitter; by default that of a part of the columns first."""
         return StagedFitter() if self.fitter is self.default_fitter else self.fitter
 
-    def _prepared(self, image):
-        """Model with initial values, the part of the image that it describes, and their fitter."""
+    def _first_fit(self, image):
+        """Fit of the model, the part of the image that it describes, and the fitter."""
         if self.model is not None:
-            return self.build_model(image), image, self.fitter
+            return self._fitted(self.build_model(image), image, self.fitter), image, self.fitter
         image = self._with_lines_found(image)
         if self._of_wavelength(image):
-            return TiltedSlitBuilder(self.builder).build(image), image, self._staged
+            model, fitter = TiltedSlitBuilder(self.builder).build(image), self._staged
+            return self._fitted(model, image, fitter), image, fitter
         guess = self.builder.guess(image)
         image = rows_near(image, guess)
         chosen = self.fitter is not self.default_fitter
         fitter = self.fitter if chosen else self.builder.fitter(guess)
-        return self.builder.build(image, guess), image, fitter
+        model, fit = self.builder.begun(image, guess)
+        if fit is None or chosen:
+            fit = self._fitted(model, image, fitter)
+        elif fit.image.shape != image.shape:
+            fit = StagedFitter().continued(fit, image)
+        return fit, image, fitter
 
     def _with_lines_found(self, image):
         """Image with the wavelength of each pixel, where lines are seen to be tilted.

@@ -60,7 +60,7 @@ class OrdersBuilder:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
 
         Returns
         -------
@@ -102,7 +102,7 @@ class OrdersBuilder:
         ----------
         model : `~astropy.modeling.Model`
             As `build` makes it, with fitted values.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
         """
         leaves = leaves_of(model)
         sources = [leaf.copy() for leaf in leaves if isinstance(leaf, Source)]
@@ -122,7 +122,7 @@ def first_profile(image, rows):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     rows : ndarray, shape (n_order, n_column)
         Traces.
 

@@ -14,7 +14,7 @@ from ..tables import readable
 from .fluxes.aperture import source_sums, sum_errors
 from .fluxes.coherent_light import coherent_light
 from .fluxes.seen_spectra import SeenSpectra, spectrum_name
-from .fluxes.shared_errors import with_shared_errors
+from .fluxes.shared_errors import shared_covariances
 from .fluxes.source_flux import source_fluxes
 from .fluxes.source_spectra import SourceSpectra
 from .status.quality import judge_source
@@ -33,11 +33,11 @@ class ExtractionResult(SourceSpectra):
     ----------
     fit : `~specmodels.fitters.FitResult`
         The fitted model of the slit.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The data extracted.
     aperture : float
         Half the height of the comparison aperture, in full widths at half maximum.
-    source_exposure : `~specmodels.exposure.Exposure`
+    source_exposure : `~specmodels.Exposure`
         What the image came from.
     wavelengths : mapping of str to array_like or `~astropy.units.Quantity`
         Wavelength of each column of the sources, by name, that do not have those of the image.
@@ -102,11 +102,12 @@ class ExtractionResult(SourceSpectra):
 
     def sample_covariance(self, name):
         """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
-        own = self.source_fluxes[name]
+        own, shared = self._independent_fluxes[name], self.shared_covariances.get(name)
         if self.seen_spectra is None:
-            return SpectrumCovariance.with_common(own.error, own.common)
-        covariance = self.seen_spectra.covariances[name]
-        return covariance.with_errors(own.error) if self.image.shared_errors else covariance
+            covariance = SpectrumCovariance.with_common(own.error, own.common)
+        else:
+            covariance = self.seen_spectra.covariances[name]
+        return covariance if shared is None else covariance.with_band(shared)
 
     def covariances(self):
         """Covariances of spectra whose samples are not independent, by source, for files."""
@@ -148,7 +149,15 @@ class ExtractionResult(SourceSpectra):
     @cached_property
     def source_fluxes(self):
         """Flux of each source by name, a `SourceFlux`: fitted, or summed where light is left."""
-        return with_shared_errors(self._independent_fluxes, self.fit, self._fitted_fluxes)
+        shared = self.shared_covariances
+        return {name: replace(own, error=np.sqrt(own.error**2 + shared[name][:, 0]))
+                if name in shared else own
+                for name, own in self._independent_fluxes.items()}  # fmt: skip
+
+    @cached_property
+    def shared_covariances(self):
+        """What errors that pixels share add to covariances of neighbours, by source."""
+        return shared_covariances(self.fit, self._fitted_fluxes)
 
     def _fitted_fluxes(self, fit):
         """Fitted fluxes of another fit of the same model, by source."""
@@ -203,9 +212,7 @@ class ExtractionResult(SourceSpectra):
 
     def trace(self, name):
         """Row of a source in each column."""
-        leaf, positions = self.sources[name]
-        values = [self.fit.values[k] for k in positions]
-        return np.broadcast_to(leaf.trace_position(self.image.x, values), self.image.x.shape)
+        return self._curves[name][0]
 
     def wavelength(self, name):
         """Wavelength of a source in each column, a Quantity or plain numbers; columns in pixels."""
@@ -215,8 +222,16 @@ class ExtractionResult(SourceSpectra):
 
     def fwhm(self, name):
         """Full width at half maximum of a source in each column, in pixels."""
-        leaf, positions = self.sources[name]
-        return leaf.fwhm(self.image.x, [self.fit.values[k] for k in positions])
+        return self._curves[name][1]
+
+    @cached_property
+    def _curves(self):
+        """Row and width in each column of each source, by name; not to be changed."""
+        x, found = self.image.x, BySource()
+        for name, (leaf, positions) in self.sources.items():
+            own = [self.fit.values[k] for k in positions]
+            found[name] = np.broadcast_to(leaf.trace_position(x, own), x.shape), leaf.fwhm(x, own)
+        return found
 
     def table(self, name):
         """All that is known of a source per column.
@@ -260,12 +275,16 @@ class ExtractionResult(SourceSpectra):
         table["n_rejected"] = self.fit.rejected.sum(axis=0)
         for key, variance in self._propagated(name).items():
             table[f"var_{key}"] = variance * unit**2
-        table.meta = {"source": name, "image": self.image.name, **judge_source(self, name)}
+        table.meta = {"source": name, "image": self.image.name, **self._judged[name]}
         return table
 
+    @cached_property
+    def _judged(self):
+        """Figures and status of each source, by name."""
+        return {name: judge_source(self, name) for name in self.sources}
+
     def _flux(self, name):
-        own = self.source_fluxes[name]
-        return own.flux, own.error
+        return self.source_fluxes[name].flux, self.source_fluxes[name].error
 
     def _propagated(self, name):
         """Variance of the flux that each component of the pixels' variance brings."""
@@ -323,14 +342,12 @@ class ExtractionResult(SourceSpectra):
         weight = enclosed[use] / error[use] ** 2
         total = np.sum(weight * flux[use])
         ratio = np.sum(weight * enclosed[use]) / total if total else np.nan
-        return float(ratio), float(
-            abs(ratio) * np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
-        )
+        error = np.sqrt(np.sum((weight * error[use]) ** 2)) / abs(total)
+        return float(ratio), float(abs(ratio) * error)
 
     def report(self):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
-        rows = [{"source": name, **judge_source(self, name)} for name in self.sources]
-        return readable(QTable(rows))
+        return readable(QTable([{"source": name, **own} for name, own in self._judged.items()]))
 
     def plot(self, figure=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""

@@ -53,7 +53,7 @@ def line_tilt(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
 
     Returns
     -------
@@ -80,7 +80,7 @@ def lines_move(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With the wavelength of each pixel.
 
     Returns
@@ -137,7 +137,7 @@ class TiltedSlitBuilder:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             With the wavelength of each pixel.
 
         Returns

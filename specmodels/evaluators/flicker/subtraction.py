@@ -14,6 +14,7 @@ from ...io.ramps import read_ramp
 from ...models.noise.coarse import CoarseNoise
 from ...models.noise.correlated import CorrelatedNoise
 from ...models.noise.line_models import as_noise_model
+from ...numerics.cores import in_order
 from ..base import Evaluator
 from .backgrounds import Background, SmoothBackground
 from .detected_mask import DetectedMask
@@ -47,6 +48,8 @@ class FlickerNoiseSubtraction(Evaluator):
         Divided out before the fit, and restored; its holes are filled with its median.
     per_integration : bool
         Whether each integration of a ramp or cube has a mask of its own.
+    n_jobs : int, optional
+        Cores for the integrations, or the groups of a single one, -1 for all; see `Evaluator`.
 
     Raises
     ------
@@ -68,9 +71,10 @@ class FlickerNoiseSubtraction(Evaluator):
     step = FLICKER
 
     def __init__(
-        self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False
-    ):
-        super().__init__()
+        self, noise_model=None, *, background=None, mask=None, flat=None, per_integration=False,
+        n_jobs=None,
+    ):  # fmt: skip
+        super().__init__(n_jobs=n_jobs)
         self.noise_model = as_noise_model(CorrelatedNoise() if noise_model is None else noise_model)
         self.background = SmoothBackground() if background is None else background
         if mask is None:
@@ -120,12 +124,17 @@ class FlickerNoiseSubtraction(Evaluator):
     def _evaluate(self, exposure):
         ramp, ready = exposure, self._ready(exposure)
         out = np.empty(ramp.data.shape, _float_type(ramp.data))
-        scenes, levels = [], []
-        for i in range(ramp.n_integrations):
-            if self.per_integration or not scenes:
-                scenes.append(ready.scene(ramp, i if self.per_integration else None))
+        every = range(ramp.n_integrations)
+        each = every if self.per_integration else [None]
+        scenes = [ready.scene(ramp, i) for i in each]
+        if not self.per_integration:
+            ready._frame_plan(ramp, 0, scenes[0])  # before several threads ask for it
+
+        def clean(i):
             own = out if out.ndim == 2 else out[i]
-            levels.append(ready._clean(ramp, i, scenes[-1], own))
+            return ready._clean(ramp, i, scenes[i if self.per_integration else 0], own)
+
+        levels = list(in_order(clean, every, self.n_jobs, threads=True))
         _check_use(scenes)
         return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels), flat=self.flat)
 
@@ -169,10 +178,10 @@ class FlickerNoiseSubtraction(Evaluator):
     def _clean(self, ramp, i, scene, out):
         """Write the cleaned integration into `out`; return the background's level in each frame."""
         frames = ramp.integration(i)
-        if ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1):
+        plan = self._frame_plan(ramp, i, scene)
+        if plan is None:
             np.subtract(frames, self._restored(scene.noise), out=out)
             return [scene.level]
-        plan = scene.frame_plan(lambda: self._typical_frame(ramp, i, scene))
         if ramp.kind == "integrations":
             noise, level = self._frame_noise(frames, scene, plan, _frame_bad(ramp, i))
             np.subtract(frames, noise, out=out)
@@ -180,14 +189,25 @@ class FlickerNoiseSubtraction(Evaluator):
         bad = ramp.differences_bad(i)
         total, levels = 0, []
         out[0] = frames[0]
-        for g in range(1, len(frames)):
+
+        def found(g):
             difference = np.subtract(frames[g], frames[g - 1], dtype=out.dtype)
             own = None if bad is None else bad[g - 1]
-            noise, level = self._frame_noise(difference, scene, plan, own)
+            return self._frame_noise(difference, scene, plan, own)
+
+        groups = range(1, len(frames))
+        each = in_order(found, groups, self.n_jobs, threads=True)
+        for g, (noise, level) in zip(groups, each, strict=True):
             total = total + noise
             np.subtract(frames[g], total, out=out[g])
             levels.append(level)
         return levels
+
+    def _frame_plan(self, ramp, i, scene):
+        """Plan of the noise of single frames; None where the rate is the only frame."""
+        if ramp.kind == "image" or (ramp.kind == "integrations" and ramp.n_integrations == 1):
+            return None
+        return scene.frame_plan(lambda: self._typical_frame(ramp, i, scene))
 
     def _frame_noise(self, frame, scene, plan, bad):
         """Noise of one frame with the mask of a scene, and the level of its background.

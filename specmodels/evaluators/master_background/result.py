@@ -48,7 +48,7 @@ class MasterBackgroundResult:
 
     Attributes
     ----------
-    exposure : `~specmodels.exposure.Exposure`
+    exposure : `~specmodels.Exposure`
         What was read; never changed.
     fit : `~specmodels.fitters.SkyFit`
         The fit of the background slits.
@@ -254,7 +254,7 @@ class MasterBackgroundResult:
 
         Parameters
         ----------
-        *nods : path, datamodel, `~specmodels.exposure.Exposure`, …
+        *nods : path, datamodel, `~specmodels.Exposure`, …
             The other nods, read as the first one was; their mean is subtracted.
 
         Returns
@@ -295,7 +295,7 @@ class MasterBackgroundResult:
     def to_source(self):
         """The slits without their sky in the kind that came in: a datamodel such as MultiSlitModel.
 
-        An `~specmodels.exposure.Exposure` where the input was none. The variance of the sky is in
+        An `~specmodels.Exposure` where the input was none. The variance of the sky is in
         the error and in the read-noise variance.
         """
         try:

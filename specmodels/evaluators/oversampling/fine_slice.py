@@ -31,7 +31,7 @@ class FineSlice:
 
     Attributes
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The slice, pixels of others masked and without position.
     inside : ndarray of bool, shape of the image
         Pixels of the slice.

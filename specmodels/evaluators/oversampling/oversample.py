@@ -10,6 +10,7 @@ from ...fitters.windowed.common_spectrum import with_common_spectrum
 from ...io.oversampled import TRACE_MODEL
 from ...io.slices import SlicedImage
 from ...models.bspline_trace import BSplineTrace
+from ...numerics.cores import in_order
 from ...numerics.oversample import FineRows
 from ..base import ImageEvaluator, check_number
 from .fine_slice import FineSlice
@@ -68,6 +69,8 @@ class TraceOversampling(ImageEvaluator):
     regions, spatial : array_like, optional
         Map of slices (numbers from one; zero outside), and position along them, dispersion along
         the last axis. Default: from the WCS; else the image is one slit and rows are positions.
+    n_jobs : int, optional
+        Cores for the slices and slits, -1 for all; see `Evaluator`.
 
     Raises
     ------
@@ -91,9 +94,9 @@ class TraceOversampling(ImageEvaluator):
     def __init__(
         self, model=None, fitter=None, *, factor=2, fit_threshold=10.0, slope_limit=0.03, pad=3,
         residual=None, psf_optimal=False, common_spectrum=None, native_response=False,
-        flux_per_pixel=None, inflate_errors=False, regions=None, spatial=None,
+        flux_per_pixel=None, inflate_errors=False, regions=None, spatial=None, n_jobs=None,
     ):  # fmt: skip
-        super().__init__(model, fitter)
+        super().__init__(model, fitter, n_jobs=n_jobs)
         if model is not None and not isinstance(model, BSplineTrace):
             raise TypeError(f"model: expected a BSplineTrace, got {type(model).__name__}")
         if not isinstance(self.fitter, WindowedFitter):
@@ -128,7 +131,7 @@ class TraceOversampling(ImageEvaluator):
 
         Parameters
         ----------
-        exposure : mapping of str to `~specmodels.exposure.SpectralImage`
+        exposure : mapping of str to `~specmodels.SpectralImage`
             Slices by name.
 
         Returns
@@ -138,25 +141,28 @@ class TraceOversampling(ImageEvaluator):
             Why other slices have none.
         """
         fits, reasons = {}, {}
-        for name, image in exposure.items():
-            signal = signal_to_noise(image)
-            if not self.psf_optimal and not signal >= self.fit_threshold:
-                reasons[name] = f"signal-to-noise ratio {signal:.3g} below {self.fit_threshold:g}"
-                continue
-            try:
-                found = self._fitted(image)
-            except ValueError as error:
-                reasons[name] = str(error)
-                continue
-            if not self.psf_optimal and not found.significance >= self.fit_threshold:
-                reasons[name] = (
-                    f"significance {found.significance:.3g} below {self.fit_threshold:g}"
-                )
-                continue
-            fits[name] = found
+        each = in_order(self._fit_or_reason, exposure.values(), self.n_jobs)
+        for name, (found, reason) in zip(exposure, each, strict=True):
+            if reason:
+                reasons[name] = reason
+            else:
+                fits[name] = found
         if self.common_spectrum:
             fits = with_common_spectrum(fits, self.fit_threshold)
         return fits, reasons
+
+    def _fit_or_reason(self, image):
+        """The fit of a slice and no reason, or no fit and why there is none."""
+        signal, least = signal_to_noise(image), self.fit_threshold
+        if not self.psf_optimal and not signal >= least:
+            return None, f"signal-to-noise ratio {signal:.3g} below {least:g}"
+        try:
+            found = self._fitted(image)
+        except ValueError as error:
+            return None, str(error)
+        if not self.psf_optimal and not found.significance >= least:
+            return None, f"significance {found.significance:.3g} below {least:g}"
+        return found, ""
 
     def _fitted(self, image):
         """The fit of a slice, with smooth variances where the given ones follow the noise."""
@@ -197,7 +203,7 @@ def signal_to_noise(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With positions along the slice in ``spatial``, or straight along rows.
 
     Returns

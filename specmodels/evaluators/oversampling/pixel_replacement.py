@@ -22,7 +22,7 @@ class PixelReplacement(TraceOversampling):
 
     Parameters
     ----------
-    model, fitter, fit_threshold, residual, regions, spatial
+    model, fitter, fit_threshold, residual, regions, spatial, n_jobs
         As for `TraceOversampling`.
 
     Examples
@@ -40,11 +40,11 @@ class PixelReplacement(TraceOversampling):
 
     def __init__(
         self, model=None, fitter=None, *, fit_threshold=10.0, residual=None, regions=None,
-        spatial=None,
+        spatial=None, n_jobs=None,
     ):  # fmt: skip
         super().__init__(
             model, fitter, factor=1, fit_threshold=fit_threshold, slope_limit=0, residual=residual,
-            regions=regions, spatial=spatial,
+            regions=regions, spatial=spatial, n_jobs=n_jobs,
         )  # fmt: skip
 
     def evaluate(self, fit, exposure):
@@ -126,7 +126,7 @@ class ReplacementResult:
 
     @property
     def image(self):
-        """The `~specmodels.exposure.SpectralImage` without its holes.
+        """The `~specmodels.SpectralImage` without its holes.
 
         Its ``meta`` has the maps ``regions``, ``estimated`` and ``trace_model``.
         """

@@ -7,11 +7,11 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from ...exposure import SpectralImage
 from ...io.oversampled import TRACE_MODEL, like_source, save_like_source
 from ...io.provenance import note_of
 from ...io.units import has_solid_angle
 from ...numerics.oversample import FineRows
+from ...spectral_image import SpectralImage
 from .fine_aperture import aperture_spectrum
 from .fine_covariance import FineCovariance, checked_columns
 from .fine_slice import FineSlice
@@ -179,7 +179,7 @@ class OversamplingResult:
 
     @cached_property
     def image(self):
-        """The oversampled `~specmodels.exposure.SpectralImage`.
+        """The oversampled `~specmodels.SpectralImage`.
 
         Its ``meta`` has the maps ``regions``, ``estimated`` and ``trace_model``.
         """

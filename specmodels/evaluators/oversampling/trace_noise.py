@@ -31,7 +31,7 @@ def noise_from_scatter(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
 
     Returns
     -------
@@ -76,7 +76,7 @@ def with_smooth_variance(fit):
 
     Returns
     -------
-    `~specmodels.exposure.SpectralImage` or None
+    `~specmodels.SpectralImage` or None
     """
     image, pixels = fit.image, fit.pixels
     noisy = image.components.get("poisson")

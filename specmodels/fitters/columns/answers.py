@@ -33,7 +33,7 @@ def column_values(values, row, column):
 
 def _chunks(result):
     """Chunks of columns with basis images, weights, and the covariance of the linear parameters."""
-    problem, values = result.problem(), [np.nan_to_num(v) for v in result.values]
+    problem, values = result.problem(), result.known_values
     held = np.nan_to_num(result.held_covariance)
     for chunk in problem.chunks(len(result.form.linear) + 5):
         inputs, _, weights = problem.pixels(chunk)
@@ -72,7 +72,7 @@ def residual_variance(result, variance):
 
 def propagated(result, variance):
     """Variance of the linear parameters that a variance of the pixels brings; see `FitResult`."""
-    problem, values, parts = result.problem(), [np.nan_to_num(v) for v in result.values], []
+    problem, values, parts = result.problem(), result.known_values, []
     for chunk in problem.chunks(len(result.form.linear) + 3):
         inputs, _, weights = problem.pixels(chunk)
         given = np.asarray(variance[:, chunk], dtype=float)
@@ -191,7 +191,7 @@ def _add_of_shape(result, variance):
     parameters, theta = _parameters(result)
     response, coupling = np.nan_to_num(_response(result)), parameters.coupling(theta)
     free, outer = parameters.free, np.nan_to_num(result.shared_covariance, posinf=0.0)
-    problem, values = result.problem(), [np.nan_to_num(v) for v in result.values]
+    problem, values = result.problem(), result.known_values
     for chunk, basis, _, _ in _chunks(result):
         slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
         found = result.form.derivatives(problem.local(values, chunk), problem.inputs(chunk),

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...numerics.column_sums import projected, sums_of_images
+
+# Images for each parameter up to which sums over their pairs cost less than derivatives by each
+# parameter, of which products of matrices are made.
+MOST_IMAGES = 1.0
+
 __all__ = ["Slopes", "as_image", "eliminated", "eliminated_from_jacobian"]
 
 
@@ -70,8 +76,7 @@ class Slopes:
     @property
     def few_images(self):
         """Whether sums over pairs of images cost less than derivatives by each parameter."""
-        n_images = len(self.images)
-        return n_images * (n_images + 3) <= 8 * self.n_free or self.single
+        return len(self.images) <= MOST_IMAGES * self.n_free or self.single
 
     @property
     def single(self):
@@ -124,27 +129,22 @@ def eliminated(solved, columns, slopes, pixels, *, shared):
     single = slopes.single and all(column.shape[1] == 1 for column in columns)
     sums = _sums_of_columns if single else _sums_of_images
     vector, crossed, squared = sums(slopes.images, columns, weighted_data, weights)
-    rows, place = slopes.rows, slopes.place
+    rows, place, covariance = slopes.rows, slopes.place, finite(solved.covariance)
     left = vector - np.einsum("kb,kmb->mb", solved.particular, crossed)
+    if shared:
+        gradient, mixed, information = projected(
+            rows, place, slopes.owner, slopes.n_free, left, crossed, squared
+        )
+        response = np.einsum("klb,lpb->kpb", covariance, mixed)
+        information -= np.tensordot(mixed, response, ((0, 2), (0, 2)))
+        return gradient[:, None], information[..., None], response
     gradient = slopes.collect(rows * left[place], 0)
     mixed = slopes.collect(crossed[:, place] * rows, 1)
-    response = np.einsum("klb,lpb->kpb", finite(solved.covariance), mixed)
-    squared = squared[place][:, place]
-    if shared:
-        information = slopes.collect(slopes.collect(_summed(rows, squared), 0), 1)
-        information -= np.einsum("kpb,kqb->pq", mixed, response)
-        return gradient.sum(axis=1, keepdims=True), information[..., None], response
-    information = slopes.collect(slopes.collect(rows[:, None] * squared * rows, 0), 1)
+    response = np.einsum("klb,lpb->kpb", covariance, mixed)
+    information = slopes.collect(rows[:, None] * squared[place][:, place] * rows, 0)
+    information = slopes.collect(information, 1)
     information -= np.einsum("kpb,kqb->pqb", mixed, response)
     return gradient, information, response
-
-
-def _summed(rows, squared):
-    """Sum over columns of ``rows[s] * squared[s, t] * rows[t]``."""
-    return np.array([
-        [np.dot(one * pair, other) for other, pair in zip(rows, line, strict=True)]
-        for one, line in zip(rows, squared, strict=True)
-    ])  # fmt: skip
 
 
 def _sums_of_columns(images, columns, weighted_data, weights):
@@ -158,23 +158,11 @@ def _sums_of_columns(images, columns, weighted_data, weights):
 
 def _sums_of_images(images, columns, weighted_data, weights):
     """Sums over pixels of products of images, basis images and data with the weights."""
-    n_images, n_batch = len(images), weights.shape[1]
-    flat = [k for k, column in enumerate(columns) if column.shape[1] == 1]
-    full = [k for k, column in enumerate(columns) if column.shape[1] > 1]
-    stacked = np.array([columns[k][:, 0] for k in flat]).reshape(len(flat), len(weights))
-    vector = np.empty((n_images, n_batch))
-    crossed = np.empty((len(columns), n_images, n_batch))
-    squared = np.empty((n_images, n_images, n_batch))
-    weighted = np.empty(weights.shape)
-    for m, image in enumerate(images):
-        np.multiply(image, weights, out=weighted)
-        vector[m] = np.einsum("yb,yb->b", image, weighted_data)
-        crossed[flat, m] = stacked @ weighted
-        for k in full:
-            crossed[k, m] = np.einsum("yb,yb->b", columns[k], weighted)
-        for n in range(m, n_images):
-            squared[m, n] = squared[n, m] = np.einsum("yb,yb->b", images[n], weighted)
-    return vector, crossed, squared
+    stacked, basis = (np.empty((len(own), *weights.shape)) for own in (images, columns))
+    for out, own in ((stacked, images), (basis, columns)):
+        for k, image in enumerate(own):
+            out[k] = image
+    return sums_of_images(stacked, basis, weighted_data, np.ascontiguousarray(weights))
 
 
 def eliminated_from_jacobian(solved, columns, slopes, residual, weights):

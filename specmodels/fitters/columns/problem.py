@@ -18,9 +18,8 @@ from .elimination import Slopes, as_image, eliminated, eliminated_from_jacobian
 
 __all__ = ["Pass", "Problem"]
 
-# Images of a chunk of columns fit the cache; independent columns, of which there are fewer in each
-# pass, are worked on in larger chunks.
-CHUNK_BYTES, LARGE_CHUNK_BYTES = 1_500_000, 6_000_000
+# Images of a chunk of columns, small enough for a cache; each chunk has the cost of its calls.
+CHUNK_BYTES = 6_000_000
 SUMS = ("gradient", "information", "response")
 SYSTEM = ("gradient", "information")
 
@@ -112,7 +111,7 @@ class Problem:
     ----------
     form : `~specmodels.models.linear_form.LinearForm`
         The model, split by linearity.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         Data and weights.
     batch : {"columns", None}
         Whether each column has its own linear parameters, or all pixels share them.
@@ -160,8 +159,7 @@ class Problem:
 
     def chunk_width(self, n_images):
         """Number of columns such that `n_images` images of them fit the cache."""
-        size = CHUNK_BYTES if self.shared else LARGE_CHUNK_BYTES
-        return max(16, int(size / (8 * self.image.shape[0] * max(n_images, 1))))
+        return max(16, int(CHUNK_BYTES / (8 * self.image.shape[0] * max(n_images, 1))))
 
     def pixels(self, chunk):
         """Inputs, data and weights of a chunk; data are zero where they have no weight."""

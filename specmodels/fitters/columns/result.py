@@ -120,6 +120,11 @@ class ColumnFitResult(FitResult):
         """Pairs of parameters that the data can hardly tell apart."""
         return answers.correlations(self, least)
 
+    @cached_property
+    def known_values(self):
+        """Values of all parameters, zero where the data do not determine them."""
+        return [v if np.all(np.isfinite(v)) else np.nan_to_num(v) for v in self.values]
+
     def problem(self, image=None):
         """The pixels of `image` (default: those fitted) with this model."""
         return Problem(self.form, self.image if image is None else image, batch=self.batch)
@@ -158,7 +163,7 @@ class ColumnFitResult(FitResult):
         known = np.isfinite([values[k] for k in linear])
         partly = known.any(axis=0) & ~known.all(axis=0)
         if partly.any():
-            smallest = self.problem().solve([np.nan_to_num(v) for v in values]).particular
+            smallest = self.problem().solve(self.known_values).particular
             for k, found in zip(linear, smallest, strict=True):
                 values[k] = np.where(partly, found, values[k])
         return values, partly
@@ -195,4 +200,4 @@ class ColumnFitResult(FitResult):
     @cached_property
     def held_covariance(self):
         """Covariance of the linear parameters with all others held; shape as `covariance`."""
-        return self.problem().solve([np.nan_to_num(v) for v in self.values]).covariance
+        return self.problem().solve(self.known_values).covariance

@@ -66,7 +66,7 @@ class SkyPixels:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             With wavelengths; without a variance, that is taken from the scatter of neighbouring
             pixels, and all weigh the same.
         throughput : ndarray, shape of the image, optional

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.modeling import Model
 
-from ...exposure import SpectralImage
 from ...models.composition import Composition, Coordinate
 from ...models.linear_form import LinearForm, design_matrix
+from ...spectral_image import SpectralImage
 from ..linear import LinearFitter
 from .fit import SkyFit, SlitFit, SlitSkyFitter
 from .slits import misfit_of, worst_slit

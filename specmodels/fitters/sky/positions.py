@@ -12,7 +12,7 @@ def regular_positions(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
 
     Returns
     -------

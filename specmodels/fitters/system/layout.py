@@ -99,7 +99,7 @@ class Layout:
         The model, with the ties of its linear parameters.
     rows : list of list of `~specmodels.models.linear_leaf.Rows`
         For each image those of the elementary models.
-    images : list of `~specmodels.exposure.SpectralImage`
+    images : list of `~specmodels.SpectralImage`
     batch : {"columns", None}
         None where nothing is to repeat.
 

@@ -32,7 +32,7 @@ def noise_of(forms, images):
     ----------
     forms : list of `~specmodels.models.linear_form.LinearForm`
         The model bound to each image.
-    images : list of `~specmodels.exposure.SpectralImage`
+    images : list of `~specmodels.SpectralImage`
 
     Raises
     ------

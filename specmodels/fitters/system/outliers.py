@@ -35,7 +35,7 @@ def system_outliers(result, images, sigma, profile_error):
     ----------
     result : SystemFitResult
         Of the images with what was rejected before masked.
-    images : list of `~specmodels.exposure.SpectralImage`
+    images : list of `~specmodels.SpectralImage`
         Before any rejection.
     sigma : float
         Threshold.

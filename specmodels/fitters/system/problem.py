@@ -43,7 +43,7 @@ class SystemProblem:
     model : `~astropy.modeling.Model`, or list of them
         Of column and row; or one for each image, which differ in values, limits and in what is
         fixed.
-    images : sequence of `~specmodels.exposure.SpectralImage`
+    images : sequence of `~specmodels.SpectralImage`
     batch : {"columns", None}
         None where no coefficient is to repeat over anything.
     share : bool or mapping of str to bool

@@ -271,7 +271,7 @@ class SystemFitResult(FitResult):
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`, optional
+        image : `~specmodels.SpectralImage`, optional
             One with the pixels of the image fitted. Default: all that were fitted.
 
         Raises

@@ -30,7 +30,7 @@ class WindowedFit:
 
     Attributes
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         What was fitted.
     layout : `~specmodels.fitters.windowed.layout.Layout`
         Nodes and knots.

@@ -111,7 +111,7 @@ class WindowedFitter(Fitter):
         ----------
         model : `~specmodels.models.BSplineTrace` or None
             Its knots and nodes are used; with None they are chosen by the data.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             With ``spatial``, the position along the slit; else rows are the positions.
         batch : {"columns"}
             Scales, levels and slopes are of columns.

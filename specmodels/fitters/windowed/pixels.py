@@ -63,7 +63,7 @@ class WindowPixels:
 
     @classmethod
     def of(cls, image):
-        """Pixels of a `~specmodels.exposure.SpectralImage`.
+        """Pixels of a `~specmodels.SpectralImage`.
 
         Raises
         ------

@@ -197,7 +197,7 @@ class Grism:
         return Steps.of(scaled, columns, band=band, fraction=fraction)
 
     def disperse(self, squares, order, spectrum, *, steps_per_pixel=3.0, bands=None, chunk=None,
-                 n_jobs=1):  # fmt: skip
+                 n_jobs=None):  # fmt: skip
         """Basis columns of all sources in one order, (n_y * n_x, n_source * n_terms), sparse."""
         steps = self.steps(order, spectrum, steps_per_pixel=steps_per_pixel, bands=bands)
         options = {} if chunk is None else {"chunk": chunk}

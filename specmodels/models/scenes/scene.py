@@ -94,7 +94,7 @@ class GrismScene(SceneTerm, Mapping):
     @classmethod
     def from_direct_image(
         cls, direct, segmentation=None, grism=None, *, spectrum=None, shapes=None, selection=None,
-        share_orders=False, steps_per_pixel=3.0, chunk=CHUNK, n_jobs=1,
+        share_orders=False, steps_per_pixel=3.0, chunk=CHUNK, n_jobs=None,
     ):  # fmt: skip
         """Disperse the sources of a direct image.
 
@@ -119,8 +119,9 @@ class GrismScene(SceneTerm, Mapping):
         chunk : int
             Cells of 8 bytes that each thread may work on at a time, besides what is returned. The
             result depends neither on it nor on `n_jobs`.
-        n_jobs : int
-            Threads.
+        n_jobs : int, optional
+            Threads, -1 for one per core. Default: one per core, or as many as ``OMP_NUM_THREADS``
+            says.
 
         Raises
         ------

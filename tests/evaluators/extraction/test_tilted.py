@@ -1,5 +1,7 @@
 """Slits with tilted lines: spectra of wavelength, against the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import erf
@@ -13,6 +15,8 @@ from specmodels.evaluators.extraction.tilted import (
     _with_scale_held,
     line_tilt,
 )
+from specmodels.fitters import LinearFitter, StagedFitter, VarProFitter
+from specmodels.models import SlitFunction, bound, breakpoints, sky_of_wavelength
 
 NY, NX = 40, 400
 
@@ -194,7 +198,23 @@ def test_covariance_has_the_errors_that_pixels_share():
     name = next(iter(result.sources))
     error = result.source_fluxes[name].error
     assert np.median(error / np.sqrt(result.seen_spectra.covariances[name].variances)) > 1.1
-    np.testing.assert_allclose(result.sample_covariance(name).variances, error**2)
+    covariance = result.sample_covariance(name)
+    np.testing.assert_allclose(covariance.variances, error**2)
+    # The draw is the same over many columns, and so is its error: bins have all of it.
+    wave = np.asarray(result.wavelength(name).value)
+    edges = wave[32:321:8]
+    found = result.rebin(edges)["flux_error"].value ** 2
+    alone = replace(result, image=image, fit=result.fit.replace(image=image)).rebin(edges)
+    more = found - alone["flux_error"].value ** 2
+    single = error**2 - result.seen_spectra.covariances[name].variances
+    assert 40 < np.median(more / single[36:320:8]) < 65
+    # So have samples at other wavelengths, of which these are twice as many.
+    grid = np.linspace(wave[32], wave[320], 577)
+    spectrum = result.spectrum_at(grid)
+    np.testing.assert_allclose(spectrum.uncertainty.array[::2], error[32:321], rtol=1e-6)
+    total = spectrum.meta["specmodels"]["covariance"].of_sums(0.5 * np.ones((1, 577)))[0, 0]
+    assert np.isclose(total, covariance.of_sums(np.ones((1, 289)) @ np.eye(NX)[32:321])[0, 0],
+                      rtol=0.1)  # fmt: skip
 
 
 def test_learnt_profile_has_the_shoulders_of_a_core_with_wings():
@@ -216,3 +236,92 @@ def test_learnt_profile_has_the_shoulders_of_a_core_with_wings():
     assert np.sqrt(np.sum((light - true[0]) ** 2) / np.sum(true[0] ** 2)) < 4e-3
     assert np.sum(light[:20]) == pytest.approx(np.sum(true[0][:20]), rel=0.1)
     assert result.fit.reduced_chi2 < 1.03
+
+
+def composed(image, free=True):
+    """A Gaussian source and a sky, both of wavelength, without any prior."""
+    source = sm.Source(
+        sm.GaussianProfile(), sm.PolynomialTrace(1, limits=(0, NX - 1), c0=21.1, c1=0.8),
+        width=sm.PolynomialTrace(0, c0=1.6), name="star", flux=1.0,
+    )  # fmt: skip
+    slit = SlitFunction(np.linspace(0, NY - 1, 9), name="slit")
+    for one, names in ((source, source.param_names), (slit, slit.param_names)):
+        for n in names:
+            getattr(one, n).fixed = n in ("flux", "c0") or not free
+    star = sm.MasterBackgroundSpectrum(breakpoints(image.wavelength, 1.0), name="light")
+    night = sm.MasterBackgroundSpectrum(breakpoints(image.wavelength, 2 / 3), name="night")
+    return source * star + sky_of_wavelength(night, slit_function=slit)
+
+
+def test_noiseless_data_give_the_spectra_back():
+    """Shapes and slit function are free, and found as well."""
+    image, _ = tilted_slit(4)
+    true = composed(image)
+    rng = np.random.default_rng(0)
+    for leaf in leaves_of(true):
+        if leaf.name == "slit":
+            for n in leaf.param_names[1:]:
+                setattr(leaf, n, rng.normal(0, 0.03))
+        if leaf.name in ("light", "night"):
+            level = 900.0 if leaf.name == "light" else 60.0
+            for n in leaf.param_names:
+                setattr(leaf, n, level * rng.uniform(0.5, 3.0))
+    values = {n: getattr(true, n).value for n in true.param_names}
+    start = composed(image)
+    for leaf in leaves_of(start):
+        if leaf.name == "star":
+            leaf.trace_c0, leaf.trace_c1, leaf.width_c0 = 21.5, 0.5, 1.9
+    data = np.asarray(bound(true, image)(image.x[None], image.y[:, None]))
+    noiseless = image.replace(data=data)
+    for fitter in (VarProFitter(), StagedFitter(96)):
+        fit = fitter(start, noiseless)
+        assert fit.success
+        for name, value in zip(true.param_names, fit.values, strict=True):
+            error = fit.error(name)
+            if np.isfinite(error) and error > 0:
+                assert abs(value - values[name]) < 1e-6 * error
+
+
+def test_part_of_a_slit_gives_the_same_as_the_whole():
+    """Away from its ends, of which neighbours know less and less."""
+    image, _ = tilted_slit(5)
+    model = composed(image, free=False)
+    whole, part = (LinearFitter()(model, one)
+                   for one in (image, image.cutout(columns=slice(100, 300))))  # fmt: skip
+    numbers = [k for k, n in enumerate(model.param_names) if n.endswith("_2")]  # of the light
+    errors = [part.error(model.param_names[k]) for k in numbers]
+    differ = [(part.values[k] - whole.values[k]) / error
+              for k, error in zip(numbers, errors, strict=True)]  # fmt: skip
+    assert np.max(np.abs(differ[135:270])) < 1e-3
+    assert np.max(np.abs(differ[100:110])) > 0.1
+
+
+def test_straight_lines_are_extracted_by_columns():
+    """Whether or not each pixel has a wavelength of its own."""
+    image, _ = tilted_slit(6, tilt=0.0)
+    plain = image.replace(wavelength=image.wavelength[0])
+    first, second = (sm.OptimalExtraction(n_sources=1)(one) for one in (image, plain))
+    assert first.fit.independent_columns
+    np.testing.assert_array_equal(first.spectrum.flux, second.spectrum.flux)
+    np.testing.assert_array_equal(
+        first.spectrum.uncertainty.array, second.spectrum.uncertainty.array
+    )
+
+
+@pytest.mark.parametrize("spoil", ["noisy", "hits"])
+def test_noisy_variances_and_strong_hits_leave_no_bias(spoil):
+    image, star = tilted_slit(7)
+    data, variance = np.array(image.data), np.array(image.variance)
+    if spoil == "noisy":
+        variance = np.maximum(data, 0.0) + 9
+    else:
+        rng = np.random.default_rng(7)
+        rows, columns = rng.integers(2, NY - 2, 12), rng.integers(5, NX - 5, 12)
+        rows[:5] = np.rint(20.3 + 0.004 * columns[:5])
+        data[rows, columns] += 10 ** rng.uniform(1.7, 3.0, 12) * np.sqrt(variance[rows, columns])
+    result = sm.OptimalExtraction(n_sources=1)(image.replace(data=data, variance=variance))
+    pulls, *_ = figures(result, star)
+    assert abs(np.mean(pulls)) < 0.2
+    assert 0.85 < np.std(pulls) < 1.15
+    if spoil == "hits":
+        assert result.fit.rejected[rows, columns].all()

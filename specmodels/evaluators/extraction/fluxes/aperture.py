@@ -45,7 +45,7 @@ def source_sums(fit, sources, traces, radii, *, carriers=None, image=None):
     carriers : dict of str to int, optional
         First position of the part of the model that carries the light of each source; default: that
         of the source itself.
-    image : `~specmodels.exposure.SpectralImage`, optional
+    image : `~specmodels.SpectralImage`, optional
         The image that was fitted with the mask of the pixels that are not summed. Default: the same
         as in the fit.
 
@@ -107,7 +107,7 @@ def aperture_sum(image, source_image, others, trace, radius):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         Data; its mask holds rejected pixels too.
     source_image, others : ndarray, shape of the image
         Model of the source, and of all that is to be subtracted (sky and other sources).

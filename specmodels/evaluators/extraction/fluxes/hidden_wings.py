@@ -75,7 +75,7 @@ class FittedLight:
 
     Attributes
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     sky : ndarray, shape (n_row, n_column)
         Image of all of the model that is no source.
     n_terms : int
@@ -315,7 +315,7 @@ def outer_light(leaf, values, image, trace):
     leaf : `~specmodels.models.Source`
     values : list
         Of its parameters.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     trace : ndarray, shape (n_column,)
 
     Returns

@@ -57,7 +57,7 @@ def with_estimated_variance(image, fit):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     fit : `~specmodels.fitters.FitResult`
         Fit of the image with any variance.
     """
@@ -124,7 +124,7 @@ def with_smooth_poisson(image, fit):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With a variance; of its components only ``poisson`` is looked at, if there is one.
     fit : `~specmodels.fitters.FitResult`
         Fit of that image.
@@ -203,7 +203,7 @@ def with_scaled_variance(image, fit):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     fit : `~specmodels.fitters.FitResult`
         Fit of that image.
     """

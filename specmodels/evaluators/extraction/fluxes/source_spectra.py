@@ -6,7 +6,7 @@ import numpy as np
 from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 
-from ....numerics.spectrum_covariance import SpectrumCovariance, interpolation_weights
+from ....numerics.spectrum_covariance import SpectrumCovariance, band_of, interpolation_weights
 from ...by_name import BySource
 from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 
@@ -16,8 +16,9 @@ __all__ = ["SourceSpectra"]
 class SourceSpectra(SpectrumSums):
     """The spectra that a result of an extraction gives: a mixin.
 
-    Besides what `SpectrumSums` needs, it needs ``image``, ``grid``, ``seen_spectra``, and of a
-    source by name its ``wavelength``, ``mask``, ``aperture_flux`` and ``_flux``.
+    Besides what `SpectrumSums` needs, it needs ``image``, ``grid``, ``seen_spectra``,
+    ``shared_covariances``, and of a source by name its ``wavelength``, ``mask``, ``aperture_flux``
+    and ``_flux``.
     """
 
     @property
@@ -62,7 +63,7 @@ class SourceSpectra(SpectrumSums):
         grid = numbers_in(checked_grid(wavelengths), axis.unit, "wavelengths")
         weights, inside = interpolation_weights(axis.value, grid)
         if self.seen_spectra is not None:
-            fluxes, covariance = self.seen_spectra.at(name, grid)
+            fluxes, covariance = self._seen_at(grid, name, weights)
             bad = (weights[:, self.mask(name)] != 0).any(axis=1)
         else:
             fluxes, whole = (part.value for part in self.weighted_sums(weights, name))
@@ -77,6 +78,15 @@ class SourceSpectra(SpectrumSums):
             meta={"specmodels": {"source": name, "image": self.image.name,
                                  "covariance": covariance}},
         )  # fmt: skip
+
+    def _seen_at(self, grid, name, weights):
+        """Fluxes of a function of wavelength, and their covariance with what pixels share."""
+        fluxes, covariance = self.seen_spectra.at(name, grid)
+        shared = self.shared_covariances.get(name)
+        if shared is None:
+            return fluxes, covariance
+        columns = SpectrumCovariance(shared, np.zeros((len(shared), 0)))
+        return fluxes, covariance.with_band(band_of(columns.of_sums(weights)))
 
     def _spectrum(self, name, flux, error):
         """Spectrum of the columns that have a wavelength, by increasing wavelength."""

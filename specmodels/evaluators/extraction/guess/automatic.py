@@ -137,7 +137,7 @@ class SlitModelBuilder:
 
         Parameters
         ----------
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
         guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`, optional
             Where the sources are; default: what `guess` finds.
 
@@ -145,6 +145,16 @@ class SlitModelBuilder:
         -------
         `~astropy.modeling.Model`
             A compound of sources (``source``, or ``source 1``, …) and ``sky``.
+        """
+        return self.begun(image, guess)[0]
+
+    def begun(self, image, guess=None):
+        """As `build`; and the fit of all or of some of the columns that the model is of, if any.
+
+        Returns
+        -------
+        model : `~astropy.modeling.Model`
+        fit : `~specmodels.fitters.FitResult` or None
         """
         guess = self.guess(image) if guess is None else guess
         snr = float(np.abs(guess.snr).max())
@@ -157,11 +167,11 @@ class SlitModelBuilder:
             model = other if sensible else model
         free = LinearForm(model).nonlinear
         if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
-            learnt = self.learnt(model, image, guess)
+            model = self.learnt(model, image, guess)
             # One source may have a profile that drifts, as only this tells.
-            alone = len(guess.centers) == 1
-            return self._refined(learnt, coarse) if alone or not self.starts_wavelengths else learnt
-        return model
+            if len(guess.centers) == 1 or not self.starts_wavelengths:
+                return self._refined(model, coarse)
+        return model, None
 
     def _shaped(self, image, coarse, guess, snr, sky=None):
         """Parametric model fitted to some of the columns, its fit, and whether that makes sense.
@@ -180,19 +190,22 @@ class SlitModelBuilder:
         return with_held_shape(model), fit, False
 
     def _refined(self, model, coarse):
-        """Empirical model fitted to some of the columns, drifting where they ask for it."""
+        """Empirical model fitted to some of the columns, drifting where they ask for it; its fit.
+
+        The fit is None where it failed, or hits were not looked for.
+        """
         fit = SigmaClipFitter(VarProFitter())(model, coarse)
         if not fit.success:
-            return model
+            return model, None
         drifting = with_drifting_shape(fit.template, coarse) if misfits(fit) else None
         if drifting is None:
-            return fit.template
+            return fit.template, fit
         cleaned = coarse.replace(mask=coarse.mask | fit.rejected)
         richer = VarProFitter()(drifting, cleaned)
         n_more = len(richer.form.nonlinear) - len(fit.form.nonlinear)
         worth = richer.success and gain(fit, richer) > DRIFT_GAIN * n_more
         worth = worth and widths_are_alike(fit, richer)
-        return richer.template if worth else fit.template
+        return (richer.template, None) if worth else (fit.template, fit)
 
     def _parametric(self, image, guess, snr, profile, width_degree):
         """Sources of a parametric profile at the places found, with a constant sky."""

@@ -8,9 +8,9 @@ Bins of columns have few fluxes, each well above its noise.
 
 import numpy as np
 
-from ....exposure import SpectralImage
 from ....fitters import Fitter, Projection, SigmaClipFitter, VarProFitter
 from ....models import LinearForm, Source
+from ....spectral_image import SpectralImage
 from ..shapes import with_held_shape
 
 __all__ = ["BinnedShapeFitter", "in_bins"]
@@ -59,14 +59,14 @@ def in_bins(image, n_columns):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With a variance.
     n_columns : int
         Columns of a bin; the last have one more or less.
 
     Returns
     -------
-    `~specmodels.exposure.SpectralImage`
+    `~specmodels.SpectralImage`
         Each bin at its mean column.
     """
     n_bin = max(image.shape[1] // n_columns, 1)

@@ -76,7 +76,7 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         The image. Emission lines, gaps and hits are allowed.
     n_sources : int, optional
         How many to find; by default all that stand out by eight standard errors and a twentieth of
@@ -219,10 +219,9 @@ def _shifts(mean, total):
         for b in indices:
             if strength[b] < 3:
                 continue
-            moved = [np.interp(rows - known - s, rows, template) for s in trial]
-            match = np.array([m @ smooth[:, b] for m in moved]) / np.sqrt(
-                [m @ m + 1e-300 for m in moved]
-            )
+            moved = np.interp(rows - known - trial[:, None], rows, template)
+            norm = np.einsum("sy,sy->s", moved, moved)
+            match = moved @ smooth[:, b] / np.sqrt(norm + 1e-300)
             best = int(np.argmax(match))
             known += trial[best] + vertex(match, best) / SHIFT_STEPS
             shift[b] = known
@@ -238,10 +237,9 @@ def _best_polynomial(t, shift, weight, degree):
     degrees = range(min(LARGEST_TRACE_DEGREE, len(t) - 2) + 1) if degree is None else [degree]
     best, best_score = np.zeros(1), np.inf
     for d in degrees:
-        robust = np.ones(len(t))
+        robust, basis = np.ones(len(t)), legendre.legvander(t, d)
         for _ in range(5):
             root = np.sqrt(weight * robust)
-            basis = legendre.legvander(t, d)
             coefficients = np.linalg.lstsq(basis * root[:, None], shift * root, rcond=None)[0]
             residual = shift - basis @ coefficients
             scale = max(1.4826 * np.median(np.abs(residual)), 0.03)

@@ -27,7 +27,7 @@ def first_sky(image, breaks):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With the wavelength of each pixel.
     breaks : ndarray, shape (n_break,)
         Breakpoints of the spectrum.

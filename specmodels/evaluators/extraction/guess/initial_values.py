@@ -26,7 +26,7 @@ def with_initial_values(model, image):
     ----------
     model : `~astropy.modeling.Model`
         A model with any number of sources.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
 
     Returns
     -------

@@ -36,7 +36,7 @@ def correlated_map(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With a wavelength per column.
 
     Returns
@@ -67,14 +67,14 @@ def with_fitted_tilt(image, start):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With a wavelength per column.
     start : `~specmodels.WavelengthMap`
         From `correlated_map`.
 
     Returns
     -------
-    `~specmodels.exposure.SpectralImage`
+    `~specmodels.SpectralImage`
     """
     wide = pixel_wavelengths(image, start)
     spectrum = MasterBackgroundSpectrum(breakpoints(_wider(wide), SPACING))

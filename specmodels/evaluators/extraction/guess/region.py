@@ -27,11 +27,11 @@ def slit_region(image):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
 
     Returns
     -------
-    `~specmodels.exposure.SpectralImage`
+    `~specmodels.SpectralImage`
         The same object where nothing is to be masked; else its ``notes`` say what was.
     """
     bad, reasons = np.array(image.mask), []
@@ -53,7 +53,7 @@ def rows_near(image, guess):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`
         Where the sources are.
     """

@@ -33,7 +33,7 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
         With a sky of that name.
     fit : `~specmodels.fitters.FitResult`
         Fit of the image, which tells what was rejected.
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`
     faint : bool
         Whether the shapes of the sources are to stay as they are: columns would spoil them.

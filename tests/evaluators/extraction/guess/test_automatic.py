@@ -223,3 +223,20 @@ def test_a_trace_and_its_degree_are_not_given_together():
         sm.OptimalExtraction(trace=Arc(), trace_degree=2)
     with pytest.raises(TypeError, match="trace: expected a Model"):
         sm.OptimalExtraction(trace="arc")
+
+
+@pytest.mark.parametrize(("n_column", "n_fitted"), [(400, 400), (600, 300)])
+def test_fit_of_columns_comes_with_the_model(n_column, n_fitted):
+    """Of few columns all were fitted for the model already; of many, some only."""
+    model, fit = SlitModelBuilder().begun(make_slit(seed=4, shape=(30, n_column))[0])
+    assert fit.success
+    assert fit.template is model
+    assert fit.image.shape[1] == n_fitted
+
+
+def test_small_slit_is_not_fitted_twice(monkeypatch, slit):
+    found = []
+    monkeypatch.setattr(sm.OptimalExtraction, "_fitted", lambda *arguments: found.append(arguments))
+    result = sm.OptimalExtraction()(slit[0])
+    assert not found
+    assert result.report()["status"][0] == "ok"
