@@ -1,7 +1,7 @@
 """Light of small squares on a direct image, moved along its trace and dropped on a detector.
 
-One fused loop, in `dispersal_kernels`, takes each square through all wavelengths, finds the pixels
-it overlaps, and adds its light to the columns of all basis functions at once. Nothing is kept per
+Compiled loops, in `dispersal_kernels`, take all squares of a source through its steps of wavelength
+together, and add their light to the columns of all basis functions at once. Nothing is kept per
 square and wavelength, so the memory is that of the columns.
 """
 
@@ -11,9 +11,18 @@ import numpy as np
 from scipy import sparse
 
 from .cores import in_order
-from .dispersal_kernels import Bases, Light, Paths, reach, unit_columns
+from .dispersal_kernels import Light, Paths, reach, unit_columns
+from .dispersal_steps import CELLS_PER_STEP, Cells
 
-__all__ = ["Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range", "disperse"]
+__all__ = [
+    "CELLS_PER_STEP",
+    "Squares",
+    "Steps",
+    "Traces",
+    "chebyshev_nodes",
+    "defined_range",
+    "disperse",
+]
 
 NODES = 3  # of the displacement along each side of a box
 CHUNK = 1_000_000
@@ -33,8 +42,9 @@ class Squares:
     ----------
     x, y : ndarray, shape (n_square,)
         Centres, in pixels of the direct image.
-    light : ndarray, shape (n_band, n_square)
-        Surface brightness times area, in each band.
+    light : ndarray, shape (n_band, n_square, n, n)
+        Surface brightness times area, in each band, of equal parts of the square by row and column;
+        of squares that are not divided (n_band, n_square).
     half : ndarray, shape (n_square,)
         Half of the side; at most half a pixel.
     start : ndarray of int, shape (n_source + 1,)
@@ -47,10 +57,21 @@ class Squares:
     half: np.ndarray
     start: np.ndarray
 
+    def __post_init__(self):
+        if self.light.ndim == 2:
+            object.__setattr__(self, "light", self.light[:, :, None, None])
+
     @property
     def n_source(self):
         """Number of sources."""
         return len(self.start) - 1
+
+    @property
+    def total(self):
+        """Light of each source, the mean of all bands, shape (n_source,)."""
+        each = self.light.mean(axis=0).sum(axis=(1, 2))
+        source = np.repeat(np.arange(self.n_source), np.diff(self.start))
+        return np.bincount(source, each, self.n_source).astype(float)
 
     def boxes(self):
         """Centre and half size of the box around the centres of each source.
@@ -205,7 +226,8 @@ class Steps:
     Attributes
     ----------
     scaled : ndarray, shape (n_step,)
-        Wavelength scaled to -1 to 1 over the limits of the traces.
+        Wavelength scaled to -1 to 1 over the limits of the traces; increasing where steps have a
+        width.
     first : ndarray of int, shape (n_step,)
         First basis function that is not zero; must not decrease.
     values : ndarray, shape (n_step, n_wide)
@@ -216,6 +238,11 @@ class Steps:
         Light is interpolated between this band of the squares and the next ...
     fraction : ndarray, shape (n_step,)
         ... with this weight of the next.
+    width : float
+        Of all steps, in scaled wavelength, if their light is spread over it. It is then joined to
+        longer steps along the path, and moved along it. Zero: light of single wavelengths.
+    per_pixel : int
+        Least number of these longer steps in a pixel of the path.
     """
 
     scaled: np.ndarray
@@ -224,9 +251,11 @@ class Steps:
     n_terms: int
     band: np.ndarray
     fraction: np.ndarray
+    width: float = 0.0
+    per_pixel: int = 1
 
     @classmethod
-    def of(cls, scaled, columns, *, band=None, fraction=None):
+    def of(cls, scaled, columns, *, band=None, fraction=None, **settings):
         """Make the table of basis columns, shape (n_step, n_terms), finding where they are zero."""
         lit = columns != 0
         some = lit.any(axis=1)
@@ -246,6 +275,7 @@ class Steps:
             columns.shape[1],
             np.zeros(n_step, np.int64) if band is None else np.asarray(band, np.int64),
             np.zeros(n_step) if fraction is None else np.asarray(fraction, dtype=float),
+            **settings,
         )  # fmt: skip
 
     def ranges(self, band_size):
@@ -285,20 +315,22 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     """
     n_total = squares.n_source * steps.n_terms
     bands = steps.ranges(max(band_size, steps.values.shape[1]))
+    defined = _defined_steps(steps.scaled, traces.defined)
     units = (
         np.repeat(np.arange(squares.n_source), len(bands)),
-        _within(np.tile(bands, (squares.n_source, 1)), steps.scaled, traces.defined),
+        _within(np.tile(bands, (squares.n_source, 1)), defined),
     )
     light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
                   np.asarray(squares.start, np.int64))  # fmt: skip
-    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), steps.scaled)
-    bases = Bases(steps.first, steps.values, steps.band, steps.fraction)
-    bounds = reach(*units, light, paths, np.array(shape))
+    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), defined)
+    table = Cells(steps.scaled, steps.width, steps.first, steps.values, steps.band, steps.fraction,
+                  steps.per_pixel)  # fmt: skip
+    bounds = reach(*units, light, paths, table, np.array(shape))
     cells = ((bounds[:, 1] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 2])
              * (units[1][:, 1] - units[1][:, 0]))  # fmt: skip
 
     def work(part):
-        return unit_columns(units[0][part], units[1][part], bounds[part], light, paths, bases,
+        return unit_columns(units[0][part], units[1][part], bounds[part], light, paths, table,
                             shape[1])  # fmt: skip
 
     parts = _parts(cells, chunk)
@@ -313,11 +345,16 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     return sparse.csc_array((data, indices, pointer), shape=(shape[0] * shape[1], n_total))
 
 
-def _within(bands, scaled, defined):
-    """Bands of terms with their steps cut to the ranges in which paths are defined, in order."""
+def _defined_steps(scaled, defined):
+    """First and last step of the ranges in which paths are defined, (n_source, 2)."""
     first = np.searchsorted(scaled, defined[:, 0], side="left")
     stop = np.searchsorted(scaled, defined[:, 1], side="right")
-    first, stop = (np.repeat(ends, len(bands) // max(len(defined), 1)) for ends in (first, stop))
+    return np.stack([first, np.maximum(stop, first)], axis=1).astype(np.int64)
+
+
+def _within(bands, defined):
+    """Bands of terms with their steps cut to the ranges in which paths are defined, in order."""
+    first, stop = np.repeat(defined, len(bands) // max(len(defined), 1), axis=0).T
     bands[:, 2] = np.maximum(bands[:, 2], first)
     bands[:, 3] = np.maximum(np.minimum(bands[:, 3], stop), bands[:, 2])
     return bands

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 __all__ = ["Footprints", "footprints"]
 
@@ -28,6 +27,11 @@ class Footprints:
     inside: np.ndarray
     n_source: int
 
+    @property
+    def start(self):
+        """The entries of source s are from ``start[s]`` to ``start[s + 1]``; (n_source + 1,)."""
+        return np.searchsorted(self.source, np.arange(self.n_source + 1)).astype(np.int64)
+
     def of(self, keep):
         """The entries for which `keep` is True."""
         return Footprints(self.rows[keep], self.columns[keep], self.source[keep],
@@ -50,15 +54,14 @@ def footprints(segmentation, grow):
         Increasing; sources are numbered in this order.
     Footprints
     """
-    lit = np.nonzero(segmentation)
-    labels, place = np.unique(segmentation[lit], return_inverse=True)
-    number = np.zeros(segmentation.shape, dtype=np.int32)
-    number[lit] = place + 1
-    corners = np.array([[s.start - grow, s.stop + grow] for box in ndimage.find_objects(number)
-                        for s in box], dtype=int).reshape(-1, 4)  # fmt: skip
     n_y, n_x = segmentation.shape
-    y0, y1 = np.clip(corners[:, :2].T, 0, n_y)
-    x0, x1 = np.clip(corners[:, 2:].T, 0, n_x)
+    lit = np.flatnonzero(segmentation)
+    labels, place = np.unique(segmentation.ravel()[lit], return_inverse=True)
+    number = np.zeros(segmentation.shape, dtype=np.int32)
+    number.ravel()[lit] = place + 1
+    y, x = np.divmod(lit, n_x)
+    y0, y1 = _ends(y, place, len(labels), grow, n_y)
+    x0, x1 = _ends(x, place, len(labels), grow, n_x)
     sizes = (y1 - y0) * (x1 - x0)
     source = np.repeat(np.arange(len(labels)), sizes)
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -66,3 +69,11 @@ def footprints(segmentation, grow):
     rows, columns = y0[source] + place // wide, x0[source] + place % wide
     inside = number[rows, columns] == source + 1
     return labels, Footprints(rows, columns, source, inside, len(labels))
+
+
+def _ends(positions, source, n_source, grow, n):
+    """First position of each source and the one after its last, grown within n."""
+    low, high = np.full(n_source, n), np.zeros(n_source, int)
+    np.minimum.at(low, source, positions)
+    np.maximum.at(high, source, positions)
+    return np.maximum(low - grow, 0), np.minimum(high + 1 + grow, n)

@@ -35,7 +35,7 @@ SMOOTH_ROWS, N_DEPARTURES = 1.2, 17
 FORM_SHARE, WING = 0.5, 3.0
 
 
-def sky_levels(images, limits=(-1.0, 1.0)):
+def sky_levels(images, limits=(-1.0, 1.0), error=0.0):
     r"""Factors of known sky images, each fitted together with a source.
 
     .. math::
@@ -56,13 +56,15 @@ def sky_levels(images, limits=(-1.0, 1.0)):
         zero for pixels to leave out.
     limits : (float, float)
         Of the wavelengths, by which profiles are alike.
+    error : float
+        Standard error of the sky in each row relative to it, as of throughputs.
 
     Returns
     -------
     levels, errors : ndarray, shape (n_image,)
         The factors and their standard errors; infinite where the data do not tell.
     """
-    slits = [_Slit(*image, limits) for image in images]
+    slits = [_Slit(*image, limits, error) for image in images]
     fits = [slit for slit in slits if slit.columns.any()]
     if fits:
         _Population(fits).fit()
@@ -72,7 +74,8 @@ def sky_levels(images, limits=(-1.0, 1.0)):
 class _Slit:
     """One image during the fit."""
 
-    def __init__(self, data, sky, weights, wavelength, limits):
+    def __init__(self, data, sky, weights, wavelength, limits, error):
+        self.sky_error = error
         self.images = tuple(_constant(image) for image in (data, sky, weights))
         self.columns, place = column_means(*self.images[1:], _constant(wavelength))
         self.blocks = _Blocks.of(place.size)
@@ -103,6 +106,8 @@ class _Slit:
         self.nodes = np.interp(self.blocks.nodes, np.arange(place.size), place)
 
     def _set_sums(self, sums):
+        # A row has the same error in all of its blocks, which are taken for independent.
+        sums[3] += np.where(sums[3] > 0, sums.shape[2] * (self.sky_error * sums[1]) ** 2, 0.0)
         self.sums = sums
         self.n_free = max(np.count_nonzero(sums[3] > 0) - sums.shape[2] - N_FIXED, 1)
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from .footprints import Footprints
+from .source_light_kernels import block_sums, gaussians, parts_of_pixels, step_sums
 
 __all__ = ["SourceLight", "shared_light"]
 
@@ -34,10 +35,41 @@ class _Problem(NamedTuple):
     place: np.ndarray
     data: np.ndarray
     weights: np.ndarray
+    overlaps: "_Overlaps"
 
     def total(self, own):
         """Sum of what the sources have in each pixel."""
         return np.bincount(self.place, own, len(self.data))
+
+
+class _Overlaps(NamedTuple):
+    """Pairs of entries of one pixel, and in which block of pairs of sources each of them is."""
+
+    pairs: np.ndarray
+    block: np.ndarray
+    sources: np.ndarray
+
+    @classmethod
+    def of(cls, prints, place):
+        order = np.argsort(place, kind="stable")
+        ranked, pairs, lag = place[order], [np.zeros((0, 2), np.int64)], 1
+        while (same := np.flatnonzero(ranked[lag:] == ranked[:-lag])).size:
+            pairs.append(np.stack([order[same], order[same + lag]], axis=1))
+            lag += 1
+        pairs = np.concatenate(pairs)
+        one, other = prints.source[pairs].T
+        keys, block = np.unique(one * prints.n_source + other, return_inverse=True)
+        return cls(pairs, block + prints.n_source, np.stack(np.divmod(keys, prints.n_source)))
+
+    def matrix(self, sums, n_source):
+        """Sparse symmetric matrix of blocks: of sources first, then of pairs of them."""
+        own, (one, other) = np.arange(n_source), self.sources
+        rows, columns = np.concatenate([own, one, other]), np.concatenate([own, other, one])
+        blocks = np.concatenate([sums, sums[n_source:].transpose(0, 2, 1)])
+        order = np.lexsort((columns, rows))
+        pointer = np.searchsorted(rows[order], np.arange(n_source + 1))
+        size = n_source * sums.shape[1]
+        return sparse.bsr_array((blocks[order], columns[order], pointer), shape=(size, size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,26 +98,22 @@ class SourceLight:
         return SourceLight(self.prints.of(keep), self.ellipses, self.flux, self.own[keep],
                            self.total[keep])  # fmt: skip
 
-    def within_pixels(self, offsets):
+    def within_pixels(self, n):
         """Light of the sources in equal parts of their pixels, which average to that of the pixel.
 
         Parameters
         ----------
-        offsets : ndarray, shape (n,)
-            Centres of the parts, relative to that of the pixel.
+        n : int
+            Parts along each axis.
 
         Returns
         -------
         ndarray, shape (n_entry, n, n)
             By row and column within the pixel.
         """
-        n = len(offsets)
-        out = np.empty((len(self.own), n, n))
-        for i in range(n):
-            for j in range(n):
-                parts = _gaussians(self.prints, self.ellipses, (offsets[j], offsets[i]),
-                                   PIXEL / n**2)  # fmt: skip
-                out[:, i, j] = np.einsum("ek,ek->e", parts, self.flux[self.prints.source])
+        prints, (inverses, root) = self.prints, _inverses(self.ellipses, PIXEL / n**2)
+        out = parts_of_pixels(prints.rows, prints.columns, prints.start, self.ellipses, inverses,
+                              self.flux / (2 * np.pi * root), n)  # fmt: skip
         mean = out.mean(axis=(1, 2))
         ratio = np.divide(self.own, mean, out=np.zeros_like(mean), where=mean > 0)
         out *= ratio[:, None, None]
@@ -114,7 +142,7 @@ def shared_light(image, error, prints, mask=None):
     weights = 1 / (sigma**2 + (MODEL_ERROR * np.maximum(data, 0)) ** 2)
     if mask is not None:
         weights = np.where(mask.ravel()[pixels], 0.0, weights)
-    problem = _Problem(prints, place, data, weights)
+    problem = _Problem(prints, place, data, weights, _Overlaps.of(prints, place))
     light = np.where(prints.inside & (weights[place] > 0), np.maximum(data[place], 0.0), 0.0)
     start, level = _moments(prints, light)
     # The start is a compact source: wide wings come up only where the data ask for them.
@@ -163,78 +191,50 @@ def _inverses(ellipses, pixel):
     yy = ellipses[3][:, None] * squared + pixel
     xy = ellipses[4][:, None] * squared
     determinant = xx * yy - xy**2
-    return (yy / determinant, xx / determinant, -xy / determinant), np.sqrt(determinant)
+    return np.stack([yy, xx, -xy]) / determinant, np.sqrt(determinant)
 
 
-def _distances(prints, ellipses, inverse, offset):
-    """Distance from the centre times the inverse covariance, and times it again."""
-    source = prints.source
-    x = (prints.columns + offset[0] - ellipses[0][source])[:, None]
-    y = (prints.rows + offset[1] - ellipses[1][source])[:, None]
-    xx, yy, xy = (part[source] for part in inverse)
-    along_x, along_y = xx * x + xy * y, xy * x + yy * y
-    return along_x, along_y, along_x * x + along_y * y
-
-
-def _gaussians(prints, ellipses, offset=(0.0, 0.0), pixel=PIXEL):
-    """Gaussians of unit flux seen by pixels, or by parts of pixels, shape (n_entry, n_width)."""
-    inverse, root = _inverses(ellipses, pixel)
-    *_, squared = _distances(prints, ellipses, inverse, offset)
-    return np.exp(-0.5 * squared) / (2 * np.pi * root)[prints.source]
+def _gaussians(prints, ellipses):
+    """Gaussians of unit flux seen by pixels, shape (n_entry, n_width)."""
+    inverses, root = _inverses(ellipses, PIXEL)
+    return gaussians(prints.rows, prints.columns, prints.start, ellipses, inverses,
+                     1 / (2 * np.pi * root))  # fmt: skip
 
 
 def _fluxes(problem, ellipses, flux, n_updates):
     """Fluxes of all Gaussians after some multiplicative updates."""
-    prints, n_width = problem.prints, len(WIDTHS)
-    columns = (prints.source[:, None] * n_width + np.arange(n_width)).ravel()
-    values = _gaussians(prints, ellipses).ravel()
-    matrix = sparse.csr_array((values, (np.repeat(problem.place, n_width), columns)),
-                              shape=(len(problem.data), flux.size))  # fmt: skip
-    weighted = (matrix.T * problem.weights).tocsr()
-    wanted = np.maximum(weighted @ problem.data, 0.0)
-    normal = weighted @ matrix  # of few Gaussians that overlap, where the images have many pixels
-    flux = flux.ravel()
+    prints, overlaps = problem.prints, problem.overlaps
+    values, weights = _gaussians(prints, ellipses), problem.weights[problem.place]
+    light = values * (weights * problem.data[problem.place])[:, None]
+    wanted = np.stack([np.bincount(prints.source, own, prints.n_source) for own in light.T], axis=1)
+    wanted = np.maximum(wanted, 0.0).ravel()
+    sums = block_sums(values, weights, prints.start, overlaps.pairs, overlaps.block,
+                      prints.n_source + overlaps.sources.shape[1])  # fmt: skip
+    normal, flux = overlaps.matrix(sums, prints.n_source), flux.ravel()
     for _ in range(n_updates):
         found = normal @ flux
         flux = flux * np.divide(wanted, found, out=np.zeros_like(found), where=found > 0)
-    return flux.reshape(prints.n_source, n_width)
+    return flux.reshape(prints.n_source, len(WIDTHS))
 
 
 def _step(problem, start, ellipses, flux):
     """Ellipses and fluxes after a step of each source towards what all others leave."""
-    prints, source = problem.prints, problem.prints.source
+    prints, place = problem.prints, problem.place
     size = np.sqrt(start[2] + start[3])
     shapes = LOOSE_SHAPE * np.stack([start[2], start[3], np.sqrt(start[2] * start[3])])
     scale = np.concatenate([np.stack([LOOSE_CENTER * size, LOOSE_CENTER * size]), shapes])
-    own, slopes = _derivatives(prints, ellipses, flux)
-    slopes = np.concatenate([slopes * scale[:, source], own[None]])
-    weights = problem.weights[problem.place]
-    residual = weights * (problem.data - problem.total(own))[problem.place]
-    n = len(slopes)
-    matrix, gradient = np.zeros((prints.n_source, n, n)), np.zeros((prints.n_source, n))
-    for i in range(n):
-        gradient[:, i] = np.bincount(source, slopes[i] * residual, prints.n_source)
-        for j in range(i, n):
-            value = np.bincount(source, slopes[i] * slopes[j] * weights, prints.n_source)
-            matrix[:, i, j] = matrix[:, j, i] = value
+    own = np.einsum("ek,ek->e", _gaussians(prints, ellipses), flux[prints.source])
+    residual = (problem.data - problem.total(own))[place]
+    inverses, root = _inverses(ellipses, PIXEL)
+    matrix, gradient = step_sums(
+        prints.rows, prints.columns, prints.start, ellipses, inverses, flux / (2 * np.pi * root),
+        WIDTHS, problem.weights[place], residual, scale,
+    )  # fmt: skip
     gradient[:, :5] -= ((ellipses - start) / scale).T
-    diagonal = np.arange(n)
+    diagonal = np.arange(6)
     matrix[:, diagonal[:5], diagonal[:5]] += 1.0
     matrix[:, diagonal, diagonal] *= 1 + DAMPING
     matrix[:, 5, 5] = np.maximum(matrix[:, 5, 5], 1e-30)
     step = np.linalg.solve(matrix, gradient[:, :, None])[:, :, 0]
     step = PART * np.clip(step, -LARGEST_STEP, LARGEST_STEP)
     return _possible(ellipses + step[:, :5].T * scale), flux * (1 + step[:, 5:])
-
-
-def _derivatives(prints, ellipses, flux):
-    """Light of the sources in each entry, and its derivatives by their ellipses, (5, n_entry)."""
-    inverse, root = _inverses(ellipses, PIXEL)
-    x, y, squared = _distances(prints, ellipses, inverse, (0.0, 0.0))
-    source = prints.source
-    light = np.exp(-0.5 * squared) * (flux / (2 * np.pi * root))[source]
-    xx, yy, xy = (part[source] for part in inverse)
-    wide = light * WIDTHS**2
-    slopes = (light * x, light * y, 0.5 * wide * (x * x - xx), 0.5 * wide * (y * y - yy),
-              wide * (x * y - xy))  # fmt: skip
-    return light.sum(axis=1), np.stack([slope.sum(axis=1) for slope in slopes])

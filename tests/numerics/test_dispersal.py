@@ -128,3 +128,111 @@ def test_light_without_steps_gives_empty_columns():
     table = Steps.of(np.zeros(3), np.zeros((3, 4)))
     light = squares()
     assert disperse(light, traces(light), table, SHAPE).nnz == 0
+
+
+def galaxy(center, sigma, reach=6, parts=3):
+    """Squares of a round source, divided into parts."""
+    near = np.arange(-reach, reach + 1.0)
+    x, y = (grid.ravel() for grid in np.meshgrid(np.rint(center[0]) + near,
+                                                 np.rint(center[1]) + near))  # fmt: skip
+    offset = (np.arange(parts) + 0.5) / parts - 0.5
+    far = ((x[:, None, None] + offset - center[0]) ** 2
+           + (y[:, None, None] + offset[:, None] - center[1]) ** 2)  # fmt: skip
+    light = np.exp(-0.5 * far / sigma**2)[None] / parts**2
+    return Squares(x, y, light, np.full(x.size, 0.5), np.array([0, x.size]))
+
+
+def turned(angle, bend=1.5):
+    """Paths of some 60 pixels at an angle, bent, and longer on one side than on the other."""
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+
+    def path(x, y, wavelength):
+        t = wavelength - 1
+        along = 55 * t * (1 + 3e-4 * (x - 80)) + 4 * t**2
+        across = bend * t**2 + 2e-3 * (y - 80) * t
+        return x + cosine * along - sine * across, y + sine * along + cosine * across
+
+    return path
+
+
+def dispersed(path, light, n, *, per_pixel=None, shape=(160, 160)):
+    """Columns of n steps, joined and moved, or each of a single wavelength."""
+    scaled = (2 * np.arange(n) + 1) / n - 1
+    narrow = np.exp(-0.5 * ((scaled - 0.11) / 0.05) ** 2)
+    edges = np.clip((0.9 - np.abs(scaled)) / 0.05, 0, 1)
+    columns = np.stack([edges, edges * scaled, edges * narrow], axis=1) * 60 / n
+    moving = {} if per_pixel is None else {"width": 2 / n, "per_pixel": per_pixel}
+    paths = Traces.through(path, light.boxes(), LIMITS, n_wave_nodes=5)
+    return disperse(light, paths, Steps.of(scaled, columns, **moving), shape).toarray()
+
+
+def error(found, truth):
+    """Largest error of each column relative to its peak."""
+    return np.abs(found - truth).max(axis=0) / np.abs(truth).max(axis=0)
+
+
+@pytest.mark.parametrize("angle", [0, 1, 6, 45, 90, 181, 269])
+@pytest.mark.parametrize("sigma", [0.5, 1.3])
+def test_moving_squares_are_closer_to_the_truth_than_three_wavelengths_a_pixel(angle, sigma):
+    rng = np.random.default_rng(angle)
+    light, path = galaxy(80 + rng.uniform(-0.5, 0.5, 2), sigma), turned(angle)
+    truth = dispersed(path, light, 20 * 60)
+    moving = error(dispersed(path, light, 4 * 60, per_pixel=2), truth)
+    sampled = error(dispersed(path, light, 3 * 60), truth)
+    assert np.all(moving < np.maximum(sampled, 3e-3))
+    assert moving.max() < 8e-3
+
+
+def test_moving_squares_conserve_light_and_place_it_as_the_truth_does():
+    light, path = galaxy((80.2, 79.7), 0.8), turned(2)
+    truth = dispersed(path, light, 20 * 60)
+    moving = dispersed(path, light, 4 * 60, per_pixel=2)
+    np.testing.assert_allclose(moving.sum(axis=0)[[0, 2]], truth.sum(axis=0)[[0, 2]], rtol=1e-4)
+    for axis in np.indices((160, 160)).reshape(2, -1):
+        place = [axis @ one[:, 2] / one[:, 2].sum() for one in (moving, truth)]
+        assert place[0] == pytest.approx(place[1], abs=1e-3)
+
+
+def test_parts_of_squares_are_squares():
+    light, offset = galaxy((80.2, 79.7), 0.8), (np.arange(3) - 1) / 3
+
+    def path(x, y, wavelength):
+        return x + 50 * (wavelength - 1), y + 3 * (wavelength - 1)
+
+    x = light.x[:, None, None] + offset + np.zeros((3, 1))
+    y = light.y[:, None, None] + offset[:, None] + np.zeros(3)
+    apart = Squares(x.ravel(), y.ravel(), light.light.reshape(1, -1), np.full(x.size, 0.5 / 3),
+                    light.start * 9)  # fmt: skip
+    paths = Traces.through(path, light.boxes(), LIMITS)
+    table = steps(60)
+    found = disperse(light, paths, table, (160, 160)).toarray()
+    expected = disperse(apart, paths, table, (160, 160)).toarray()
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_moved_light_does_not_depend_on_bands_of_terms_chunks_or_threads():
+    light = galaxy((60.3, 70.2), 1.0)
+    n = 240
+    scaled = (2 * np.arange(n) + 1) / n - 1
+    columns = np.clip(1 - np.abs(scaled[:, None] - np.linspace(-1, 1, 24)) * 11.5, 0, None)
+    table = Steps.of(scaled, columns, width=2 / n, per_pixel=2)
+    paths = Traces.through(turned(1), light.boxes(), LIMITS)
+    whole = disperse(light, paths, table, (160, 160), band_size=24)
+    for settings in ({"band_size": 4}, {"band_size": 4, "chunk": 1, "n_jobs": 2}):
+        found = disperse(light, paths, table, (160, 160), **settings)
+        np.testing.assert_allclose(found.toarray(), whole.toarray(), atol=1e-13)
+
+
+def test_light_that_hardly_moves_is_kept():
+    light = galaxy((60.3, 70.2), 1.0)
+    table = Steps.of(np.linspace(-0.99, 0.99, 100), np.ones((100, 1)), width=0.02, per_pixel=2)
+    for way in (0.0, 1e-9, 0.3, 5.0):
+
+        def path(x, y, wavelength, way=way):
+            return x + way * (wavelength - 1), y + 0 * wavelength
+
+        paths = Traces.through(path, light.boxes(), LIMITS)
+        found = disperse(light, paths, table, (160, 160))
+        assert found.sum() == pytest.approx(100 * light.light.sum(), rel=1e-12)
+        x = found.toarray().reshape(160, 160).sum(axis=0) @ np.arange(160) / found.sum()
+        assert x == pytest.approx(60.3 + way / 2, abs=2e-3)

@@ -57,6 +57,17 @@ class TestSkyLevels:
         assert np.all(errors < 0.005)
         assert np.sqrt(np.mean((off / errors) ** 2)) < 1.5
 
+    @pytest.mark.parametrize("strength", [0.0, 1.0])
+    def test_throughputs_that_are_off_by_rows_are_in_their_errors(self, rng, strength):
+        off, errors = [], []
+        for _ in range(24):
+            data, sky, weights, place = image(rng, 1.0, strength)
+            data = data + sky * rng.normal(0, 0.08, (len(sky), 1))
+            level, error = sky_levels([(data, sky, weights, place)], error=0.08)
+            off.append(level[0] - 1)
+            errors.append(error[0])
+        assert 0.6 < np.sqrt(np.mean((np.array(off) / errors) ** 2)) < 1.4
+
     def test_are_better_known_where_sources_are_alike(self, rng):
         _, together = found(rng, 16, 20.0)
         alone = np.concatenate([found(rng, 1, 20.0)[1] for _ in range(8)])

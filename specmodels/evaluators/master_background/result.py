@@ -219,7 +219,8 @@ class MasterBackgroundResult:
                                for column in throughput.T]).T  # fmt: skip
         value, variance = self.fit.curve.mean(edges)
         background = sky.level * throughput * value
-        noise = (sky.level * throughput) ** 2 * variance + (sky.error * throughput * value) ** 2
+        grey = np.hypot(sky.error, sky.level * self.fit.throughput_error)
+        noise = (sky.level * throughput) ** 2 * variance + (grey * throughput * value) ** 2
         return background / sky.factor, noise / sky.factor**2
 
     def normalised_residual(self, name):

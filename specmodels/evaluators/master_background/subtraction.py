@@ -6,6 +6,7 @@ two-dimensional backgrounds of flicker noise are in `backgrounds`.)
 
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -18,11 +19,12 @@ from ...fitters.sky.polynomial import LogPolynomialSkyFitter
 from ...fitters.sky.spline import SkyFitter
 from ...io.slit_models import BACKGROUND, sky_throughputs
 from ...models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
-from ...numerics.robust import MAD_TO_SIGMA
+from ...numerics.robust import MAD_TO_SIGMA, column_median
 from ...numerics.shrinkage import shrunk
 from ...numerics.sky_levels import sky_levels
 from ..base import Evaluator, read_alone
 from ..extraction.guess.region import slit_region
+from .dark_ends import dark_ends
 from .result import MasterBackgroundResult, SlitSky, wavelengths_in
 from .slit_selection import SkyPixelSelection, as_slit_selection, slit_positions
 
@@ -154,25 +156,30 @@ class MasterBackgroundSubtraction(Evaluator):
 
     def _evaluated(self, fit, setup):
         projected = {name: fit.curve(setup.wavelengths(name)) for name in setup.exposure}
-        levels = self._levels(fit, setup, projected)
-        skies = {name: _sky(setup, name, *projected[name], *levels[name])
+        seen = {name: _seen(setup, name, value) for name, (value, _) in projected.items()}
+        dark = {name: dark_ends(*images) for name, images in seen.items()}
+        images = {name: (data, sky, weights * ~dark[name], setup.wavelengths(name))
+                  for name, (data, sky, weights) in seen.items()}  # fmt: skip
+        levels = self._levels(fit, images)
+        skies = {name: _sky(setup, name, projected[name],
+                            _LevelErrors(*levels[name], fit.throughput_error, dark[name]))
                  for name in setup.exposure}  # fmt: skip
         return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit,
                                       setup.wavelength_unit)  # fmt: skip
 
-    def _levels(self, fit, setup, projected):
+    def _levels(self, fit, images):
         """Level of each slit and its error: from the fit, or found from its own pixels."""
         fitted = {name: (fit.slits[name].throughput, fit.slits[name].error) for name in fit.used}
         masks = self.pixels.source_mask
         own = {name: level for name, level in fitted.items() if name not in masks} or fitted
-        others = [name for name in setup.exposure if name not in own]
+        others = [name for name in images if name not in own]
         if not (self.fit_levels and self.fitter.finds_levels):
             known = fit.throughput_scatter if len(fitted) > 2 else UNKNOWN_SCATTER
             known = known if np.isfinite(known) else UNKNOWN_SCATTER
             known = known if self.level_scatter is None else self.level_scatter
             return dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER))) | fitted
-        images = [_level_image(setup, name, projected[name][0]) for name in others]
-        found = zip(*sky_levels(images, fit.curve.limits), strict=True)
+        images = [images[name] for name in others]
+        found = zip(*sky_levels(images, fit.curve.limits, fit.throughput_error), strict=True)
         # Of a slit with a source, its free rows or all its pixels: whatever tells more.
         found = [min(pair, fitted.get(name, pair), key=lambda level: level[1])
                  for name, pair in zip(others, found, strict=True)]  # fmt: skip
@@ -275,6 +282,8 @@ def _lit(image, throughput):
     sky = image.replace(data=np.where(unknown, 0.0, sky), mask=unknown)
     good = ~(image.mask | unknown)
     lit = ~slit_region(sky).mask & ~slit_region(sky.replace(mask=~good)).mask
+    level = throughput * column_median(sky.data, ~unknown)
+    lit &= ~dark_ends(image.filled, level, _weights(image, level))
     return lit & np.any(good & (sky.data != 0), axis=0)
 
 
@@ -311,11 +320,22 @@ def _evaluated_model(model, image, exposure):
     return np.broadcast_to(model(image.wavelength), image.shape)
 
 
-def _sky(setup, name, value, variance, level, error):
+class _LevelErrors(NamedTuple):
+    """Level of a slit, its error, that of throughputs relative to them, and its dark ends."""
+
+    level: float
+    error: float
+    throughput_error: float
+    dark: np.ndarray
+
+
+def _sky(setup, name, projected, known):
     """The sky in one slit, in the arrays of its spectrum: fresh memory is what takes time here."""
-    throughput = setup.throughputs[name]
-    scale = level * throughput
-    own = error * throughput
+    (value, variance), throughput = projected, setup.throughputs[name]
+    scale = known.level * throughput
+    own = float(np.hypot(known.error, known.level * known.throughput_error)) * throughput
+    # How much of the sky dark ends see is not known.
+    np.copyto(own, scale, where=known.dark)
     own *= value
     own *= own
     value *= scale
@@ -323,17 +343,21 @@ def _sky(setup, name, value, variance, level, error):
     variance *= scale
     variance += own
     np.copyto(variance, np.inf, where=np.isfinite(value) & ~(variance > 0))  # out of range
-    return SlitSky(value, variance, throughput, level, error, setup.factors[name])
+    return SlitSky(value, variance, throughput, known.level, known.error, setup.factors[name])
 
 
-def _level_image(setup, name, value):
-    """Data, sky, weights and wavelengths of a slit."""
+def _seen(setup, name, value):
+    """Data of a slit, the sky there, and weights."""
     image, sky = setup.images[name], setup.throughputs[name] * value
+    return image.filled, sky, _weights(image, sky)
+
+
+def _weights(image, sky):
+    """Inverse variances; without errors the noise is the scatter of the pixels about the sky."""
     weights = image.weights
     if image.variance is None:
-        # Without errors the pixels' scatter about the sky is the noise.
         use = (weights > 0) & np.isfinite(sky)
         residual = (image.data - sky)[use] if use.any() else np.zeros(1)
         noise = MAD_TO_SIGMA * np.median(np.abs(residual - np.median(residual)))
         weights = weights / max(noise, 1e-30) ** 2
-    return image.filled, sky, weights, setup.wavelengths(name)
+    return weights

@@ -158,6 +158,9 @@ class SlitFit:
         NaN where slits were not judged.
     reason : str
         Why the slit was left out; empty where it was not.
+    local : float
+        Rms disagreement beyond the noise, relative to the sky, in stretches of single rows; zero
+        where noise explains it.
     """
 
     throughput: float = 1.0
@@ -167,6 +170,7 @@ class SlitFit:
     n_rejected: int = 0
     misfit: float = 0.0
     reason: str = ""
+    local: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -247,3 +251,9 @@ class SkyFit:
         values = np.array([slit.throughput for slit in own])
         noise = np.mean([slit.error**2 for slit in own])
         return float(np.sqrt(max(np.var(values, ddof=1) - noise, 0.0)))
+
+    @property
+    def throughput_error(self):
+        """Rms error of the throughputs within the slits used, relative to them."""
+        own = [self.slits[name].local for name in self.used]
+        return float(np.sqrt(np.mean(np.square(own)))) if own else 0.0

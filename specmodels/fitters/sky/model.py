@@ -14,7 +14,7 @@ from ...models.linear_form import LinearForm, design_matrix
 from ...spectral_image import SpectralImage
 from ..linear import LinearFitter
 from .fit import SkyFit, SlitFit, SlitSkyFitter
-from .slits import misfit_of, worst_slit
+from .slits import local_misfit, misfit_of, worst_slit
 
 __all__ = ["ModelCurve", "SkyModelFitter"]
 
@@ -64,7 +64,7 @@ class SkyModelFitter(SlitSkyFitter):
         while used:
             rounds = _Rounds(self, model, used)
             rounds.run()
-            worst, reason = worst_slit([p.name for p in used], rounds.misfits(),
+            worst, reason = worst_slit([p.name for p in used], rounds.judged(),
                                        limit=self.disagreement)  # fmt: skip
             if worst is None or len(used) == 1:
                 return rounds.result(slits, left_out, reason if len(used) == 1 else "")
@@ -141,21 +141,22 @@ class _Rounds:
         out[self.order] = values
         return np.split(out, np.cumsum([p.size for p in self.slits])[:-1])
 
-    def misfits(self):
-        """How each slit departs from the sky; see `misfit_of`."""
-        light, known = self._of_slits(np.nan_to_num(self.light)), self._of_slits(self.light)
-        return [misfit_of(p.take(np.isfinite(k)), one[np.isfinite(k)],
-                          p.variance[np.isfinite(k)])
-                for p, one, k in zip(self.slits, light, known, strict=True)]  # fmt: skip
+    def judged(self, judge=misfit_of):
+        """How each slit departs from the sky, by `misfit_of` or `local_misfit`."""
+        lights = self._of_slits(self.light)
+        return [judge(p.take(known), light[known], p.variance[known])
+                for p, light in zip(self.slits, lights, strict=True)
+                for known in [np.isfinite(light)]]  # fmt: skip
 
     def slit_fits(self, reason=""):
         """The `SlitFit` of each slit, by name."""
         distance = np.where(self.use, (self.data - np.nan_to_num(self.light)) ** 2, 0.0)
         parts = zip(self.slits, self._of_slits(distance / self.variance), self._of_slits(self.use),
-                    self.misfits(), self.levels, self.errors, strict=True)  # fmt: skip
+                    self.judged(), self.judged(local_misfit), self.levels, self.errors,
+                    strict=True)  # fmt: skip
         return {p.name: SlitFit(float(level), float(error), float(chi2.sum()), int(use.sum()),
-                                int((~use).sum()), float(misfit[0]), reason)
-                for p, chi2, use, misfit, level, error in parts}  # fmt: skip
+                                int((~use).sum()), float(misfit[0]), reason, local)
+                for p, chi2, use, misfit, local, level, error in parts}  # fmt: skip
 
     def result(self, slits, left_out, remark):
         """The `SkyFit`."""

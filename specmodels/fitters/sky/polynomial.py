@@ -13,7 +13,7 @@ from ...models.background import LogPolynomialSpectrum
 from ...numerics.cloud import cloud_outliers
 from .curves import PolynomialCurve
 from .fit import SkyFit, SlitFit, SlitSkyFitter
-from .slits import misfit_of, worst_slit
+from .slits import local_misfit, misfit_of, worst_slit
 
 __all__ = ["LogPolynomialSkyFitter"]
 
@@ -99,7 +99,7 @@ class LogPolynomialSkyFitter(SlitSkyFitter):
             best = self._best(fits, cloud.n_used)
             cloud.check(best)
             slit_fits |= cloud.slit_fits(best)
-            worst, reason = worst_slit([p.name for p in used], cloud.misfits(best),
+            worst, reason = worst_slit([p.name for p in used], cloud.judged(best),
                                        limit=self.disagreement)  # fmt: skip
             if worst is None or len(slits) == 1:
                 remark = reason and f"the only slit {reason}"
@@ -268,23 +268,24 @@ class _Cloud:
         """The sky in the pixels of each slit."""
         return self._parts(self._light_of(fit))
 
-    def misfits(self, fit):
-        """How the rows of each slit depart from the sky: see `misfit_of`."""
-        return [misfit_of(pixels, light, pixels.variance, columns=False)
+    def judged(self, fit, judge=misfit_of):
+        """How the rows of each slit depart from the sky, by `misfit_of` or `local_misfit`."""
+        return [judge(pixels, light, pixels.variance, columns=False)
                 for pixels, light in zip(self.slits, self._lights(fit), strict=True)]  # fmt: skip
 
     def slit_fits(self, fit):
         """How each slit took part: the factor that would fit it best, for information."""
         out = {}
         split = (self._parts(a) for a in (self.weights, self.data, self.use))
-        each = zip(self.slits, self._lights(fit), self.misfits(fit), *split, strict=True)
-        for pixels, own, misfit, weights, data, use in each:
+        misfits = self.judged(fit), self.judged(fit, local_misfit)
+        each = zip(self.slits, self._lights(fit), *misfits, *split, strict=True)
+        for pixels, own, misfit, local, weights, data, use in each:
             norm = float(np.sum(weights * own**2))
             factor = float(np.sum(weights * own * data) / norm) if norm > 0 else np.nan
             out[pixels.name] = SlitFit(
                 factor, 1 / np.sqrt(norm) if norm > 0 else np.inf,
                 float(np.sum(weights * (data - own) ** 2)), int(use.sum()), int((~use).sum()),
-                misfit[0],
+                misfit[0], local=local,
             )  # fmt: skip
         return out
 

@@ -6,13 +6,17 @@ import numpy as np
 from scipy.special import chdtrc
 
 from ...numerics.cloud import huber_level
+from ...numerics.robust import MAD_TO_SIGMA
 
-__all__ = ["deviant_rows", "follows_noise", "misfit_of", "smooth_poisson", "worst_slit"]
+__all__ = ["deviant_rows", "follows_noise", "local_misfit", "misfit_of", "smooth_poisson",
+           "worst_slit"]  # fmt: skip
 
 BLOCK = 16
 LEAST_PIXELS = 5
-# Chance of a slit to be left out by noise alone.
-FALSE_ALARM = 1e-6
+# Chance of a slit to be left out by noise alone, and to have throughputs that are called wrong.
+FALSE_ALARM, CHANCE = 1e-6, 1e-3
+# What the level of a block takes off the scatter of its pixels.
+WITHIN = (BLOCK / (BLOCK - 1)) ** 0.5
 LEAST_CORRELATION, N_PROBED = 0.2, 1000
 # Rows are left out beyond so many standard deviations, and as long as so many are left.
 ROW_SIGMA, LEAST_ROWS = 5.0, 3
@@ -47,6 +51,34 @@ def misfit_of(pixels, light, variance, *, columns=True):
     signal, residual = light / error, (pixels.data - light) / error
     groups = (pixels.rows, _blocks(pixels)) if columns else (pixels.rows,)
     return max(_departure(group, signal, residual) for group in groups)
+
+
+def local_misfit(pixels, light, variance, *, columns=True):
+    """How far the pixels of single rows and stretches of columns are off by what they share.
+
+    The noise is that within the stretches, where it is larger than the variance says.
+
+    Parameters
+    ----------
+    pixels, light, variance, columns
+        As for `misfit_of`; without columns, of whole rows.
+
+    Returns
+    -------
+    float
+        Rms beyond the noise, relative to the sky; zero where noise explains it.
+    """
+    error = np.sqrt(variance)
+    signal, residual = light / error, (pixels.data - light) / error
+    groups = pixels.rows
+    if columns:
+        blocks = _blocks(pixels)
+        groups = groups * (blocks.max() + 1) + blocks
+    level, _ = huber_level(groups, signal, residual, groups.max() + 1)
+    within = np.abs(residual - level[groups] * signal)
+    scale = max(1.0, WITHIN * MAD_TO_SIGMA * float(np.median(within)))
+    misfit, chance = _departure(groups, signal / scale, residual / scale)
+    return misfit if chance < CHANCE else 0.0
 
 
 def _departure(groups, signal, residual):

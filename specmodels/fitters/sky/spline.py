@@ -15,7 +15,7 @@ from ...numerics.hidden_lines import expected_squares
 from .curves import SplineCurve
 from .fit import SkyFit, SlitFit, SlitSkyFitter
 from .sampling import finest_breaks, gaps_between
-from .slits import deviant_rows, worst_slit
+from .slits import deviant_rows, local_misfit, misfit_of, worst_slit
 from .state import SlitState
 
 __all__ = ["SkyFitter"]
@@ -24,6 +24,8 @@ TOLERANCE = 1e-5
 MAX_ALTERNATIONS = 50
 # Rounds before slits are judged for the first time.
 FIRST_ROUNDS = 2
+# Rounds after which what was rejected stays so, and variances go half of the way.
+FREE_ROUNDS = 5
 # A level that is negative by so many standard deviations is not that of a sky.
 LEVEL_SIGMA = 5.0
 
@@ -164,7 +166,7 @@ class _JointFit:
             self.converged = not self._reject()
         if self.n_rounds > before and self.settings.disagreement is not None:
             for state in self.states:
-                state.misfit = state.misfit_from(self._light(state))
+                state.misfit = state.judged(misfit_of, self._light(state))
 
     def _solve(self):
         """Solve for the spline and the factors in turn."""
@@ -204,6 +206,9 @@ class _JointFit:
         for state in self.states:
             state.factor, state.error = state.factor / unit, state.error / unit
 
+    def _summary(self, state):
+        return state.summary(local=state.judged(local_misfit, self._light(state)))
+
     def _light(self, state):
         return state.factor * state.pixels.throughput * state.basis(self.solution.values)
 
@@ -216,6 +221,10 @@ class _JointFit:
             variance = state.smoothed_variance(light)
             distance = residual**2 / variance
             use = state.inside & (distance <= self.settings.sigma**2)
+            if self.n_rounds > FREE_ROUNDS:
+                # Else pixels at the threshold, and the smoothness with them, come and go for ever.
+                use &= state.use
+                variance = np.sqrt(variance) * np.sqrt(state.variance)
             state.chi2 = float(np.sum(distance[use]))
             changed |= state.update(use, variance)
         return changed
@@ -227,7 +236,7 @@ class _JointFit:
         if self.settings.reference is not None:
             self._scale_to_reference()
         used = {state.pixels.name: state for state in self.states}
-        found = {**left_out, **{name: state.summary() for name, state in used.items()}}
+        found = {**left_out, **{name: self._summary(state) for name, state in used.items()}}
         rejected = {name: ~state.use for name, state in used.items()}
         gaps = gaps_between([s.basis.first[s.use] for s in self.states], self.breaks)
         n_effective = None if self.prior is None else self.prior.n_effective

@@ -7,7 +7,7 @@ import numpy as np
 from ...numerics.bsplines import LocalBasis
 from ...numerics.robust import MAD_TO_SIGMA
 from .fit import SlitFit
-from .slits import follows_noise, misfit_of, smooth_poisson
+from .slits import follows_noise, smooth_poisson
 
 __all__ = ["SlitState"]
 
@@ -67,12 +67,11 @@ class SlitState:
         self.kept = ~which if self.kept is None else self.kept & ~which
         self.update(self.use & ~which, self.variance)
 
-    def misfit_from(self, light):
-        """See `misfit_of`; of the pixels that were not left out."""
+    def judged(self, judge, light):
+        """What `misfit_of` or `local_misfit` say of the pixels that were not left out."""
         if self.kept is None:
-            return misfit_of(self.pixels, light, self.variance)
-        pixels = self.pixels.take(self.kept)
-        return misfit_of(pixels, light[self.kept], self.variance[self.kept])
+            return judge(self.pixels, light, self.variance)
+        return judge(self.pixels.take(self.kept), light[self.kept], self.variance[self.kept])
 
     def smoothed_variance(self, light):
         """Variances of the pixels; without the noise of the data where they follow it."""
@@ -100,8 +99,8 @@ class SlitState:
             self.equations = self.basis.equations(self.scaled, weights, n_terms)
         return self.equations
 
-    def summary(self, reason=""):
+    def summary(self, reason="", local=0.0):
         """The `SlitFit` of the slit."""
         n_used = int(self.use.sum())
         return SlitFit(float(self.factor), float(self.error), float(self.chi2), n_used,
-                       self.pixels.size - n_used, float(self.misfit[0]), reason)  # fmt: skip
+                       self.pixels.size - n_used, float(self.misfit[0]), reason, local)  # fmt: skip

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ...models.bspline_trace import BSplineTrace
 from ...models.psf import TabulatedPSF
@@ -13,13 +12,10 @@ from ...numerics.fine_pixels import ColumnModel, ProfileTable
 from ..shape_errors import shape_errors
 from .layout import Layout
 from .pixels import WindowPixels
+from .profile_errors import design_covariance, variance_table
 
 __all__ = ["WindowedFit"]
 
-# Positions per pixel at which the variance of the profile is found.
-VARIANCE_STEPS = 8
-# Second difference of three nodes, and what part of it a parabola is from the best lines.
-SECOND, BEND = np.array([1.0, -2.0, 1.0]), 1 / (12 * np.sqrt(5))
 # Samples per pixel of a profile that is handed on.
 SOURCE_STEPS = 10
 
@@ -224,57 +220,8 @@ class WindowedFit:
         return self.layout.grid.design(positions, width)
 
     def design_covariance(self, design, column):
-        """Covariance of combinations of the coefficients in one column.
-
-        Parameters
-        ----------
-        design : ndarray, shape (n, n_terms)
-        column : int
-            Its number in the image.
-
-        Returns
-        -------
-        ndarray, shape (n, n)
-            With the square of what the penalty takes off.
-        """
-        (first,), (fraction,) = self.layout.place(self.image.x[[column]])
-        hats = {first: 1 - fraction, first + 1: fraction}
-        out = sum(
-            hats[i] * hats[j] * (design @ self.covariance[i, :, j, :] @ design.T)
-            for i in hats for j in hats
-        )  # fmt: skip
-        missing = design @ sum(hats[i] * self.penalty_effect[i] for i in hats)
-        bent = self.bend(design)
-        bent = sum(hats[i] * bent[i] for i in hats)
-        return out + np.outer(missing, missing) + np.outer(bent, bent)
-
-    def bend(self, design):
-        """How far profiles may be from the straight lines between their nodes.
-
-        The root mean square of a parabola about the lines that fit it best is its second difference
-        over 12 times the root of five. Counted is what second differences have beyond their errors.
-
-        Parameters
-        ----------
-        design : ndarray, shape (n, n_terms)
-            Combinations of the coefficients.
-
-        Returns
-        -------
-        ndarray, shape (n_nodes, n)
-            Zero with fewer than three nodes.
-        """
-        c, n_nodes = self.coefficients, len(self.coefficients)
-        if n_nodes < 3:
-            return np.zeros((n_nodes, len(design)))
-        second = (c[:-2] - 2 * c[1:-1] + c[2:]) @ design.T
-        excess = np.empty_like(second)
-        for i, own in enumerate(second):
-            spread = np.einsum(
-                "a,atbu,b->tu", SECOND, self.covariance[i : i + 3, :, i : i + 3], SECOND
-            )
-            excess[i] = np.maximum(own**2 - np.sum((design @ spread) * design, axis=1), 0.0)
-        return np.pad(np.sign(second) * np.sqrt(excess), ((1, 1), (0, 0)), mode="edge") * BEND
+        """Covariance of combinations of the coefficients; see `profile_errors`."""
+        return design_covariance(self, design, column)
 
     def derivative_tables(self, x, width=1.0):
         """Tables of the first and second derivative of `profile` by the position, columns ``x``."""
@@ -291,29 +238,8 @@ class WindowedFit:
         return shape_errors(self)
 
     def variance_table(self, x, width=1.0):
-        """Variances of `profile` at the first node of each interval, between, and at the second.
-
-        Returns
-        -------
-        `~specmodels.numerics.fine_pixels.ProfileTable`
-            For columns ``x``; its values have the shape (n_intervals, n_steps, 3).
-        """
-        grid = self.layout.grid
-        n = int(np.ceil(grid.n_cells * grid.spacing * VARIANCE_STEPS)) + 1
-        design = grid.design(grid.low + np.arange(n) / VARIANCE_STEPS, width)
-
-        # What the penalty takes off, or a line, may be missing within a pixel or so, too.
-        missing = (self.penalty_effect @ design.T) ** 2 + self.bend(design) ** 2
-        missing = uniform_filter1d(missing, VARIANCE_STEPS, mode="nearest")
-
-        def between(i, j):
-            own = np.sum((design @ self.covariance[i, :, j, :]) * design, axis=1)
-            return own + 0.5 * (missing[i] + missing[j])
-
-        m = range(len(self.layout.nodes) - 1)
-        parts = [[between(i, i), between(i, i + 1), between(i + 1, i + 1)] for i in m]
-        values = np.ascontiguousarray(np.moveaxis(np.array(parts), 1, -1))
-        return ProfileTable(values, grid.low, 1 / VARIANCE_STEPS, *self.layout.place(x))
+        """Variances of `profile` as a table; see `profile_errors.variance_table`."""
+        return variance_table(self, x, width)
 
     def source_parts(self):
         """The profile and the trace of the brightest source, for a `~specmodels.models.Source`.

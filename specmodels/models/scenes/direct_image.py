@@ -151,7 +151,7 @@ class DirectImage:
     @property
     def mean(self):
         """Mean of the bands, shape (n_y, n_x)."""
-        return self.data.mean(axis=0)
+        return self.data.mean(axis=0) if len(self.data) > 1 else self.data[0]
 
 
 def _labels(segmentation, shape):

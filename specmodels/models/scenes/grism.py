@@ -12,7 +12,14 @@ import numpy as np
 from astropy import units as u
 from scipy import sparse
 
-from ...numerics.dispersal import Steps, Traces, chebyshev_nodes, defined_range, disperse
+from ...numerics.dispersal import (
+    CELLS_PER_STEP,
+    Steps,
+    Traces,
+    chebyshev_nodes,
+    defined_range,
+    disperse,
+)
 from ..linear import BasisModel
 
 __all__ = ["DispersedSource", "Grism", "Sensitivity"]
@@ -170,7 +177,7 @@ class Grism:
         share = (high - low) / 2 if low < high else 1.0
         return n_nodes, float(np.hypot(*(found[-1] - found[0])) / share)
 
-    def steps(self, order, spectrum, *, steps_per_pixel=3.0, bands=None):
+    def steps(self, order, spectrum, *, steps_per_pixel=2.0, bands=None):
         """Steps along the wavelengths of an order, with the counts of each term of a spectrum.
 
         They depend on the grism only, never on the sources that are dispersed together.
@@ -180,23 +187,25 @@ class Grism:
         order : int
         spectrum : `~specmodels.models.spectra.SourceSpectrum`
         steps_per_pixel : float
-            Least number of steps for each pixel that light moves between them.
+            Least number of steps for each pixel that light moves; those of the table are shorter,
+            and joined along the path of each source.
         bands : ndarray, shape (n_band,), optional
             Wavelengths of the bands of the direct image.
         """
         limits = self.wavelength_range[order]
         _, length = self._path(order)
         length = length if np.isfinite(length) else max(self.shape)
-        n_steps = max(int(np.ceil(length * steps_per_pixel)), FEWEST_STEPS)
+        n_steps = CELLS_PER_STEP * max(int(np.ceil(length * steps_per_pixel)), FEWEST_STEPS)
         scaled = (2 * np.arange(n_steps) + 1) / n_steps - 1
         width = (limits[1] - limits[0]) / n_steps
         wavelength = np.mean(limits) + scaled * (limits[1] - limits[0]) / 2
         response = np.nan_to_num(np.asarray(self.sensitivity[order](wavelength), dtype=float))
         columns = spectrum.within(limits).basis(wavelength) * (response * width)[:, None]
         band, fraction = _between(wavelength, bands)
-        return Steps.of(scaled, columns, band=band, fraction=fraction)
+        return Steps.of(scaled, columns, band=band, fraction=fraction, width=2 / n_steps,
+                        per_pixel=max(int(np.ceil(steps_per_pixel)), 1))  # fmt: skip
 
-    def disperse(self, squares, order, spectrum, *, steps_per_pixel=3.0, bands=None, chunk=None,
+    def disperse(self, squares, order, spectrum, *, steps_per_pixel=2.0, bands=None, chunk=None,
                  n_jobs=None):  # fmt: skip
         """Basis columns of all sources in one order, (n_y * n_x, n_source * n_terms), sparse."""
         steps = self.steps(order, spectrum, steps_per_pixel=steps_per_pixel, bands=bands)

@@ -94,7 +94,7 @@ class GrismScene(SceneTerm, Mapping):
     @classmethod
     def from_direct_image(
         cls, direct, segmentation=None, grism=None, *, spectrum=None, shapes=None, selection=None,
-        share_orders=False, steps_per_pixel=3.0, chunk=CHUNK, n_jobs=None,
+        share_orders=False, steps_per_pixel=2.0, chunk=CHUNK, n_jobs=None,
     ):  # fmt: skip
         """Disperse the sources of a direct image.
 
@@ -138,6 +138,7 @@ class GrismScene(SceneTerm, Mapping):
         orders = selection.wanted_orders(grism)
         spectra = _Spectra(spectrum, grism, orders if share_orders else None)
         labels, squares = shapes(direct)
+        light = squares.total
         reasons, magnitude, snr = selection.reasons(direct, labels, grism)
         options = {"steps_per_pixel": steps_per_pixel, "bands": direct.wavelength,
                    "chunk": chunk, "n_jobs": n_jobs}  # fmt: skip
@@ -150,11 +151,11 @@ class GrismScene(SceneTerm, Mapping):
                 lit = np.diff(columns.indptr[:: own.n_terms]) > 0
                 for k in chosen[~lit]:
                     reasons[order][k] = "off the detector"
-                columns = columns[:, np.repeat(lit, own.n_terms)]
+                if not lit.all():
+                    columns = columns[:, np.repeat(lit, own.n_terms)]
                 for k, label in zip(chosen[lit], labels[chosen[lit]], strict=True):
-                    light = squares.light.mean(axis=0)[squares.start[k] : squares.start[k + 1]]
                     entries.append(SceneEntry(int(label), order, n_terms, n_terms + own.n_terms,
-                                              own, float(light.sum())))  # fmt: skip
+                                              own, float(light[k])))  # fmt: skip
                     n_terms += own.n_terms
                 pieces.append(columns)
         n_pixels = grism.shape[0] * grism.shape[1]

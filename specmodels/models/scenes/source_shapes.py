@@ -10,7 +10,7 @@ import numpy as np
 
 from ...numerics.dispersal import Squares
 from ...numerics.footprints import footprints
-from ...numerics.rendering import subpixel_centres, subpixel_means
+from ...numerics.rendering import subpixel_means
 from ...numerics.source_light import shared_light
 
 __all__ = ["GrownShapes", "SegmentShapes", "SourceShapes"]
@@ -97,8 +97,9 @@ class GrownShapes(SourceShapes):
         labels, prints = footprints(direct.segmentation, self.grow)
         mean = direct.mean
         model = shared_light(mean, direct.error, prints, direct.mask)
-        total = np.zeros(mean.shape)
-        total[prints.rows, prints.columns] = model.total
+        # What may have light beyond the model: pixels of footprints that are not masked.
+        lit = (model.total > 0) & ~direct.mask[prints.rows, prints.columns]
+        lit = prints.rows[lit], prints.columns[lit]
         sigma = direct.error[prints.rows, prints.columns]
         kept = prints.inside | (model.own > self.keep * sigma)
         model, sigma = model.of(kept), sigma[kept]
@@ -107,21 +108,21 @@ class GrownShapes(SourceShapes):
         trust = (self.accuracy * own) ** 2
         weight = share * trust / (trust + sigma**2)
         weight[direct.mask[prints.rows, prints.columns]] = 0.0
-        smooth = model.within_pixels(subpixel_centres(self.subpixels))
+        smooth = model.within_pixels(self.subpixels)
         light = np.empty((len(direct.data), *smooth.shape))
         for out, band in zip(light, direct.data, strict=True):
             color = _color(band, mean, prints)
-            beyond = band - _sum(prints, color * own, total)
-            beyond[direct.mask | (total == 0)] = 0.0
+            beyond = _beyond(band, prints, color * own, lit)
             rest = subpixel_means(beyond, prints.rows, prints.columns, self.subpixels)
             out[...] = color[:, None, None] * smooth + weight[:, None, None] * rest
         return labels, _squares(prints, light)
 
 
-def _sum(prints, light, like):
-    """Image of the light of all sources, shape of `like`."""
-    out = np.zeros_like(like)
-    np.add.at(out, (prints.rows, prints.columns), light)
+def _beyond(band, prints, light, lit):
+    """What an image has beyond the light of all sources in pixels that are lit, zero elsewhere."""
+    model, out = np.zeros(band.shape), np.zeros(band.shape)
+    np.add.at(model, (prints.rows, prints.columns), light)
+    out[lit] = band[lit] - model[lit]
     return out
 
 
@@ -138,15 +139,8 @@ def _color(band, mean, prints):
 
 def _squares(prints, light):
     """Squares of light, shape (n_band, n_entry, n, n) by row and column within the pixel."""
-    n = light.shape[-1]
-    offsets = subpixel_centres(n)
-    shape = light.shape[1:]
-    x = np.broadcast_to(prints.columns[:, None, None] + offsets, shape).ravel()
-    y = np.broadcast_to(prints.rows[:, None, None] + offsets[:, None], shape).ravel()
-    source = np.broadcast_to(prints.source[:, None, None], shape).ravel()
-    order = np.lexsort((x, y, source))
+    n_entry, n = light.shape[1:3]
     return Squares(
-        x[order].astype(float), y[order].astype(float),
-        light.reshape(len(light), -1)[:, order] / n**2, np.full(len(order), 0.5 / n),
-        np.searchsorted(source[order], np.arange(prints.n_source + 1)),
+        prints.columns.astype(float), prints.rows.astype(float), light / n**2,
+        np.full(n_entry, 0.5), np.searchsorted(prints.source, np.arange(prints.n_source + 1)),
     )  # fmt: skip

@@ -565,6 +565,40 @@ def test_dark_ends_of_background_slits_do_not_count(seed):
     np.testing.assert_allclose(ratio / np.median(ratio), 1, atol=0.02)
 
 
+def test_dark_ends_of_oblique_slits_are_followed_and_have_large_errors():
+    rng = np.random.default_rng(8)
+    row, column = np.mgrid[:24, :192]
+    dark = row < 1 + column // 64  # one row at first, three in the end
+    images = []
+    for number in range(4):
+        source = 40 * (number == 3) * np.exp(-0.5 * ((row - 14) / 1.5) ** 2)
+        light = np.where(dark, 0.1, 1.0) * (100 + 10 * np.sin(column / 9) + source)
+        data = light + rng.normal(0, 5, light.shape)
+        images.append(sm.SpectralImage(data, variance=np.full(light.shape, 25.0), name=f"{number}",
+                                       wavelength=1 + column / 192 + row / 1000))  # fmt: skip
+    subtract = sm.MasterBackgroundSubtraction(slits=["0", "1", "2"])
+    result = subtract(sm.Exposure(images))
+    for sky in result.skies.values():
+        assert abs(sky.level - 1) < 3 * max(sky.error, 0.002)
+        relative = np.sqrt(sky.variance) / sky.background
+        assert np.nanmin(relative[dark]) > 0.9
+        assert np.nanmedian(relative[~dark]) < 0.02
+
+
+def test_throughputs_that_are_wrong_are_in_the_error_of_the_sky():
+    exposure, truth = sm.datasets.make_slitlets(seed=5, n_background=6, level_scatter=0.0)
+    rng = np.random.default_rng(5)
+    wrong = {name: np.repeat(rng.normal(1, 0.08, (17, 8)), 32, axis=1)
+             for name in exposure}  # fmt: skip
+    spoilt = exposure.map(lambda i: i.replace(data=i.data * wrong[i.name]))
+    result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(spoilt)
+    assert 0.05 < result.fit.throughput_error < 0.11
+    names = [name for name in exposure if name not in result.fit.slits]
+    pulls = [(result.background(n) - truth.backgrounds[n] * wrong[n])
+             / np.sqrt(result.background_variance(n)) for n in names]  # fmt: skip
+    assert 0.7 < np.nanstd(pulls) < 1.3
+
+
 @pytest.mark.parametrize("degree", [3, 15])
 def test_errors_of_a_polynomial_hold_what_it_does_not_follow(degree):
     exposure, truth = sm.datasets.make_slitlets(seed=4)

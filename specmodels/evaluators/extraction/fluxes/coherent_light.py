@@ -66,10 +66,12 @@ class SummedFlux:
     flux, error : ndarray, shape (n,)
     difference, difference_error : ndarray, shape (n,)
         The flux less that of the profile, and the error of this from the noise of the pixels.
-    response : ndarray, shape (n_row, n)
-        Derivative of the flux by the data.
+    response, fitted_response : ndarray, shape (n_row, n)
+        Derivative by the data of the flux, and of that of the profile.
     filled : ndarray, shape (n,)
         Part of the source's model that is not summed.
+    light, variance : ndarray, shape (n_row, n)
+        Data less all that is not the source, and its variance; zero where not seen.
     common : ndarray, shape (n_common, n)
         Errors that come from what all columns share, as in `~specmodels.fitters.FitResult`.
     """
@@ -79,7 +81,10 @@ class SummedFlux:
     difference: np.ndarray
     difference_error: np.ndarray
     response: np.ndarray
+    fitted_response: np.ndarray
     filled: np.ndarray
+    light: np.ndarray
+    variance: np.ndarray
     common: np.ndarray
 
 
@@ -214,6 +219,7 @@ def summed_flux(fit, position, columns, zones, light):
     weights = (zones[position] & (fitted | lines)).astype(float)
     dark = inverse * ~(np.any(list(zones.values()), axis=0) | light.found[:, columns])
     weights -= _sky_weights(weights, dark, [a for k, a in basis.items() if k not in zones])
+    source = np.nan_to_num(local[position] * basis[position]) + light.residual[:, columns]
     basis = np.array(list(basis.values()))
     held, whole = (c[..., columns] for c in (fit.held_covariance, fit.covariance))
     rest = -np.einsum("kyx,yx->kx", basis, weights)
@@ -227,7 +233,7 @@ def summed_flux(fit, position, columns, zones, light):
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
     return SummedFlux(local[position] + residual, np.sqrt(noise), residual, np.sqrt(between),
-                      response, rest[own], common)  # fmt: skip
+                      response, fitted_response, rest[own], source, variance, common)  # fmt: skip
 
 
 def common_errors(fit):

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy import ndimage
 
-__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "level_that_follows",
-           "light_inside", "outer_light", "some_fractions"]  # fmt: skip
+__all__ = ["NOTHING_HIDDEN", "FittedLight", "HiddenWings", "hidden_wings", "light_inside",
+           "outer_light", "some_fractions"]  # fmt: skip
 
 # Shapes of wings, of the distance in full widths at half maximum.
 SHAPES = (
@@ -30,11 +29,9 @@ OF_MODEL = 0.3
 # Rows that tell the sky; rows of less than this part of the usual weight are left out.
 LEAST_DARK, LEAST_WEIGHT = 6, 0.05
 N_ROUNDS = 4
-# Columns that are needed to see whether a level follows the source, over how many a spectrum is
-# smooth, and what part of itself may differ in a level that is the same in all columns.
-LEAST_COLUMNS, SMOOTH, FLAT = 100, 31, 1e-9
-# Parts of the spectrum that are left out in turn, to see what hangs on one.
-N_PARTS = 12
+# Columns that are needed to see whether a level follows the source, and what part of itself may
+# differ in a level that is the same in all columns.
+LEAST_COLUMNS, FLAT = 100, 1e-9
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
 OUTER_ROWS = 0.15
@@ -50,10 +47,14 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; as it was, if the two do not agree."""
+        """What is foretold together with what is seen; either of them, if the two do not agree."""
         variance = self.error**2 + error**2
-        if not (0 < variance < np.inf and abs(part - self.part) < AGREE * np.sqrt(variance)):
+        if not 0 < variance < np.inf:
             return self
+        apart = abs(part - self.part)
+        if apart > AGREE * np.sqrt(variance):
+            middle = 0.5 * (part + self.part)
+            return HiddenWings(middle, float(np.hypot(0.5 * apart, np.sqrt(0.5 * variance))))
         weight = self.error**2 / variance
         return HiddenWings(self.part + weight * (part - self.part), np.sqrt(weight) * error)
 
@@ -252,59 +253,6 @@ def _seen(fitted, flux):
     slope = np.sum(flux * level) / power
     error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
     return slope * n_row, error * n_row
-
-
-def level_that_follows(fit, position, use):
-    """Part of the light of a source by which the level of the sky of each column follows it.
-
-    What is smooth in wavelength is left out, as source and sky may have the same slope; and what
-    the errors of flux and sky have in common.
-
-    Parameters
-    ----------
-    fit : `~specmodels.fitters.FitResult`
-    position : int
-        Position of the flux of the source among the parameters.
-    use : ndarray of bool, shape (n_column,)
-        Columns that can be used.
-
-    Returns
-    -------
-    part, error : float
-        The error is infinite where there is not one level for each column, or it does not tell.
-    spread : float
-        The error that the parts of the spectrum show by themselves: one line tells of itself only,
-        and its light may lie elsewhere along the slit than that of all else.
-    """
-    levels = [k for k in fit.form.linear if fit.names[k].startswith("c0")]
-    names = [fit.names[k] for k in (position, *levels)]
-    if len(names) != 2 or not all(list(fit.repeats_over(name)) == ["column"] for name in names):
-        return 0.0, np.inf, np.inf
-    flux, sky = (np.asarray(fit.values[k]) for k in (position, levels[0]))
-    use = use & np.isfinite(flux) & np.isfinite(sky)
-    if np.count_nonzero(use) < LEAST_COLUMNS:
-        return 0.0, np.inf, np.inf
-    flux, sky = (a[use] - ndimage.median_filter(a[use], SMOOTH) for a in (flux, sky))
-    variance, common = fit.error(names[0])[use] ** 2, fit.covariance_within(*names)[use]
-    power = np.sum(flux**2 - variance)
-    if not power > np.sqrt(2 * np.sum(variance**2)):
-        return 0.0, np.inf, np.inf
-    products = flux * sky - common
-    slope = np.sum(products) / power
-    error = np.sqrt(np.sum(flux**2 * (sky - slope * flux) ** 2)) / power
-    spread = _jackknife(products, flux**2 - variance)
-    n_row = np.median(np.count_nonzero(~fit.image.mask, axis=0))
-    return float(slope * n_row), float(error * n_row), float(spread * n_row)
-
-
-def _jackknife(products, powers):
-    """Error of a ratio of sums from what it would be without each part of the spectrum."""
-    parts = np.array_split(np.stack([products, powers]), N_PARTS, axis=1)
-    left = np.sum([products, powers], axis=1) - np.array([np.sum(part, axis=1) for part in parts])
-    if not np.min(left[:, 1]) > 0:
-        return np.inf
-    ratios = left[:, 0] / left[:, 1]
-    return float(np.sqrt((N_PARTS - 1) * np.var(ratios)))
 
 
 def outer_light(leaf, values, image, trace):

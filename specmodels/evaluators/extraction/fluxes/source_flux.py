@@ -6,16 +6,19 @@ import numpy as np
 
 from ....numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, row_means, summed_flux
+from .following_sky import level_that_follows
 from .hidden_wings import (
     NOTHING_HIDDEN,
     FittedLight,
     HiddenWings,
     hidden_wings,
-    level_that_follows,
     light_inside,
     some_fractions,
 )
+from .one_sided import one_sided_error, side_weights
 from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss, profile_scale
+from .summed_light import doubtful_excess
+from .unseen_sky import unseen_sky
 
 __all__ = ["SourceFlux", "source_fluxes", "source_zones"]
 
@@ -113,20 +116,24 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     """
     zones, out = source_zones(fit, sources, traces, fwhm), {}
     by_position = {sources[n][1][0]: zone for n, zone in zones.items()}
+    lit = np.any(list(zones.values()), axis=0)
+    n_terms = max(len(fit.form.linear) - len(sources), 1)
+    skies = np.zeros((0, fit.image.shape[0]))
+    if sky is not None and fit.independent_columns and fit.image.variance is not None:
+        skies = unseen_sky(fit.image, lit, light, n_terms)
     for name, (_, positions) in sources.items():
         own = _of_profile(fit, positions[0], zones[name])
         if positions[0] in fit.form.linear and fit.independent_columns:
-            own = _with_sums(own, fit, sources[name], by_position, light)
+            own = _with_sums(own, fit, sources[name], by_position, light, skies)
         out[name] = own
     if sky is None or not fit.independent_columns or fit.image.variance is None:
         return out
     if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
         return out
     wings = hidden_wings(FittedLight(
-        fit.image, sky, max(len(fit.form.linear) - len(sources), 1),
+        fit.image, sky, n_terms,
         np.array([own.fitted for own in out.values()]), np.array(list(traces.values())),
-        float(np.median(next(iter(fwhm.values())))),
-        np.any([own.zone for own in out.values()], axis=0), light,
+        float(np.median(next(iter(fwhm.values())))), lit, light,
     ))  # fmt: skip
     if len(sources) == 1:
         name, (_, positions) = next(iter(sources.items()))
@@ -157,7 +164,7 @@ def _common(fit, position, error):
     return SpectrumCovariance.of_dense(fit.covariance_of(fit.names[position])).low_rank.T
 
 
-def _with_sums(own, fit, source, zones, light):
+def _with_sums(own, fit, source, zones, light, skies):
     """Flux with what the sums of the pixels tell: its scale, or all of it where light is left."""
     leaf, (position, *_) = source
     common = common_errors(fit)[fit.form.linear.index(position)]
@@ -175,25 +182,45 @@ def _with_sums(own, fit, source, zones, light):
     stray = _stray_light(fit, zones, light, own.zone)
     differences = Differences(*told, telling, len(own.flux))
     scale = profile_scale(differences, expected_miss(leaf), stray)
-    missed = np.zeros(len(own.flux))
-    missed[known] = sums.filled * own.fitted[known]
     unseen = _unseen(fit, *source)
     filled = np.median(sums.filled) * own.fitted  # other columns see what is bad in a few
-    shared = np.concatenate([scale.errors * own.fitted, [unseen * filled]])
-    common = np.concatenate([common * scale.factor, shared])
-    error = np.hypot(own.error * scale.factor, np.sqrt(np.sum(shared**2, axis=0)))
-    flux, columns = own.fitted * scale.factor, known[bright]
+    lacking = np.zeros((len(skies), len(own.flux)))
+    lacking[:, known] = skies @ sums.fitted_response
+    lacking[~np.isfinite(lacking)] = 0.0  # of columns in which another source is not determined
+    n_common = len(common)
+    shared = [lacking, scale.errors * own.fitted, [unseen * filled]]
+    common = np.concatenate([common * scale.factor, *shared])
+    flux, noise, columns = own.fitted * scale.factor, own.error * scale.factor, known[bright]
+    excess = difference - (flux - own.fitted)
+    flux[columns], noise[columns] = sums.flux[bright], sums.error[bright]
     # What the sum lacks is as the profile has it, which here does not hold.
     misfit = max(_misfit(fit, own.zone[:, columns], light, columns), unseen)
-    common[:-1, columns], common[-1, columns] = 0.0, misfit * missed[columns]
-    common[: len(sums.common), columns] = sums.common[:, bright]
-    flux[columns] = sums.flux[bright]
-    error[columns] = np.hypot(sums.error[bright], common[-1, columns])
+    summed = [sums.common[:, bright], skies @ sums.response[:, bright]]
+    common[:, columns] = 0.0
+    common[: n_common + len(skies), columns] = np.concatenate(summed)
+    common[-1, columns] = misfit * (sums.filled * own.fitted[known])[bright]
+    doubts = [doubtful_excess(excess, flux, columns), _of_one_side(fit, source, own, sums, known)]
+    common = np.concatenate([common, doubts])
+    error = np.hypot(noise, np.linalg.norm(common[n_common:], axis=0))
     return replace(
         own, flux=flux, error=error, scale=scale.factor, columns=columns, common=common,
         difference=difference, difference_error=difference_error,
         response=sums.response[:, bright], filled=sums.filled[bright], misfit=misfit,
     )  # fmt: skip
+
+
+def _of_one_side(fit, source, own, sums, known):
+    """Error of the flux by light that is on one side of the source in some columns."""
+    leaf, positions = source
+    values, x = [fit.values[k] for k in positions], fit.image.x
+    trace = np.broadcast_to(leaf.trace_position(x, values), x.shape)
+    width = np.median(leaf.fwhm(x, values))
+    sides = side_weights(fit.image.y, trace, width, own.zone)[:, known]
+    difference, variance = (np.sum(w * a, axis=0) for w, a in
+                            ((sides, sums.light), (sides**2, sums.variance)))  # fmt: skip
+    error = np.zeros(len(own.flux))
+    error[known] = one_sided_error(difference, variance, own.fitted[known])
+    return error
 
 
 def _unseen(fit, leaf, positions):

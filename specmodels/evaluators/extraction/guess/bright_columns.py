@@ -6,6 +6,8 @@ __all__ = ["N_BLOCKS", "bright_parts", "columns_to_bin", "light_of_columns"]
 
 # Parts of the spectrum in which light is looked for, standard errors and part of the brightest.
 N_BLOCKS, BLOCK_SIGMA, LEAST_BLOCK = 12, 5.0, 0.01
+# Lines in so few neighbouring parts tell no slope of the trace of all the spectrum.
+LEAST_SPAN = 3
 # A trace is told by no fewer bins of columns.
 LEAST_BINS = 10
 
@@ -41,5 +43,6 @@ def bright_parts(snr):
     bright = np.flatnonzero(bright)
     if not bright.size:  # a faint continuum tells as much everywhere, though no part by itself
         return N_BLOCKS
+    span = np.ptp(bright)
     # One line may lie in two parts.
-    return int(min(bright.size, 1 + np.ptp(bright) // 2))
+    return int(min(bright.size, 1 + span // 2)) if span >= LEAST_SPAN else 1

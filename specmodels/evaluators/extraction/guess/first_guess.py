@@ -120,13 +120,16 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
             shape, degree = np.zeros_like(shape), 0
             profile, error = line_profile, line_error
     profile = without_trend(profile, error)
-    centers, snr, fwhm = find_peaks(profile, error, n_sources)
-    extent = light_extent(profile, error, centers)
-    rows = np.interp(centers, np.arange(len(image.y)), image.y)
     light, noise = light_of_columns(*_straightened(data, weights, shape), profile)
     n_bright = bright_parts(light / noise)
     if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
+        # Along another trace the light adds up in another row.
+        profile, error = _collapsed(data, weights, shape)
+        profile = without_trend(profile, error)
+    centers, snr, fwhm = find_peaks(profile, error, n_sources)
+    extent = light_extent(profile, error, centers)
+    rows = np.interp(centers, np.arange(len(image.y)), image.y)
     cut = min(rows.min() - image.y[0], image.y[-1] - rows.max()) < fwhm
     return Guess(shape, degree, rows, snr, fwhm, extent, n_bright, columns_to_bin(light, noise),
                  bool(cut))  # fmt: skip

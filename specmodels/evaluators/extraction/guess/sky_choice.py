@@ -5,6 +5,7 @@ from numpy.polynomial import legendre
 
 from ....fitters import LinearFitter, VarProFitter
 from ....models import ColumnPolynomial, UniformSky
+from ..fluxes.following_sky import term_that_follows
 from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 
@@ -18,6 +19,9 @@ LARGEST_SKY_DEGREE = 2
 LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
 # It does where what all columns have in common lowers chi-square by so much.
 SHARED_GAIN = 30.0
+# But not where it follows the lines of a source by so many standard errors, and would take such a
+# part of its light: these are its wings.
+FOLLOWS_SIGMA, LEAST_TAKEN = 5.0, 0.002
 
 
 def with_chosen_sky(model, fit, image, guess, *, faint):
@@ -25,7 +29,8 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
 
     One level for all serves where a level per column fits no better than it would to noise, so
     that errors lack nothing; a slope or parabola is added where it lowers chi-square by more
-    than twice the number of columns (Akaike's criterion), or all columns together show it.
+    than twice the number of columns (Akaike's criterion), or all columns together show it, unless
+    it has the lines of a source.
 
     Parameters
     ----------
@@ -60,6 +65,8 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
         trial = replace_leaf(model, "sky", sky)
         fitted = LinearFitter()(trial, cleaned)
         if gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
+            break
+        if _follows_a_source(fitted, degree):
             break
         model, flat = trial, fitted
     return model
@@ -108,6 +115,18 @@ def _slopes_in_common(fit, guess, degree):
     vector = np.array([np.sum(weights * term * residual) for term in terms])
     gain = vector @ np.linalg.lstsq(matrix, vector)[0]
     return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
+
+
+def _follows_a_source(fit, degree):
+    """Whether the highest term of the sky has the lines of a source."""
+    term = next(k for k in reversed(fit.form.linear) if fit.names[k].startswith(f"c{degree}"))
+    n_row, use = fit.image.shape[0], np.isfinite(fit.values[term])
+    for position in fit.form.linear:
+        if fit.names[position].startswith("flux"):
+            slope, error, _ = term_that_follows(fit, position, {term: n_row}, use)
+            if abs(slope) > max(LEAST_TAKEN, FOLLOWS_SIGMA * error):
+                return True
+    return False
 
 
 def _faint_sky(fit):

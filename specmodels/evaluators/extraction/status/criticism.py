@@ -8,8 +8,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..fluxes.coherent_light import LEAST_DARK, row_means
-from ..fluxes.hidden_wings import level_that_follows, outer_light
+from ..fluxes.following_sky import level_that_follows
+from ..fluxes.hidden_wings import outer_light
 from ..fluxes.noise import scatter_of_dark_pixels
+from ..fluxes.one_sided import side_weights
 
 __all__ = [
     "LEAST_SNR", "blends", "doubtful_neighbours", "extrapolated", "faint_under_lines",
@@ -39,8 +41,9 @@ LEAST_PIXELS = 100
 # A profile does not hold where so many columns are summed; how much it may then still fill in, but
 # where it is known within such a part of itself, which the errors hold.
 LEAST_SUMMED, LARGEST_FILLED, LARGEST_MISFIT = 0.25, 0.3, 0.1
-# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend.
-LARGEST_SIDE = 0.04
+# Difference between bands of the light on one side, as a part of the flux: a galaxy may bend, and
+# errors hold what is not much.
+LARGEST_SIDE = 0.10
 # Rows are away from a source by so many of its full widths.
 AWAY = 2.0
 # Standard errors by which the sky follows a source, and of wings that were counted.
@@ -209,13 +212,8 @@ def one_sided(result, name):
     values = [own.fitted, *(result.fit.values[k] for k in positions[1:])]
     inputs = (image.x[None], image.y[:, None])
     light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
-    offset = image.y[:, None] - result.trace(name)
-    distance = np.abs(offset)
-    # Parts of pixels, so that a trace that crosses rows changes no side.
-    inner = np.median(result.fwhm(name)) - 0.5
-    outer = np.max(np.where(own.zone, distance, 0.0))
-    side = np.clip(distance - inner, 0.0, 1.0) * np.clip(outer - distance, 0.0, 1.0)
-    side = np.where(own.zone, np.sign(offset) * side, 0.0)
+    width = np.median(result.fwhm(name))
+    side = side_weights(image.y, result.trace(name), width, own.zone)
     good = ~image.mask | result.coherent_light.lines
     difference = np.sum(side * (light + result.coherent_light.residual), axis=0)
     variance = np.sum(side**2 * np.where(good, image.variance, 0.0), axis=0)

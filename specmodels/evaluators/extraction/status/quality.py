@@ -26,9 +26,6 @@ OF_WAVELENGTHS = (
 )  # fmt: skip
 LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
-# A sum of pixels is right with any profile, but pixels that no light can have are in it too: if in
-# most columns the learnt profile is off by such a part of the light, the pixels are not trusted.
-LARGEST_MISFIT = 0.15
 
 
 def judge_source(result, name):
@@ -99,7 +96,8 @@ def _reasons(result, name, figures):
             f"chi2/dof {figures['chi2_dof']:.3g}: variances are off, by a factor of {scale:.2g} in "
             "most pixels"
         )
-    chi2 = _chi2_of_profile(result, name)
+    chi2 = figures["chi2_dof"]
+    # A sum of pixels is right with any profile, but what no model describes is in it too.
     if not off and (
         chi2 > LARGEST_CHI2 or (result.image.variance is not None and is_doubtful(fit))
     ):
@@ -113,16 +111,3 @@ def _reasons(result, name, figures):
         yield f"optimal/aperture flux {figures['optimal_over_aperture']:.3f}"
     for test in TESTS if result.seen_spectra is None else OF_WAVELENGTHS:
         yield from test(result, name)
-
-
-def _chi2_of_profile(result, name):
-    """Reduced chi-square of the columns whose flux is that of the profile, or a doubtful sum."""
-    fit = result.fit
-    if not fit.independent_columns:
-        return float(fit.reduced_chi2)
-    kept = np.ones(result.image.shape[1], dtype=bool)
-    own = result.source_fluxes[name]
-    if len(own.columns) < MOSTLY * len(kept) or own.misfit < LARGEST_MISFIT:
-        kept[own.columns] = False
-    dof = np.sum(fit.dof[kept])
-    return float(np.sum(fit.chi2[kept]) / dof) if dof > 0 else 0.0

@@ -36,6 +36,19 @@ class TestSky:
         pull = (result.spectrum.flux.value - 800) / result.spectrum.uncertainty.array
         assert abs(pull.mean()) < 0.3
 
+    @pytest.mark.parametrize("part", [0.03, 0.06, 0.1])
+    def test_has_no_parabola_with_the_lines_of_the_source(self, part):
+        """Wings that reach the ends of the slit, under a sky of one level."""
+        rows = np.arange(40)[:, None]
+        halo = 1.2 - ((rows - 19.5) / 19.5) ** 2
+        image = (1 - part) * GaussianProfile().evaluate(rows, 18.3, 1.4) + part * halo / halo.sum()
+        lines = sum(np.exp(-0.5 * ((np.arange(400) - c) / 2) ** 2) for c in (60, 170, 230, 330))
+        flux = 4e4 * (1 + lines)
+        result = OptimalExtraction(n_sources=1)(noisy(flux * image + 20))
+        assert not any(n.startswith("c2_") and np.ndim(result.fit[n]) for n in result.fit.names)
+        off = np.sum(result.source_fluxes["source"].flux) - np.sum(flux)
+        assert abs(off) < 3 * np.sqrt(result.covariance("source").sum())
+
     def test_slopes_where_the_sky_does(self):
         rows = np.arange(60)[:, None]
         sky = 200 * (1 + 0.02 * (rows - 30)) * np.ones((60, 400))

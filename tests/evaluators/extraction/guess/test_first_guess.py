@@ -135,3 +135,18 @@ def test_a_bad_row_at_the_end_is_neither_the_first_source_nor_another():
     guess = find_sources(SpectralImage(data, variance=variance))
     np.testing.assert_allclose(guess.centers, [33], atol=0.1)
     assert 3 < guess.fwhm < 3.6
+
+
+def test_lines_near_one_another_tell_where_the_source_lies_and_no_slope():
+    """A trace that is not followed is not held against the rows in which its light was found."""
+    rows, columns = np.arange(50)[:, None], np.arange(260)
+    rng = np.random.default_rng(3)
+    for shift in (0.0, 0.7, 1.4):
+        lines = sum(a * np.exp(-0.5 * ((columns - c) / 1.6) ** 2)
+                    for a, c in ((2100, 188), (5700, 217), (4400, 228)))  # fmt: skip
+        trace = 36.0 + 0.02 * shift * (columns - 217)
+        mean = lines * np.exp(-0.5 * ((rows - trace) / 1.2) ** 2) / 3 + 10
+        data = rng.poisson(mean) + rng.normal(0, 3, mean.shape)
+        guess = find_sources(SpectralImage(data, variance=mean + 9))
+        assert guess.trace_degree == 0
+        assert_allclose(guess.centers, [36.0], atol=0.7)

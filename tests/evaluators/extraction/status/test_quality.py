@@ -50,6 +50,17 @@ def test_row_under_the_trace_that_is_dead_is_named(response):
     assert "chi2/dof" in judgement["reason"]
 
 
+def test_profile_that_does_not_hold_is_named_though_sums_are_right():
+    """Success and a green light do not stand beside a chi-square that is clearly off."""
+    image, truth = make_slit(seed=2, snr=250.0, wing=0.1)
+    given = sm.GaussianProfile(stddev=1.1)
+    row = judged(image, profile=given, n_sources=1)
+    assert row["summed"] > 0.5
+    assert row["flux"] == pytest.approx(np.median(truth.flux[0]), rel=0.03)
+    assert row["chi2_dof"] > 3
+    assert "chi2/dof" in row["reason"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_core_that_is_clipped_without_a_flag_is_named(seed):
     image, _ = make_slit(seed=seed, shape=(40, 200), snr=100)
@@ -114,9 +125,17 @@ def test_light_far_away_that_lifts_the_sky_is_named():
 
 
 def test_light_that_comes_in_on_one_side_is_named():
-    row = judged(order_beside(42.0, 31.0, 0.05), n_sources=1)
+    row = judged(order_beside(42.0, 31.0, 0.15), n_sources=1)
     assert row["status"] == "check"
     assert "light on one side" in row["reason"]
+
+
+def test_light_that_comes_in_on_one_side_is_in_the_errors():
+    result = sm.OptimalExtraction(n_sources=1)(order_beside(42.0, 31.0, 0.05))
+    flux, covariance = result.source_fluxes["source"].flux, result.covariance("source")
+    for part in np.array_split(np.arange(400), 4):
+        error = np.sqrt(covariance[np.ix_(part, part)].sum())
+        assert abs(np.sum(flux[part] - 20000)) < 3 * error
 
 
 def test_source_next_to_light_that_no_trace_describes_is_named():
