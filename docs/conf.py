@@ -23,6 +23,7 @@ htmlhelp_basename = "specmodelsdoc"
 
 extensions += [
     "matplotlib.sphinxext.plot_directive",
+    "mathml",
     "notebooks",  # tutorials to download
     "sphinx_copybutton",
     "sphinx_design",
@@ -52,6 +53,9 @@ plot_html_show_source_link = False
 plot_include_source = True
 plot_rcparams = {"figure.figsize": (8, 4.5), "savefig.bbox": "tight"}
 plot_apply_rcparams = True
+
+# Formulae that need no script of a network.
+html_math_renderer = "mathml"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -294,7 +294,7 @@ def _moffat_norm(alpha):
 
 
 class BoxProfile(Profile):
-    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac12` between 0 and 1.
+    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac{1}{2}` between 0 and 1.
 
     Examples
     --------
