@@ -27,7 +27,7 @@ def run(*, quick=False):
     """One row for each job and each way to do it."""
     repeat = 2 if quick else 7
     return [*_horne(repeat, 10 if quick else N_SLITS), *_given_profile(repeat),
-            *_automatic(repeat), *_trace(repeat)]  # fmt: skip
+            *_automatic(repeat), *_default(repeat, quick), *_trace(repeat)]  # fmt: skip
 
 
 # Horne's extraction: straight trace, its row known, a Gaussian whose width is fitted, no sky.
@@ -205,6 +205,41 @@ def _automatic(repeat):
                     lambda _, slit=slit: methods.specmodels_automatic(slit))]  # fmt: skip
         rows += compare(f"automatic, 60 × 2048, {name}", [peer], ours, repeat=repeat)
     return rows
+
+
+# As it comes: nothing set, every slit from its pixels to its table, with the status of the source.
+
+DEFAULTS = {"30 × 400": ((30, 400), 24), "60 × 2048": ((60, 2048), 4),
+            "an order of 30 × 4096": ((30, 4096), 4)}  # fmt: skip
+BRIGHTNESS = (3.0, 10.0, 30.0, 60.0)
+
+
+def _default(repeat, quick):
+    rows = []
+    for name, (shape, n_slits) in DEFAULTS.items():
+        n_slits = 4 if quick else n_slits
+        slits = [make_slit(seed, shape=shape, snr=BRIGHTNESS[seed % 4]) for seed in range(n_slits)]
+
+        def judged(results, slits=slits):
+            figures = [slit.judged(*methods.ordered(result))[0]
+                       for slit, result in zip(slits, results, strict=True)]  # fmt: skip
+            return {
+                "flux/truth": f"{np.mean([f['flux_ratio'] for f in figures]):.3f}",
+                "efficiency": f"{np.mean([f['efficiency'] for f in figures]):.2f}",
+            }
+
+        way = Way("OptimalExtraction(), tables, report",
+                  lambda _, slits=slits: [_as_it_comes(slit.image) for slit in slits],
+                  n_units=n_slits, truth=judged)  # fmt: skip
+        rows += compare(f"default, {name}", [], [way], repeat=repeat)
+    return rows
+
+
+def _as_it_comes(image):
+    result = sm.OptimalExtraction()(image)
+    result.tables()
+    result.report()
+    return result
 
 
 def _trace(repeat):

@@ -8,7 +8,7 @@ from .effective_psf import EffectivePSF
 from .empirical import BSplineProfile
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
-from .lorentz import LorentzProfile, VoigtProfile
+from .lorentz_profiles import LorentzProfile, VoigtProfile
 from .noise.correlated import CorrelatedNoise, FlickerSpectrum
 from .noise.lines import FourierNoise, LineMedian, LineOffset
 from .noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise

@@ -3,7 +3,8 @@
 A profile is one-dimensional, integrates to one, and is integrated over pixels by its base class; a
 subclass gives its cumulative distribution only. Where the light lies on the detector and how much
 of it there is are the business of `specmodels.models.sources`; tabulated ones live in
-`specmodels.models.psf`, those with the wings of a Lorentz line in `specmodels.models.lorentz`.
+`specmodels.models.psf`, those with the wings of a Lorentz function in
+`specmodels.models.lorentz_profiles`.
 """
 
 from functools import lru_cache
@@ -12,6 +13,7 @@ import numpy as np
 from astropy.modeling import FittableModel, Parameter
 from scipy import special
 
+from ..numerics.moffat_sums import add_slopes
 from ..numerics.positions import nearer, where_known
 from .quantities import UnitRules, with_units
 
@@ -259,22 +261,23 @@ class MoffatProfile(Profile):
         center, gamma, alpha = values
         offset, step = (y - center) / gamma, 0.5 * self.pixel_size / gamma
         norm = _moffat_norm(alpha) * step
-        log_norm_slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
-        total, by_center, by_gamma, by_alpha = 0.0, 0.0, 0.0, 0.0
+        shape = np.broadcast_shapes(np.shape(offset), np.shape(alpha))
+        offset, alpha = np.broadcast_to(offset, shape), np.asarray(alpha, dtype=float)
+        slope = special.digamma(alpha) - special.digamma(alpha - 0.5)
+        of_pixels = [np.ravel(v if v.size == 1 else np.broadcast_to(v, shape))
+                     for v in (alpha, np.asarray(slope))]  # fmt: skip
+        out = np.zeros((4 if derivatives else 1, offset.size))
         for node, weight in zip(*_gauss_rule(n_nodes), strict=True):
             t = offset + node * step
-            square = t * t
-            logarithm = np.log1p(square)
+            logarithm = np.log1p(t * t)
             density = np.exp(-alpha * logarithm)
-            total = total + weight * density
             if derivatives:
-                slope = density * t / (1 + square) * (2 * weight * alpha)
-                by_center = by_center + slope
-                by_gamma = by_gamma + slope * t - weight * density
-                by_alpha = by_alpha + weight * density * (log_norm_slope - logarithm)
-        if not derivatives:
-            return [norm * total]
-        return [norm * total, norm / gamma * by_center, norm / gamma * by_gamma, norm * by_alpha]
+                images = (image.ravel() for image in (t, logarithm, density))
+                add_slopes(out, weight, *images, *of_pixels)
+            else:
+                out[0] += weight * density.ravel()
+        factors = norm, norm / gamma, norm / gamma, norm
+        return [factor * one.reshape(shape) for factor, one in zip(factors, out, strict=False)]
 
     @staticmethod
     def fwhm(gamma, alpha):

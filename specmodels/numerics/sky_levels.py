@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .source_wings import N_FIXED, block_sums, column_means, first_sums, profile_at, step
+from .source_sums import block_sums, column_means, first_sums
+from .source_wings import N_FIXED, profile_at, step
 
 __all__ = ["sky_levels"]
 

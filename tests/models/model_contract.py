@@ -18,7 +18,7 @@ from specmodels.models.drifting import DriftingBSplineProfile
 from specmodels.models.effective_psf import EffectivePSF
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.linear import BasisModel
-from specmodels.models.lorentz import LorentzProfile, VoigtProfile
+from specmodels.models.lorentz_profiles import LorentzProfile, VoigtProfile
 from specmodels.models.noise.correlated import FlickerSpectrum
 from specmodels.models.noise.lines import FourierNoise, LineMedian, LineOffset
 from specmodels.models.profiles import (

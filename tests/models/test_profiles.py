@@ -6,7 +6,7 @@ from astropy.modeling import Parameter, models
 from numpy.testing import assert_allclose
 from scipy import integrate, special
 
-from specmodels.models.lorentz import LorentzProfile, VoigtProfile
+from specmodels.models.lorentz_profiles import LorentzProfile, VoigtProfile
 from specmodels.models.profiles import (
     BoxProfile,
     GaussianProfile,
@@ -133,3 +133,18 @@ def test_narrow_and_wide_moffat_cores_side_by_side(values):
     ends = [profile.cumulative_derivatives(y + s, *values) for s in (0.5, -0.5)]
     exact += [above - below for above, below in zip(*ends, strict=True)]
     assert_allclose(np.stack([value, *derivatives]), np.stack(exact), atol=1e-7)
+
+
+@pytest.mark.parametrize("alpha", [2.5, np.array([[2.5]]), np.linspace(1.5, 4, 7)[None]])
+@pytest.mark.parametrize("gamma", [2.0, np.linspace(1.5, 4, 7)[None]])
+def test_moffat_of_columns_is_that_of_its_cumulative(gamma, alpha):
+    """Gauss's rule has the light and the derivatives of the cumulative distribution."""
+    moffat, rows = MoffatProfile(), np.arange(20.0)[:, None]
+    values = (np.linspace(8, 11, 7)[None], gamma, alpha)
+    light, slopes = moffat.value_and_derivatives(rows, *values)
+    exact = [moffat.cumulative(rows + 0.5, *values) - moffat.cumulative(rows - 0.5, *values)]
+    ends = [moffat.cumulative_derivatives(rows + s, *values) for s in (0.5, -0.5)]
+    exact += [above - below for above, below in zip(*ends, strict=True)]
+    for found, expected in zip([light, *slopes], exact, strict=True):
+        assert_allclose(found, expected, atol=3e-8)
+    assert_allclose(moffat.evaluate(rows, *values), light, rtol=1e-12)

@@ -95,9 +95,9 @@ def test_no_folder_at_all_is_no_error(tmp_path):
     }  # fmt: skip
     code = """
 import numpy as np
-from specmodels.numerics.banded import solved
-assert type(solved._cache).__name__ == "NullCache", solved._cache
-print(solved(np.ones((4, 3)), np.ones(3)))
+from specmodels.numerics.banded import inverse_band
+assert type(inverse_band._cache).__name__ == "NullCache", inverse_band._cache
+print(inverse_band(np.ones((4, 3))))
 """
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True,
                          text=True, check=False)  # fmt: skip
@@ -105,4 +105,4 @@ print(solved(np.ones((4, 3)), np.ones(3)))
 
 
 def test_division_by_zero_is_numpys():
-    assert np.isinf(banded.solved(np.zeros((4, 1)), np.ones(1))).all()
+    assert np.isinf(banded.inverse_band(np.zeros((4, 1)))).any()

@@ -6,7 +6,8 @@ from numpy.testing import assert_allclose
 
 from specmodels.numerics.shrinkage import shrunk
 from specmodels.numerics.sky_levels import sky_levels
-from specmodels.numerics.source_wings import block_sums, first_sums, profile_at
+from specmodels.numerics.source_sums import block_sums, first_sums
+from specmodels.numerics.source_wings import profile_at
 
 
 @pytest.fixture

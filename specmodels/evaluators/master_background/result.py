@@ -11,6 +11,7 @@ from astropy.table import QTable
 from ...io.provenance import note_of
 from ...io.slit_models import BACKGROUND, with_new_slits
 from ..tables import readable
+from .rectified import rectified_sky
 from .residuals import nod_comparison, residual_table
 
 __all__ = ["MasterBackgroundResult", "SlitSky", "wavelengths_in"]
@@ -204,24 +205,7 @@ class MasterBackgroundResult:
         ValueError
             If the edges do not increase, or the slit has no wavelengths.
         """
-        if isinstance(edges, u.Quantity):
-            edges = edges.to_value(self.wavelength_unit, u.spectral())
-        edges = np.asarray(edges, dtype=float)
-        if edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
-            raise ValueError(f"edges: expected two or more increasing numbers, got {edges}")
-        image, sky = self.exposure[name], self._sky(name)
-        if image.wavelength is None:
-            raise ValueError(f"slit {name!r}: expected wavelengths, got none")
-        rows = image.y if rows is None else np.atleast_1d(np.asarray(rows, dtype=float))
-        throughput = _rectified_throughput(self.wavelengths(name), sky.throughput,
-                                           0.5 * (edges[1:] + edges[:-1]))  # fmt: skip
-        throughput = np.array([np.interp(rows, image.y, column, left=np.nan, right=np.nan)
-                               for column in throughput.T]).T  # fmt: skip
-        value, variance = self.fit.curve.mean(edges)
-        background = sky.level * throughput * value
-        grey = np.hypot(sky.error, sky.level * self.fit.throughput_error)
-        noise = (sky.level * throughput) ** 2 * variance + (grey * throughput * value) ** 2
-        return background / sky.factor, noise / sky.factor**2
+        return rectified_sky(self, name, edges, rows)
 
     def normalised_residual(self, name):
         """Data minus sky over the error of the data, shape of the image; masked pixels NaN."""
@@ -344,14 +328,3 @@ def _steps_of(wavelength):
     step = np.diff(row)
     good = step > 0
     return row[:-1][good], step[good]
-
-
-def _rectified_throughput(own, throughput, wavelength):
-    """Throughput of each row at some wavelengths, by interpolation along the row."""
-    out = np.full((own.shape[0], wavelength.size), np.nan)
-    for row in range(own.shape[0]):
-        good = np.isfinite(own[row]) & np.isfinite(throughput[row])
-        if good.any():
-            order = np.argsort(own[row][good])
-            out[row] = np.interp(wavelength, own[row][good][order], throughput[row][good][order])
-    return out

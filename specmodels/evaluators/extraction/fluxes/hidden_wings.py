@@ -47,12 +47,18 @@ class HiddenWings:
     error: float = 0.0
 
     def combined(self, part, error):
-        """What is foretold together with what is seen; either of them, if the two do not agree."""
+        """What is foretold together with what is seen; either, if more is seen than foretold.
+
+        A sky that is darker where a source is bright has no wings: its noise is correlated, or it
+        has the light of a negative source.
+        """
         variance = self.error**2 + error**2
-        if not 0 < variance < np.inf:
+        if part < -AGREE * error or not 0 < variance < np.inf:
             return self
         apart = abs(part - self.part)
         if apart > AGREE * np.sqrt(variance):
+            if part < self.part:
+                return self
             middle = 0.5 * (part + self.part)
             return HiddenWings(middle, float(np.hypot(0.5 * apart, np.sqrt(0.5 * variance))))
         weight = self.error**2 / variance
@@ -191,20 +197,21 @@ def _foretold(rows, distances, shares, n_terms):
     use = near > CORE
     if np.count_nonzero(use) < n_terms + 2:
         return HiddenWings(0.0, OF_MODEL * abs(known))
-    results = []
-    for shape in SHAPES:
-        wings = shares @ shape(distances)
-        if not np.sum(wings[use]) > 0:  # nothing is seen but what is far away
-            continue
-        wings *= EXPECTED / np.sum(wings[use])
-        in_sky = sky @ wings[dark]
-        prior = np.clip(known / in_sky, 0.0, 1 / EXPECTED) if in_sky > 0 else 0.0
-        height, error, evidence = _fitted(rows, use, wings, terms, prior)
-        if np.isfinite(evidence):
-            results.append((height * in_sky - known, error * in_sky, evidence))
-    if not results:
+    wings = np.array([shares @ shape(distances) for shape in SHAPES])
+    seen = np.sum(wings[:, use], axis=1)
+    wings = wings[seen > 0] * (EXPECTED / seen[seen > 0])[:, None]  # others are seen far away only
+    in_sky = wings[:, dark] @ sky
+    prior = np.divide(known, in_sky, out=np.zeros(in_sky.size), where=in_sky > 0)
+    prior = np.clip(prior, 0.0, 1 / EXPECTED)
+    height, error, evidence = _fitted(rows, use, wings, terms, prior)
+    found = np.isfinite(evidence)
+    if not found.any():
         return HiddenWings(0.0, OF_MODEL * abs(known))
-    part, error, evidence = np.array(results).T
+    part, error, evidence = (
+        (height * in_sky - known)[found],
+        (error * in_sky)[found],
+        evidence[found],
+    )
     weight = np.exp(evidence - np.max(evidence))
     weight /= np.sum(weight)
     mean = weight @ part
@@ -214,21 +221,27 @@ def _foretold(rows, distances, shares, n_terms):
 
 
 def _fitted(rows, use, wings, terms, prior):
-    """Height of wings of one shape, its error, and the logarithm of the evidence."""
-    design = np.column_stack([wings, terms])[use]
-    of_prior = np.zeros(design.shape[1])
-    of_prior[0] = 1.0
-    height = 0.0
+    """Heights of wings, their errors, and the logarithms of the evidence, each of shape (n_shape,).
+
+    All shapes, (n_shape, n), are fitted at once, each by itself.
+    """
+    n_shape, n_use = len(wings), np.count_nonzero(use)
+    shared = np.broadcast_to(terms[use], (n_shape, n_use, terms.shape[1]))
+    design = np.concatenate([wings[:, use, None], shared], axis=2)
+    of_prior, height = np.eye(design.shape[2])[0], np.zeros(n_shape)
     for _ in range(N_ROUNDS):
-        variance = rows.variance + RELATIVE**2 * (rows.model**2 + (height * wings) ** 2)
-        root = np.sqrt(variance[use])
-        weighted, data = design / root[:, None], rows.seen[use] / root
-        inverse = np.linalg.pinv(weighted.T @ weighted + np.diag(of_prior), hermitian=True)
-        values = inverse @ (weighted.T @ data + prior * of_prior)
-        height = values[0]
-    chi2 = np.sum((data - weighted @ values) ** 2) + (height - prior) ** 2
-    determinant = np.linalg.slogdet(inverse)[1] - 2 * np.sum(np.log(root))
-    return height, np.sqrt(inverse[0, 0]), 0.5 * (determinant - chi2)
+        light = rows.model**2 + (height[:, None] * wings) ** 2
+        root = np.sqrt((rows.variance + RELATIVE**2 * light)[:, use])
+        weighted, data = design / root[:, :, None], rows.seen[use] / root
+        matrix = np.einsum("skp,skq->spq", weighted, weighted) + np.diag(of_prior)
+        inverse = np.linalg.pinv(matrix, hermitian=True)
+        vector = np.einsum("skp,sk->sp", weighted, data) + prior[:, None] * of_prior
+        values = np.einsum("spq,sq->sp", inverse, vector)
+        height = values[:, 0]
+    left = data - np.einsum("skp,sp->sk", weighted, values)
+    chi2 = np.sum(left**2, axis=1) + (height - prior) ** 2
+    determinant = np.linalg.slogdet(inverse)[1] - 2 * np.sum(np.log(root), axis=1)
+    return height, np.sqrt(inverse[:, 0, 0]), 0.5 * (determinant - chi2)
 
 
 def _seen(fitted, flux):

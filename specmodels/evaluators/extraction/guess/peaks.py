@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import ndimage, signal
 
+from ....numerics.robust import median
 from .deblending import deblended
 from .row_profiles import (
     KERNELS,
@@ -281,4 +282,4 @@ def _subtract_peaks(profile, taken, fwhm):
     basis = np.stack([*columns, np.ones(len(profile))], axis=1)
     heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
     residual = profile - basis @ heights
-    return residual - np.median(residual)
+    return residual - median(residual)

@@ -86,3 +86,15 @@ def test_wings_that_change_along_the_spectrum_are_within_errors():
         assert abs(np.mean(counted.flux[part] - truth[part])) < 3 * error
     added = counted.error**2 - (1.03 * own.error) ** 2
     assert_allclose(added, np.sum(counted.common[-2:] ** 2, axis=0), rtol=1e-6)
+
+
+def test_more_that_is_seen_than_was_foretold_is_within_the_error_and_less_is_none():
+    foretold = HiddenWings(0.002, 0.003)
+    both = foretold.combined(0.06, 0.001)
+    assert both.error < 0.05
+    for part in (0.002, 0.06):
+        assert abs(both.part - part) < 1.5 * both.error
+    assert foretold.combined(-0.9, 0.1) == foretold
+    assert HiddenWings(-0.1, 0.4).combined(-0.9, 0.1) == HiddenWings(-0.1, 0.4)
+    agreed = foretold.combined(0.004, 0.001)
+    assert 0.002 < agreed.part < 0.004

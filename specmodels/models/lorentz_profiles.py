@@ -1,4 +1,4 @@
-"""Profiles with the wide wings of a Lorentz line: by itself, and seen through a Gaussian."""
+"""Profiles with the wide wings of a Lorentz function: `LorentzProfile` and `VoigtProfile`."""
 
 import numpy as np
 from astropy.modeling import Parameter
