@@ -28,6 +28,7 @@ NAMES = (
     "background_speed",
     "contamination_truth",
     "contamination_speed",
+    "dispersal_speed",
     "composing_truth",
     "chains",
     "combinations",

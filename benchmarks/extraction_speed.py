@@ -209,7 +209,7 @@ def _automatic(repeat):
 
 # As it comes: nothing set, every slit from its pixels to its table, with the status of the source.
 
-DEFAULTS = {"30 × 400": ((30, 400), 24), "60 × 2048": ((60, 2048), 4),
+DEFAULTS = {"30 × 400": ((30, 400), 12), "60 × 2048": ((60, 2048), 4),
             "an order of 30 × 4096": ((30, 4096), 4)}  # fmt: skip
 BRIGHTNESS = (3.0, 10.0, 30.0, 60.0)
 

@@ -161,6 +161,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "bound",
         "breakpoints",
         "design_matrix",
+        "grism_image",
         "linear_parameters",
         "on_pixels",
         "repeated_over",

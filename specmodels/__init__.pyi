@@ -149,6 +149,7 @@ from .models import (
     bound as bound,
     breakpoints as breakpoints,
     design_matrix as design_matrix,
+    grism_image as grism_image,
     linear_parameters as linear_parameters,
     on_pixels as on_pixels,
     repeated_over as repeated_over,

@@ -19,6 +19,7 @@ from .profiles import BoxProfile, GaussianProfile, MoffatProfile, Profile
 from .psf import TabulatedPSF
 from .scenes.direct_image import DirectImage
 from .scenes.grism import DispersedSource, Grism, Sensitivity
+from .scenes.known_spectra import grism_image
 from .scenes.scene import GrismScene
 from .scenes.selection import SourceSelection
 from .scenes.source_shapes import GrownShapes, SegmentShapes, SourceShapes
@@ -100,4 +101,5 @@ __all__ = [
     "SourceSelection",
     "SourceShapes",
     "StackedScene",
+    "grism_image",
 ]

@@ -11,27 +11,14 @@ import numpy as np
 from scipy import sparse
 
 from .cores import in_order
-from .dispersal_kernels import Light, Paths, reach, unit_columns
+from .dispersal_kernels import Light, Paths, add_sources, reach, unit_columns
+from .dispersal_paths import Traces, chebyshev_nodes, defined_range
 from .dispersal_steps import CELLS_PER_STEP, Cells
 
-__all__ = [
-    "CELLS_PER_STEP",
-    "Squares",
-    "Steps",
-    "Traces",
-    "chebyshev_nodes",
-    "defined_range",
-    "disperse",
-]
+__all__ = ["CELLS_PER_STEP", "Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range",
+           "disperse", "dispersed_image"]  # fmt: skip
 
-NODES = 3  # of the displacement along each side of a box
 CHUNK = 1_000_000
-# Wavelengths at which paths are probed that are not defined everywhere, and the least part of the
-# range, scaled to a length of two, from which a path can be told.
-PROBES, LEAST_DEFINED = 129, 0.1
-# Halvings of the distance of probes at the ends; and the part of its range by which a path that all
-# of a source has is continued to where that of its middle ends.
-BISECTIONS, MOST_BEYOND = 16, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +60,16 @@ class Squares:
         source = np.repeat(np.arange(self.n_source), np.diff(self.start))
         return np.bincount(source, each, self.n_source).astype(float)
 
+    def of(self, chosen):
+        """The squares of some sources, in the order of their numbers."""
+        if len(chosen) == self.n_source:
+            return self
+        sizes = np.diff(self.start)[chosen]
+        first = np.cumsum(sizes) - sizes
+        index = np.repeat(self.start[chosen] - first, sizes) + np.arange(sizes.sum())
+        return Squares(self.x[index], self.y[index], self.light[:, index], self.half[index],
+                       np.concatenate([[0], np.cumsum(sizes)]))  # fmt: skip
+
     def boxes(self):
         """Centre and half size of the box around the centres of each source.
 
@@ -90,133 +87,6 @@ class Squares:
             out[filled, axis] = (low + high) / 2
             out[filled, axis + 2] = np.maximum((high - low) / 2, 0.5)
         return out
-
-
-@dataclass(frozen=True, eq=False)
-class Traces:
-    """Displacement of light as polynomials of position in the source's box and of wavelength.
-
-    Attributes
-    ----------
-    boxes : ndarray, shape (n_source, 4)
-        As of `Squares.boxes`.
-    coefficients : ndarray, shape (n_source, 2, n_wave_power, 3, 3)
-        Of the displacement in x and in y, by powers of the scaled wavelength, y and x.
-    defined : ndarray, shape (n_source, 2)
-        Range of the scaled wavelength in which the path is defined: light of others is left out.
-    """
-
-    boxes: np.ndarray
-    coefficients: np.ndarray
-    defined: np.ndarray
-
-    @classmethod
-    def through(cls, transform, boxes, limits, *, n_wave_nodes=5):
-        """Interpolate a transform on a grid of Chebyshev nodes over each box.
-
-        Parameters
-        ----------
-        transform : callable
-            ``transform(x, y, wavelength) -> (x, y)`` of flat arrays.
-        boxes : ndarray, shape (n_source, 4)
-        limits : tuple of float
-            First and last wavelength.
-        n_wave_nodes : int
-            Nodes along wavelength.
-        """
-        defined = np.tile([-1.0, 1.0], (len(boxes), 1))
-        coefficients = _interpolated(transform, boxes, limits, defined, n_wave_nodes)
-        lost = np.flatnonzero(~np.isfinite(coefficients).all(axis=(1, 2, 3, 4)))
-        if lost.size:
-            defined[lost], everywhere = _defined_in_boxes(transform, boxes[lost], limits)
-            told = np.diff(everywhere, axis=1)[:, 0] > LEAST_DEFINED
-            lost, everywhere = lost[told], everywhere[told]
-            coefficients[lost] = _interpolated(
-                transform, boxes[lost], limits, everywhere, n_wave_nodes
-            )
-        return cls(boxes, coefficients, defined)
-
-
-def _defined_in_boxes(transform, boxes, limits):
-    """Ranges in which paths from boxes are defined, and in which they are from all of a box.
-
-    Returns
-    -------
-    defined, everywhere : ndarray, shape (n_source, 2)
-        The first is that of the centre, which no path may be told beyond by more than a part.
-    """
-    x, y, width, height = boxes.T
-    middle = defined_range(transform, x, y, limits)
-    corners = [defined_range(transform, x + a * width, y + b * height, limits)
-               for a in (-1, 1) for b in (-1, 1)]  # fmt: skip
-    low = np.max([one[:, 0] for one in (middle, *corners)], axis=0)
-    high = np.min([one[:, 1] for one in (middle, *corners)], axis=0)
-    everywhere = np.stack([low, np.maximum(low, high)], axis=1)
-    beyond = MOST_BEYOND * np.diff(everywhere, axis=1)
-    return np.clip(middle, everywhere[:, :1] - beyond, everywhere[:, 1:] + beyond), everywhere
-
-
-def _interpolated(transform, boxes, limits, defined, n_wave_nodes):
-    """Coefficients as of `Traces`, from nodes within the range in which each path is defined."""
-    node, inverse = chebyshev_nodes(NODES)
-    wave_node, _ = chebyshev_nodes(n_wave_nodes)
-    shape = (len(boxes), n_wave_nodes, NODES, NODES)
-    scaled = defined.mean(axis=1)[:, None] + 0.5 * np.diff(defined, axis=1) * wave_node
-    powers = np.linalg.inv(scaled[..., None] ** np.arange(n_wave_nodes))
-    x = boxes[:, 0, None] + boxes[:, 2, None] * node
-    y = boxes[:, 1, None] + boxes[:, 3, None] * node
-    wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
-    x = np.broadcast_to(x[:, None, None, :], shape)
-    y = np.broadcast_to(y[:, None, :, None], shape)
-    wave = np.broadcast_to(wave[:, :, None, None], shape)
-    moved = transform(x.ravel(), y.ravel(), wave.ravel())
-    shifts = np.stack([np.reshape(moved[0], shape) - x, np.reshape(moved[1], shape) - y], 1)
-    return np.einsum("sla,pb,qc,sdabc->sdlpq", powers, inverse, inverse, shifts, optimize=True)
-
-
-def defined_range(transform, x, y, limits):
-    """Longest range of wavelengths, scaled to -1 to 1, in which light of places has a path.
-
-    Parameters
-    ----------
-    transform, limits
-        As of `Traces.through`.
-    x, y : ndarray, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (n, 2)
-        Two equal numbers where there is none.
-    """
-
-    def good(scaled):
-        wave = np.mean(limits) + (limits[1] - limits[0]) / 2 * scaled
-        places = np.broadcast_arrays(x[:, None], y[:, None], wave)
-        moved = transform(*(place.ravel() for place in places))
-        return np.isfinite(np.sum(moved, axis=0)).reshape(wave.shape)
-
-    scaled = np.linspace(-1, 1, PROBES)
-    seen = good(np.broadcast_to(scaled, (len(x), PROBES)))
-    count, longest, last = (np.zeros(len(x), int) for _ in range(3))
-    for k in range(PROBES):
-        count = np.where(seen[:, k], count + 1, 0)
-        longer = count > longest
-        longest[longer], last[longer] = count[longer], k
-    first = np.maximum(last - longest + 1, 0)
-    inner = scaled[np.stack([first, last], axis=1)]
-    outer = scaled[np.clip(np.stack([first - 1, last + 1], axis=1), 0, PROBES - 1)]
-    inner[longest == 0] = outer[longest == 0] = 0.0
-    for _ in range(BISECTIONS):
-        between = (inner + outer) / 2
-        there = good(between)
-        inner, outer = np.where(there, between, inner), np.where(there, outer, between)
-    return inner
-
-
-def chebyshev_nodes(n):
-    """Chebyshev nodes, and the matrix from values there to coefficients of powers."""
-    nodes = np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    return nodes, np.linalg.inv(np.vander(nodes, increasing=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,23 +185,12 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     """
     n_total = squares.n_source * steps.n_terms
     bands = steps.ranges(max(band_size, steps.values.shape[1]))
-    defined = _defined_steps(steps.scaled, traces.defined)
-    units = (
-        np.repeat(np.arange(squares.n_source), len(bands)),
-        _within(np.tile(bands, (squares.n_source, 1)), defined),
-    )
-    light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
-                  np.asarray(squares.start, np.int64))  # fmt: skip
-    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), defined)
-    table = Cells(steps.scaled, steps.width, steps.first, steps.values, steps.band, steps.fraction,
-                  steps.per_pixel)  # fmt: skip
-    bounds = reach(*units, light, paths, table, np.array(shape))
+    units, bounds, arrays = _units(squares, traces, steps, bands, shape)
     cells = ((bounds[:, 1] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 2])
              * (units[1][:, 1] - units[1][:, 0]))  # fmt: skip
 
     def work(part):
-        return unit_columns(units[0][part], units[1][part], bounds[part], light, paths, table,
-                            shape[1])  # fmt: skip
+        return unit_columns(units[0][part], units[1][part], bounds[part], *arrays, shape[1])
 
     parts = _parts(cells, chunk)
     pieces = list(in_order(work, parts, n_jobs, threads=True))
@@ -343,6 +202,45 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
     if indices.size <= np.iinfo(np.int32).max:
         pointer = pointer.astype(np.int32)
     return sparse.csc_array((data, indices, pointer), shape=(shape[0] * shape[1], n_total))
+
+
+def dispersed_image(squares, traces, steps, values, shape):
+    """Image of sources with known spectra; no columns are made.
+
+    Parameters
+    ----------
+    squares, traces, shape
+        As of `disperse`.
+    steps : Steps
+        Of one term, whose values are not used.
+    values : ndarray, shape (n_source, n_step)
+        Counts that unit light of each source gives in each step.
+
+    Returns
+    -------
+    ndarray, shape (n_y, n_x)
+    """
+    image = np.zeros(shape)
+    bands = np.array([[0, 1, 0, len(steps.scaled)]], dtype=np.int64)
+    units, bounds, arrays = _units(squares, traces, steps, bands, shape)
+    add_sources(*units, bounds, *arrays, np.ascontiguousarray(values, dtype=float), image)
+    return image
+
+
+def _units(squares, traces, steps, bands, shape):
+    """Sources in bands of terms, the pixels that they reach, and the arrays that kernels take."""
+    defined = _defined_steps(steps.scaled, traces.defined)
+    units = (
+        np.repeat(np.arange(squares.n_source), len(bands)),
+        _within(np.tile(bands, (squares.n_source, 1)), defined),
+    )
+    light = Light(squares.x, squares.y, np.ascontiguousarray(squares.light), squares.half,
+                  np.asarray(squares.start, np.int64))  # fmt: skip
+    paths = Paths(traces.boxes, np.ascontiguousarray(traces.coefficients), defined)
+    cells = Cells(steps.scaled, steps.width, steps.first, steps.values, steps.band, steps.fraction,
+                  steps.per_pixel)  # fmt: skip
+    arrays = light, paths, cells
+    return units, reach(*units, *arrays, np.array(shape)), arrays
 
 
 def _defined_steps(scaled, defined):

@@ -11,12 +11,20 @@ from typing import NamedTuple
 import numpy as np
 
 from .compiled import compiled
-from .dispersal_steps import CELLS_PER_STEP, is_upright, path_shift, plan, shift_at, step_values
+from .dispersal_planes import Room, drop, empty_place, locate, own_squares, united
+from .dispersal_steps import (
+    CELLS_PER_STEP,
+    Cells,
+    is_upright,
+    path_shift,
+    plan,
+    shift_at,
+    step_values,
+)
 
-__all__ = ["Light", "Paths", "reach", "unit_columns"]
+__all__ = ["Light", "Paths", "add_sources", "reach", "unit_columns"]
 
 SLACK = 0.01  # pixels for each of a box's half size, for paths that bend between its corners
-LEAST_TRAVEL = 1e-3  # pixels: over less, differences of integrals lose digits
 MOST_PROBES = 129
 
 
@@ -36,52 +44,6 @@ class Paths(NamedTuple):
     boxes: np.ndarray
     coefficients: np.ndarray
     defined: np.ndarray
-
-
-class _Squares(NamedTuple):
-    """Squares of one source: place in the box, lower edges along and across the dispersion.
-
-    Their parts have shape (across, along, n_square); so have their sums over all across.
-    """
-
-    u: np.ndarray
-    v: np.ndarray
-    along: np.ndarray
-    across: np.ndarray
-    per_part: np.ndarray
-    parts: np.ndarray
-    whole: np.ndarray
-
-
-class _Place(NamedTuple):
-    """Where squares are in a step: pixel along and across of their lower corners at the start or
-    the end, whichever is lower, how far the corners are in it at both, and what is left of the
-    pixel across in the middle of the step.
-    """
-
-    pixel: np.ndarray
-    row: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-    left: np.ndarray
-
-
-class _Frame(NamedTuple):
-    """First pixel and size of a plane, along and across; pixels along that a square reaches."""
-
-    pixel: int
-    row: int
-    wide: int
-    tall: int
-    reached: int
-
-
-class _Room(NamedTuple):
-    """Light of squares below a row of pixels, and below that and a column: low, all, and before."""
-
-    low: np.ndarray
-    sums: np.ndarray
-    before: np.ndarray
 
 
 @compiled
@@ -135,150 +97,47 @@ def _moved_box(box, shift):
 
 
 @compiled
-def _squares(light, box, own, band, upright):
-    """The squares of one source with their light in a band."""
-    n, n_parts = own.stop - own.start, light.light.shape[2]
-    u, v = (light.x[own] - box[0]) / box[2], (light.y[own] - box[1]) / box[3]
-    left, low = light.x[own] - light.half[own] + 0.5, light.y[own] - light.half[own] + 0.5
-    parts, whole = np.empty((n_parts, n_parts, n)), np.zeros((n_parts, n))
-    for r in range(n_parts):
-        for j in range(n_parts):
-            row, column = (j, r) if upright else (r, j)
-            parts[r, j] = light.light[band, own, row, column]
-            whole[j] += parts[r, j]
-    return _Squares(u, v, low if upright else left, left if upright else low,
-                    0.5 * n_parts / light.half[own], parts, whole)  # fmt: skip
+def _add_planes(planes, pixel, row, near, far, work):
+    """Add a plane and its change, step by step, times the values of both to the columns.
 
-
-@compiled
-def _moved(shift, squares, edge, out):
-    """Lower edges of squares moved by a polynomial."""
-    s00, s01, s02 = shift[0, 0], shift[0, 1], shift[0, 2]
-    s10, s11, s12 = shift[1, 0], shift[1, 1], shift[1, 2]
-    s20, s21, s22 = shift[2, 0], shift[2, 1], shift[2, 2]
-    u, v = squares.u, squares.v
-    for i in range(out.size):
-        s, t = u[i], v[i]
-        value = ((s22 * t + s12) * t + s02) * s + ((s21 * t + s11) * t + s01)
-        out[i] = value * s + ((s20 * t + s10) * t + s00) + edge[i]
-
-
-@compiled
-def _locate(squares, path, steps, m, offset, place):
-    """Find the place of all squares in a step, less whole pixels along, and the frame for it."""
-    before, after = np.empty((2, 3, 3)), np.empty((2, 3, 3))
-    path_shift(path, steps.low[m], before)
-    path_shift(path, steps.high[m], after)
-    along, across = (1, 0) if steps.upright else (0, 1)
-    before[along, 0, 0] -= offset
-    after[along, 0, 0] -= offset
-    start, end, left = place.start, place.end, place.left
-    _moved(before[along], squares, squares.along, start)
-    _moved(after[along], squares, squares.along, end)
-    _moved(0.5 * (before[across] + after[across]), squares, squares.across, left)
-    still, n_parts = steps.high[m] == steps.low[m], squares.whole.shape[0]
-    first, last, bottom, top, most = np.inf, -np.inf, np.inf, -np.inf, 0.0
-    for i in range(start.size):
-        travel = end[i] - start[i]
-        if not still and abs(travel) < LEAST_TRAVEL:
-            end[i] = start[i] + LEAST_TRAVEL
-        pixel, row = np.floor(min(start[i], end[i])), np.floor(left[i])
-        start[i] -= pixel
-        end[i] -= pixel
-        left[i] = row + 1 - left[i]
-        place.pixel[i], place.row[i] = int(pixel), int(row)
-        first, last = min(first, pixel), max(last, pixel)
-        bottom, top = min(bottom, row), max(top, row)
-        most = max(most, max(start[i], end[i]) + n_parts / squares.per_part[i])
-    reached = int(np.floor(most)) + 1
-    return _Frame(int(first), int(bottom), int(last - first) + reached, int(top - bottom) + 2,
-                  reached)  # fmt: skip
-
-
-@compiled
-def _united(one, other):
-    """Frame that holds two."""
-    pixel, row = min(one.pixel, other.pixel), min(one.row, other.row)
-    return _Frame(
-        pixel, row, max(one.pixel + one.wide, other.pixel + other.wide) - pixel,
-        max(one.row + one.tall, other.row + other.tall) - row, max(one.reached, other.reached),
-    )  # fmt: skip
-
-
-@compiled
-def _split(squares, place, low):
-    """Light of each part along that is in the lower row of pixels."""
-    parts, per_part, left = squares.parts, squares.per_part, place.left
-    low[:] = 0.0
-    for r in range(parts.shape[0]):
-        for j in range(parts.shape[0]):
-            own, light = low[j], parts[r, j]
-            for i in range(left.size):
-                own[i] += min(max(left[i] * per_part[i] - r, 0.0), 1.0) * light[i]
-
-
-@compiled
-def _below(squares, place, boundary, still, room):
-    """Light below a boundary along, of the lower row and of both, on average over the step."""
-    start, end, per_part = place.start, place.end, squares.per_part
-    room.sums[:] = 0.0
-    low_sum, sum_ = room.sums[0], room.sums[1]
-    for j in range(squares.whole.shape[0]):
-        low, whole = room.low[j], squares.whole[j]
-        if still:
-            for i in range(start.size):
-                part = min(max((boundary - start[i]) * per_part[i] - j, 0.0), 1.0)
-                low_sum[i] += part * low[i]
-                sum_[i] += part * whole[i]
+    They begin at a pixel along and a row, and move by a pixel in each step.
+    """
+    (n_terms, tall, wide), n_steps = work.shape, near.shape[1]
+    for k in range(n_steps):
+        begin = pixel + k
+        low, high = max(-begin, 0), min(wide - begin, planes.shape[2])
+        if high <= low:
             continue
-        for i in range(start.size):
-            a, b = (boundary - start[i]) * per_part[i] - j, (boundary - end[i]) * per_part[i] - j
-            inner_a, inner_b = min(max(a, 0.0), 1.0), min(max(b, 0.0), 1.0)
-            total = 0.5 * (inner_b - inner_a) * (inner_b + inner_a)
-            part = (total + (max(b, 1.0) - max(a, 1.0))) / (b - a)
-            low_sum[i] += part * low[i]
-            sum_[i] += part * whole[i]
-
-
-@compiled
-def _drop(squares, place, frame, still, room, plane):
-    """Add the light of all squares to a plane, shape (tall, wide)."""
-    _split(squares, place, room.low)
-    room.before[:] = 0.0
-    n, wide, flat = place.pixel.size, frame.wide, plane.reshape(-1)
-    for k in range(frame.reached):
-        if k + 1 < frame.reached:
-            _below(squares, place, k + 1.0, still, room)
-        else:  # all that there is
-            room.sums[:] = 0.0
-            for j in range(room.low.shape[0]):
-                room.sums[0] += room.low[j]
-                room.sums[1] += squares.whole[j]
-        low_sum, sum_ = room.sums[0], room.sums[1]
-        low_before, before = room.before[0], room.before[1]
-        for i in range(n):
-            at = (place.row[i] - frame.row) * wide + place.pixel[i] - frame.pixel + k
-            low, both = low_sum[i] - low_before[i], sum_[i] - before[i]
-            flat[np.uint64(at)] += low
-            flat[np.uint64(at + wide)] += both - low
-            low_before[i], before[i] = low_sum[i], sum_[i]
-
-
-@compiled
-def _add(plane, pixel, row, values, work):
-    """Add a plane, which begins at a pixel along and a row, times the values to the columns."""
-    n_terms, tall, wide = work.shape
-    low, high = max(-pixel, 0), min(wide - pixel, plane.shape[1])
-    if high <= low:
-        return
-    for q in range(max(-row, 0), min(tall - row, plane.shape[0])):
-        light = plane[q, low:high]
         for j in range(n_terms):
-            value = values[j]
-            if value != 0:
-                own = work[j, row + q, pixel + low : pixel + high]
-                for p in range(own.size):
-                    own[p] += value * light[p]
+            one, other = near[j, k], far[j, k]
+            if one == 0:
+                continue
+            for q in range(max(-row, 0), min(tall - row, planes.shape[1])):
+                own = work[j, row + q, begin + low : begin + high]
+                light, change = planes[0, q, low:high], planes[1, q, low:high]
+                if other == 0:
+                    for p in range(own.size):
+                        own[p] += one * light[p]
+                else:
+                    for p in range(own.size):
+                        own[p] += one * light[p] + other * change[p]
+
+
+@compiled
+def _add_pixels(planes, pixel, row, near, far, work):
+    """The same, pixel by pixel of the planes: for runs of more steps than planes are wide."""
+    (n_terms, tall, wide), n_steps = work.shape, near.shape[1]
+    for q in range(max(-row, 0), min(tall - row, planes.shape[1])):
+        for p in range(planes.shape[2]):
+            light, change, begin = planes[0, q, p], planes[1, q, p], pixel + p
+            low, high = max(-begin, 0), min(wide - begin, n_steps)
+            if high <= low or (light == 0 and change == 0):
+                continue
+            for j in range(n_terms):
+                own = work[j, row + q, begin + low : begin + high]
+                one, other = near[j, low:high], far[j, low:high]
+                for k in range(own.size):
+                    own[k] += one[k] * light + other[k] * change
 
 
 @compiled
@@ -292,9 +151,9 @@ def _run(squares, path, steps, run, values, begin, places, room, work):
     if not np.any(values[max(first - begin[0], 0) : max(max(last, first + 1) - begin[0], 0)]):
         return
     n_pixels = (last - first) // steps.per_pixel
-    frame = _locate(squares, path, steps, first, 0.0, places[0])
+    frame = locate(squares, path, steps, first, 0.0, places[0])
     if n_pixels > 0:
-        frame = _united(frame, _locate(squares, path, steps, last, float(steps.sign * n_pixels),
+        frame = united(frame, locate(squares, path, steps, last, float(steps.sign * n_pixels),
                                        places[1]))  # fmt: skip
     pixel, row = frame.pixel - begin[1], frame.row - begin[2]
     ends = pixel, pixel + steps.sign * n_pixels
@@ -302,19 +161,25 @@ def _run(squares, path, steps, run, values, begin, places, room, work):
         max(ends) + frame.wide <= 0
     ):  # fmt: skip
         return
-    planes = np.zeros((3, frame.tall, frame.wide))
+    planes = np.zeros((2, frame.tall, frame.wide))
     still = steps.low[first] == steps.high[first]
-    _drop(squares, places[0], frame, still, room, planes[0])
+    drop(squares, places[0], frame, still, room, planes[0])
     if n_pixels > 0:
-        _drop(squares, places[1], frame, still, room, planes[1])
+        drop(squares, places[1], frame, still, room, planes[1])
         planes[1] -= planes[0]
-    for k in range(max(n_pixels, 1)):
+    n_steps = max(n_pixels, 1)
+    near, far = np.zeros((2, values.shape[1], n_steps))
+    for k in range(n_steps):
         m = first + k * steps.per_pixel - begin[0]
         if 0 <= m < values.shape[0]:
-            planes[2] = planes[0]
-            if k > 0:
-                planes[2] += k / n_pixels * planes[1]
-            _add(planes[2], pixel + k * steps.sign, row, values[m], work)
+            # In the order in which light comes to lie along the pixels.
+            near[:, k if steps.sign > 0 else n_steps - 1 - k] = values[m]
+            far[:, k if steps.sign > 0 else n_steps - 1 - k] = k / n_steps * values[m]
+    pixel = min(pixel, pixel + steps.sign * (n_steps - 1))
+    if np.count_nonzero(near) > near.shape[0] * frame.wide:
+        _add_pixels(planes, pixel, row, near, far, work)
+    else:
+        _add_planes(planes, pixel, row, near, far, work)
 
 
 @compiled
@@ -324,10 +189,10 @@ def _disperse(s, terms, bounds, light, paths, cells, work):
     upright = is_upright(path)
     own = slice(light.start[s], light.start[s + 1])
     n = own.stop - own.start
-    places = (_empty_place(n), _empty_place(n))
-    room = _Room(np.empty((light.light.shape[2], n)), np.empty((2, n)), np.empty((2, n)))
+    places = (empty_place(n), empty_place(n))
+    room = Room(np.empty((light.light.shape[2], n)), np.empty((2, n)), np.empty((2, n)))
     for band in range(light.light.shape[0]):
-        squares = _squares(light, paths.boxes[s], own, band, upright)
+        squares = own_squares(light, paths.boxes[s], own, band, upright)
         steps = plan(path, cells, defined[0], defined[1], squares.across[n // 2],
                      squares.per_part[n // 2])  # fmt: skip
         m0, values = step_values(steps, cells, band, defined[0], terms[2], terms[3], terms[0],
@@ -342,13 +207,6 @@ def _disperse(s, terms, bounds, light, paths, cells, work):
                 run = (first, first if last == first + steps.per_pixel else last)
                 _run(squares, path, steps, run, values, begin, places, room, work)
                 first = last
-
-
-@compiled
-def _empty_place(n):
-    """Arrays of a place of n squares."""
-    return _Place(np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n),
-                  np.empty(n))  # fmt: skip
 
 
 @compiled
@@ -389,3 +247,17 @@ def unit_columns(source, bands, bounds, light, paths, cells, n_x):
             counts[column] = entry - before
             column += 1
     return indices[:entry].copy(), data[:entry].copy(), counts
+
+
+@compiled
+def add_sources(source, terms, bounds, light, paths, cells, values, image):
+    """Add sources to an image, each with its own values in the cells, (n_source, n_cell)."""
+    first = np.zeros(cells.scaled.size, np.int64)
+    for k in range(source.size):
+        low_y, high_y, low_x, high_x = bounds[k]
+        if high_y == low_y:
+            continue
+        table = Cells(cells.scaled, cells.width, first, values[source[k]].copy().reshape(-1, 1),
+                      cells.band, cells.fraction, cells.per_pixel)  # fmt: skip
+        work = _columns(source[k], terms[k], bounds[k], light, paths, table)
+        image[low_y:high_y, low_x:high_x] += work[0]

@@ -13,7 +13,7 @@ from astropy import units as u
 from astropy.table import QTable
 from scipy import sparse
 
-from ...numerics.dispersal import CHUNK, Squares
+from ...numerics.dispersal import CHUNK
 from ...numerics.scene_pixels import window_image
 from ..spectra import LegendreSpectrum, SourceSpectrum
 from .direct_image import DirectImage
@@ -146,7 +146,7 @@ class GrismScene(SceneTerm, Mapping):
         for order in orders:
             wanted = np.array([not reason for reason in reasons[order]], dtype=bool)
             for own, chosen in spectra.groups(labels, wanted, order):
-                part = _chosen(squares, chosen)
+                part = squares.of(chosen)
                 columns = grism.disperse(part, order, own, **options)
                 lit = np.diff(columns.indptr[:: own.n_terms]) > 0
                 for k in chosen[~lit]:
@@ -299,18 +299,6 @@ class _Spectra:
             chosen = np.flatnonzero(mine & wanted)
             if len(chosen):
                 yield spectrum.within(limits), chosen
-
-
-def _chosen(squares, chosen):
-    """The squares of some sources."""
-    if len(chosen) == squares.n_source:
-        return squares
-    sizes = np.diff(squares.start)[chosen]
-    index = np.repeat(squares.start[chosen] - np.cumsum(sizes) + sizes, sizes) + np.arange(
-        sizes.sum()
-    )
-    return Squares(squares.x[index], squares.y[index], squares.light[:, index],
-                   squares.half[index], np.concatenate([[0], np.cumsum(sizes)]))  # fmt: skip
 
 
 def _shared(entries):
