@@ -64,6 +64,7 @@ class FourierNoise(BasisModel):
     """
 
     coordinates = ("time",)
+    weighs = False
     over = ("line", "exposure")
 
     def __init__(self, cutoff=None, *, n_harmonics=4, period=None, section=1, name=None,
@@ -131,6 +132,7 @@ class LineOffset(BasisModel):
     """
 
     coordinates = ("time",)
+    weighs = False
     # Variance of the offset over that of a mean.
     inefficiency = 1.0
 
