@@ -55,11 +55,12 @@ def ours(scene):
         sm.GrismScene.from_direct_image, field, grism=grism, spectrum=spectrum,
         shapes=sm.SegmentShapes(), **options,
     ))  # fmt: skip
+    default, _ = best(partial(sm.GrismScene.from_direct_image, field, grism=grism))
     clean = sm.ContaminationSubtraction(model, sm.SceneFitter(joint=False, n_iterations=1))
     fits, _ = best(partial(cleaned, clean, exposure))
     written, _ = best(partial(models_of, clean, exposure))
     kept = columns.data.nbytes + columns.indices.nbytes + columns.indptr.nbytes
-    return {"dispersal": inner, "whole scene": whole, "fits": fits,
+    return {"dispersal": inner, "whole scene": whole, "default scene": default, "fits": fits,
             "fits, models": written, "MB": (kept + CELL * CHUNK) / 1e6}  # fmt: skip
 
 

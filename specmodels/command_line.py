@@ -25,6 +25,7 @@ JOBS = {
     "decontaminate": ("ContaminationSubtraction", "grism cutouts without the light of neighbours"),
     "chain": ("Chain", "several of these jobs, each with the data that the one before has made"),
 }
+WARM = "compile all that these jobs need, and keep it for later runs"
 SCENE = {
     "direct": "direct image (i2d)", "segmentation": "segmentation map of its sources",
     "photom": "photometric reference file", "ranges": "reference file of wavelength ranges",
@@ -68,7 +69,26 @@ def main(arguments=None):
         return USAGE
 
 
+def _warm():
+    """Compile all that jobs need, and say what became of it."""
+    from .numerics.compiled import cache_folders, counts
+    from .warm import warmed
+
+    for job in warmed():
+        print(f"{job.name}: {job.seconds:.1f} s, {job.compiled} kernels compiled, "
+              f"{job.found} found", flush=True)  # fmt: skip
+    if not any(counts()):
+        print("numba is not installed: nothing is compiled, and jobs are slow")
+    elif not cache_folders():
+        print("not kept: no folder can be written to; NUMBA_CACHE_DIR names another one")
+    for folder in cache_folders():
+        print(f"kept in {folder}")
+    return GOOD
+
+
 def _run(options):
+    if options.job == "warm":
+        return _warm()
     from .many import map
 
     evaluator = _evaluator(options)
@@ -164,6 +184,10 @@ def _parser():
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=version("specmodels"))
     jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+    jobs.add_parser(
+        "warm", help=WARM, description="Compile all that jobs need, for pipelines and containers. "
+        "Folders are NUMBA_CACHE_DIR, the package's own, or the user's; none is no error."
+    )  # fmt: skip
     for name, (kind, purpose) in JOBS.items():
         job = jobs.add_parser(
             name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]} "

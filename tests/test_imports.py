@@ -31,6 +31,7 @@ LAYERS = (
     "steps",
     "plotting",
     "datasets",
+    "warm",
     "command_line",
     "__main__",
     "__init__",

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy import units as u
+from scipy.ndimage import find_objects
+
+from ..numerics.smooth_maps import smooth_map
 
 __all__ = ["SlitFrame", "slice_map"]
 
@@ -50,13 +53,16 @@ class SlitFrame:
             return None
         transform = wcs.get_transform(wcs.available_frames[0], self.frame)
         out = np.full(regions.shape, np.nan)
-        for number in (None,) if transform.n_inputs == 2 else np.unique(regions[regions > 0]):
-            y, x = np.nonzero(regions > 0 if number is None else regions == number)
-            extra = () if number is None else (int(number) - 1,)
-            values = [np.asarray(v, dtype=float) for v in transform(x + 0.0, y + 0.0, *extra)]
-            # The name of a slit is passed along as a single number.
-            values = [v for v in values if v.shape == x.shape]
-            out[y, x] = self.sign * self._along(values)
+        sliced = transform.n_inputs != 2
+        slices = np.asarray(regions if sliced else regions > 0).astype(int)
+        for number, box in enumerate(find_objects(slices)):
+            if box is None:
+                continue
+            inside, extra = slices[box] == number + 1, (number,) if sliced else ()
+            corner = [side.start for side in box]
+            values = self._values(lambda x, y, extra=extra: transform(x, y, *extra), inside, corner,
+                                  smooth=sliced)  # fmt: skip
+            out[box][inside] = self.sign * self._along(values)
         return out if np.isfinite(out).any() else None
 
     def unit(self, wcs):
@@ -65,11 +71,31 @@ class SlitFrame:
         units = getattr(getattr(wcs, self.frame, None), "unit", None) or ()
         return u.Unit(units[first]) if len(units) > first else None
 
+    def _values(self, transform, inside, corner, *, smooth):
+        """The outputs that tell the position in the pixels of a box, each of shape (n_pixel,).
+
+        The transform of one slice has dozens of parts, but is smooth: where a few of its values
+        tell all others to 1e-4 pixel they are interpolated, else all are computed.
+        """
+
+        def wanted(x, y):
+            # Names of slits are passed along as single numbers.
+            values = (np.asarray(v, dtype=float) for v in transform(x, y))
+            values = [v for v in values if v.shape == x.shape]
+            return [values[k] for k in np.atleast_1d(self.output)]
+
+        top, left = corner
+        found = smooth_map(lambda x, y: wanted(x + left, y + top), inside) if smooth else None
+        if found is not None:
+            return [values[inside] for values in found]
+        y, x = np.nonzero(inside)
+        return wanted(x + left + 0.0, y + top + 0.0)
+
     def _along(self, values):
-        """Position from the outputs of the frame, each of shape (n_pixel,)."""
+        """Position from the wanted outputs of the frame, each of shape (n_pixel,)."""
         if isinstance(self.output, int):
-            return values[self.output]
-        points = np.array([values[k] for k in self.output])
+            return values[0]
+        points = np.array(values)
         points = points - np.nanmean(points, axis=1, keepdims=True)
         known = points[:, np.isfinite(points).all(axis=0)]
         direction = np.linalg.eigh(known @ known.T)[1][:, -1]

@@ -14,9 +14,10 @@ try:
 except ImportError:
     numba, FunctionCache = None, object
 
-__all__ = ["compiled"]
+__all__ = ["cache_folders", "compiled", "counts"]
 
 log = logging.getLogger(__name__)
+_kernels = []
 
 
 def compiled(function=None, **options):
@@ -45,7 +46,20 @@ def compiled(function=None, **options):
     # lives as long as the process.
     with suppress(RuntimeError, OSError):
         dispatcher._cache = _Kept(function)
+    _kernels.append(dispatcher)
     return dispatcher
+
+
+def counts():
+    """Number of kernels that were compiled in this process, and that were found on disk."""
+    stats = [kernel.stats for kernel in _kernels]
+    return sum(len(s.cache_misses) for s in stats), sum(len(s.cache_hits) for s in stats)
+
+
+def cache_folders():
+    """Folders of the kernels of this process whose code is on disk, sorted."""
+    caches = [kernel._cache for kernel in _kernels if kernel.signatures]
+    return sorted({cache.cache_path for cache in caches if getattr(cache, "kept", False)})
 
 
 class _Kept(FunctionCache):
@@ -53,6 +67,8 @@ class _Kept(FunctionCache):
 
     Numba lets such errors through (but for some on Windows), in the midst of a fit.
     """
+
+    kept = True
 
     def load_overload(self, sig, target_context):
         try:
@@ -67,4 +83,5 @@ class _Kept(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
+            self.kept = False
             log.info("%s: compiled code cannot be kept: %s", self.cache_path, error)
