@@ -190,8 +190,8 @@ class Ramp:
         """Variance of pixels, (n_y, n_x), on average over integrations; None where not known."""
         if self.variance is None:
             return None
-        variance = np.asarray(self.variance)
-        return variance.reshape(-1, *self.shape).mean(axis=0)
+        variance = np.asarray(self.variance).reshape(-1, *self.shape)
+        return variance[0] if len(variance) == 1 else variance.mean(axis=0)
 
     def integration(self, i):
         """Frames of one integration, shape (n_y, n_x), or (n_group, n_y, n_x) for a ramp."""

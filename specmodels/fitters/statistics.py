@@ -181,20 +181,21 @@ class ReweightedFitter(Fitter):
 
     def __call__(self, model, image, *, batch="columns", share=True):
         """Fit; see `Fitter`."""
-        images, before = images_of(image), None
+        images, before, result = images_of(image), None, None
         for one in images:
             self.statistic.check(one)
         current, change = images, np.inf
         for _ in range(self.max_rounds):
-            result = self.fitter(model, current if len(current) > 1 else current[0],
-                                 batch=batch, share=share)  # fmt: skip
+            if result is None:
+                result = self.fitter(model, image, batch=batch, share=share)
+            else:
+                result = self.fitter.refit(result, current)
             found = result.predict()
             found = [np.nan_to_num(one) for one in (found if len(images) > 1 else [found])]
             if before is not None:
                 change = _change(current, found, before)
             if change < self.tolerance:
                 return result
-            model = result.templates if len(images) > 1 else result.template
             before, part = found, self.statistic.part if change > NEAR else 1.0
             triples = zip(images, current, found, strict=True)
             current = [self._reweighted(*own, part) for own in triples]

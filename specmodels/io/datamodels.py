@@ -30,11 +30,15 @@ def is_datamodel(source):
 
 
 def _asdf_names_one(path):
-    import asdf
+    from asdf.util import load_yaml
+    from yaml import YAMLError
 
-    with asdf.open(path, memmap=False, lazy_load=True) as file:
-        meta = file.tree.get("meta")
-        return hasattr(meta, "get") and bool(meta.get("model_type"))
+    try:
+        tree = load_yaml(path)  # without the objects that it stands for
+    except YAMLError:
+        return False
+    meta = tree.get("meta") if hasattr(tree, "get") else None
+    return hasattr(meta, "get") and bool(meta.get("model_type"))
 
 
 def opened_model(source, **options):

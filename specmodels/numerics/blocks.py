@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .compiled import compiled
+from .precision import Precision, as_precision
 
-__all__ = ["Blocks", "Precision", "conjugate_gradients", "normal_matrix", "sweep"]
+__all__ = ["Blocks", "conjugate_gradients", "normal_matrix", "sweep"]
 
 PIVOT_FLOOR = 1e-9
 
@@ -28,55 +29,6 @@ class Sparse(NamedTuple):
     def of(cls, matrix):
         """Those of a `~scipy.sparse.csc_array` or `~scipy.sparse.csr_array`."""
         return cls(matrix.indptr, matrix.indices, matrix.data)
-
-
-class Precision(NamedTuple):
-    """Inverse covariance of priors: a diagonal, less one direction of each block.
-
-    Attributes
-    ----------
-    diagonal, freed : ndarray, shape (n_term,)
-        ``diag(d) - f f.T`` within each block: with `freed` a combination that is hardly known.
-    block : ndarray of int, shape (n_term,)
-        Block of each term.
-    """
-
-    diagonal: np.ndarray
-    freed: np.ndarray
-    block: np.ndarray
-
-    @classmethod
-    def of(cls, diagonal, start, mean=None, spread=None):
-        """Of independent terms, or of those whose common scale has a spread of its own.
-
-        Parameters
-        ----------
-        diagonal : ndarray, shape (n_term,)
-            One over the variances about the mean times a scale.
-        start : ndarray of int, shape (n_block + 1,)
-        mean : ndarray, shape (n_term,), optional
-        spread : ndarray, shape (n_block,), optional
-            Standard deviation of the scale of each block, positive.
-        """
-        block = np.repeat(np.arange(len(start) - 1), np.diff(start))
-        if spread is None:
-            return cls(diagonal, np.zeros(len(diagonal)), block)
-        along = diagonal * mean
-        total = np.bincount(block, along * mean, len(start) - 1)
-        # The inverse of the covariance by the formula of Sherman and Morrison.
-        return cls(diagonal, along / np.sqrt(spread**-2.0 + total)[block], block)
-
-    def apply(self, values):
-        """Product with values, shape (n_term,)."""
-        within = np.bincount(self.block, self.freed * values, self.block[-1:].sum() + 1)
-        return self.diagonal * values - self.freed * within[self.block]
-
-    def matrices(self, at):
-        """Blocks of terms, shape (n, n_term, n_term) for their numbers, (n, n_term)."""
-        out = -self.freed[at][:, :, None] * self.freed[at][:, None, :]
-        n = at.shape[1]
-        out[:, range(n), range(n)] += self.diagonal[at]
-        return out
 
 
 class Inverses(NamedTuple):
@@ -122,7 +74,7 @@ class Blocks:
         precision : Precision or ndarray, shape (n_term,)
             P of the priors, or its diagonal: one over their variances.
         """
-        precision = _as_precision(precision, start)
+        precision = as_precision(precision, start)
         size = np.diff(start)
         offset = np.concatenate([[0], np.cumsum(size**2)])
         flat = np.zeros(offset[-1])
@@ -273,7 +225,7 @@ def sweep(columns, data, weights, blocks, precision, mean, order, n_sweeps):
     change : float
         Largest change of a value in the last sweep.
     """
-    values, precision = np.array(mean), _as_precision(precision, blocks.start)
+    values, precision = np.array(mean), as_precision(precision, blocks.start)
     residual = data - columns @ values
     change = 0.0
     for _ in range(n_sweeps):
@@ -306,7 +258,7 @@ def conjugate_gradients(columns, data, weights, blocks, precision, mean, *, held
     converged : bool
     """
     free = 1.0 if held is None else (~held).astype(float)
-    transposed, precision = columns.T, _as_precision(precision, blocks.start)
+    transposed, precision = columns.T, as_precision(precision, blocks.start)
     values = np.array(mean if first is None else np.where(free > 0, first, mean))
     start = free * (transposed @ (weights * (data - columns @ mean)))
     goal = tol**2 * (start @ blocks.apply(start))
@@ -354,7 +306,3 @@ def normal_matrix(columns, weights, precision):
     for terms in np.split(np.arange(len(out)), np.flatnonzero(np.diff(precision.block)) + 1):
         out[np.ix_(terms, terms)] += precision.matrices(terms[None])[0]
     return out
-
-
-def _as_precision(precision, start):
-    return precision if isinstance(precision, Precision) else Precision.of(precision, start)

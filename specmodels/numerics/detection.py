@@ -91,8 +91,9 @@ def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=3.5, gr
     boxes : sequence of (int, int)
         Heights and widths of boxes in pixels, cut to the image. Single pixels are also marked where
         they are too low.
-    sigma : float
-        Threshold in standard deviations of the box means; single pixels: at least four.
+    sigma : float or sequence of float
+        Threshold in standard deviations of the box means, of each box; single pixels: at least
+        four.
     grow : float
         What stands out is grown by this part of half the box, as means reach beyond light.
 
@@ -102,12 +103,12 @@ def detect_excess(image, use, boxes=((1, 1), (5, 5), (15, 15)), *, sigma=3.5, gr
         True for what stands out.
     """
     found = np.zeros(image.shape, dtype=bool)
-    for box in boxes:
+    for box, threshold in zip(boxes, np.broadcast_to(sigma, len(boxes)).tolist(), strict=True):
         box = tuple(min(b, n) for b, n in zip(box, image.shape, strict=True))
         good = use & ~found
         if not good.any():
             break
-        found |= _found_in(image, good, box, sigma, grow)
+        found |= _found_in(image, good, box, threshold, grow)
     return found & use
 
 

@@ -17,6 +17,7 @@ from .fluxes.seen_spectra import SeenSpectra, spectrum_name
 from .fluxes.shared_errors import shared_covariances
 from .fluxes.source_flux import source_fluxes
 from .fluxes.source_spectra import SourceSpectra
+from .source_table import source_table
 from .status.quality import judge_source
 
 __all__ = ["LEAST_LIGHT", "ExtractionResult"]
@@ -253,30 +254,7 @@ class ExtractionResult(SourceSpectra):
 
     @cached_property
     def _tables(self):
-        return {name: self._table(name) for name in self.sources}
-
-    def _table(self, name):
-        unit = self.image.unit if self.image.unit is not None else u.dimensionless_unscaled
-        flux, error, trace = *self._flux(name), self.trace(name)
-        aperture_flux, aperture_error = self.aperture_flux(name)
-        table = QTable()
-        table["column"] = self.image.x
-        table["wavelength"] = self.wavelength(name)
-        table["flux"], table["flux_error"] = flux * unit, error * unit
-        table["mask"] = self.mask(name)
-        table["background"] = self._sums[name].background * unit
-        table["aperture_flux"] = aperture_flux * unit
-        table["aperture_error"] = aperture_error * unit
-        if self.seen_spectra is not None:
-            width = self.seen_spectra.resolution(name)
-            unit = self.image.wavelength_unit
-            table["resolution"] = width if unit is None else width * unit
-        table["trace"], table["chi2"] = trace, self.fit.column_chi2()
-        table["n_rejected"] = self.fit.rejected.sum(axis=0)
-        for key, variance in self._propagated(name).items():
-            table[f"var_{key}"] = variance * unit**2
-        table.meta = {"source": name, "image": self.image.name, **self._judged[name]}
-        return table
+        return {name: source_table(self, name) for name in self.sources}
 
     @cached_property
     def _judged(self):
@@ -285,19 +263,6 @@ class ExtractionResult(SourceSpectra):
 
     def _flux(self, name):
         return self.source_fluxes[name].flux, self.source_fluxes[name].error
-
-    def _propagated(self, name):
-        """Variance of the flux that each component of the pixels' variance brings."""
-        position = self.sources[name][1][0]
-        if (
-            self.seen_spectra is not None
-            or position not in self.fit.form.linear
-            or not self.fit.image.components
-        ):
-            return {}
-        row, own = self.fit.form.linear.index(position), self.source_fluxes[name]
-        return {key: own.propagate(value, self.fit.propagate(np.nan_to_num(value))[row])
-                for key, value in self.fit.image.components.items()}  # fmt: skip
 
     def mask(self, name):
         """Columns whose flux cannot be used.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.stats import norm, t
 
 from ...numerics.box_sums import grown
 from ...numerics.detection import detect_excess, is_difference, robust_location
@@ -17,8 +18,12 @@ __all__ = ["DetectedMask"]
 
 SQUARES = ((1, 1), (3, 3), (7, 7), (15, 15), (31, 31), (63, 63))
 # Squares are used of which a frame holds so many: the scatter of few is not known well enough to
-# tell light from noise. In frames too small for the usual ones, which a source may fill, all are.
+# tell light from noise. In frames too small for the usual ones, which a source may fill, all are,
+# with thresholds of Student's distribution for a scatter that so few boxes tell.
 LEAST_BOXES, USUAL = 200, (15, 15)
+# Boxes for one degree of freedom of the scatter, which comes of the median of its lower half, and
+# of boxes that share what is left of their lines.
+BOXES_OF_DOF = 12
 # Across and along the dispersion: traces and slices are long.
 STRIPS = ((1, 1), (3, 3), (7, 7), (3, 31), (5, 101), (9, 301), (9, 601))
 NARROW_STRIPS = ((1, 1), (3, 3), (3, 31), (5, 101), (5, 301))
@@ -109,13 +114,9 @@ class DetectedMask(MaskStrategy):
                 break
         if ramp.dispersion_axis == ramp.readout.stripe_axis:
             found |= _wings(left, mask, found, ramp)
-        if not self.looks(ramp):
+        if not self.n_looks:
             return self.widened(mask.without(found, "light detected"), ramp)
         return replace(mask.without(found, "light detected"), undetected=mask)
-
-    def looks(self, ramp):
-        """How often the mask is refined at most."""
-        return self.n_looks
 
     def refined(self, mask, left, ramp):
         """The mask without what stands out once noise and background are gone."""
@@ -148,7 +149,8 @@ class DetectedMask(MaskStrategy):
             found = np.zeros(use.shape, dtype=bool)
             for sign in mask.signs:
                 good = use & ~found
-                found |= detect_excess(sign * left, good, boxes, sigma=sigma, grow=grow)
+                own = _thresholds(sigma, boxes, ramp)
+                found |= detect_excess(sign * left, good, boxes, sigma=own, grow=grow)
             kept = np.count_nonzero(use & ~found)
             if kept >= least * np.count_nonzero(use):
                 return found
@@ -189,6 +191,15 @@ def _boxes(ramp):
         return many if USUAL in many else SQUARES
     strips = STRIPS if ramp.shape[-3 - axis] > NARROW else NARROW_STRIPS
     return strips if axis == -1 else tuple(box[::-1] for box in strips)
+
+
+def _thresholds(sigma, boxes, ramp):
+    """Threshold of each box: as rare in noise as that of a scatter which is known."""
+    n_pixels = ramp.shape[-1] * ramp.shape[-2]
+    if not set(boxes) <= set(SQUARES) or n_pixels >= LEAST_BOXES * np.prod(USUAL):
+        return sigma
+    number = n_pixels / np.prod(boxes, axis=1)
+    return t.isf(norm.sf(sigma), np.maximum(number / BOXES_OF_DOF, 1))
 
 
 def _margin(ramp, margin):

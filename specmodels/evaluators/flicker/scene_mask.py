@@ -78,20 +78,16 @@ class MaskStrategy(ABC):
     """Base of masks: a subclass *must* define ``__call__(rate, ramp)``.
 
     It *may* define ``refined(mask, left, ramp)``, which looks again at what is left without
-    background and noise, ``looks(ramp)``, how often that is done at most, ``widened(mask, ramp)``,
+    background and noise, ``n_looks``, how often that is done at most, ``widened(mask, ramp)``,
     which adds a margin after the last look, ``at(i)``, the strategy for one integration, and
     ``wings``: passes in which faint light around masked pixels is fitted in turn with the noise.
     """
 
-    wings = 0
+    n_looks = wings = 0
 
     @abstractmethod
     def __call__(self, rate, ramp):
         """Return the `SceneMask` of the draft rate, (n_y, n_x), of a `~specmodels.ramp.Ramp`."""
-
-    def looks(self, ramp):
-        """How often the mask is refined at most."""
-        return 0
 
     def refined(self, mask, left, ramp):
         """The mask after another look; by default the same."""

@@ -27,6 +27,8 @@ __all__ = ["FlickerNoiseSubtraction"]
 
 # Frames from which the typical one is chosen, and the part of the pixels it must have.
 N_SAMPLES, LEAST_OF_FRAME = 5, 0.5
+# Beyond this numbers are fillers: squares of what is left are to stay in single precision.
+LARGEST_VALUE = 1e18
 
 
 class FlickerNoiseSubtraction(Evaluator):
@@ -152,6 +154,7 @@ class FlickerNoiseSubtraction(Evaluator):
     def scene(self, ramp, i=None):
         """Mask, background and plan from the draft rate of one integration, or of all."""
         rate = self._flattened(draft_rate(ramp, i))
+        rate = np.where(np.abs(rate) < LARGEST_VALUE, rate, np.nan)
         check_precision(rate, ~ramp.bad)
         strategy = self.mask.at(i)
         mask = strategy(rate, ramp)
@@ -161,7 +164,7 @@ class FlickerNoiseSubtraction(Evaluator):
             if i is None:
                 _check_use([scene])
             return scene.prepared()
-        if strategy.looks(ramp) or strategy.wings:
+        if strategy.n_looks or strategy.wings:
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
             scene = replace(draft, model=self.noise_model, near=draft.noise)
@@ -222,7 +225,7 @@ class FlickerNoiseSubtraction(Evaluator):
     def _signal(self, frame, scene, bad):
         """Noise and white noise of a frame, zero where not used; what is bad in it; background."""
         frame = self._flattened(frame)
-        missing = ~np.isfinite(frame)
+        missing = ~(np.abs(frame) < LARGEST_VALUE)
         missing &= scene.seen
         if missing.any():
             bad = missing if bad is None else bad | missing
@@ -235,7 +238,7 @@ class FlickerNoiseSubtraction(Evaluator):
             background = self.background(known, use, scene.ramp)
         left = frame - background - scene.wings
         seen = scene.seen if bad is None else scene.seen & ~bad
-        unknown = seen & ~np.isfinite(left)
+        unknown = seen & ~(np.abs(left) < LARGEST_VALUE)
         if unknown.any():  # to the background, in this frame
             bad = unknown if bad is None else bad | unknown
             seen = seen & ~unknown
@@ -279,10 +282,9 @@ class FlickerNoiseSubtraction(Evaluator):
 
 def _looked_again(scene, strategy):
     """The scene with its mask refined as often as the strategy says, and widened in the end."""
-    looks = strategy.looks(scene.ramp)
-    for look in range(looks):
+    for look in range(strategy.n_looks):
         refined = strategy.refined(scene.mask, scene.left, scene.ramp)
-        last = look == looks - 1 or np.array_equal(refined.use, scene.use)
+        last = look == strategy.n_looks - 1 or np.array_equal(refined.use, scene.use)
         if last:
             refined = strategy.widened(refined, scene.ramp)
         scene = replace(scene, mask=refined, near=scene.noise).prepared()

@@ -109,7 +109,7 @@ def eliminated(solved, columns, slopes, pixels, *, shared):
 
     Parameters
     ----------
-    solved : `~specmodels.fitters.columns.problem.Pass`
+    solved : `~specmodels.fitters.columns.passes.Pass`
         Linear parameters of these columns.
     columns : list of ndarray, each of shape (n_pixel, n_batch) or (n_pixel, 1)
         Basis images of the linear parameters.
@@ -123,7 +123,7 @@ def eliminated(solved, columns, slopes, pixels, *, shared):
     Returns
     -------
     gradient, information, response : ndarray
-        As in `~specmodels.fitters.columns.problem.Pass`.
+        As in `~specmodels.fitters.columns.passes.Pass`.
     """
     weighted_data, weights = pixels
     single = slopes.single and all(column.shape[1] == 1 for column in columns)

@@ -8,7 +8,8 @@ from scipy import sparse
 from ...models.scenes.scene import GrismScene
 from ...models.scenes.shared_sources import SharedSources
 from ...models.scenes.term import by_parameter
-from ...numerics.blocks import Blocks, Precision, conjugate_gradients
+from ...numerics.blocks import Blocks, conjugate_gradients
+from ...numerics.precision import Precision
 from ...numerics.scene_pixels import lit_pixels
 from ...numerics.shrinkage import drawn_levels
 from ...slitless import SlitlessExposure

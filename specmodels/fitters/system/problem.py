@@ -11,7 +11,7 @@ from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import all_transposed
 from ..columns.elimination import Slopes
-from ..columns.problem import Pass
+from ..columns.passes import Pass
 from .arrow_equations import ArrowEquations
 from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
@@ -254,7 +254,7 @@ class SystemProblem:
         return self._limits is not None
 
     def linearise(self, theta, *, bounded=True):
-        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.problem.Pass`.
+        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.passes.Pass`.
 
         Coefficients at a bound stay there, or, if they are not `bounded`, follow the others as if
         there were none.

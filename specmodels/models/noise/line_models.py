@@ -42,6 +42,8 @@ class LineModel:
         Of the time within a line, in pixel times.
     """
 
+    weighs = False
+
     def __init__(self, model):
         self.model = model
 

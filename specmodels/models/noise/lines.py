@@ -54,9 +54,17 @@ class FourierNoise(BasisModel):
     -----
     Rauscher (2024, PASP 136, 015001) fits complex exponentials of non-negative frequency to lines;
     cosines and sines are a real least-squares fit whatever the mask.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> noise = sm.FourierNoise(n_harmonics=3, period=2048.0, name="stripes")
+    >>> noise.n_terms
+    7
     """
 
     coordinates = ("time",)
+    weighs = False
     over = ("line", "exposure")
 
     def __init__(self, cutoff=None, *, n_harmonics=4, period=None, section=1, name=None,
@@ -115,9 +123,16 @@ class LineOffset(BasisModel):
         Name of the model in compounds.
     **parameters : float
         The value of ``c0``.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> offset = sm.LineOffset(by_output=False, name="offset")
+    >>> clean = sm.FlickerNoiseSubtraction(offset)
     """
 
     coordinates = ("time",)
+    weighs = False
     # Variance of the offset over that of a mean.
     inefficiency = 1.0
 
@@ -152,6 +167,11 @@ class LineMedian(LineOffset):
     ----------
     by_output, name, **parameters
         As for `LineOffset`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> clean = sm.FlickerNoiseSubtraction(sm.LineMedian(by_output=False))
     """
 
     inefficiency = np.pi / 2

@@ -54,6 +54,7 @@ class NSCleanNoise:
     density: float = 32.0
     sigma: float = 3.0
     centred: bool = False
+    weighs = False
 
     def __post_init__(self):
         for name in ("cutoff", "roll_off", "density", "sigma"):
@@ -108,6 +109,7 @@ class NSCleanSubarrayNoise:
     least: float = 0.05
     sigma: float | None = 4.0
     centred: bool = False
+    weighs = False
 
     def __post_init__(self):
         object.__setattr__(self, "band", tuple(self.band))

@@ -382,3 +382,22 @@ class TestFiles:
 def test_settings_that_cannot_be_used_are_named(make, error, name):
     with pytest.raises(error, match=f"{name}: expected"):
         make()
+
+
+def test_small_dark_frames_keep_their_pixels():
+    kept = []
+    for seed in range(40, 52):
+        ramp, _ = sm.datasets.make_flicker(seed=seed, shape=(32, 64), n_sources=0, sky=0.0)
+        (scene,) = sm.FlickerNoiseSubtraction()(ramp).scenes
+        kept.append(np.mean(scene.use[~ramp.bad]))
+    assert min(kept) > 0.85
+
+
+def test_fillers_beyond_single_precision_leave_the_other_pixels_as_they_are():
+    rng = np.random.default_rng(3)
+    data = (rng.normal(size=(3, 64, 64)) + rng.normal(size=(3, 1, 64))).astype("f4")
+    data[:, rng.random((64, 64)) < 0.3] = 1e37
+    result = sm.FlickerNoiseSubtraction(sm.FourierNoise())(sm.Ramp(data))
+    known = data < 1e30
+    assert np.isfinite(result.cleaned).all()
+    assert result.cleaned[known].std() < 0.9 * data[known].std()

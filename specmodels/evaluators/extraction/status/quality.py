@@ -28,6 +28,7 @@ LEAST_FWHM = 0.7
 LARGEST_OFFSET = 0.05
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # judged as infinite or unknown
 def judge_source(result, name):
     """Figures of one source of an extraction, and its status.
 
@@ -48,8 +49,7 @@ def judge_source(result, name):
     flux, error = result._flux(name)
     mask = result.mask(name)
     good = ~mask
-    with np.errstate(divide="ignore", invalid="ignore"):
-        snr = float(np.median((flux / error)[good])) if good.any() else np.nan
+    snr = float(np.median((flux / error)[good])) if good.any() else np.nan
     ratio, ratio_error = result.normalisation(name)
     figures = {
         "snr": snr,
