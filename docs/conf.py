@@ -1,10 +1,13 @@
 """Configuration of Sphinx."""
 
 import os
+import sys
 from importlib.metadata import version as installed_version
 
 from sphinx_astropy.conf.v3 import *  # noqa: F403
 from sphinx_astropy.conf.v3 import extensions, intersphinx_mapping
+
+sys.path.insert(0, os.path.dirname(__file__))  # for what is our own
 
 project = "specmodels"
 author = "specmodels developers"
@@ -20,6 +23,8 @@ htmlhelp_basename = "specmodelsdoc"
 
 extensions += [
     "matplotlib.sphinxext.plot_directive",
+    "mathml",
+    "notebooks",  # tutorials to download
     "sphinx_copybutton",
     "sphinx_design",
 ]
@@ -48,6 +53,9 @@ plot_html_show_source_link = False
 plot_include_source = True
 plot_rcparams = {"figure.figsize": (8, 4.5), "savefig.bbox": "tight"}
 plot_apply_rcparams = True
+
+# Formulae that need no script of a network.
+html_math_renderer = "mathml"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

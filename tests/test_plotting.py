@@ -231,3 +231,39 @@ def test_spectrum_without_any_flux_says_so(result):
     ax = plt.figure().add_subplot()
     draw_spectra(Nothing(), ax)
     assert any("no flux" in text.get_text() for text in ax.texts)
+
+
+def drawn(job):
+    """Figure of a small result of each job."""
+    if job == "extraction":
+        return sm.OptimalExtraction(n_sources=1)(sm.datasets.make_slit(shape=(24, 60))[0]).plot()
+    if job == "flicker":
+        return sm.FlickerNoiseSubtraction()(sm.datasets.make_flicker(shape=(64, 128))[0]).plot()
+    if job == "contamination":
+        exposure, truth = sm.datasets.make_slitless(seed=7, n_sources=4)
+        scene = sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
+        return sm.ContaminationSubtraction(scene)(exposure).plot()
+    if job == "oversampling":
+        slit = sm.datasets.make_undersampled_slit(seed=1, shape=(26, 120))[0]
+        return sm.TraceOversampling()(slit).plot()
+    exposure, truth = sm.datasets.make_slitlets(seed=7, n_science=2)
+    result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(exposure)
+    return result.plot() if job == "master background" else result.plot_slit("target_1")
+
+
+@pytest.mark.parametrize(
+    "job",
+    ["extraction", "flicker", "contamination", "oversampling", "master background", "one slit"],
+)
+def test_panels_say_what_they_show(job):
+    panels = drawn(job).axes
+    for ax in panels:
+        bar = ax.get_label() == "<colorbar>"
+        shared = [other for other in panels if other.get_position().x0 == ax.get_position().x0]
+        lowest = min(shared, key=lambda other: other.get_position().y0)
+        assert ax.get_ylabel() or (ax.images and ax.get_subplotspec().colspan.start)
+        assert bar or ax.get_xlabel() or lowest.get_xlabel()
+        for label in (ax.get_xlabel(), ax.get_ylabel()):
+            assert "(um)" not in label
+        if ax.get_legend() is not None:  # beside the data
+            assert ax.get_legend().get_bbox_to_anchor().y0 >= ax.bbox.y1 - 1

@@ -22,7 +22,7 @@ def shape_errors(fit):
     noise is shared by a shift and a broadening of the profile:
 
     .. math::
-        \left<r^2 - \sigma^2\right> = s^2\,(a\,P'^2 + b\,P''^2), \qquad a, b \ge 0.
+        \langle r^2 - \sigma^2 \rangle = s^2\,(a\,P'^2 + b\,P''^2), \qquad a, b \ge 0.
 
     So it can be told how wrong the profile is in smaller pixels, too.
 

@@ -4,8 +4,6 @@ import numpy as np
 
 __all__ = ["plot_injection"]
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.6"  # Okabe and Ito
-
 
 def plot_injection(result, figure=None):
     """Draw what came back of the sources that were put in.
@@ -22,6 +20,8 @@ def plot_injection(result, figure=None):
     """
     import matplotlib.pyplot as plt
 
+    from ..plotting.style import BLUE, GREY, RED, legend_above
+
     if figure is None:
         figure = plt.figure(figsize=(8, 7.5), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True)
@@ -33,12 +33,12 @@ def plot_injection(result, figure=None):
                                        (axes[2], result.pulls, 0, "pull")):  # fmt: skip
         axis.axhline(level, color=GREY, lw=1)
         axis.plot(snr[~flagged], values[~flagged], ".", color=BLUE, label='status "ok"')
-        axis.plot(snr[flagged], values[flagged], "x", color=ORANGE, label="flagged")
+        axis.plot(snr[flagged], values[flagged], "x", color=RED, label="flagged")
         axis.set(ylabel=label)
     axes[1].set_ylim(*_limits(result.ratios))
     axes[2].axhspan(-1, 1, color=GREY, alpha=0.3, lw=0)
     axes[2].set(xscale="log", xlabel="signal-to-noise ratio per column", ylim=(-6, 6))
-    axes[1].legend(loc="best", frameon=False)
+    legend_above(axes[1])
     figure.suptitle(repr(result)[1:-1])
     return figure
 

@@ -4,6 +4,7 @@ from .background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from .bspline_trace import BSplineTrace
 from .composition import Coordinate, bound, on_pixels, repeated_over, sum_of
 from .drifting import DriftingBSplineProfile
+from .effective_psf import EffectivePSF
 from .empirical import BSplineProfile
 from .linear import BasisModel, LinearParameter, TiedTo
 from .linear_form import LinearForm, design_matrix, linear_parameters
@@ -14,13 +15,8 @@ from .noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
 from .noise.plan import NoisePlan
 from .orders import Order, Orders
 from .priors import CoefficientPrior, FlickerPrior, GaussianPrior, RidgePrior, SmoothnessPrior
-from .profiles import (
-    BoxProfile,
-    GaussianProfile,
-    MoffatProfile,
-    Profile,
-)
-from .psf import EffectivePSF, TabulatedPSF
+from .profiles import BoxProfile, GaussianProfile, MoffatProfile, Profile
+from .psf import TabulatedPSF
 from .scenes.direct_image import DirectImage
 from .scenes.grism import DispersedSource, Grism, Sensitivity
 from .scenes.known_spectra import grism_image

@@ -37,6 +37,14 @@ class MasterBackgroundSpectrum(BasisModel):
     ------
     ValueError
         If the breakpoints do not increase, or none or too many of the settings are given.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> sky = sm.MasterBackgroundSpectrum(np.linspace(1.0, 2.0, 21), name="sky")
+    >>> sky.n_terms
+    23
     """
 
     coordinates = ("wavelength",)
@@ -131,6 +139,13 @@ class LogPolynomialSpectrum(Composable, UnitRules, FittableModel):
     ------
     ValueError
         If the degree is negative or the limits do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> sky = sm.LogPolynomialSpectrum(1, limits=(1.0, 2.0), c0=0.0, c1=1.0)
+    >>> float(sky(1.5))
+    1.0
     """
 
     _param_names = ()

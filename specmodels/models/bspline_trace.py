@@ -39,6 +39,13 @@ class BSplineTrace(BasisModel):
     ValueError
         If the range is empty, the spacing not positive, the pixel size negative, or the columns do
         not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> trace = sm.BSplineTrace(-4, 4, columns=(0.0, 399.0))
+    >>> trace.n_inputs, trace.n_terms  # terms of both nodes
+    (2, 42)
     """
 
     n_inputs = 2

@@ -41,6 +41,13 @@ class DriftingBSplineProfile(BSplineProfile):
     ------
     ValueError
         If the limits are equal, the degree is less than one, or the knots cannot be used.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> profile = sm.DriftingBSplineProfile(limits=(0, 399))
+    >>> bool(profile(10.0, 0.0) == profile(390.0, 0.0))  # without a drift
+    True
     """
 
     n_inputs = 2

@@ -53,6 +53,14 @@ class BSplineProfile(Profile):
     ------
     ValueError
         If there are fewer than six knots, or they do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.BSplineProfile(scale=1.5)  # a Gaussian, until it is fitted
+    >>> round(float(profile(np.arange(-20.0, 21)).sum()), 3)
+    1.0
     """
 
     _param_names = ()

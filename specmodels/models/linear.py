@@ -109,6 +109,16 @@ class BasisModel(Composable, UnitRules, FittableModel):
     ------
     ValueError
         If `n_terms` is not a positive whole number.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> class Powers(sm.BasisModel):
+    ...     def basis(self, x):
+    ...         return np.stack([x**j for j in range(self.n_terms)], axis=-1)
+    >>> float(Powers(3, c0=1.0, c2=2.0)(3.0))
+    19.0
     """
 
     _param_names = ()

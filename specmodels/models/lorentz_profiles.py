@@ -16,6 +16,14 @@ class LorentzProfile(Profile):
 
     Its wings are wide: the fraction :math:`2\gamma / \pi d` of the light lies further than ``d``
     from the centre.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.LorentzProfile(gamma=1.0)
+    >>> round(float(profile(np.arange(-9.0, 10)).sum()), 2)  # of all light
+    0.93
     """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
@@ -51,6 +59,14 @@ class VoigtProfile(Profile):
 
     the integral, term by term, of Weideman's series for :math:`w` (1994, SIAM J. Numer. Anal. 31,
     1497, eq. 38), which holds in the whole upper half plane: with its 20 terms to 3e-10.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.VoigtProfile(stddev=1.0, gamma=0.1)
+    >>> round(float(profile(np.arange(-9.0, 10)).sum()), 2)
+    0.99
     """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")

@@ -3,7 +3,8 @@
 A profile is one-dimensional, integrates to one, and is integrated over pixels by its base class; a
 subclass gives its cumulative distribution only. Where the light lies on the detector and how much
 of it there is are the business of `specmodels.models.sources`; tabulated ones live in
-`specmodels.models.psf`.
+`specmodels.models.psf`, those with the wings of a Lorentz function in
+`specmodels.models.lorentz_profiles`.
 """
 
 from functools import lru_cache
@@ -54,6 +55,21 @@ class Profile(UnitRules, FittableModel):
     * ``position_parameters``: names of those in pixels, where they are not centre and width.
 
     It *need not* define ``evaluate`` or ``fit_deriv``.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> from astropy.modeling import Parameter
+    >>> from scipy import special
+    >>> class Logistic(sm.Profile):
+    ...     center = Parameter(default=0.0)
+    ...     scale = Parameter(default=1.0, bounds=(1e-3, None))
+    ...     width_parameter = "scale"
+    ...
+    ...     def cumulative(self, y, center, scale):
+    ...         return special.expit((y - center) / scale)
+    >>> round(float(Logistic(scale=2.0)(0.0)), 4)
+    0.1244
     """
 
     n_inputs = 1
@@ -130,7 +146,16 @@ def _steps(values):
 
 
 class GaussianProfile(Profile):
-    r"""Gaussian: :math:`C(y) = \frac12 [1 + \mathrm{erf}((y - c) / \sqrt2\sigma)]`."""
+    r"""Gaussian: :math:`C(y) = \frac12 [1 + \mathrm{erf}((y - c) / \sqrt2\sigma)]`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.GaussianProfile(center=0.3, stddev=1.2)
+    >>> float(profile(np.arange(-9.0, 10)).sum())
+    1.0
+    """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
     stddev = Parameter(
@@ -161,6 +186,14 @@ class MoffatProfile(Profile):
         C(y) = \frac12 \left[1 \pm I_{t^2/(1+t^2)}(\tfrac12, \alpha - \tfrac12)\right]
 
     The cumulative distribution is that of Student's t (Moffat 1969, A&A 3, 455, for the profile).
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> profile = sm.MoffatProfile(gamma=2.0, alpha=3.0)
+    >>> round(float(profile(np.arange(-30.0, 31)).sum()), 3)
+    1.0
     """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
@@ -264,7 +297,15 @@ def _moffat_norm(alpha):
 
 
 class BoxProfile(Profile):
-    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac12` between 0 and 1."""
+    r"""Box of constant light: :math:`C(y) = (y - c) / w + \frac{1}{2}` between 0 and 1.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> profile = sm.BoxProfile(width=4.0)
+    >>> float(profile(0.0)), float(profile(2.0))  # half of the second pixel is lit
+    (0.25, 0.125)
+    """
 
     center = Parameter(default=0.0, description="position of the centre, in pixels")
     width = Parameter(default=3.0, bounds=(1e-3, None), description="full width, in pixels")

@@ -16,6 +16,12 @@ class UniformSky(Composable, UnitRules, FittableModel):
 
     Its level is no linear parameter, so that fitters which solve those per column find one for all
     columns; where each column has its own sky, use `ColumnPolynomial`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> float(sm.UniformSky(3.0)(10.0, 20.0))
+    3.0
     """
 
     n_inputs = 2
@@ -55,6 +61,13 @@ class ColumnPolynomial(BasisModel):
     ------
     ValueError
         If the degree is negative or the limits are equal.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> sky = sm.ColumnPolynomial(1, limits=(0, 40), c0=10.0, c1=2.0)
+    >>> float(sky(7.0, 20.0)), float(sky(7.0, 40.0))  # of column and row
+    (10.0, 12.0)
     """
 
     n_inputs = 2

@@ -41,6 +41,13 @@ class BarShadow(Composable, UnitRules, FittableModel):
     ------
     ValueError
         If `n_shutters` is not a positive whole number.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> shutters = sm.BarShadow(3, height=5.0, pitch=6.0, sigma=0.3)
+    >>> round(float(shutters(0.0)), 3), round(float(shutters(3.0)), 3)  # in the middle, on a bar
+    (1.0, 0.096)
     """
 
     n_inputs = n_outputs = 1
@@ -113,6 +120,13 @@ class SlitThroughput(BasisModel):
     ------
     ValueError
         If the limits do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> throughput = sm.SlitThroughput(1, limits=(1.0, 2.0), c1=-0.2)
+    >>> float(throughput(1.0)), float(throughput(2.0))
+    (1.2, 0.8)
     """
 
     coordinates = ("wavelength",)
@@ -152,6 +166,14 @@ class SlitFunction(BasisModel):
     ------
     ValueError
         If there are fewer than two breakpoints, or they do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> slit = sm.SlitFunction(np.linspace(0, 40, 5))
+    >>> float(slit(10.0))  # one everywhere, until it is fitted
+    1.0
     """
 
     coordinates = ("y",)

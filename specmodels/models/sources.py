@@ -49,6 +49,14 @@ class Source(Composable, UnitRules, FittableModel):
         If `profile` is no `Profile`, or `trace` or `width` is no one-dimensional model.
     ValueError
         If a width is given for a profile that has no width parameter.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> star = sm.Source(sm.MoffatProfile(), sm.PolynomialTrace(1), name="star", trace_c0=20.0)
+    >>> star.param_names
+    ('flux', 'trace_c0', 'trace_c1', 'gamma', 'alpha')
+    >>> model = star + sm.ColumnPolynomial(0, name="sky")
     """
 
     _param_names = ()

@@ -125,6 +125,13 @@ class BSplineSpectrum(SourceSpectrum):
     ------
     ValueError
         If there are fewer than four terms.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> spectrum = sm.BSplineSpectrum(12, limits=(1.0, 2.0))
+    >>> spectrum.n_terms, float(spectrum(1.3))
+    (12, 1.0)
     """
 
     def __init__(self, n_terms=40, *, limits=None, name=None, **parameters):
@@ -156,6 +163,13 @@ class TabulatedSpectrum(SourceSpectrum):
     ------
     ValueError
         If the arrays do not match, or the wavelengths do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> template = sm.TabulatedSpectrum([1.0, 1.5, 2.0], [1.0, 2.0, 1.0], c0=3.0)
+    >>> float(template(1.25))
+    4.5
     """
 
     def __init__(self, wavelength, flux, *, limits=None, name=None, **parameters):

@@ -28,6 +28,13 @@ class PolynomialTrace(BasisModel):
     ------
     ValueError
         If the degree is negative or the limits are equal.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> trace = sm.PolynomialTrace(1, limits=(0, 400), c0=20.0, c1=2.0)
+    >>> float(trace(0.0)), float(trace(400.0))
+    (18.0, 22.0)
     """
 
     def __init__(self, degree, *, limits=(0.0, 2047.0), **parameters):
@@ -60,6 +67,14 @@ class SplineTrace(BasisModel):
     ------
     ValueError
         If there are fewer than two knots or they do not increase.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> import numpy as np
+    >>> trace = sm.SplineTrace(np.linspace(0, 400, 5))
+    >>> trace.n_terms
+    7
     """
 
     def __init__(self, knots, *, degree=3, **parameters):
@@ -94,6 +109,13 @@ class DistortedTrace(BasisModel):
     ValueError
         If the table is not made of two finite columns of one length, with increasing `x`, or the
         degree is negative.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> trace = sm.DistortedTrace([0, 100, 200], [10, 12, 10], c0=0.5)
+    >>> float(trace(100.0))
+    12.5
     """  # noqa: E501
 
     def __init__(self, x, y, *, degree=1, **parameters):
@@ -153,6 +175,13 @@ class TabulatedTrace(DistortedTrace):
     ------
     ValueError
         If the table is not made of two finite columns of one length, with increasing `x`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> trace = sm.TabulatedTrace([0, 100, 200], [10, 12, 10], c0=0.5)
+    >>> float(trace(50.0))
+    11.5
     """
 
     def __init__(self, x, y, **parameters):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .spectra import MASKED, color_of, draw_spectra, legend_above
+from .spectra import draw_spectra
+from .style import color_of, legend_above, show_image, with_unit
 
 __all__ = ["plot_chain", "plot_dithers", "plot_extraction", "plot_fit", "plot_results"]
 
@@ -73,6 +74,7 @@ def plot_dithers(result, figure=None, *, n_most=6):
         axes[1].set_title(f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}", **TITLE)
         for ax in axes:
             ax.tick_params(labelbottom=row == len(shown) - 1)
+            ax.set_xlabel("column" if row == len(shown) - 1 else "")
     draw_spectra(result, figure.add_subplot(grid[-1, :]))
     more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
     figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
@@ -84,15 +86,15 @@ def _draw_exposure(view, axes):
     image = view.image
     mask = view.fit.image.mask & ~view.fit.rejected
     data = np.where(mask, np.nan, image.data)
-    _show(axes[0], image, data, norm=_light_norm(data))
+    _show(axes[0], image, data, norm=_light_norm(data), label=with_unit("data", image.unit))
     sigma = np.sqrt(np.where(mask, np.nan, view.variance))
-    _show(axes[1], image, (data - view.model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
+    _show_residual(axes[1], image, (data - view.model) / sigma)
     for number, name in enumerate(view.sources):
         axes[0].plot(image.x, view.trace(name), color=color_of(number), lw=1.1, ls="--")
     _mark(axes[1], image, view.fit.rejected)
     axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
     axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
-    axes[0].set_ylabel("row")
+    axes[1].set_ylabel("")
 
 
 def plot_fit(fit, figure=None, *, n_most=4):
@@ -210,18 +212,17 @@ def _draw_fitted(image, model, rejected, axes):
     variance = 1.0 if image.variance is None else image.variance
     sigma = np.sqrt(np.where(mask, np.nan, variance))
     norm = _light_norm(data)
-    _show(axes[0], image, data, norm=norm)
-    _show(axes[1], image, model, norm=norm)
-    _show(axes[2], image, (data - model) / sigma, vmin=-4, vmax=4, cmap="RdBu_r")
+    for ax, values, label in zip(axes, (data, model), ("data", "model"), strict=False):
+        _show(ax, image, values, norm=norm, label=with_unit(label, image.unit))
+    _show_residual(axes[2], image, (data - model) / sigma)
     _mark(axes[2], image, rejected)
     labels = (_data_label(mask), "model", _residual_label(rejected))
     for ax, label in zip(axes, labels, strict=True):
         ax.set_title(label, fontsize="small", loc="left", pad=2)
-        ax.set_ylabel("row")
         ax.tick_params(labelbottom=ax is axes[-1])
+        ax.set_xlabel("column" if ax is axes[-1] else "")
     axes[0].set_xlim(*_used_limits(image.x, ~mask.all(axis=0)))
     axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
-    axes[-1].set_xlabel("column")
 
 
 def _mark(ax, image, rejected):
@@ -249,14 +250,12 @@ def _residual_label(rejected):
 
 
 def _show(ax, image, values, **options):
-    from matplotlib import colormaps
-
     extent = (image.x[0] - 0.5, image.x[-1] + 0.5, image.y[0] - 0.5, image.y[-1] + 0.5)
-    cmap = colormaps[options.pop("cmap", "viridis")].with_extremes(bad=MASKED)
-    ax.imshow(
-        values, origin="lower", aspect="auto", extent=extent, interpolation="nearest", cmap=cmap,
-        **options,
-    )  # fmt: skip
+    show_image(ax, values, options.pop("label"), extent=extent, **options)
+
+
+def _show_residual(ax, image, residual):
+    _show(ax, image, residual, vmin=-4, vmax=4, cmap="RdBu_r", label="residual / sigma")
 
 
 def _light_norm(data):

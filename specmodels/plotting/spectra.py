@@ -2,10 +2,10 @@
 
 import numpy as np
 
-__all__ = ["MASKED", "color_of", "draw_spectra", "legend_above", "spectral_label", "with_unit"]
+from .style import MASKED, color_of, legend_above, spectral_label, with_unit
 
-COLORS = ("tab:red", "tab:orange", "tab:purple", "tab:green", "tab:brown")
-MASKED = "0.85"
+__all__ = ["draw_spectra"]
+
 # More columns than this are drawn as means of some.
 MOST_DRAWN = 1000
 # Lines so many times as bright as the usual column are drawn on a scale of the arcsine.
@@ -48,19 +48,6 @@ def draw_spectra(result, ax):
     ax.set_xlabel(spectral_label(table["wavelength"]) + means)
     ax.set_ylabel(with_unit("flux", table["flux"].unit))
     legend_above(ax)
-
-
-def color_of(number):
-    """Color of a source, by its number."""
-    return COLORS[number % len(COLORS)]
-
-
-def legend_above(ax):
-    """Legend over the upper right end of an axis, where no data are."""
-    handles = ax.get_legend_handles_labels()[0]
-    if handles:
-        ax.legend(fontsize="x-small", loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False,
-                  ncols=len(handles), borderaxespad=0.1, columnspacing=1.0)  # fmt: skip
 
 
 def _drawn(result, name, table):
@@ -133,15 +120,3 @@ def _robust_limits(flux, error):
     low, high = min(low, 0.0, *certain), max(high, 0.0, *certain)
     margin = 0.1 * (high - low) or 1.0
     return [low - 0.5 * margin, high + margin]
-
-
-def spectral_label(wavelength):
-    """Label of an axis of wavelengths, or of columns."""
-    unit = getattr(wavelength, "unit", None)
-    return "column" if unit == "pix" else with_unit("wavelength", unit)
-
-
-def with_unit(label, unit):
-    """Label with a unit, if there is one."""
-    text = "" if unit is None else unit.to_string("unicode").replace("\u03bc", "\u00b5")
-    return f"{label} ({text})" if text else label

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .spectra import MASKED, spectral_label, with_unit
+from .style import BLUE, MASKED, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
@@ -99,7 +99,7 @@ def _draw_mean(result, source, ax):
     known = np.isfinite(flux).any(axis=0)
     mean = np.full(len(known), np.nan)
     mean[known] = np.nanmean(flux[:, known], axis=0)
-    ax.plot(wavelength.value, mean, lw=0.7)
+    ax.plot(wavelength.value, mean, color=BLUE, lw=0.7)
     ax.set_xlabel(spectral_label(wavelength))
     ax.set_ylabel(with_unit("mean flux", result.unit))
 
@@ -109,15 +109,15 @@ def _draw_white(result, source, ax):
     flux, error = white["flux"].value, white["flux_error"].value
     middle = np.nanmedian(flux)
     ax.errorbar(_clock(result)[0], flux / middle, error / abs(middle), fmt="k.", ms=3, lw=0.6)
-    ax.set_ylabel("white light")
+    ax.set_ylabel("white light over its median")
 
 
 def _draw_movements(result, axes):
     table, (times, label) = result.movements(), _clock(result)
     for ax, key in zip(axes, ("shift", "stretch"), strict=False):
-        ax.errorbar(times, table[key], table[f"{key}_error"], fmt=".", ms=3, lw=0.6)
+        ax.errorbar(times, table[key], table[f"{key}_error"], fmt=".", color=BLUE, ms=3, lw=0.6)
         ax.set_ylabel("shift (pixel)" if key == "shift" else "width, relative")
-    axes[2].plot(times, table["background"].value, ".", ms=3)
+    axes[2].plot(times, table["background"].value, ".", color=BLUE, ms=3)
     axes[2].set_ylabel(with_unit("background", result.unit))
     axes[2].locator_params(axis="x", nbins=5)
     axes[2].set_xlabel(label)

@@ -15,6 +15,7 @@ import specmodels.models
 from specmodels.models.background import LogPolynomialSpectrum, MasterBackgroundSpectrum
 from specmodels.models.bspline_trace import BSplineTrace
 from specmodels.models.drifting import DriftingBSplineProfile
+from specmodels.models.effective_psf import EffectivePSF
 from specmodels.models.empirical import BSplineProfile
 from specmodels.models.linear import BasisModel
 from specmodels.models.lorentz_profiles import LorentzProfile, VoigtProfile
@@ -26,7 +27,7 @@ from specmodels.models.profiles import (
     MoffatProfile,
     Profile,
 )
-from specmodels.models.psf import EffectivePSF, TabulatedPSF
+from specmodels.models.psf import TabulatedPSF
 from specmodels.models.scenes.grism import DispersedSource
 from specmodels.models.settings import constructor_settings
 from specmodels.models.sky import ColumnPolynomial, UniformSky

@@ -5,8 +5,8 @@ import pytest
 from astropy.modeling import models
 from numpy.testing import assert_allclose, assert_array_equal
 
+from specmodels.models.effective_psf import EffectivePSF
 from specmodels.models.profiles import GaussianProfile, Profile
-from specmodels.models.psf import EffectivePSF
 from specmodels.models.sources import Source
 from specmodels.models.traces import PolynomialTrace
 from tests.models.model_contract import (

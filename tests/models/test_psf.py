@@ -12,8 +12,9 @@ from astropy.table import Table
 from numpy.testing import assert_allclose
 from photutils.psf import GaussianPRF, GriddedPSFModel, ImagePSF
 
+from specmodels.models.effective_psf import EffectivePSF
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
-from specmodels.models.psf import EffectivePSF, TabulatedPSF
+from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sources import Source
 
 OFFSETS = np.linspace(-15, 15, 481)

@@ -20,6 +20,8 @@ def plot_flicker(result, figure=None):
     """
     import matplotlib.pyplot as plt
 
+    from ...plotting.style import color_of, legend_above, show_image, with_unit
+
     figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
     figure.suptitle(_shown(result))
     scene = result.scenes[0]
@@ -32,17 +34,15 @@ def plot_flicker(result, figure=None):
     for name, frame in frames.items():
         middle = 0 if name == "noise" else (low + high) / 2
         half = max((high - low) / 2, np.finfo(float).tiny)
-        panels[name].imshow(frame, vmin=middle - half, vmax=middle + half, origin="lower",
-                            aspect="auto", cmap="gray")  # fmt: skip
-        panels[name].set_title(name)
-    panels["mask"].imshow(scene.use, origin="lower", aspect="auto", cmap="gray")
-    panels["mask"].set_title("pixels used (white)")
-    for name, spectrum in result.spectra.items():
-        positive = slice(1, None)
-        panels["power"].loglog(spectrum.spectral_axis[positive].value,
-                               spectrum.flux[positive].value, label=name)  # fmt: skip
-    panels["power"].set(xlabel="frequency (Hz)", ylabel="power")
-    panels["power"].legend()
+        show_image(panels[name], frame, with_unit("rate", result.ramp.unit), title=name,
+                   vmin=middle - half, vmax=middle + half, cmap="gray")  # fmt: skip
+    show_image(panels["mask"], scene.use, None, title="pixels used (white)", cmap="gray")
+    for number, (name, spectrum) in enumerate(result.spectra.items()):
+        frequency, power = (a[1:].value for a in (spectrum.spectral_axis, spectrum.flux))
+        panels["power"].loglog(frequency, power, color=color_of(1 - number), label=name)
+    panels["power"].set(xlabel=with_unit("frequency", spectrum.spectral_axis.unit),
+                        ylabel=with_unit("power", spectrum.flux.unit))  # fmt: skip
+    legend_above(panels["power"])
     return figure
 
 

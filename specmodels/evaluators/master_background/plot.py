@@ -1,12 +1,14 @@
 """Figures of a master background. Matplotlib is imported when they are drawn."""
 
 import numpy as np
+from astropy import units as u
 
 from .residuals import EDGES, gaussian_of, histogram
 
 __all__ = ["plot_background", "plot_slit"]
 
 MAX_POINTS = 20_000
+LEAST_MISFIT = 1e-4  # where bars begin
 
 
 def plot_background(result, figure=None):
@@ -55,6 +57,8 @@ def plot_slit(result, name, figure=None):
     """
     import matplotlib.pyplot as plt
 
+    from ...plotting.style import show_image, with_unit
+
     figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
     rows = ["data", "sky", "subtracted", "residual / error", "distribution"]
     panels = figure.subplot_mosaic([[row] for row in rows])
@@ -65,14 +69,11 @@ def plot_slit(result, name, figure=None):
     top, left = 2 * _percentile(sky, 95), _percentile(np.abs(planes["subtracted"]), 98)
     for title, plane in planes.items():
         low, high = (-left, left) if title == "subtracted" else (0, top)
-        drawn = panels[title].imshow(plane, vmin=low, vmax=high, origin="lower", aspect="auto",
-                                     interpolation="nearest")  # fmt: skip
-        figure.colorbar(drawn, ax=panels[title], label=str(image.unit or ""))
-        panels[title].set_title(f"{name}: {title}")
-    drawn = panels[rows[3]].imshow(normalised, vmin=-5, vmax=5, origin="lower", aspect="auto",
-                                   cmap="RdBu_r", interpolation="nearest")  # fmt: skip
-    figure.colorbar(drawn, ax=panels[rows[3]])
-    panels[rows[3]].set_title("subtracted, over the error of the data")
+        show_image(panels[title], plane, with_unit("light", image.unit), title=f"{name}: {title}",
+                   vmin=low, vmax=high)  # fmt: skip
+        panels[title].set_xlabel("")
+    show_image(panels[rows[3]], normalised, rows[3], vmin=-5, vmax=5, cmap="RdBu_r",
+               title="subtracted, over the error of the data")  # fmt: skip
     _draw_residuals(normalised, panels["distribution"])
     return figure
 
@@ -84,7 +85,9 @@ def _percentile(values, percent):
 
 
 def _draw_sky(result, axes, below):
-    axis_unit = result.wavelength_unit
+    from ...plotting import style
+
+    place = style.with_unit("wavelength", result.wavelength_unit or u.pix)
     for name in result.fit.used:
         image, sky = result.exposure[name], result.skies[name]
         index = np.flatnonzero(result.sky_pixels(name))
@@ -95,49 +98,61 @@ def _draw_sky(result, axes, below):
                   color="0.6", rasterized=True)  # fmt: skip
     grid = np.linspace(*result.fit.curve.limits, 4000)
     value, variance = result.fit.curve(grid)
-    axes.plot(grid, value, color="C3", lw=0.9)
+    axes.plot(grid, value, color=style.RED, lw=0.9)
     shown = value[np.isfinite(value)]
     low, high = np.percentile(shown, [0.5, 99.5]) if shown.size else (0, 1)
-    axes.set(xlabel=f"wavelength ({axis_unit or 'pixel'})", ylabel=f"sky ({result.unit or ''})",
+    axes.set(xlabel=place, ylabel=style.with_unit("sky", result.unit),
              ylim=(low - 0.5 * (high - low), high + 0.8 * (high - low)),
              title="sky, and the pixels of the background slits")  # fmt: skip
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.sqrt(variance) / np.abs(value)
-    below.plot(grid, relative, color="C3", lw=0.8)
+    below.plot(grid, relative, color=style.RED, lw=0.8)
     scale = "log" if np.any(relative > 0) else "linear"
-    below.set(yscale=scale, xlabel=f"wavelength ({axis_unit or 'pixel'})",
-              ylabel="relative error of the sky")  # fmt: skip
+    below.set(yscale=scale, xlabel=place, ylabel="relative error of the sky")
 
 
 def _draw_levels(result, axes):
+    from ...plotting import style
+
     report = result.report()
-    for role, color in (("background", "C0"), ("science", "C1"), ("left out", "C3")):
+    for role, color in (
+        ("background", style.BLUE),
+        ("science", style.ORANGE),
+        ("left out", style.RED),
+    ):
         own = np.flatnonzero(report["role"] == role)
         if own.size:
             axes.errorbar(own, report["level"][own], report["level_error"][own], fmt="o", ms=3,
                           color=color, label=role)  # fmt: skip
     axes.axhline(1, color="0.8", zorder=0)
     axes.set(xlabel="number of the slit", ylabel="grey factor")
-    axes.legend()
+    style.legend_above(axes)
 
 
 def _draw_residuals(residual, axes):
+    from ...plotting import style
+
     center, counts = histogram(residual)
-    axes.stairs(counts, EDGES, color="C0", label="residuals")
+    axes.stairs(counts, EDGES, color=style.BLUE, label="residuals")
     amplitude, mean, width = gaussian_of(residual)
     if np.isfinite(width):
-        axes.plot(center, amplitude * np.exp(-0.5 * ((center - mean) / width) ** 2), color="C3",
+        gaussian = amplitude * np.exp(-0.5 * ((center - mean) / width) ** 2)
+        axes.plot(center, gaussian, color=style.RED,
                   label=f"Gaussian: mean {mean:.3f}, width {width:.3f}")  # fmt: skip
     top = max(counts.max(), 1)
     scale = "log" if counts.any() else "linear"
     axes.set(xlabel="residual / error", ylabel="pixels", yscale=scale, ylim=(0.5, 3 * top))
-    axes.legend()
+    style.legend_above(axes)
 
 
 def _draw_misfits(result, axes):
+    from ...plotting import style
+
     names = list(result.fit.slits)
     values = [result.fit.slits[name].misfit for name in names]
-    colors = ["C3" if result.fit.slits[name].reason else "C0" for name in names]
+    colors = [style.RED if result.fit.slits[name].reason else style.BLUE for name in names]
     axes.bar(np.arange(len(names)), values, color=colors)
     axes.set_xticks(np.arange(len(names)), names, rotation=60, fontsize="x-small")
-    axes.set(ylabel="rms misfit / sky", title="background slits (red: left out)")
+    # One slit with a source must not hide what the others are.
+    axes.set(yscale="log", ylim=(LEAST_MISFIT, 3 * max(*values, LEAST_MISFIT, 0.1)),
+             ylabel="rms misfit / sky", xlabel="background slit (red: left out)")  # fmt: skip

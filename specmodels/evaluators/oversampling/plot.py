@@ -20,17 +20,19 @@ def plot_oversampling(result, figure=None):
     """
     import matplotlib.pyplot as plt
 
+    from ...plotting.style import legend_above, show_image, with_unit
+
     figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
     name = _brightest(result)
     panels = figure.subplot_mosaic([["data"], ["oversampled"], ["trace"], ["profile"]])
     images = _images(result, name)
     low, high = _limits(images["data"])
     for title, values in images.items():
-        panels[title].imshow(values, vmin=low, vmax=high, origin="lower", aspect="auto")
-        panels[title].set(title=title, ylabel="row")
-    panels["trace"].set_xlabel("column of the slice")
+        show_image(panels[title], values, with_unit("light", result.sliced.image.unit), title=title,
+                   vmin=low, vmax=high)  # fmt: skip
+        panels[title].set_xlabel("column of the slice" if title == "trace" else "")
     _draw_profile(panels["profile"], result, name, result.parts[name])
-    panels["profile"].legend()
+    legend_above(panels["profile"])
     figure.suptitle(f"slice {name}")
     return figure
 
@@ -52,6 +54,8 @@ def plot_slits(results, figure=None, *, n_most=8):
     """
     import matplotlib.pyplot as plt
 
+    from ...plotting.style import legend_above, show_image, with_unit
+
     shown = list(results.items())[:n_most]
     n_rows = max(len(shown), 1)
     figure = figure or plt.figure(figsize=(13, 1.0 + 2.4 * n_rows), layout="constrained")
@@ -67,11 +71,11 @@ def plot_slits(results, figure=None, *, n_most=8):
         low, high = _limits(before)
         made = "oversampled" if trace is result else "replaced"
         for ax, key, values in zip(axes, ("data", made), (before, after), strict=False):
-            ax.imshow(values, vmin=low, vmax=high, origin="lower", aspect="auto")
-            ax.set_title(f"{title}: {key}", fontsize="small", loc="left")
+            label = None if key == "data" else with_unit("light", trace.sliced.image.unit)
+            show_image(ax, values, label, title=f"{title}: {key}", vmin=low, vmax=high)
         _draw_profile(axes[2], trace, name, trace.parts[name])
     if shown:
-        panels[0, 2].legend(fontsize="x-small")
+        legend_above(panels[0, 2])
     if len(results) > len(shown):
         figure.suptitle(f"first {len(shown)} of {len(results)}")
     return figure
@@ -103,6 +107,8 @@ def _brightest(result):
 
 def _draw_profile(axes, result, name, part):
     """Light along the slice in the brightest column: data, model and oversampled values."""
+    from ...plotting.style import BLUE, GREEN, ORANGE, with_unit
+
     rows, columns = result.sliced.boxes[name]
     use = part.available & part.inside
     light = np.where(use, part.image.filled, 0).sum(axis=0)
@@ -111,14 +117,16 @@ def _draw_profile(axes, result, name, part):
     if own.any():
         errors = 1 / np.sqrt(part.image.weights[own, column])
         data = part.image.data[own, column]
-        axes.errorbar(part.positions[own, column], data, errors, fmt="o", label="data")
+        axes.errorbar(part.positions[own, column], data, errors, fmt="o", color=BLUE, label="data")
     fine = result.data[result.rows.slice_of(rows), columns][:, column]
-    axes.plot(part.fine_positions[:, column], fine / result.share, ".-", label="oversampled")
+    axes.plot(part.fine_positions[:, column], fine / result.share, ".-", color=ORANGE,
+              label="oversampled")  # fmt: skip
     if part.fit is not None:
         low, high = np.nanmin(part.positions[:, column]), np.nanmax(part.positions[:, column])
         at = np.linspace(low, high, 500)
         x = part.image.x[column]
         scale, level, slope = part.fit.values[:, column]
         model = scale * part.fit.profile(at, x, 0.0) + level + slope * part.fit.height(at)
-        axes.plot(at, model, lw=1, label="spline")
-    axes.set(xlabel="position (native pixels)", ylabel="light", title=f"column {column}")
+        axes.plot(at, model, color=GREEN, lw=1, label="spline")
+    axes.set(xlabel="position (native pixels)", ylabel=with_unit("light", part.image.unit))
+    axes.set_title(f"column {column}", fontsize="small", loc="left", pad=2)

@@ -47,6 +47,13 @@ class FlickerSpectrum(UnitRules, Fittable1DModel):
         Power at the highest frequency, in units in which white noise has its variance as power.
     exponent : float
         1 for flicker noise.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> spectrum = sm.FlickerSpectrum(amplitude=0.1, exponent=1.0)
+    >>> float(spectrum(0.5)), float(spectrum(0.05))
+    (0.1, 1.0)
     """
 
     linear = False
@@ -98,6 +105,12 @@ class CorrelatedNoise(Composable, Model):
     ------
     TypeError, ValueError
         If a setting is of another kind or out of range.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> noise = sm.CorrelatedNoise(common=sm.FlickerSpectrum(0.1))
+    >>> clean = sm.FlickerNoiseSubtraction(noise)
     """
 
     n_inputs = 2

@@ -54,6 +54,13 @@ class FourierNoise(BasisModel):
     -----
     Rauscher (2024, PASP 136, 015001) fits complex exponentials of non-negative frequency to lines;
     cosines and sines are a real least-squares fit whatever the mask.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> noise = sm.FourierNoise(n_harmonics=3, period=2048.0, name="stripes")
+    >>> noise.n_terms
+    7
     """
 
     coordinates = ("time",)
@@ -116,6 +123,12 @@ class LineOffset(BasisModel):
         Name of the model in compounds.
     **parameters : float
         The value of ``c0``.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> offset = sm.LineOffset(by_output=False, name="offset")
+    >>> clean = sm.FlickerNoiseSubtraction(offset)
     """
 
     coordinates = ("time",)
@@ -154,6 +167,11 @@ class LineMedian(LineOffset):
     ----------
     by_output, name, **parameters
         As for `LineOffset`.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> clean = sm.FlickerNoiseSubtraction(sm.LineMedian(by_output=False))
     """
 
     inefficiency = np.pi / 2

@@ -265,6 +265,13 @@ class DispersedSource(BasisModel):
     ------
     ValueError
         If the table does not fit together.
+
+    Examples
+    --------
+    >>> import specmodels as sm
+    >>> source = sm.DispersedSource([5, 6], [1.0, 0.5], [0, 2], shape=(3, 4), c0=2.0)
+    >>> float(source(1.0, 1.0)), float(source(2.0, 1.0)), float(source(0.0, 0.0))
+    (2.0, 1.0, 0.0)
     """
 
     n_inputs = 2

@@ -498,7 +498,7 @@ class TestResult:
 
     def test_figure_shows_all(self, scene):
         figure = sm.FlickerNoiseSubtraction(sm.LineMedian())(scene[0]).plot()
-        titles = {axes.get_title() for axes in figure.axes}
+        titles = {axes.get_title("left") for axes in figure.axes}
         assert {"before", "after", "noise", "pixels used (white)"} <= titles
 
     def test_kind_is_kept(self, rng):
