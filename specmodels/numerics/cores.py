@@ -78,7 +78,8 @@ def in_order(function, items, n_jobs=None, *, threads=False, shared=()):
     items : sequence
     n_jobs : int, optional
         Number of cores, -1 for all. Default: all that this process may use, or as many as
-        ``OMP_NUM_THREADS`` says, where the work is long enough.
+        ``OMP_NUM_THREADS`` says, where the work is long enough; processes only where no other
+        thread of Python is there (as in notebooks), which might hold a lock that the work needs.
     threads : bool
         Whether the work releases Python's lock.
     shared : iterable of object
@@ -100,7 +101,7 @@ def in_order(function, items, n_jobs=None, *, threads=False, shared=()):
     for item in items[:1]:
         yield function(item)
     seconds = (time.perf_counter() - start) * (len(items) - 1)
-    worth = n_jobs is not None or seconds > WORTH
+    worth = n_jobs is not None or (seconds > WORTH and threading.active_count() == 1)
     if number > 1 and worth and _can_fork():
         yield from _by_processes(function, items[1:], min(number, len(items) - 1), shared)
     else:

@@ -128,9 +128,11 @@ def locate(squares, path, steps, m, offset, place):
 def united(one, other):
     """Frame that holds two."""
     pixel, row = min(one.pixel, other.pixel), min(one.row, other.row)
+    last = max(one.pixel + one.wide - one.reached, other.pixel + other.wide - other.reached)
+    reached = max(one.reached, other.reached)
     return Frame(
-        pixel, row, max(one.pixel + one.wide, other.pixel + other.wide) - pixel,
-        max(one.row + one.tall, other.row + other.tall) - row, max(one.reached, other.reached),
+        pixel, row, last + reached - pixel,
+        max(one.row + one.tall, other.row + other.tall) - row, reached,
     )  # fmt: skip
 
 

@@ -63,9 +63,18 @@ def test_work_that_is_alone_stays_here():
 
 def test_short_work_stays_here_by_default(monkeypatch):
     monkeypatch.setattr(cores, "_usual", lambda: 2)
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
     assert {pid for pid, _ in in_order(where, ITEMS)} == {os.getpid()}
     monkeypatch.setattr(cores, "WORTH", 0.0)
     assert len({pid for pid, _ in in_order(where, ITEMS)}) > 1
+
+
+def test_beside_other_threads_processes_are_started_when_asked_for(monkeypatch):
+    monkeypatch.setattr(cores, "_usual", lambda: 2)
+    monkeypatch.setattr(cores, "WORTH", 0.0)
+    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    assert {pid for pid, _ in in_order(where, ITEMS)} == {os.getpid()}
+    assert len({pid for pid, _ in in_order(where, ITEMS, 2)}) > 1
 
 
 def test_only_the_main_thread_starts_processes():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from specmodels.numerics.dispersal import Squares, Steps, Traces, disperse
+from specmodels.numerics.dispersal_planes import Frame, united
 
 SHAPE = (40, 90)
 LIMITS = (1.0, 2.0)
@@ -236,3 +237,11 @@ def test_light_that_hardly_moves_is_kept():
         assert found.sum() == pytest.approx(100 * light.light.sum(), rel=1e-12)
         x = found.toarray().reshape(160, 160).sum(axis=0) @ np.arange(160) / found.sum()
         assert x == pytest.approx(60.3 + way / 2, abs=2e-3)
+
+
+def test_frames_of_two_places_hold_all_that_squares_of_either_reach():
+    one, other = Frame(3, 5, 9, 4, 2), Frame(2, 6, 8, 4, 3)
+    both = united(one, other)
+    last = max(one.pixel + one.wide - one.reached, other.pixel + other.wide - other.reached)
+    assert both.pixel + both.wide == last + both.reached
+    assert (both.pixel, both.row, both.tall, both.reached) == (2, 5, 5, 3)
