@@ -307,7 +307,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("name", "value"),
         [("n_sources", 0), ("n_sources", 1.5), ("n_sources", "two"), ("trace_degree", -1),
-         ("trace_degree", 0.5), ("width_degree", -1), ("profile", "gaussian"), ("sky", 3),
+         ("trace_degree", 0.5), ("width_degree", -1), ("profile", "gaussian"), ("sky", 0.5),
          ("aperture", 0), ("aperture", np.nan)],
     )  # fmt: skip
     def test_settings_that_mean_nothing(self, name, value):

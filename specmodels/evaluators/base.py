@@ -70,6 +70,16 @@ class Evaluator(ABC):
         self.fitter = self.default_fitter if fitter is None else fitter
         self.n_jobs = checked_jobs(n_jobs)
 
+    def __getstate__(self):
+        """State to pickle. That a fitter was left to the class stays known in other processes."""
+        state = dict(vars(self))
+        if state.get("fitter") is self.default_fitter:
+            state.pop("fitter", None)
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update({"fitter": self.default_fitter} | state)
+
     def __call__(self, data):
         """Apply to anything that `~specmodels.read` understands."""
         exposure = read_alone(data, type(self).__name__)

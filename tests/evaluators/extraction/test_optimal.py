@@ -1,6 +1,7 @@
 """Optimal extraction: fluxes and errors are true; what cannot be had is masked with a reason."""
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -116,6 +117,17 @@ class TestTruth:
         assert np.abs(pulls[columns]).max() < 5
         assert result.fit.rejected[truth.hits & ~struck.mask].mean() > 0.9
         assert (result.fit.rejected & ~truth.hits).mean() < 1e-3
+
+    def test_copies_go_the_same_way(self):
+        """Whether a fitter was chosen decides on the way, and is not to be lost on the way."""
+        slit = make_slit(seed=1, shape=(20, 30))[0]
+        extract = sm.OptimalExtraction(n_sources=1)
+        expected = fluxes(extract(slit))
+        for other in (pickle.loads(pickle.dumps(extract)), deepcopy(extract)):
+            assert other.fitter is sm.OptimalExtraction.default_fitter
+            np.testing.assert_array_equal(fluxes(other(slit)), expected)
+        own = sm.OptimalExtraction(fitter=sm.VarProFitter())
+        assert isinstance(pickle.loads(pickle.dumps(own)).fitter, sm.VarProFitter)
 
     def test_a_number_as_sky_is_its_degree(self, slit):
         found, expected = (sm.OptimalExtraction(n_sources=1, sky=sky)(slit[0])

@@ -10,7 +10,7 @@ from astropy.modeling.models import Const2D
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.fitters.system import SystemProblem, iterated
+from specmodels.fitters.system import SystemProblem, iterated_equations
 from specmodels.fitters.system.noise_strengths import _badness, _score
 from specmodels.models import FlickerSpectrum, RidgePrior, SmoothnessPrior
 from specmodels.numerics.exponentials import decays, power_law_amplitudes
@@ -295,7 +295,7 @@ def test_conjugate_gradients_give_what_factors_give(fast_axis, monkeypatch):
     given, _ = frame({"separate": (0.6, 1.1)}, 7, fast_axis=fast_axis, shape=(24, 96))
     model = star() + sm.ColumnPolynomial(1, limits=(0, 39)) + sm.CorrelatedNoise(name="noise")
     exact = sm.LinearFitter()(model, given)
-    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    monkeypatch.setattr(iterated_equations, "MOST_DENSE", 10)
     fit = sm.LinearFitter()(model, given)
     assert fit.solver.startswith("conjugate gradients, preconditioned: banded")
     assert exact.solver.startswith("dense")
@@ -320,7 +320,7 @@ def test_directions_without_information_are_named_by_conjugate_gradients_too(mon
     twice = TERMS["source"]() + Const2D(1.0, name="one") + Const2D(1.0, name="two")
     model = twice + given_noise()
     exact = sm.LinearFitter()(model, given)
-    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    monkeypatch.setattr(iterated_equations, "MOST_DENSE", 10)
     fit = sm.LinearFitter()(model, given)
     assert not fit.success
     assert fit.message == exact.message
@@ -329,7 +329,7 @@ def test_directions_without_information_are_named_by_conjugate_gradients_too(mon
 
 
 def test_simulated_leverages_are_refused_with_priors(monkeypatch):
-    monkeypatch.setattr(iterated, "MOST_DENSE", 10)
+    monkeypatch.setattr(iterated_equations, "MOST_DENSE", 10)
     source = TERMS["source"]()
     source.flux.prior = sm.GaussianPrior(0.0, 10.0)
     fit = sm.LinearFitter()(source + given_noise(), read())
