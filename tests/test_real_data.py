@@ -60,8 +60,8 @@ def test_deep2_slits_agree_with_the_spectra_of_the_survey(shared_data, slit, arm
     theirs = horne["SPEC"][good]
     factor = np.median(flux[theirs != 0] / theirs[theirs != 0])
     # Of 1203.063 R an unknown part of the wings is in the sky: by so much it may be more.
-    covariance, total = result.covariance("source")[np.ix_(good, good)], np.sum(flux)
-    unknown = np.sqrt(np.sum(covariance)) / total if row["status"] == "check" else 0.0
+    unknown = np.sqrt(np.sum(result.covariance("source")[np.ix_(good, good)])) / np.sum(flux)
+    assert unknown < (0.25 if (slit, arm) == ("1203.063", "R") else 0.06)
     assert 0.95 < factor < 1.3 + 2 * unknown
     assert robust_width((flux - factor * theirs) / error) < (0.4 if slit == "1210.072" else 1.2)
     assert_allclose(np.median(error * np.sqrt(horne["IVAR"][good])) / factor, 0.95, atol=0.15)
@@ -117,10 +117,11 @@ def test_osiris_long_slit(shared_data):
     row, table = result.report()[0], result.table("source")
     assert_allclose(row["row"], 274, atol=2)
     # Errors from the scatter, with what the fit takes of it. One line has four fifths of what the
-    # sky tells of wings, so that these are known to a hundredth of the flux and no better.
+    # sky tells of wings, so that these are known to a hundredth of the flux, and at the faint end,
+    # where more of the light is beyond the profile, to little more than that.
     noise = noise_of(result)
     assert np.median(table["flux"].value / noise) > 95
-    assert np.all(table["flux_error"].value < np.hypot(noise, 0.01 * table["flux"].value))
+    assert np.all(table["flux_error"].value < np.hypot(noise, 0.015 * table["flux"].value))
     assert_allclose(row["optimal_over_aperture"], 1, atol=0.01)
     assert row["lost"] == 0
     # Sky lines leave no trace in the spectrum.

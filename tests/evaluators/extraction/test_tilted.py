@@ -153,7 +153,7 @@ def test_faint_source_under_tilted_lines_is_to_be_looked_at():
     y, x = np.mgrid[:42, :300].astype(float)
     p = x - 6.0 * (y - 21) / 42
     sky = 20 + sum(300 * np.exp(-0.5 * ((p - c) / 1.3) ** 2) for c in (30, 90, 150, 210, 270))
-    for flux, faint in ((15.0, True), (200.0, False)):
+    for flux, faint in ((7.0, True), (200.0, False)):
         mean = sky + flux * spread(y, 20 + 0 * x, 1.6)
         image = sm.SpectralImage(
             rng.poisson(mean) + rng.normal(0, 3, mean.shape), variance=mean + 9, wavelength=p

@@ -28,6 +28,8 @@ BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
 # the larger distance where the total signal-to-noise ratio is not so high that it is known well.
 LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.7, 1.0, 30.0
+# Total signal-to-noise ratio from which trace and profile are found under tilted lines.
+SEEN_UNDER_LINES = 15.0
 # Unless sources are so many full widths apart in such a part of the columns.
 APART, LEAST_PART_APART = 1.5, 0.25
 # Light in the wings that a level of the sky can take, as a part of the flux.
@@ -118,7 +120,7 @@ def faint_under_lines(result, name):
     """A faint source where no sum of rows can tell whether its trace and profile hold."""
     own = result.source_fluxes[name]
     total = total_snr(own.flux, own.error, result.mask(name))
-    if LEAST_SNR <= total < WELL_KNOWN:
+    if LEAST_SNR <= total < SEEN_UNDER_LINES:
         yield (
             f"faint, S/N {total:.2g} of all columns, where lines are tilted: trace and profile are "
             "not certain; give them"

@@ -11,7 +11,7 @@ __all__ = ["judge_source"]
 
 # Variances in this range, as the residuals have it, are mended, or err on the safe side.
 CHI2_RANGE = (0.2, 1.6)
-LARGEST_CHI2 = 3.0
+LARGEST_CHI2 = 5.0
 LARGEST_LOSS, MOSTLY = 0.2, 0.5
 TESTS = (
     criticism.blends, criticism.hidden_neighbours, criticism.doubtful_neighbours,
