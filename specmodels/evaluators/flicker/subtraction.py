@@ -168,9 +168,8 @@ class FlickerNoiseSubtraction(Evaluator):
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
             scene = replace(draft, model=self.noise_model, near=draft.noise)
-            draft = _with_wings(draft, strategy.wings)
             # The spectrum is that of the noise with the faint light, of which a part is noise.
-            scene = replace(scene.planned(), wings=draft.wings, near=draft.noise)
+            scene = _with_wings(scene.planned(), strategy.wings)
         else:
             scene = scene.prepared()
         return scene.with_lit_traces()
