@@ -204,8 +204,7 @@ class FitResult(ABC):
 
         Parameters
         ----------
-        variance : ndarray
-            Of the pixels, shape of the image.
+        variance : ndarray, shape of the image
         """
 
     @abstractmethod
@@ -335,6 +334,7 @@ class FitResult(ABC):
         Returns
         -------
         ndarray, shape (n_linear, n_batch)
+            Of a system a list, with an array for each linear parameter in the shape of its value.
 
         Raises
         ------

@@ -335,17 +335,6 @@ class SystemFitResult(FitResult):
         yield slice(0, self.image.shape[1]), *images.parts(self)
 
     def propagate(self, variance):
-        """Variance of each linear parameter that a variance of the pixels brings.
-
-        Parameters
-        ----------
-        variance : ndarray
-            Variance of each pixel, shape of the image: the read, Poisson or flat part, say.
-
-        Returns
-        -------
-        list of ndarray
-            One for each linear parameter, in the shape of its value.
-        """
+        """As of other fits: a list with an array for each linear parameter, as its value."""
         self._check_shape(variance)
         return answers.propagated(self, variance)
