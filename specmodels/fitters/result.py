@@ -15,10 +15,9 @@ __all__ = ["FitResult"]
 class FitResult(ABC):
     """A fitted model with its uncertainties.
 
-    What fits of independent columns and of whole systems are asked, both answer: values and errors
-    by name (``fit["flux_0"]``, or ``fit["star.flux"]``, and `error`), `components`, `predict` and
-    `residual` for each image, `goodness`, `reasons`, `covariance_of`, `correlations`,
-    `bound_model`, `plot`.
+    What fits of columns and of systems are asked, both answer: values and errors by name
+    (``fit["flux_0"]``, or ``fit["star.flux"]``, and `error`), `components`, `predict` and `residual`
+    for each image, `goodness`, `reasons`, `covariance_of`, `correlations`, `bound_model`, `plot`.
 
     Attributes
     ----------
