@@ -16,8 +16,8 @@ class FitResult(ABC):
     """A fitted model with its uncertainties.
 
     What fits of columns and of systems are asked, both answer: values and errors by name
-    (``fit["flux_0"]``, or ``fit["star.flux"]``, and `error`), `components`, `predict` and `residual`
-    for each image, `goodness`, `reasons`, `covariance_of`, `correlations`, `bound_model`, `plot`.
+    (``fit["flux_0"]``, or ``fit["star.flux"]``, and `error`), `predict` and `residual` for each
+    image, `components`, `goodness`, `reasons`, `covariance_of`, `correlations`, `bound_model`.
 
     Attributes
     ----------

@@ -170,7 +170,7 @@ class _Parts:
     Parameters
     ----------
     result : FitResult
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
         With the coordinates of the one fitted.
     """
 

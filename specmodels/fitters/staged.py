@@ -73,7 +73,7 @@ class StagedFitter(Fitter):
         ----------
         first : FitResult
             Fit of some of the columns.
-        image : `~specmodels.exposure.SpectralImage`
+        image : `~specmodels.SpectralImage`
             All of them.
         batch : {"columns", None}
             See `Fitter`.

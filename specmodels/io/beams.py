@@ -16,7 +16,7 @@ from ..exposure import Exposure
 from ..models import BSplineSpectrum, GrismScene, SourceSelection
 from ..models.scenes.direct_image import DirectImage
 from ..models.scenes.grism import Grism
-from ..models.scenes.trace_path import TracePath
+from ..models.scenes.tabulated_path import TracePath
 from ..slitless import Cutout, SlitlessExposure
 from .options import squared
 from .planes import Planes, exposure_of, unique_names

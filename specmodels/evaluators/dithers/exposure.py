@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ...models import Source
-from ..by_name import BySource
+from ..by_source import BySource
 from ..extraction.fluxes.hidden_wings import NOTHING_HIDDEN, HiddenWings
 from ..extraction.result import LEAST_LIGHT, ExtractionResult
 from .spectrum import JointSpectra, plain_wavelengths

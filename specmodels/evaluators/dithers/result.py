@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from ..by_name import BySource
+from ..by_source import BySource
 from ..tables import readable
 from .report import differences, shares, summary_of
 

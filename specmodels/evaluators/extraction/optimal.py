@@ -31,7 +31,7 @@ from .fluxes.noise import (
     with_scaled_variance,
     with_smooth_poisson,
 )
-from .fluxes.row_misfits import with_row_misfits
+from .fluxes.sky_line_misfits import with_sky_line_misfits
 from .fluxes.spectrum_sums import checked_grid
 from .guess.automatic import SlitModelBuilder
 from .guess.initial_values import with_initial_values
@@ -232,7 +232,7 @@ class OptimalExtraction(ImageEvaluator):
             if other.success and other.reduced_chi2 < fit.reduced_chi2:
                 fit = other
         mend = (with_smooth_poisson, with_scaled_variance) if known else (with_estimated_variance,)
-        for with_better_variance in (*mend, with_row_misfits):
+        for with_better_variance in (*mend, with_sky_line_misfits):
             better = with_better_variance(image, fit)
             if better is not None:
                 final = self._fitted(fit.template, better, fitter)

@@ -9,7 +9,7 @@ from astropy.table import QTable
 
 from ...models import Source
 from ...numerics.spectrum_covariance import SpectrumCovariance
-from ..by_name import BySource
+from ..by_source import BySource
 from ..tables import readable
 from .fluxes.aperture import source_sums, sum_errors
 from .fluxes.coherent_light import coherent_light

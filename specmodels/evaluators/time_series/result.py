@@ -8,9 +8,9 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 from astropy.table import QTable
 
-from ..by_name import BySource
+from ..by_source import BySource
 from ..tables import readable
-from .bands import band_sum, bands_of
+from .band_sums import band_sum, bands_of
 from .report import summary_of
 
 __all__ = ["TimeSeriesResult"]

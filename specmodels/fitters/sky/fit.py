@@ -1,7 +1,7 @@
 """The sky of several slits: what is fitted (`SkyPixels`), and what a fit of it returns (`SkyFit`).
 
 All slits see one sky spectrum, each times its own throughput. How the spectrum is found lives in
-`sky_spline` and `sky_polynomial`.
+`spline` and `polynomial`.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty
 
 from ....numerics.spectrum_covariance import SpectrumCovariance, band_of, interpolation_weights
-from ...by_name import BySource
+from ...by_source import BySource
 from .spectrum_sums import SpectrumSums, checked_grid, numbers_in
 
 __all__ = ["SourceSpectra"]

@@ -22,7 +22,7 @@ def unseen_sky(image, zones, light, n_terms):
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     zones : ndarray of bool, shape (n_row, n_column)
         Pixels to which sources reach.
     light : `~specmodels.evaluators.extraction.fluxes.coherent_light.CoherentLight`

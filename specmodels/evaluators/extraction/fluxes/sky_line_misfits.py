@@ -9,7 +9,7 @@ import numpy as np
 from ....models import Source
 from .seen_spectra import spectrum_name
 
-__all__ = ["with_row_misfits"]
+__all__ = ["with_sky_line_misfits"]
 
 # Pixels of lines are so many standard deviations above the sky of their row; so many are needed.
 LINE, LEAST_PIXELS = 10.0, 50
@@ -17,20 +17,20 @@ LINE, LEAST_PIXELS = 10.0, 50
 EXCESS_SIGMA = 4.0
 
 
-def with_row_misfits(image, fit):
+def with_sky_line_misfits(image, fit):
     """Image whose variance has what the sky of a fit misses, or None where it misses nothing.
 
     What is missed is taken as a part of the light of a line, the same for all lines of a row.
 
     Parameters
     ----------
-    image : `~specmodels.exposure.SpectralImage`
+    image : `~specmodels.SpectralImage`
     fit : `~specmodels.fitters.FitResult`
         Fit of that image, of functions of wavelength.
 
     Returns
     -------
-    `~specmodels.exposure.SpectralImage` or None
+    `~specmodels.SpectralImage` or None
     """
     if fit.independent_columns:
         return None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from specmodels.models.scenes.trace_path import TracePath
+from specmodels.models.scenes.tabulated_path import TracePath
 
 
 def test_light_is_moved_as_tabulated_and_on_beyond_the_ends():

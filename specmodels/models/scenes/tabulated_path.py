@@ -26,7 +26,7 @@ class TracePath:
 
     Examples
     --------
-    >>> from specmodels.models.scenes.trace_path import TracePath
+    >>> from specmodels.models.scenes.tabulated_path import TracePath
     >>> path = TracePath([1.0, 2.0], [0.0, 100.0], [0.0, 3.0])
     >>> [float(value) for value in path(5.0, 7.0, 1.5, 1)]
     [55.0, 8.5]

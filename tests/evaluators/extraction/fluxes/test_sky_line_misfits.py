@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import specmodels as sm
-from specmodels.evaluators.extraction.fluxes.row_misfits import with_row_misfits
+from specmodels.evaluators.extraction.fluxes.sky_line_misfits import with_sky_line_misfits
 
 NY, NX = 40, 400
 
@@ -53,4 +53,4 @@ def test_rows_that_are_off_do_not_draw_the_sky_of_others(slit):
 def test_columns_are_left_alone():
     image, _ = sm.datasets.make_slit()
     result = sm.OptimalExtraction()(image)
-    assert with_row_misfits(result.fit.image, result.fit) is None
+    assert with_sky_line_misfits(result.fit.image, result.fit) is None

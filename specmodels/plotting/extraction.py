@@ -1,0 +1,161 @@
+"""Figures of extractions: images with traces, the profile, and spectra; several exposures."""
+
+import numpy as np
+
+from .fitted_images import (
+    draw_fitted,
+    light_norm,
+    mark_rejected,
+    show_pixels,
+    show_residual,
+    used_limits,
+)
+from .spectra import draw_spectra
+from .style import color_of, legend_above, with_unit
+
+__all__ = ["plot_dithers", "plot_extraction"]
+
+# The axis of the profile is linear to here, and logarithmic beyond.
+PROFILE_LINEAR = 0.01
+PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
+LEAST_STRENGTH = 0.05
+TITLE = {"fontsize": "small", "loc": "left", "pad": 2}
+
+
+def plot_extraction(result, figure=None):
+    """Draw an extraction: data, model and residual, the profile, and the spectra.
+
+    Parameters
+    ----------
+    result : `~specmodels.evaluators.ExtractionResult`
+        The result to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    figure = plt.figure(figsize=(11, 9), layout="constrained") if figure is None else figure
+    grid = figure.add_gridspec(4, 2, width_ratios=(4, 1.3), height_ratios=(1, 1, 1, 2.2))
+    axes = [figure.add_subplot(grid[0, 0])]
+    axes += [figure.add_subplot(grid[k, 0], sharex=axes[0], sharey=axes[0]) for k in (1, 2)]
+    _draw_images(result, axes)
+    _draw_profile(result, figure.add_subplot(grid[:3, 1]))
+    draw_spectra(result, figure.add_subplot(grid[3, :]))
+    figure.suptitle(f"{result.image.name}: {_state(result.fit)}")
+    return figure
+
+
+def plot_dithers(result, figure=None, *, n_most=6):
+    """Draw exposures that were extracted together, with their residuals, and the joint spectra.
+
+    Parameters
+    ----------
+    result : `~specmodels.DitheredExtractionResult`
+        The result to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+    n_most : int
+        No more than this number of exposures are drawn.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    shown = list(result.views.items())[:n_most]
+    size = (12, 3.2 + 1.3 * len(shown))
+    figure = plt.figure(figsize=size, layout="constrained") if figure is None else figure
+    grid = figure.add_gridspec(len(shown) + 1, 2, height_ratios=[*[1.0] * len(shown), 2.2])
+    for row, (name, view) in enumerate(shown):
+        axes = [figure.add_subplot(grid[row, 0])]
+        axes.append(figure.add_subplot(grid[row, 1], sharex=axes[0], sharey=axes[0]))
+        _draw_exposure(view, axes)
+        shares = [f"{source}: {own[name]:.0%}" for source, own in result.shares.items()]
+        axes[0].set_title(f"{name} ({', '.join(shares)} of the S/N\u00b2)", **TITLE)
+        axes[1].set_title(f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}", **TITLE)
+        for ax in axes:
+            ax.tick_params(labelbottom=row == len(shown) - 1)
+            ax.set_xlabel("column" if row == len(shown) - 1 else "")
+    draw_spectra(result, figure.add_subplot(grid[-1, :]))
+    more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
+    figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
+    return figure
+
+
+def _draw_exposure(view, axes):
+    """Data of an exposure with its traces, and what the fit leaves."""
+    image = view.image
+    mask = view.fit.image.mask & ~view.fit.rejected
+    data = np.where(mask, np.nan, image.data)
+    show_pixels(axes[0], image, data, norm=light_norm(data), label=with_unit("data", image.unit))
+    sigma = np.sqrt(np.where(mask, np.nan, view.variance))
+    show_residual(axes[1], image, (data - view.model) / sigma)
+    for number, name in enumerate(view.sources):
+        axes[0].plot(image.x, view.trace(name), color=color_of(number), lw=1.1, ls="--")
+    mark_rejected(axes[1], image, view.fit.rejected)
+    axes[0].set_xlim(*used_limits(image.x, ~mask.all(axis=0)))
+    axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
+    axes[1].set_ylabel("")
+
+
+def _draw_images(result, axes):
+    """Data with the traces, model, and residual; masked pixels are grey, rejected ones ringed."""
+    image = result.image
+    fitted = image.replace(mask=result.fit.image.mask, variance=result.variance)
+    draw_fitted(fitted, result.model, result.fit.rejected, axes)
+    for number, name in enumerate(result.sources):
+        axes[0].plot(image.x, result.trace(name), color=color_of(number), lw=1.1, ls="--")
+
+
+def _draw_profile(result, ax):
+    """Data and model less sky, over the flux, against the distance from the first trace."""
+    name = next(iter(result.sources))
+    flux, error = (result.table(name)[key].value for key in ("flux", "flux_error"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        data, model = ((a - result.sky) / flux for a in (result.image.data, result.model))
+        weights = result.fit.image.weights * flux**2
+        strength = np.where(weights > 0, (flux / error) ** 2, 0.0)
+    distance = result.image.y[:, None] - result.trace(name)
+    usable = (weights > 0) & np.isfinite(data * model * strength * distance)
+    ax.axvline(0, color="0.8", lw=0.8, zorder=0)
+    ax.set_xscale("asinh", linear_width=PROFILE_LINEAR)
+    ax.set_xticks(PROFILE_TICKS, [f"{tick:g}" for tick in PROFILE_TICKS])
+    ax.set_xticks([], minor=True)
+    if not usable.any():
+        ax.text(0.5, 0.5, "no flux", transform=ax.transAxes, ha="center", va="center")
+    else:
+        values = [a[usable] for a in (distance, strength, weights, data, model)]
+        _plot_profile(ax, *_binned_means(*values))
+    ax.set_title("profile", fontsize="small", loc="left", pad=2)
+    ax.set_xlabel("light above the sky / flux")
+    ax.set_ylabel(f"distance from {name} (pixel)")
+
+
+def _plot_profile(ax, place, data, model):
+    ax.plot(data, place, "k.", ms=3, label="data")
+    ax.plot(model, place, color=color_of(0), lw=1, label="model")
+    top = np.max(np.abs(model))
+    low = min(np.percentile(data, 2), np.min(model), 0.0)
+    ax.set_xlim(1.5 * low - 0.2 * PROFILE_LINEAR, max(1.3 * top, PROFILE_LINEAR))
+    legend_above(ax)
+
+
+def _binned_means(distance, strength, weights, *values):
+    """Weighted means in quarter pixels of the distance: their places, then one for each array.
+
+    Bins of little strength (signal-to-noise ratio squared of the columns) are left out.
+    """
+    _, bins = np.unique(np.floor(4 * distance), return_inverse=True)
+    total, seen = np.bincount(bins, weights), np.bincount(bins, strength)
+    used = seen > LEAST_STRENGTH * np.median(seen)
+    return [(np.bincount(bins, weights * a) / total)[used] for a in (distance, *values)]
+
+
+def _state(fit):
+    state = "" if fit.success else f", {fit.message}"
+    return f"chi2/dof {fit.reduced_chi2:.3g}, {fit.n_rejected} pixels rejected{state}"

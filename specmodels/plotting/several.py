@@ -1,0 +1,60 @@
+"""Figures of several results: of many images, and of the steps of a chain."""
+
+from .spectra import draw_spectra
+
+__all__ = ["plot_chain", "plot_results"]
+
+
+def plot_results(results, figure=None, *, n_most=8):
+    """Draw the spectra of several images, one beneath the other.
+
+    Parameters
+    ----------
+    results : `~specmodels.evaluators.ResultSet`
+        The results.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+    n_most : int
+        No more than this number are drawn.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    shown = list(results.items())[:n_most]
+    height = 1.0 + 2.4 * max(len(shown), 1)
+    figure = plt.figure(figsize=(10, height), layout="constrained") if figure is None else figure
+    axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
+    for ax, (name, result) in zip(axes, shown, strict=False):
+        draw_spectra(result, ax)
+        ax.set_title(f"{name}", fontsize="small", loc="left")
+    if len(results) > len(shown):
+        figure.suptitle(f"first {len(shown)} of {len(results)}")
+    return figure
+
+
+def plot_chain(result, figure=None):
+    """Draw the results of the steps of a chain, one beneath the other.
+
+    Parameters
+    ----------
+    result : `~specmodels.evaluators.ChainResult`
+        The result to draw.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw; default a new figure.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
+    from matplotlib import pyplot as plt
+
+    n_step = max(len(result), 1)
+    figure = plt.figure(figsize=(11, 9 * n_step)) if figure is None else figure
+    parts = figure.subfigures(n_step, 1, squeeze=False)[:, 0]
+    for part, (name, one) in zip(parts, result.items(), strict=False):
+        one.plot(figure=part.subfigures())
+        part.suptitle(name, fontsize="x-large", x=0.01, ha="left")
+    return figure
