@@ -6,6 +6,8 @@ import pytest
 
 from tests.example_scripts import EXAMPLES
 
+pytest.importorskip("sphinx", reason="sphinx is not installed (extra docs)")
+
 DOCS = EXAMPLES.parent / "docs"
 SPEC = importlib.util.spec_from_file_location("notebooks", DOCS / "notebooks.py")
 notebooks = importlib.util.module_from_spec(SPEC)
