@@ -18,12 +18,9 @@ def plot_injection(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
+    from ..plotting.style import BLUE, GREY, RED, legend_above, sized_figure
 
-    from ..plotting.style import BLUE, GREY, RED, legend_above
-
-    if figure is None:
-        figure = plt.figure(figsize=(8, 7.5), layout="constrained")
+    figure = sized_figure(figure, (8, 7.5))
     axes = figure.subplots(3, 1, sharex=True)
     report, snr = result.report(), np.asarray(result.table["snr"])
     flagged = np.asarray(result.table["status"]) != "ok"

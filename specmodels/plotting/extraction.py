@@ -11,7 +11,7 @@ from .fitted_images import (
     used_limits,
 )
 from .spectra import draw_spectra
-from .style import color_of, legend_above, with_unit
+from .style import color_of, legend_above, sized_figure, titled, with_unit
 
 __all__ = ["plot_dithers", "plot_extraction"]
 
@@ -19,7 +19,6 @@ __all__ = ["plot_dithers", "plot_extraction"]
 PROFILE_LINEAR = 0.01
 PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
 LEAST_STRENGTH = 0.05
-TITLE = {"fontsize": "small", "loc": "left", "pad": 2}
 
 
 def plot_extraction(result, figure=None):
@@ -36,9 +35,7 @@ def plot_extraction(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
-    figure = plt.figure(figsize=(11, 9), layout="constrained") if figure is None else figure
+    figure = sized_figure(figure, (11, 9))
     grid = figure.add_gridspec(4, 2, width_ratios=(4, 1.3), height_ratios=(1, 1, 1, 2.2))
     axes = [figure.add_subplot(grid[0, 0])]
     axes += [figure.add_subplot(grid[k, 0], sharex=axes[0], sharey=axes[0]) for k in (1, 2)]
@@ -65,19 +62,16 @@ def plot_dithers(result, figure=None, *, n_most=6):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
     shown = list(result.views.items())[:n_most]
-    size = (12, 3.2 + 1.3 * len(shown))
-    figure = plt.figure(figsize=size, layout="constrained") if figure is None else figure
+    figure = sized_figure(figure, (12, 3.2 + 1.3 * len(shown)))
     grid = figure.add_gridspec(len(shown) + 1, 2, height_ratios=[*[1.0] * len(shown), 2.2])
     for row, (name, view) in enumerate(shown):
         axes = [figure.add_subplot(grid[row, 0])]
         axes.append(figure.add_subplot(grid[row, 1], sharex=axes[0], sharey=axes[0]))
         _draw_exposure(view, axes)
         shares = [f"{source}: {own[name]:.0%}" for source, own in result.shares.items()]
-        axes[0].set_title(f"{name} ({', '.join(shares)} of the S/N\u00b2)", **TITLE)
-        axes[1].set_title(f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}", **TITLE)
+        titled(axes[0], f"{name} ({', '.join(shares)} of the S/N\u00b2)")
+        titled(axes[1], f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}")
         for ax in axes:
             ax.tick_params(labelbottom=row == len(shown) - 1)
             ax.set_xlabel("column" if row == len(shown) - 1 else "")
@@ -131,7 +125,7 @@ def _draw_profile(result, ax):
     else:
         values = [a[usable] for a in (distance, strength, weights, data, model)]
         _plot_profile(ax, *_binned_means(*values))
-    ax.set_title("profile", fontsize="small", loc="left", pad=2)
+    titled(ax, "profile")
     ax.set_xlabel("light above the sky / flux")
     ax.set_ylabel(f"distance from {name} (pixel)")
 

@@ -1,6 +1,7 @@
 """Figure of a fit: data, model and residual of each image."""
 
 from .fitted_images import draw_fitted
+from .style import sized_figure, titled
 
 __all__ = ["plot_fit"]
 
@@ -21,19 +22,15 @@ def plot_fit(fit, figure=None, *, n_most=4):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
     several = len(fit.images) > 1
     models, rejected = ((a if several else [a]) for a in (fit.predict(), fit.rejected))
     shown = list(zip(fit.images, models, rejected, fit.goodness(), strict=True))[:n_most]
-    size = (11, 0.6 + 4.2 * len(shown))
-    figure = plt.figure(figsize=size, layout="constrained") if figure is None else figure
+    figure = sized_figure(figure, (11, 0.6 + 4.2 * len(shown)))
     parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
     for part, (image, model, bad, row) in zip(parts, shown, strict=True):
         panels = part.subplots(3, 1, sharex=True, sharey=True)
         draw_fitted(image, model, bad, panels)
-        panels[0].set_title(f"{row['image']}: chi2/dof {row['reduced_chi2']:.3g}, data",
-                            fontsize="small", loc="left", pad=2)  # fmt: skip
+        titled(panels[0], f"{row['image']}: chi2/dof {row['reduced_chi2']:.3g}, data")
     left_out = f", first {len(shown)} of {len(fit.images)} images"
     title = fit.message or f"converged, {fit.solver}"
     figure.suptitle(title + (left_out if len(fit.images) > len(shown) else ""), fontsize="medium")

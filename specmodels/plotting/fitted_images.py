@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import show_image, with_unit
+from .style import show_image, titled, with_unit
 
 __all__ = ["draw_fitted", "light_norm", "mark_rejected", "show_pixels", "show_residual",
            "used_limits"]  # fmt: skip
@@ -24,7 +24,7 @@ def draw_fitted(image, model, rejected, axes):
     mark_rejected(axes[2], image, rejected)
     labels = (_data_label(mask), "model", _residual_label(rejected))
     for ax, label in zip(axes, labels, strict=True):
-        ax.set_title(label, fontsize="small", loc="left", pad=2)
+        titled(ax, label)
         ax.tick_params(labelbottom=ax is axes[-1])
         ax.set_xlabel("column" if ax is axes[-1] else "")
     axes[0].set_xlim(*used_limits(image.x, ~mask.all(axis=0)))

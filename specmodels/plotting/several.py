@@ -1,6 +1,7 @@
 """Figures of several results: of many images, and of the steps of a chain."""
 
 from .spectra import draw_spectra
+from .style import sized_figure, titled
 
 __all__ = ["plot_chain", "plot_results"]
 
@@ -21,15 +22,13 @@ def plot_results(results, figure=None, *, n_most=8):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
     shown = list(results.items())[:n_most]
     height = 1.0 + 2.4 * max(len(shown), 1)
-    figure = plt.figure(figsize=(10, height), layout="constrained") if figure is None else figure
+    figure = sized_figure(figure, (10, height))
     axes = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
     for ax, (name, result) in zip(axes, shown, strict=False):
         draw_spectra(result, ax)
-        ax.set_title(f"{name}", fontsize="small", loc="left")
+        titled(ax, f"{name}")
     if len(results) > len(shown):
         figure.suptitle(f"first {len(shown)} of {len(results)}")
     return figure
@@ -49,10 +48,8 @@ def plot_chain(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
     n_step = max(len(result), 1)
-    figure = plt.figure(figsize=(11, 9 * n_step)) if figure is None else figure
+    figure = sized_figure(figure, (11, 9 * n_step), layout=None)
     parts = figure.subfigures(n_step, 1, squeeze=False)[:, 0]
     for part, (name, one) in zip(parts, result.items(), strict=False):
         one.plot(figure=part.subfigures())

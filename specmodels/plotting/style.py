@@ -1,12 +1,25 @@
 """What all figures have in common: colours, labels with units, images with a bar, legends."""
 
-__all__ = ["color_of", "legend_above", "show_image", "spectral_label", "with_unit"]
+__all__ = ["color_of", "legend_above", "show_image", "sized_figure", "spectral_label", "titled",
+           "with_unit"]  # fmt: skip
 
 # Okabe and Ito (2008), told apart by all eyes.
 RED, BLUE, GREEN, ORANGE, PURPLE = "#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7"
 COLORS = (RED, BLUE, GREEN, PURPLE, ORANGE)
 GREY, MASKED = "0.6", "0.85"
 BAR = {"pad": 0.01, "fraction": 0.03}
+
+
+def sized_figure(figure, size, layout="constrained"):
+    """The figure given, or, for None, a new one of this size in inches."""
+    from matplotlib import pyplot as plt
+
+    return plt.figure(figsize=size, layout=layout) if figure is None else figure
+
+
+def titled(ax, title):
+    """Give an axis a small title at its left end."""
+    ax.set_title(title, fontsize="small", loc="left", pad=2)
 
 
 def color_of(number):
@@ -45,7 +58,7 @@ def show_image(ax, values, label, *, title=None, cmap="viridis", **options):
         bar.ax.tick_params(labelsize="small")
     ax.set(xlabel="column", ylabel="row")
     if title is not None:
-        ax.set_title(title, fontsize="small", loc="left", pad=2)
+        titled(ax, title)
 
 
 def spectral_label(wavelength):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, MASKED, spectral_label, with_unit
+from .style import BLUE, MASKED, sized_figure, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
@@ -29,9 +29,7 @@ def plot_time_series(result, figure=None, *, source=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from matplotlib import pyplot as plt
-
-    figure = plt.figure(figsize=(12, 8), layout="constrained") if figure is None else figure
+    figure = sized_figure(figure, (12, 8))
     left, right = figure.subfigures(1, 2, width_ratios=(1.3, 1))
     top, bottom = left.subplots(2, 1, sharex=True, height_ratios=(2.5, 1))
     _draw_dynamic(result, source, left, top)

@@ -22,13 +22,10 @@ def plot_contamination(result, keys=None, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
-
-    from ...plotting.style import show_image, with_unit
+    from ...plotting.style import show_image, sized_figure, with_unit
 
     slits = _worst(result.slits) if keys is None else [result[key] for key in keys]
-    if figure is None:
-        figure = plt.figure(figsize=(11, 2.2 * max(len(slits), 1)), layout="constrained")
+    figure = sized_figure(figure, (11, 2.2 * max(len(slits), 1)))
     if not slits:
         figure.text(0.5, 0.5, "no cutouts", ha="center")
         return figure
@@ -40,7 +37,7 @@ def plot_contamination(result, keys=None, figure=None):
         top = np.percentile(np.abs(shown), 99) if shown.size else 1.0
         for axis, (title, image) in zip(row, images.items(), strict=False):
             last = axis is row[2]  # all three have the same scale
-            label = with_unit("light", getattr(result.exposure, "unit", None)) if last else None
+            label = with_unit("light", result.exposure.unit) if last else None
             show_image(axis, image, label, title=f"{slit.name}: {title}", cmap="gray",
                        vmin=-0.2 * top, vmax=top or 1.0)  # fmt: skip
             axis.set(
@@ -62,14 +59,14 @@ def _draw_spectrum(axis, result, slit):
         axis.text(0.5, 0.5, slit.reason, ha="center", wrap=True, fontsize="x-small")
         axis.set_axis_off()
         return
-    from ...plotting.style import BLUE, spectral_label, with_unit
+    from ...plotting.style import BLUE, spectral_label, titled, with_unit
 
     spectrum = result.spectrum(slit.cutout.key)
     x, y = spectrum.spectral_axis.value, spectrum.flux.value
     error = spectrum.uncertainty.array
     axis.fill_between(x, y - error, y + error, color=BLUE, alpha=0.3, linewidth=0)
     axis.plot(x, y, color=BLUE, linewidth=1)
-    axis.set_title(f"{slit.name}: fitted spectrum", fontsize="small", loc="left", pad=2)
+    titled(axis, f"{slit.name}: fitted spectrum")
     axis.set(xlabel=spectral_label(spectrum.spectral_axis),
-             ylabel=with_unit("over the direct image", spectrum.flux.unit))  # fmt: skip
+             ylabel=with_unit("flux", spectrum.flux.unit))  # fmt: skip
     axis.tick_params(labelsize="x-small")

@@ -18,11 +18,9 @@ def plot_flicker(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
+    from ...plotting.style import color_of, legend_above, show_image, sized_figure, with_unit
 
-    from ...plotting.style import color_of, legend_above, show_image, with_unit
-
-    figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
+    figure = sized_figure(figure, (11, 9))
     figure.suptitle(_shown(result))
     scene = result.scenes[0]
     panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])

@@ -24,9 +24,9 @@ def plot_background(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
+    from ...plotting.style import sized_figure
 
-    figure = figure or plt.figure(figsize=(12, 9), layout="constrained")
+    figure = sized_figure(figure, (12, 9))
     panels = figure.subplot_mosaic(
         [["sky", "sky"], ["error", "levels"], ["residuals", "misfits"]]
     )  # fmt: skip
@@ -55,11 +55,9 @@ def plot_slit(result, name, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
+    from ...plotting.style import show_image, sized_figure, with_unit
 
-    from ...plotting.style import show_image, with_unit
-
-    figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
+    figure = sized_figure(figure, (11, 9))
     rows = ["data", "sky", "subtracted", "residual / error", "distribution"]
     panels = figure.subplot_mosaic([[row] for row in rows])
     image, sky = result.exposure[name], result.background(name)
@@ -95,7 +93,7 @@ def _draw_sky(result, axes, below):
         wavelength = result.wavelengths(name).ravel()[index]
         seen = sky.factor * image.data.ravel()[index]
         axes.plot(wavelength, seen / (sky.level * sky.throughput.ravel()[index]), ",",
-                  color="0.6", rasterized=True)  # fmt: skip
+                  color=style.GREY, rasterized=True)  # fmt: skip
     grid = np.linspace(*result.fit.curve.limits, 4000)
     value, variance = result.fit.curve(grid)
     axes.plot(grid, value, color=style.RED, lw=0.9)
@@ -154,5 +152,6 @@ def _draw_misfits(result, axes):
     axes.bar(np.arange(len(names)), values, color=colors)
     axes.set_xticks(np.arange(len(names)), names, rotation=60, fontsize="x-small")
     # One slit with a source must not hide what the others are.
-    axes.set(yscale="log", ylim=(LEAST_MISFIT, 3 * max(*values, LEAST_MISFIT, 0.1)),
+    top = max([0.1, *(value for value in values if value > 0)])
+    axes.set(yscale="log", ylim=(LEAST_MISFIT, 3 * top),
              ylabel="rms misfit / sky", xlabel="background slit (red: left out)")  # fmt: skip

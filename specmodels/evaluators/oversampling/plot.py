@@ -18,11 +18,9 @@ def plot_oversampling(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
+    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
 
-    from ...plotting.style import legend_above, show_image, with_unit
-
-    figure = figure or plt.figure(figsize=(11, 9), layout="constrained")
+    figure = sized_figure(figure, (11, 9))
     name = _brightest(result)
     panels = figure.subplot_mosaic([["data"], ["oversampled"], ["trace"], ["profile"]])
     images = _images(result, name)
@@ -52,13 +50,11 @@ def plot_slits(results, figure=None, *, n_most=8):
     -------
     `~matplotlib.figure.Figure`
     """
-    import matplotlib.pyplot as plt
-
-    from ...plotting.style import legend_above, show_image, with_unit
+    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
 
     shown = list(results.items())[:n_most]
     n_rows = max(len(shown), 1)
-    figure = figure or plt.figure(figsize=(13, 1.0 + 2.4 * n_rows), layout="constrained")
+    figure = sized_figure(figure, (13, 1.0 + 2.4 * n_rows))
     panels = figure.subplots(n_rows, 3, squeeze=False, width_ratios=(2, 2, 1))
     for axes, (title, result) in zip(panels, shown, strict=False):
         trace = getattr(result, "trace_result", result)
@@ -107,7 +103,7 @@ def _brightest(result):
 
 def _draw_profile(axes, result, name, part):
     """Light along the slice in the brightest column: data, model and oversampled values."""
-    from ...plotting.style import BLUE, GREEN, ORANGE, with_unit
+    from ...plotting.style import BLUE, GREEN, ORANGE, titled, with_unit
 
     rows, columns = result.sliced.boxes[name]
     use = part.available & part.inside
@@ -129,4 +125,4 @@ def _draw_profile(axes, result, name, part):
         model = scale * part.fit.profile(at, x, 0.0) + level + slope * part.fit.height(at)
         axes.plot(at, model, color=GREEN, lw=1, label="spline")
     axes.set(xlabel="position (native pixels)", ylabel=with_unit("light", part.image.unit))
-    axes.set_title(f"column {column}", fontsize="small", loc="left", pad=2)
+    titled(axes, f"column {column}")
