@@ -19,14 +19,6 @@ SETTINGS = {
 }  # fmt: skip
 READ_NOISE = 4.0  # of the scenes
 SEEDS = range(301, 307)
-# Of the figures of all sources that of the worse one is shown.
-FIGURES = {
-    "efficiency_sums": lambda value: -value,
-    "efficiency_rms": lambda value: -value,
-    "bias": abs,
-    "pull_rms": lambda value: abs(value - 1),
-    "pull_under_lines": lambda value: abs(value - 1),
-}
 
 
 def _rms(values):
@@ -34,13 +26,12 @@ def _rms(values):
     return np.sqrt(np.mean(values**2, axis=0))
 
 
-POOLED = {
-    "efficiency_sums": lambda values: 1 / _rms(1 / values),
-    "efficiency_rms": lambda values: 1 / _rms(1 / values),
-    "bias": lambda values: np.mean(values, axis=0),
-    "pull_rms": _rms,
-    "pull_under_lines": _rms,
-}
+# How seeds are pooled, and how bad a figure is: of two sources that of the worse one is shown.
+EFFICIENCY = (lambda values: 1 / _rms(1 / values), lambda value: -value)
+PULL = (_rms, lambda value: abs(value - 1))
+FIGURES = {"efficiency_sums": EFFICIENCY, "efficiency_rms": EFFICIENCY,
+           "bias": (lambda values: np.mean(values, axis=0), abs),
+           "pull_rms": PULL, "pull_under_lines": PULL}  # fmt: skip
 
 
 def run(*, quick=False):
@@ -59,10 +50,10 @@ def run(*, quick=False):
 def _row(name, seeds, scene, settings, spoil=None):
     found = [_figures(seed, scene, settings, spoil) for seed in seeds]
     row = {"slit": name, "seeds": len(seeds)}
-    for key, worse in FIGURES.items():
+    for key, (pool, badness) in FIGURES.items():
         # Of one seed a source's pull under lines is known to a tenth only, a sum's to a twentieth.
-        each = POOLED[key](np.array([one[key] for one in found]))
-        row[key.replace("_", " ")] = round(float(max(each, key=worse)), 3)
+        each = pool(np.array([one[key] for one in found]))
+        row[key.replace("_", " ")] = round(float(max(each, key=badness)), 3)
     row["sky left, bright lines"] = round(float(np.mean([one["bright"] for one in found])), 2)
     row["CPU s"] = round(float(np.median([one["seconds"] for one in found])), 1)
     return row

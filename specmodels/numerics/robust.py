@@ -2,12 +2,12 @@
 
 import numpy as np
 
-__all__ = ["MAD_TO_SIGMA", "column_median", "column_scatter", "median"]
+__all__ = ["MAD_TO_SIGMA", "column_median", "column_scatter", "median_of_few"]
 
 MAD_TO_SIGMA = 1.4826022
 
 
-def median(values):
+def median_of_few(values):
     """Median of a few finite numbers, without the questions that NumPy asks first."""
     ordered = np.sort(values, axis=None)
     return 0.5 * (ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2])

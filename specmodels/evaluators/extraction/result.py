@@ -103,8 +103,9 @@ class ExtractionResult(SourceSpectra):
 
     def sample_covariance(self, name):
         """The same as band and low rank, a `~specmodels.numerics.SpectrumCovariance`."""
-        own, shared = self._independent_fluxes[name], self.shared_covariances.get(name)
+        shared = self.shared_covariances.get(name)
         if self.seen_spectra is None:
+            own = self._independent_fluxes[name]
             covariance = SpectrumCovariance.with_common(own.error, own.common)
         else:
             covariance = self.seen_spectra.covariances[name]
@@ -164,7 +165,7 @@ class ExtractionResult(SourceSpectra):
         """Fitted fluxes of another fit of the same model, by source."""
         seen = replace(self, fit=fit).seen_spectra
         if seen is not None:
-            return {name: flux / (1 + seen.wings.part) for name, (flux, _) in seen.fluxes.items()}
+            return {name: flux for name, (flux, _) in seen.fluxes.items()}
         n_column = self.image.shape[1]
         return {name: np.broadcast_to(fit.values[positions[0]], n_column)
                 for name, (_, positions) in self.sources.items()}  # fmt: skip

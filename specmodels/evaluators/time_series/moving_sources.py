@@ -83,7 +83,7 @@ class Geometry:
     def columns(self, shift=0.0, stretch=0.0):
         """Offset and basis images, by position, with all sources moved and widened."""
         fit = self.result.fit
-        values = [np.nan_to_num(value) for value in fit.values]
+        values = list(fit.known_values)
         for leaf, positions in self.result.sources.values():
             for k in _width_positions(leaf, positions):
                 values[k] = values[k] * (1 + stretch)

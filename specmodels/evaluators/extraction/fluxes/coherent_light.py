@@ -209,7 +209,7 @@ def summed_flux(fit, position, columns, zones, light):
     SummedFlux
     """
     image, form = fit.image, fit.form
-    local = [v[columns] if np.ndim(v) else v for v in map(np.nan_to_num, fit.values)]
+    local = [v[columns] if np.ndim(v) else v for v in fit.known_values]
     _, basis = form.columns(local, (image.x[columns][None], image.y[:, None]))
     shape = (image.shape[0], len(columns))
     basis = {k: np.broadcast_to(basis[k], shape) for k in form.linear}
@@ -232,8 +232,11 @@ def summed_flux(fit, position, columns, zones, light):
     residual = np.sum(weights * light.residual[:, columns], axis=0)
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
-    return SummedFlux(local[position] + residual, np.sqrt(noise), residual, np.sqrt(between),
-                      response, fitted_response, rest[own], source, variance, common)  # fmt: skip
+    return SummedFlux(
+        flux=local[position] + residual, error=np.sqrt(noise), difference=residual,
+        difference_error=np.sqrt(between), response=response, fitted_response=fitted_response,
+        filled=rest[own], light=source, variance=variance, common=common,
+    )  # fmt: skip
 
 
 def common_errors(fit):

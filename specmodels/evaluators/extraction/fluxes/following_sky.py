@@ -37,7 +37,7 @@ def level_that_follows(fit, position, use):
         The error that the parts of the spectrum show by themselves: one line tells of itself only,
         and its light may lie elsewhere along the slit than that of all else.
     """
-    terms = [k for k in fit.form.linear if k != position]
+    terms = [k for k in fit.form.linear if not fit.names[k].startswith("flux")]
     in_columns = all(np.ndim(fit.values[k]) for k in (position, *terms))
     if not (terms and in_columns and all(fit.names[k].startswith("c") for k in terms)):
         return 0.0, np.inf, np.inf

@@ -41,14 +41,15 @@ def with_sky_line_misfits(image, fit):
                                                     strict=True)])  # fmt: skip
     if not missed.any():
         return None
-    variance, usable = np.array(image.variance), ~image.mask
-    more = np.where(usable, missed[:, None] * lines**2, 0.0)[usable] * variance[usable]
-    variance[usable] += more
+    usable, more = ~image.mask, np.zeros(image.shape)
+    more[usable] = (missed[:, None] * lines**2)[usable] * image.variance[usable]
     components = dict(image.components)
     if components:
-        components["line_misfit"] = variance - image.variance
+        components["line_misfit"] = more
     note = f"larger variances at lines of the sky, which are off in {np.sum(missed > 0)} rows"
-    return image.replace(variance=variance, components=components, notes=(*image.notes, note))
+    return image.replace(
+        variance=image.variance + more, components=components, notes=(*image.notes, note)
+    )
 
 
 def _lines(fit, good):

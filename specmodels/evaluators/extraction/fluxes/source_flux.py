@@ -1,6 +1,7 @@
 """Flux of the sources of a fit: that of the profile, and sums where the profile does not hold."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -119,14 +120,16 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
     lit = np.any(list(zones.values()), axis=0)
     n_terms = max(len(fit.form.linear) - len(sources), 1)
     skies = np.zeros((0, fit.image.shape[0]))
-    if sky is not None and fit.independent_columns and fit.image.variance is not None:
+    has_sky = sky is not None and fit.independent_columns and fit.image.variance is not None
+    if has_sky:
         skies = unseen_sky(fit.image, lit, light, n_terms)
     for name, (_, positions) in sources.items():
         own = _of_profile(fit, positions[0], zones[name])
         if positions[0] in fit.form.linear and fit.independent_columns:
-            own = _with_sums(own, fit, sources[name], by_position, light, skies)
+            around = _Around(by_position, lit, light, skies)
+            own = _with_sums(own, fit, sources[name], (traces[name], fwhm[name]), around)
         out[name] = own
-    if sky is None or not fit.independent_columns or fit.image.variance is None:
+    if not has_sky:
         return out
     if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
         return out
@@ -164,9 +167,22 @@ def _common(fit, position, error):
     return SpectrumCovariance.of_dense(fit.covariance_of(fit.names[position])).low_rank.T
 
 
-def _with_sums(own, fit, source, zones, light, skies):
-    """Flux with what the sums of the pixels tell: its scale, or all of it where light is left."""
+class _Around(NamedTuple):
+    """What there is beside a source: zones of all, by position of flux, and where any is; skies."""
+
+    zones: dict
+    lit: np.ndarray
+    light: object
+    skies: np.ndarray
+
+
+def _with_sums(own, fit, source, curves, around):
+    """Flux with what the sums of the pixels tell: its scale, or all of it where light is left.
+
+    `curves` are the row of the source and its width in each column.
+    """
     leaf, (position, *_) = source
+    zones, lit, light, skies = around
     common = common_errors(fit)[fit.form.linear.index(position)]
     known = np.flatnonzero(np.isfinite(own.flux) & np.isfinite(own.error) & (own.error > 0))
     if fit.image.variance is None or not known.size:
@@ -179,7 +195,7 @@ def _with_sums(own, fit, source, zones, light, skies):
     difference[known], difference_error[known] = sums.difference, sums.difference_error
     telling = known[~bright & (sums.difference_error > TELLING * own.error[known])]
     told = (own.fitted[telling], difference[telling], difference_error[telling] ** 2)
-    stray = _stray_light(fit, zones, light, own.zone)
+    stray = _stray_light(fit, lit, light, own.zone)
     differences = Differences(*told, telling, len(own.flux))
     scale = profile_scale(differences, expected_miss(leaf), stray)
     unseen = _unseen(fit, *source)
@@ -199,7 +215,10 @@ def _with_sums(own, fit, source, zones, light, skies):
     common[:, columns] = 0.0
     common[: n_common + len(skies), columns] = np.concatenate(summed)
     common[-1, columns] = misfit * (sums.filled * own.fitted[known])[bright]
-    doubts = [doubtful_excess(excess, flux, columns), _of_one_side(fit, source, own, sums, known)]
+    doubts = [
+        doubtful_excess(excess, flux, columns),
+        _of_one_side(fit.image, curves, own, sums, known),
+    ]
     common = np.concatenate([common, doubts])
     error = np.hypot(noise, np.linalg.norm(common[n_common:], axis=0))
     return replace(
@@ -209,13 +228,10 @@ def _with_sums(own, fit, source, zones, light, skies):
     )  # fmt: skip
 
 
-def _of_one_side(fit, source, own, sums, known):
+def _of_one_side(image, curves, own, sums, known):
     """Error of the flux by light that is on one side of the source in some columns."""
-    leaf, positions = source
-    values, x = [fit.values[k] for k in positions], fit.image.x
-    trace = np.broadcast_to(leaf.trace_position(x, values), x.shape)
-    width = np.median(leaf.fwhm(x, values))
-    sides = side_weights(fit.image.y, trace, width, own.zone)[:, known]
+    trace, width = curves
+    sides = side_weights(image.y, trace, np.median(width), own.zone)[:, known]
     difference, variance = (np.sum(w * a, axis=0) for w, a in
                             ((sides, sums.light), (sides**2, sums.variance)))  # fmt: skip
     error = np.zeros(len(own.flux))
@@ -236,9 +252,9 @@ def _unseen(fit, leaf, positions):
     return max(MISSED_BY_LEARNT, 2 * min(1 - part, 0.5) * MISSED)
 
 
-def _stray_light(fit, zones, light, zone):
+def _stray_light(fit, lit, light, zone):
     """Light in the rows of a source that is no source's, as rows without one have it."""
-    dark = ~fit.image.mask & ~np.any(list(zones.values()), axis=0)
+    dark = ~fit.image.mask & ~lit
     number = np.count_nonzero(dark, axis=1)
     rows = number >= LEAST_PART * dark.shape[1]
     if not rows.any():

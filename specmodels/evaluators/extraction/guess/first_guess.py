@@ -12,7 +12,7 @@ from numpy.polynomial import legendre
 from scipy import ndimage
 
 from ....numerics.clipping import sharp_pixels
-from ....numerics.robust import column_median, column_scatter, median
+from ....numerics.robust import column_median, column_scatter, median_of_few
 from .bright_columns import N_BLOCKS, bright_parts, columns_to_bin, light_of_columns
 from .peaks import EDGE_ROWS, find_peaks, light_extent, stands_out, vertex
 from .row_profiles import without_trend
@@ -245,7 +245,7 @@ def _best_polynomial(t, shift, weight, degree):
             root = np.sqrt(weight * robust)
             coefficients = np.linalg.lstsq(basis * root[:, None], shift * root, rcond=None)[0]
             residual = shift - basis @ coefficients
-            scale = max(1.4826 * median(np.abs(residual)), 0.03)
+            scale = max(1.4826 * median_of_few(np.abs(residual)), 0.03)
             robust = 1 / (1 + (residual / (2 * scale)) ** 2) ** 2
         score = len(t) * 2 * np.log(np.mean(np.abs(residual)) + 0.01) + 2 * (d + 1) * np.log(len(t))
         if score < best_score:
@@ -266,11 +266,11 @@ def _collapsed(data, weights, shape):
         used = total > 0
         profile = np.zeros(len(data))
         profile[used] = ((weight * straight) @ light)[used] / total[used]
-        profile[used] -= median(profile[used]) if used.any() else 0.0
+        profile[used] -= median_of_few(profile[used]) if used.any() else 0.0
         norm = np.maximum((profile**2) @ weight, 1e-300)
         raw = (profile @ (weight * straight)) / norm
         raw = ndimage.uniform_filter1d(raw, 3)
-        typical = median(np.abs(raw))
+        typical = median_of_few(np.abs(raw))
         light = _normalised(np.clip(np.abs(raw), 0.2 * typical, 20 * typical))
     error = np.full(len(data), np.inf)
     error[used] = 1 / np.sqrt(total[used])

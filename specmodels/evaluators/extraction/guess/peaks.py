@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage, signal
 
-from ....numerics.robust import median
+from ....numerics.robust import median_of_few
 from .deblending import deblended
 from .row_profiles import (
     KERNELS,
@@ -282,4 +282,4 @@ def _subtract_peaks(profile, taken, fwhm):
     basis = np.stack([*columns, np.ones(len(profile))], axis=1)
     heights = np.linalg.lstsq(basis, profile, rcond=None)[0]
     residual = profile - basis @ heights
-    return residual - median(residual)
+    return residual - median_of_few(residual)

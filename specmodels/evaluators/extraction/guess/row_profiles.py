@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from ....numerics.robust import MAD_TO_SIGMA, median
+from ....numerics.robust import MAD_TO_SIGMA, median_of_few
 
 __all__ = ["KERNELS", "LEAST_SIGNIFICANCE", "SMOOTHED_NOISE", "bridged", "row_noise",
            "row_scatter", "smoothed", "without_trend"]  # fmt: skip
@@ -32,7 +32,7 @@ def without_trend(profile, error):
     kept = usable.copy()
     for _ in range(TREND_ROUNDS):
         left = profile - np.polyval(np.polyfit(t[kept], profile[kept], 2), t)
-        spread = MAD_TO_SIGMA * median(np.abs(left[kept]))
+        spread = MAD_TO_SIGMA * median_of_few(np.abs(left[kept]))
         again = usable & (np.abs(left) < 2.5 * spread + 1e-300)
         if np.count_nonzero(again) < LEAST_ROWS_FOR_TREND or np.array_equal(again, kept):
             break
@@ -83,7 +83,7 @@ def smoothed(profile, error, usable):
 def row_noise(profile, usable):
     """Scatter of neighbouring rows about each other, the light itself being smooth."""
     steps = np.diff(profile[usable], n=2)
-    return MAD_TO_SIGMA * median(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
+    return MAD_TO_SIGMA * median_of_few(np.abs(steps)) / np.sqrt(6) if steps.size > 8 else 0.0
 
 
 def row_scatter(profile, usable):
@@ -97,6 +97,6 @@ def row_scatter(profile, usable):
         return 0.0
     half = (values.size + 1) // 2
     dark = values[:half]
-    of_dark = DARK_HALF * median(np.abs(dark - median(dark)))
+    of_dark = DARK_HALF * median_of_few(np.abs(dark - median_of_few(dark)))
     of_alike = SHORTEST_HALF * 0.5 * np.min(values[half:] - values[: values.size - half])
     return MAD_TO_SIGMA * float(of_alike if of_dark > SKEWED * of_alike else of_dark)

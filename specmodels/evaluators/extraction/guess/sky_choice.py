@@ -120,7 +120,8 @@ def _slopes_in_common(fit, guess, degree):
 def _follows_a_source(fit, degree):
     """Whether the highest term of the sky has the lines of a source."""
     term = next(k for k in reversed(fit.form.linear) if fit.names[k].startswith(f"c{degree}"))
-    n_row, use = fit.image.shape[0], np.isfinite(fit.values[term])
+    n_row, n_column = fit.image.shape
+    use = np.ones(n_column, dtype=bool)
     for position in fit.form.linear:
         if fit.names[position].startswith("flux"):
             slope, error, _ = term_that_follows(fit, position, {term: n_row}, use)

@@ -23,7 +23,7 @@ def uncounted_light(result, name):
     )
     pixels = own.zone & columns & (~result.fit.image.mask | light.lines)
     left = abs(float(np.sum(light.residual[pixels])))
-    noise = float(np.sqrt(np.sum(result.image.variance[pixels])))
+    noise = float(np.sqrt(np.sum(result.variance[pixels])))
     part = left / max(abs(float(np.sum(own.flux[columns]))), 1e-300)
     if part > LEAST_PART and left > LEAST_SIGMA * noise:
         yield (

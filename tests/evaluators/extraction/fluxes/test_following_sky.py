@@ -54,3 +54,23 @@ def test_sky_of_any_degree_is_seen_to_follow_a_source_whose_wings_change(degree)
     part, error, spread = level_that_follows(fit, 0, np.ones(SHAPE[1], dtype=bool))
     assert abs(part - 0.03) < 0.003 + 3 * error
     assert max(error, spread) < 0.006
+
+
+def test_sky_is_seen_to_follow_one_of_two_sources():
+    """What is left of the one that the model has no wings of."""
+    rng = np.random.default_rng(6)
+    lines = sum(np.exp(-0.5 * ((X[0] - c) / 3) ** 2) for c in (40, 110, 190, 260))
+    flux = 3e4 * (1 + 3 * lines)
+    mean = flux * gaussian(1.5, 12.0) + 0.03 * flux / SHAPE[0] + 2e4 * gaussian(1.5, 28.0) + 50
+    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
+    model = sum((sm.Source(sm.GaussianProfile(stddev=1.5), sm.PolynomialTrace(0, c0=row), name=name)
+                 for row, name in ((12.0, "one"), (28.0, "other"))),
+                start=sm.ColumnPolynomial(0, name="sky"))  # fmt: skip
+    fit = sm.VarProFitter()(model, image)
+    found = {}
+    for leaf, positions in fit.form.leaves():
+        if isinstance(leaf, sm.Source):
+            found[leaf.name] = level_that_follows(fit, positions[0], np.ones(SHAPE[1], dtype=bool))
+    part, error, spread = found["one"]
+    assert abs(part - 0.03) < 0.003 + 3 * error
+    assert max(error, spread) < 0.006
