@@ -247,6 +247,7 @@ class _Trace:
 
     @classmethod
     def of(cls, header, table):
+        """The trace of a beam, from its table or else from the WCS of its header."""
         key = _wcs_key(header)
         words = {word: header.get(word + key) for word in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")}
         scale = header.get(f"PC1_1{key}", header.get(f"CD1_1{key}"))

@@ -191,10 +191,12 @@ def _disperse(s, terms, bounds, light, paths, cells, work):
     n = own.stop - own.start
     places = (empty_place(n), empty_place(n))
     room = Room(np.empty((light.light.shape[2], n)), np.empty((2, n)), np.empty((2, n)))
+    squares = own_squares(light, paths.boxes[s], own, 0, upright)
+    steps = plan(path, cells, defined[0], defined[1], squares.across[n // 2],
+                 squares.per_part[n // 2])  # fmt: skip
     for band in range(light.light.shape[0]):
-        squares = own_squares(light, paths.boxes[s], own, band, upright)
-        steps = plan(path, cells, defined[0], defined[1], squares.across[n // 2],
-                     squares.per_part[n // 2])  # fmt: skip
+        if band > 0:
+            squares = own_squares(light, paths.boxes[s], own, band, upright)
         m0, values = step_values(steps, cells, band, defined[0], terms[2], terms[3], terms[0],
                                  terms[1])  # fmt: skip
         begin = (m0, bounds[0], bounds[2]) if upright else (m0, bounds[2], bounds[0])
@@ -252,12 +254,11 @@ def unit_columns(source, bands, bounds, light, paths, cells, n_x):
 @compiled
 def add_sources(source, terms, bounds, light, paths, cells, values, image):
     """Add sources to an image, each with its own values in the cells, (n_source, n_cell)."""
-    first = np.zeros(cells.scaled.size, np.int64)
     for k in range(source.size):
         low_y, high_y, low_x, high_x = bounds[k]
         if high_y == low_y:
             continue
-        table = Cells(cells.scaled, cells.width, first, values[source[k]].copy().reshape(-1, 1),
+        table = Cells(cells.scaled, cells.width, cells.first, values[source[k]].reshape(-1, 1),
                       cells.band, cells.fraction, cells.per_pixel)  # fmt: skip
         work = _columns(source[k], terms[k], bounds[k], light, paths, table)
         image[low_y:high_y, low_x:high_x] += work[0]

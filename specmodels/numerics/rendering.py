@@ -12,17 +12,12 @@ import numpy as np
 from scipy import ndimage
 from scipy.interpolate import BSpline
 
-__all__ = ["subpixel_centres", "subpixel_means"]
+__all__ = ["subpixel_means"]
 
 DEGREE = 4
 # Parts of pixels are made from so many pixels to each side, for tiles of so many: what lies beyond
 # takes part with less than 1e-5 of its difference from the pixel.
 REACH, TILE, TILES_AT_ONCE = 14, 16, 512
-
-
-def subpixel_centres(n):
-    """Centres of n equal parts of a pixel, relative to its own, shape (n,)."""
-    return (np.arange(n) + 0.5) / n - 0.5
 
 
 def subpixel_means(image, rows, columns, n):

@@ -49,13 +49,17 @@ def smooth_map(function, inside, *, tolerance=1e-4):
     rows, along = frame(y, x)
     terms = chebyshev.chebvander(along, DEGREES[0])[:, :, None]
     terms = (terms * polynomial.polyvander(rows, DEGREES[1])[:, None]).reshape(y.size, -1)
+    # In columns of one to three rows points lie in the same one.
+    apart = np.diff(y[:n_fitted].reshape(len(FITTED), -1), axis=0)
+    if not (apart > 0).any():
+        return None
     out = []
     for values in function(x + 0.0, y + 0.0):
         if not np.isfinite(values).all():
             return None
         found = np.linalg.lstsq(terms[:n_fitted], values[:n_fitted])[0]
-        steps = (np.diff(v[:n_fitted].reshape(len(FITTED), -1), axis=0) for v in (values, y))
-        change = np.median(np.abs(np.divide(*steps)))
+        steps = np.diff(values[:n_fitted].reshape(len(FITTED), -1), axis=0)
+        change = np.median(np.abs(steps[apart > 0] / apart[apart > 0]))
         if not np.abs(terms @ found - values)[n_fitted:].max() <= tolerance * change:
             return None
         out.append(frame.image(found.reshape(DEGREES[0] + 1, -1), inside.shape))

@@ -51,6 +51,7 @@ class _Overlaps(NamedTuple):
 
     @classmethod
     def of(cls, prints, place):
+        """Pairs of the entries of footprints that lie at the same place, shape (n_entry,)."""
         order = np.argsort(place, kind="stable")
         ranked, pairs, lag = place[order], [np.zeros((0, 2), np.int64)], 1
         while (same := np.flatnonzero(ranked[lag:] == ranked[:-lag])).size:
@@ -147,13 +148,14 @@ def shared_light(image, error, prints, mask=None):
     start, level = _moments(prints, light)
     # The start is a compact source: wide wings come up only where the data ask for them.
     flux = np.maximum(level, 1e-300)[:, None] * WIDTHS**START_POWER / np.sum(WIDTHS**START_POWER)
-    ellipses = start
+    ellipses, values = start, _gaussians(prints, start)
     for _ in range(N_ROUNDS):
-        flux = _fluxes(problem, ellipses, flux, N_UPDATES)
+        flux = _fluxes(problem, values, flux, N_UPDATES)
         for _ in range(N_STEPS):
-            ellipses, flux = _step(problem, start, ellipses, flux)
-    flux = _fluxes(problem, ellipses, flux, N_LAST_UPDATES)
-    own = np.einsum("ek,ek->e", _gaussians(prints, ellipses), flux[prints.source])
+            ellipses, flux = _step(problem, start, ellipses, values, flux)
+            values = _gaussians(prints, ellipses)
+    flux = _fluxes(problem, values, flux, N_LAST_UPDATES)
+    own = np.einsum("ek,ek->e", values, flux[prints.source])
     return SourceLight(prints, ellipses, flux, own, problem.total(own)[place])
 
 
@@ -201,10 +203,10 @@ def _gaussians(prints, ellipses):
                      1 / (2 * np.pi * root))  # fmt: skip
 
 
-def _fluxes(problem, ellipses, flux, n_updates):
-    """Fluxes of all Gaussians after some multiplicative updates."""
+def _fluxes(problem, values, flux, n_updates):
+    """Fluxes of all Gaussians, whose values are given, after some multiplicative updates."""
     prints, overlaps = problem.prints, problem.overlaps
-    values, weights = _gaussians(prints, ellipses), problem.weights[problem.place]
+    weights = problem.weights[problem.place]
     light = values * (weights * problem.data[problem.place])[:, None]
     wanted = np.stack([np.bincount(prints.source, own, prints.n_source) for own in light.T], axis=1)
     wanted = np.maximum(wanted, 0.0).ravel()
@@ -217,13 +219,13 @@ def _fluxes(problem, ellipses, flux, n_updates):
     return flux.reshape(prints.n_source, len(WIDTHS))
 
 
-def _step(problem, start, ellipses, flux):
+def _step(problem, start, ellipses, values, flux):
     """Ellipses and fluxes after a step of each source towards what all others leave."""
     prints, place = problem.prints, problem.place
     size = np.sqrt(start[2] + start[3])
     shapes = LOOSE_SHAPE * np.stack([start[2], start[3], np.sqrt(start[2] * start[3])])
     scale = np.concatenate([np.stack([LOOSE_CENTER * size, LOOSE_CENTER * size]), shapes])
-    own = np.einsum("ek,ek->e", _gaussians(prints, ellipses), flux[prints.source])
+    own = np.einsum("ek,ek->e", values, flux[prints.source])
     residual = (problem.data - problem.total(own))[place]
     inverses, root = _inverses(ellipses, PIXEL)
     matrix, gradient = step_sums(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from specmodels.numerics.rendering import subpixel_centres, subpixel_means
+from specmodels.numerics.rendering import subpixel_means
 
 
 def gaussian_means(edges, center, sigma):
@@ -33,11 +33,6 @@ def test_parts_of_a_gaussian_are_closer_than_the_square_pixel(sigma, better):
     error = np.sqrt(np.mean((parts - truth) ** 2))
     square = np.sqrt(np.mean((image[rows, columns][:, None, None] - truth) ** 2))
     assert error < square / better
-
-
-def test_centres_are_those_of_equal_parts():
-    np.testing.assert_allclose(subpixel_centres(2), [-0.25, 0.25])
-    np.testing.assert_allclose(subpixel_centres(1), [0])
 
 
 def test_image_of_one_row_can_be_rendered():

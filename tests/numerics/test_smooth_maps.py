@@ -65,3 +65,13 @@ def test_small_slices_and_slices_with_holes_are_refused(inside):
     assert smooth_map(smooth, inside[:, :60]) is None
     inside[1::2] = False
     assert smooth_map(smooth, inside) is None
+
+
+@pytest.mark.parametrize("slant", [0.5, 2.0])
+def test_slices_may_end_in_columns_of_one_row(slant):
+    y, x = np.mgrid[:60, :2048]
+    place = x - slant * (y - 30)
+    inside = (np.abs(y - 30) < 12) & (place > 40) & (place < 2000)
+    found = smooth_map(lambda x, y: [y + 1e-4 * x + 1e-7 * x**2], inside)
+    true = (y + 1e-4 * x + 1e-7 * x**2)[inside]
+    np.testing.assert_allclose(found[0][inside], true, atol=1e-9)

@@ -40,12 +40,12 @@ class SceneProblem:
 
     @classmethod
     def of(cls, scenes, exposures, ridge):
+        """The problem of scenes with the same sources, each on its exposure."""
         _check(scenes, exposures)
         shared = SharedSources.of(scenes)
-        given, means, precisions, own_priors = {}, [], [], []
+        means, precisions, own_priors = [], [], []
         for entry, number in zip(shared.entries, shared.scenes, strict=True):
-            spectrum = entry.spectrum
-            priors = given.setdefault(id(spectrum), _given_priors(spectrum))
+            priors = _given_priors(entry.spectrum)
             initial = scenes[number].coefficients[entry.terms]
             mean, precision = _with_priors(priors, initial, ridge)
             means.append(mean)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from astropy import units as u
 
 from ...numerics.dispersal import dispersed_image
 from ..spectra import LegendreSpectrum
@@ -82,13 +83,12 @@ def grism_image(direct, grism, spectra, *, shapes=None, orders=None, steps_per_p
 
 def _orders(grism, orders):
     """The orders to disperse, each with a response."""
+    known = tuple(order for order in grism.orders if order in grism.sensitivity)
     if orders is None:
-        return [order for order in grism.orders if order in grism.sensitivity]
-    missing = [order for order in orders if order not in grism.sensitivity]
+        return known
+    missing = [order for order in orders if order not in known]
     if missing:
-        raise ValueError(
-            f"orders: expected some of {tuple(grism.sensitivity)}, got {missing} as well"
-        )
+        raise ValueError(f"orders: expected some of {known}, got {missing} as well")
     return orders
 
 
@@ -97,8 +97,7 @@ def _values(functions, labels, wavelength):
     found, out = {}, np.empty((len(functions), len(wavelength)))
     for row, function, label in zip(out, functions, labels, strict=True):
         if id(function) not in found:
-            value = function(wavelength)
-            found[id(function)] = np.asarray(getattr(value, "value", value), dtype=float)
+            found[id(function)] = _plain(function(wavelength), label)
         value = found[id(function)]
         if value.shape not in ((), wavelength.shape) or not np.all(np.isfinite(value)):
             raise ValueError(
@@ -107,3 +106,12 @@ def _values(functions, labels, wavelength):
             )
         row[:] = value
     return out
+
+
+def _plain(value, label):
+    """Values of a spectrum as plain numbers, over those of the direct image."""
+    try:
+        return np.asarray(u.Quantity(value, u.one).value, dtype=float)
+    except u.UnitConversionError as error:
+        raise ValueError(f"spectra[{label}]: expected values without a unit, relative to the "
+                         f"direct image, got some in {value.unit}") from error  # fmt: skip

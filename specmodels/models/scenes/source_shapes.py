@@ -142,5 +142,5 @@ def _squares(prints, light):
     n_entry, n = light.shape[1:3]
     return Squares(
         prints.columns.astype(float), prints.rows.astype(float), light / n**2,
-        np.full(n_entry, 0.5), np.searchsorted(prints.source, np.arange(prints.n_source + 1)),
+        np.full(n_entry, 0.5), prints.start,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy import units as u
 
 import specmodels as sm
 from specmodels.datasets.slitless import analytic_grism
@@ -53,5 +54,14 @@ def test_bad_input_is_refused_by_name():
         sm.grism_image(truth.direct, truth.grism, {99: np.ones_like})
     with pytest.raises(ValueError, match="orders"):
         sm.grism_image(truth.direct, truth.grism, np.ones_like, orders=[5])
+    with pytest.raises(ValueError, match=r"expected values without a unit, .* got some in mJy"):
+        sm.grism_image(truth.direct, truth.grism, lambda wavelength: wavelength * u.mJy)
     with pytest.raises(ValueError, match="not finite"):
         sm.grism_image(truth.direct, truth.grism, lambda wavelength: wavelength * np.nan)
+
+
+def test_spectra_in_per_cent_are_a_hundred_times_less():
+    truth = field()
+    plain, scaled = (sm.grism_image(truth.direct, truth.grism, lambda wavelength, own=own: own)
+                     for own in (0.5, 50 * u.percent))  # fmt: skip
+    np.testing.assert_allclose(scaled, plain, rtol=1e-12)
