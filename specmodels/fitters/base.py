@@ -43,7 +43,7 @@ class Fitter(ABC):
         """
 
     def refit(self, result, images):
-        """Fit the images of a result of this fitter again, of which other pixels are masked.
+        """Fit the images of a result of this fitter again, with other masks or variances.
 
         Parameters
         ----------

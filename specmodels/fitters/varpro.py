@@ -260,7 +260,7 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
 
 
 def common_errors(response, covariance):
-    """Errors of the linear parameters by independent ones of the shared: see `FitResult.common`."""
+    """Errors of linear parameters by independent ones of the shared: `ColumnFitResult.common`."""
     eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
     return np.einsum("kpb,pq->kqb", response, root, optimize=True)

@@ -45,7 +45,7 @@ def opened_model(source, **options):
     """A datamodel as it is, or that of a file, which stays open."""
     from stdatamodels.jwst import datamodels
 
-    return source if hasattr(source, "instance") else datamodels.open(source, **options)
+    return source if is_model(source) else datamodels.open(source, **options)
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def opened_source(source):
     """The datamodel behind an exposure: itself, or the file opened; None for other sources."""
     if not is_datamodel(source):
         yield None
-    elif hasattr(source, "instance"):
+    elif is_model(source):
         yield source
     else:
         try:

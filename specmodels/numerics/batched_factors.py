@@ -4,7 +4,7 @@ import numpy as np
 
 from .compiled import compiled
 
-__all__ = ["factors", "inverses"]
+__all__ = ["factors", "invert_lower"]
 
 
 @compiled
@@ -60,7 +60,7 @@ def factors(matrix, ridge, least):
 
 
 @compiled
-def inverses(factor):
+def invert_lower(factor):
     """Inverses of lower triangular matrices, shape (n_term, n_term, n_batch)."""
     n_term, _, n_batch = factor.shape
     inverse, part = np.zeros(factor.shape), np.empty(n_batch)

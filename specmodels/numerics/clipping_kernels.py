@@ -3,13 +3,12 @@
 import numpy as np
 
 from .compiled import compiled
+from .normal import PIVOT_FLOOR
 
 __all__ = ["rejected_in_columns"]
 
 # Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
 LEAST_FREEDOM = 0.02
-# A pivot of the unit-diagonal matrix below this is taken for zero: its term adds nothing.
-PIVOT_FLOOR = 1e-9
 
 
 @compiled

@@ -98,9 +98,9 @@ def in_order(function, items, n_jobs=None, *, threads=False, shared=()):
         return
     # The first is done here: what it loads and compiles is then there for all.
     start = time.perf_counter()
-    for item in items[:1]:
-        yield function(item)
+    first = [function(item) for item in items[:1]]
     seconds = (time.perf_counter() - start) * (len(items) - 1)
+    yield from first
     worth = n_jobs is not None or (seconds > WORTH and threading.active_count() == 1)
     if number > 1 and worth and _can_fork():
         yield from _by_processes(function, items[1:], min(number, len(items) - 1), shared)
@@ -130,7 +130,7 @@ def _can_fork():
 
 def _by_processes(function, items, number, shared):
     global _work
-    _work = _Work(function, items, shared)
+    work = _work = _Work(function, items, shared)
     context = multiprocessing.get_context("fork")
     try:
         with warnings.catch_warnings():
@@ -141,14 +141,15 @@ def _by_processes(function, items, number, shared):
             answers = pool.map(_answer, range(len(items)))
         with pool:
             for answer in answers:
-                result, told, records = _work.loaded(answer)
+                result, told, records = work.loaded(answer)
                 for warning in told:
                     warnings.warn_explicit(*warning)
                 for record in records:
                     logging.getLogger(record.name).handle(record)
                 yield result
     finally:
-        _work = None
+        if _work is work:  # and not that of another generator, begun since
+            _work = None
 
 
 class _Work:

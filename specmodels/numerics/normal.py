@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .batched_factors import factors, inverses
+from .batched_factors import factors, invert_lower
 
 __all__ = ["NormalEquations", "Solution", "factorise", "invert_lower", "solve_factorised"]
 
@@ -216,8 +216,3 @@ def solve_factorised(factor, vector):
         rest = np.einsum("kb,kb->b", factor[j + 1 :, j], out[j + 1 :])
         out[j] = (out[j] - rest) / factor[j, j]
     return out
-
-
-def invert_lower(factor):
-    """Inverses of a batch of lower triangular matrices."""
-    return inverses(factor)

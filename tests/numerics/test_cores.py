@@ -136,3 +136,9 @@ def test_default_respects_the_limit_of_threads(limit, most, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", limit)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert cores._usual() == (most or 3)
+
+
+def test_one_generator_may_begin_while_another_waits():
+    found = [(result, list(in_order(abs, [4, 5, 6], 2)))
+             for result in in_order(abs, [1, 2, 3], 2)]  # fmt: skip
+    assert found == [(number, [4, 5, 6]) for number in (1, 2, 3)]

@@ -5,7 +5,7 @@ import numpy as np
 from ...dithers import Dithers
 from ...exposure import Exposure
 from ...io import read
-from ...io.datamodels import is_datamodel, opened_source
+from ...io.datamodels import is_datamodel, is_model, opened_source
 from ...io.ramps import read_ramp
 from ...ramp import Ramp
 from ...slitless import SlitlessExposure
@@ -52,7 +52,7 @@ def handed_on(result):
 
 def unopened(data):
     """Data that can be written: the datamodel of a file, other things as they are."""
-    if not is_datamodel(data) or hasattr(data, "instance"):
+    if not is_datamodel(data) or is_model(data):
         return data
     with opened_source(data) as model:
         return model.copy()

@@ -67,6 +67,7 @@ class _Template(Background):
     image: np.ndarray
     lit: np.ndarray
     noise_share: float = 0.0
+    in_threads = True
 
     def __call__(self, frame, use, ramp):
         level = masked_median(self.image, use)

@@ -35,10 +35,11 @@ class Background(ABC):
     background: what it takes is not found as noise.
 
     A subclass *may* set ``per_frame`` to False, when the background of the draft rate serves all
-    frames (the default is one for each). It *may* define ``variance(frame, use, ramp)``, where it
-    knows how far off it may be, which is added to that of the noise that is left, and
-    ``prepared(ramp)``, which does once what all frames of a ramp need. It *need not* care for
-    flats, jumps or groups.
+    frames (the default is one for each), and ``in_threads`` to True, when several threads may call
+    it at once: else it is asked for one frame after another. It *may* define
+    ``variance(frame, use, ramp)``, where it knows how far off it may be, which is added to that of
+    the noise that is left, and ``prepared(ramp)``, which does once what all frames of a ramp need.
+    It *need not* care for flats, jumps or groups.
 
     Examples
     --------
@@ -59,6 +60,7 @@ class Background(ABC):
     """
 
     per_frame = True
+    in_threads = False
     # Pixels to be left out since light of them that changes would be taken for noise, or None.
     lit = None
     # Variance of the flicker noise that is in the background, over that in a frame.
@@ -95,6 +97,8 @@ class Background(ABC):
 class NoBackground(Background):
     """No background: all that is left in the frame counts as noise."""
 
+    in_threads = True
+
     def __call__(self, frame, use, ramp):
         return np.float32(0)
 
@@ -102,6 +106,8 @@ class NoBackground(Background):
 @dataclass(frozen=True)
 class MedianBackground(Background):
     """The median of the usable pixels."""
+
+    in_threads = True
 
     def __call__(self, frame, use, ramp):
         return np.float32(masked_median(frame, use))

@@ -141,15 +141,17 @@ class DetectedMask(MaskStrategy):
 
     def _found(self, left, mask, ramp, least):
         boxes, use = self.boxes or _boxes(ramp), mask.use
+        # A threshold that was chosen for boxes of one's own is taken as it is.
+        few = not self.boxes and _has_few_boxes(ramp)
         grow = self.grow
         if grow is None:
             grow = 1.0 if ramp.dispersion_axis is None else 0.8
         first = sigma = self.sigma or (4.5 if ramp.dispersion_axis is None else 4.0)
         while boxes:
             found = np.zeros(use.shape, dtype=bool)
+            own = _thresholds(sigma, boxes, ramp.shape) if few else sigma
             for sign in mask.signs:
                 good = use & ~found
-                own = _thresholds(sigma, boxes, ramp)
                 found |= detect_excess(sign * left, good, boxes, sigma=own, grow=grow)
             kept = np.count_nonzero(use & ~found)
             if kept >= least * np.count_nonzero(use):
@@ -185,20 +187,26 @@ def _wings(left, mask, found, ramp):
 def _boxes(ramp):
     """Boxes for images of the sky, or for traces along the dispersion."""
     axis = ramp.dispersion_axis
-    if axis in (None, ramp.readout.stripe_axis):  # strips would take up the noise of stripes
-        n_pixels = ramp.shape[-1] * ramp.shape[-2]
-        many = tuple(box for box in SQUARES if LEAST_BOXES * box[0] * box[1] <= n_pixels)
-        return many if USUAL in many else SQUARES
+    if _takes_squares(ramp):
+        few, n_pixels = _has_few_boxes(ramp), np.prod(ramp.shape)
+        return tuple(box for box in SQUARES if few or LEAST_BOXES * np.prod(box) <= n_pixels)
     strips = STRIPS if ramp.shape[-3 - axis] > NARROW else NARROW_STRIPS
     return strips if axis == -1 else tuple(box[::-1] for box in strips)
 
 
-def _thresholds(sigma, boxes, ramp):
+def _takes_squares(ramp):
+    """Whether light is looked for in squares: strips would take up the noise of stripes."""
+    return ramp.dispersion_axis in (None, ramp.readout.stripe_axis)
+
+
+def _has_few_boxes(ramp):
+    """Whether the frame has no room for many of the usual squares."""
+    return _takes_squares(ramp) and np.prod(ramp.shape) < LEAST_BOXES * np.prod(USUAL)
+
+
+def _thresholds(sigma, boxes, shape):
     """Threshold of each box: as rare in noise as that of a scatter which is known."""
-    n_pixels = ramp.shape[-1] * ramp.shape[-2]
-    if not set(boxes) <= set(SQUARES) or n_pixels >= LEAST_BOXES * np.prod(USUAL):
-        return sigma
-    number = n_pixels / np.prod(boxes, axis=1)
+    number = np.prod(shape) / np.prod(boxes, axis=1)
     return t.isf(norm.sf(sigma), np.maximum(number / BOXES_OF_DOF, 1))
 
 

@@ -136,7 +136,7 @@ class FlickerNoiseSubtraction(Evaluator):
             own = out if out.ndim == 2 else out[i]
             return ready._clean(ramp, i, scenes[i if self.per_integration else 0], own)
 
-        levels = list(in_order(clean, every, self.n_jobs, threads=True))
+        levels = list(in_order(clean, every, self._n_threads, threads=True))
         _check_use(scenes)
         return FlickerResult(ramp, out, tuple(scenes), levels=np.array(levels), flat=self.flat)
 
@@ -174,6 +174,12 @@ class FlickerNoiseSubtraction(Evaluator):
             scene = scene.prepared()
         return scene.with_lit_traces()
 
+    @property
+    def _n_threads(self):
+        """As `n_jobs`: one where the background of each frame is asked for by itself."""
+        alone = self.background.per_frame and not self.background.in_threads
+        return 1 if alone else self.n_jobs
+
     def _flattened(self, frame):
         return frame if self.flat is None else frame / self.flat
 
@@ -198,7 +204,7 @@ class FlickerNoiseSubtraction(Evaluator):
             return self._frame_noise(difference, scene, plan, own)
 
         groups = range(1, len(frames))
-        each = in_order(found, groups, self.n_jobs, threads=True)
+        each = in_order(found, groups, self._n_threads, threads=True)
         for g, (noise, level) in zip(groups, each, strict=True):
             total = total + noise
             np.subtract(frames[g], total, out=out[g])

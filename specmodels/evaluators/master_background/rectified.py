@@ -17,23 +17,31 @@ def rectified_sky(result, name, edges, rows=None):
     if image.wavelength is None:
         raise ValueError(f"slit {name!r}: expected wavelengths, got none")
     rows = image.y if rows is None else np.atleast_1d(np.asarray(rows, dtype=float))
-    throughput = _rectified_throughput(result.wavelengths(name), sky.throughput,
-                                       0.5 * (edges[1:] + edges[:-1]))  # fmt: skip
-    throughput = np.array([np.interp(rows, image.y, column, left=np.nan, right=np.nan)
-                           for column in throughput.T]).T  # fmt: skip
+    grey = np.hypot(sky.error, sky.level * result.fit.throughput_error)
+    grey = np.where(sky.dark, sky.level, grey) * sky.throughput
+    wavelength, centers = result.wavelengths(name), 0.5 * (edges[1:] + edges[:-1])
+    throughput, grey = (
+        _between_rows(_along_rows(wavelength, one, centers), image.y, rows)
+        for one in (sky.throughput, grey)
+    )
     value, variance = result.fit.curve.mean(edges)
     background = sky.level * throughput * value
-    grey = np.hypot(sky.error, sky.level * result.fit.throughput_error)
-    noise = (sky.level * throughput) ** 2 * variance + (grey * throughput * value) ** 2
+    noise = (sky.level * throughput) ** 2 * variance + (grey * value) ** 2
     return background / sky.factor, noise / sky.factor**2
 
 
-def _rectified_throughput(own, throughput, wavelength):
-    """Throughput of each row at some wavelengths, by interpolation along the row."""
+def _along_rows(own, values, wavelength):
+    """Values of each row at some wavelengths, by interpolation along the row."""
     out = np.full((own.shape[0], wavelength.size), np.nan)
     for row in range(own.shape[0]):
-        good = np.isfinite(own[row]) & np.isfinite(throughput[row])
+        good = np.isfinite(own[row]) & np.isfinite(values[row])
         if good.any():
             order = np.argsort(own[row][good])
-            out[row] = np.interp(wavelength, own[row][good][order], throughput[row][good][order])
+            out[row] = np.interp(wavelength, own[row][good][order], values[row][good][order])
     return out
+
+
+def _between_rows(values, y, rows):
+    """Values at rows that may be fractions, NaN beyond the slit."""
+    return np.array([np.interp(rows, y, column, left=np.nan, right=np.nan)
+                     for column in values.T]).T  # fmt: skip

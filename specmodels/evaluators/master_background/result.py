@@ -31,6 +31,8 @@ class SlitSky:
         What fraction of the sky each pixel shows, for a level of one.
     level, error : float
         Grey factor of the slit and its standard error.
+    dark : ndarray of bool, shape of the image
+        Dark ends of the slit: how much of the sky they see is not known.
     factor : float
         From the slit's own unit to that of the sky.
     """
@@ -40,6 +42,7 @@ class SlitSky:
     throughput: np.ndarray
     level: float
     error: float
+    dark: np.ndarray
     factor: float = 1.0
 
 

@@ -155,27 +155,28 @@ class MasterBackgroundSubtraction(Evaluator):
         projected = {name: fit.curve(setup.wavelengths(name)) for name in setup.exposure}
         seen = {name: _seen(setup, name, value) for name, (value, _) in projected.items()}
         dark = {name: dark_ends(*images) for name, images in seen.items()}
-        images = {name: (data, sky, weights * ~dark[name], setup.wavelengths(name))
-                  for name, (data, sky, weights) in seen.items()}  # fmt: skip
-        levels = self._levels(fit, images)
+        levels = self._levels(fit, setup, seen, dark)
         skies = {name: _sky(setup, name, projected[name],
                             _LevelErrors(*levels[name], fit.throughput_error, dark[name]))
                  for name in setup.exposure}  # fmt: skip
         return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit,
                                       setup.wavelength_unit)  # fmt: skip
 
-    def _levels(self, fit, images):
+    def _levels(self, fit, setup, seen, dark):
         """Level of each slit and its error: from the fit, or found from its own pixels."""
         fitted = {name: (fit.slits[name].throughput, fit.slits[name].error) for name in fit.used}
         masks = self.pixels.source_mask
         own = {name: level for name, level in fitted.items() if name not in masks} or fitted
-        others = [name for name in images if name not in own]
+        others = [name for name in seen if name not in own]
         if not (self.fit_levels and self.fitter.finds_levels):
             known = fit.throughput_scatter if len(fitted) > 2 else UNKNOWN_SCATTER
             known = known if np.isfinite(known) else UNKNOWN_SCATTER
             known = known if self.level_scatter is None else self.level_scatter
             return dict.fromkeys(others, (1.0, max(known, LEAST_SCATTER))) | fitted
-        images = [images[name] for name in others]
+        images = [
+            (data, sky, weights * ~dark[name], setup.wavelengths(name))
+            for name, (data, sky, weights) in ((name, seen[name]) for name in others)
+        ]
         found = zip(*sky_levels(images, fit.curve.limits, fit.throughput_error), strict=True)
         # Of a slit with a source, its free rows or all its pixels: whatever tells more.
         found = [min(pair, fitted.get(name, pair), key=lambda level: level[1])
@@ -216,7 +217,8 @@ def _sky(setup, name, projected, known):
     variance *= scale
     variance += own
     np.copyto(variance, np.inf, where=np.isfinite(value) & ~(variance > 0))  # out of range
-    return SlitSky(value, variance, throughput, known.level, known.error, setup.factors[name])
+    return SlitSky(value, variance, throughput, known.level, known.error, known.dark,
+                   setup.factors[name])  # fmt: skip
 
 
 def _seen(setup, name, value):

@@ -12,10 +12,6 @@ import numpy as np
 
 from ...numerics.column_sums import projected, sums_of_images
 
-# Images for each parameter up to which sums over their pairs cost less than derivatives by each
-# parameter, of which products of matrices are made.
-MOST_IMAGES = 1.0
-
 __all__ = ["Slopes", "as_image", "eliminated", "eliminated_from_jacobian"]
 
 
@@ -75,8 +71,11 @@ class Slopes:
 
     @property
     def few_images(self):
-        """Whether sums over pairs of images cost less than derivatives by each parameter."""
-        return len(self.images) <= MOST_IMAGES * self.n_free or self.single
+        """Whether sums over pairs of images cost less than derivatives by each parameter.
+
+        Of these products of matrices are made, which is as fast for as many images.
+        """
+        return len(self.images) <= self.n_free or self.single
 
     @property
     def single(self):

@@ -64,7 +64,7 @@ class SkyModelFitter(SlitSkyFitter):
         while used:
             rounds = _Rounds(self, model, used)
             rounds.run()
-            worst, reason = worst_slit([p.name for p in used], rounds.judged(),
+            worst, reason = worst_slit([p.name for p in used], rounds.misfits,
                                        limit=self.disagreement)  # fmt: skip
             if worst is None or len(used) == 1:
                 return rounds.result(slits, left_out, reason if len(used) == 1 else "")
@@ -113,6 +113,7 @@ class _Rounds:
             self.use = np.isfinite(self.light) & ~far
             settled = np.max(np.abs(self.levels - before[0])) < TOLERANCE
             self.converged = bool(settled and np.array_equal(self.use, before[1]))
+        self.misfits = self.judged()
 
     def _image(self):
         """All pixels as one row."""
@@ -152,7 +153,7 @@ class _Rounds:
         """The `SlitFit` of each slit, by name."""
         distance = np.where(self.use, (self.data - np.nan_to_num(self.light)) ** 2, 0.0)
         parts = zip(self.slits, self._of_slits(distance / self.variance), self._of_slits(self.use),
-                    self.judged(), self.judged(local_misfit), self.levels, self.errors,
+                    self.misfits, self.judged(local_misfit), self.levels, self.errors,
                     strict=True)  # fmt: skip
         return {p.name: SlitFit(float(level), float(error), float(chi2.sum()), int(use.sum()),
                                 int((~use).sum()), float(misfit[0]), reason, local)

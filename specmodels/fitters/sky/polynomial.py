@@ -98,9 +98,10 @@ class LogPolynomialSkyFitter(SlitSkyFitter):
             fits = cloud.fits(degrees)
             best = self._best(fits, cloud.n_used)
             cloud.check(best)
-            slit_fits |= cloud.slit_fits(best)
-            worst, reason = worst_slit([p.name for p in used], cloud.judged(best),
-                                       limit=self.disagreement)  # fmt: skip
+            lights = cloud.lights(best)
+            misfits = cloud.judged(lights)
+            slit_fits |= cloud.slit_fits(lights, misfits)
+            worst, reason = worst_slit([p.name for p in used], misfits, limit=self.disagreement)
             if worst is None or len(slits) == 1:
                 remark = reason and f"the only slit {reason}"
                 break
@@ -264,21 +265,21 @@ class _Cloud:
         parts = self._parts(~self.use)
         return {pixels.name: part for pixels, part in zip(self.slits, parts, strict=True)}
 
-    def _lights(self, fit):
+    def lights(self, fit):
         """The sky in the pixels of each slit."""
         return self._parts(self._light_of(fit))
 
-    def judged(self, fit, judge=misfit_of):
+    def judged(self, lights, judge=misfit_of):
         """How the rows of each slit depart from the sky, by `misfit_of` or `local_misfit`."""
         return [judge(pixels, light, pixels.variance, columns=False)
-                for pixels, light in zip(self.slits, self._lights(fit), strict=True)]  # fmt: skip
+                for pixels, light in zip(self.slits, lights, strict=True)]  # fmt: skip
 
-    def slit_fits(self, fit):
+    def slit_fits(self, lights, misfits):
         """How each slit took part: the factor that would fit it best, for information."""
         out = {}
         split = (self._parts(a) for a in (self.weights, self.data, self.use))
-        misfits = self.judged(fit), self.judged(fit, local_misfit)
-        each = zip(self.slits, self._lights(fit), *misfits, *split, strict=True)
+        each = zip(self.slits, lights, misfits, self.judged(lights, local_misfit), *split,
+                   strict=True)  # fmt: skip
         for pixels, own, misfit, local, weights, data, use in each:
             norm = float(np.sum(weights * own**2))
             factor = float(np.sum(weights * own * data) / norm) if norm > 0 else np.nan

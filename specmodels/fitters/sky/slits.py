@@ -50,7 +50,8 @@ def misfit_of(pixels, light, variance, *, columns=True):
     error = np.sqrt(variance)
     signal, residual = light / error, (pixels.data - light) / error
     groups = (pixels.rows, _blocks(pixels)) if columns else (pixels.rows,)
-    return max(_departure(group, signal, residual) for group in groups)
+    levels = (huber_level(group, signal, residual, group.max() + 1) for group in groups)
+    return max(_departure(*own) for own in zip(groups, levels, strict=True))
 
 
 def local_misfit(pixels, light, variance, *, columns=True):
@@ -74,17 +75,19 @@ def local_misfit(pixels, light, variance, *, columns=True):
     if columns:
         blocks = _blocks(pixels)
         groups = groups * (blocks.max() + 1) + blocks
-    level, _ = huber_level(groups, signal, residual, groups.max() + 1)
-    within = np.abs(residual - level[groups] * signal)
-    scale = max(1.0, WITHIN * MAD_TO_SIGMA * float(np.median(within)))
-    misfit, chance = _departure(groups, signal / scale, residual / scale)
+    levels = huber_level(groups, signal, residual, groups.max() + 1)
+    within = np.abs(residual - levels[0][groups] * signal)
+    scale = WITHIN * MAD_TO_SIGMA * float(np.median(within))
+    if scale > 1:
+        levels = huber_level(groups, signal / scale, residual / scale, groups.max() + 1)
+    misfit, chance = _departure(groups, levels)
     return misfit if chance < CHANCE else 0.0
 
 
-def _departure(groups, signal, residual):
-    n_groups = groups.max() + 1
-    level, error = huber_level(groups, signal, residual, n_groups)
-    use = np.isfinite(error) & (np.bincount(groups, minlength=n_groups) >= LEAST_PIXELS)
+def _departure(groups, levels):
+    """Rms of the levels of groups beyond their errors, and its chance; `levels`: with errors."""
+    level, error = levels
+    use = np.isfinite(error) & (np.bincount(groups, minlength=level.size) >= LEAST_PIXELS)
     if np.count_nonzero(use) < 2:
         return 0.0, 1.0
     level, error = level[use], error[use]

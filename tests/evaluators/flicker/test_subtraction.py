@@ -1,6 +1,7 @@
 """Flicker noise of simulated detectors, against the noise that was put in."""
 
 import copy
+import threading
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ class TestBackgrounds:
         result = sm.FlickerNoiseSubtraction(sm.FourierNoise(), background=background)(scene[0])
         use = result.background_mask
         assert abs(np.mean((result.cleaned - scene[0].data)[use])) < 0.02
+
+    @pytest.mark.parametrize("in_threads", [False, True])
+    def test_threads_ask_for_backgrounds_that_allow_it(self, in_threads):
+        class Watched(sm.MedianBackground):
+            seen = set()
+
+            def __call__(self, frame, use, ramp):
+                self.seen.add(threading.current_thread())
+                return super().__call__(frame, use, ramp)
+
+        Watched.in_threads = in_threads
+        frames = np.random.default_rng(1).normal(size=(6, 40, 64)).astype("f4")
+        clean = sm.FlickerNoiseSubtraction(sm.LineMedian(), background=Watched(), n_jobs=2)
+        clean(sm.Ramp(frames, Readout(fast_axis=-1)))
+        assert Watched.seen
+        assert (Watched.seen != {threading.main_thread()}) == in_threads
 
     def test_error_of_a_step_enters_the_variance(self, rng):
         order = Readout(fast_axis=-2, line_overhead=12)

@@ -583,6 +583,17 @@ def test_dark_ends_of_oblique_slits_are_followed_and_have_large_errors():
         relative = np.sqrt(sky.variance) / sky.background
         assert np.nanmin(relative[dark]) > 0.9
         assert np.nanmedian(relative[~dark]) < 0.02
+    background, variance = result.rectified("0", np.linspace(1.1, 1.9, 60))
+    relative = np.sqrt(variance) / background
+    assert np.nanmin(relative[0]) > 0.9
+    assert np.nanmedian(relative[5:]) < 0.02
+
+
+def test_slits_that_are_not_judged_can_be_drawn():
+    exposure, truth = sm.datasets.make_slitlets(seed=3)
+    fitter = sm.SkyFitter(disagreement=None)
+    subtract = sm.MasterBackgroundSubtraction(fitter=fitter, throughput=truth.throughputs)
+    assert len(subtract(exposure).plot().axes) == 5
 
 
 def test_throughputs_that_are_wrong_are_in_the_error_of_the_sky():
