@@ -241,9 +241,10 @@ def sky_that_follows(result, name):
     """Sky whose features follow those of the source: it takes the light of the wings."""
     wings = result.source_fluxes[name].wings
     position = result.sources[name][1][0]
-    part, error, _ = level_that_follows(result.fit, position, ~result.mask(name))
+    part, error, spread = level_that_follows(result.fit, position, ~result.mask(name))
     left = part - wings.part  # of what was not counted to the flux
-    if left > max(LARGEST_WINGS, FOLLOWS_SIGMA * error, KNOWN_SIGMA * wings.error):
+    # The spread, as a line of the sky may lie upon one of the source.
+    if left > max(LARGEST_WINGS, FOLLOWS_SIGMA * error, KNOWN_SIGMA * max(spread, wings.error)):
         yield (
             f"the sky has {part:.0%} of the source's light, whose wings reach the ends of the "
             "slit; give the profile or the sky"

@@ -173,3 +173,17 @@ def test_wings_at_the_ends_of_the_slit_are_named_where_no_error_holds_them(error
     wings = replace(own.wings, error=error)
     result.__dict__["source_fluxes"] = {"source": replace(own, wings=wings)}
     assert any(criticism.light_outside(result, "source")) == named
+
+
+def test_line_of_the_sky_upon_one_of_the_sources_is_no_wing():
+    """It tells of itself only."""
+    y, x = np.mgrid[:40, :300].astype(float)
+    line = np.exp(-0.5 * ((x - 180) / 2.5) ** 2)
+    sources = sum(
+        flux * np.exp(-0.5 * ((y - row) / 1.5) ** 2) for row, flux in ((15, 800), (25, 500))
+    )
+    mean = 50 + 30 * line + sources * (1 + line)
+    data = np.random.default_rng(0).poisson(mean).astype(float)
+    result = sm.OptimalExtraction()(sm.SpectralImage(data, variance=mean))
+    for row in result.report():
+        assert (row["status"], row["reason"]) == ("ok", "")
