@@ -21,8 +21,9 @@ __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e9
 # Fits, each with the spectra of correlated noise as the one before leaves it.
 NOISE_ROUNDS = 10
-# A step along the tangent is the last where chi-square is within this of what it promised.
-MOST_MISSED = 0.5
+# A step along the tangent is the last where another would lower chi-square, per degree of freedom,
+# by less than this: a third of a standard error.
+MOST_LEFT = 0.1
 # So many such steps are tried, of one pass each, before chi-square is minimised with a damping.
 MOST_STEPS = 2
 # Part of a parameter in directions without information (squared) above which it is lost with them.
@@ -102,6 +103,9 @@ class VarProFitter(Fitter):
     def stepped(self, problem):
         """Fit of a system from values near the minimum: one step, and more where that fell short.
 
+        How much is left is told by the slope of chi-square where a step ended, and the curvature
+        where it began.
+
         Parameters
         ----------
         problem : `~specmodels.fitters.system.SystemProblem`
@@ -112,12 +116,11 @@ class VarProFitter(Fitter):
         """
         parameters = problem.parameters
         for _ in range(MOST_STEPS):
-            before = parameters.prior_chi2(parameters.initial)[0]
             state = VarProFitter(tolerance=np.inf).minimised(problem)
-            result = fitted_system(problem, state)
-            missed = result.total_chi2 - before - float(state.solved.chi2[0])
-            if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
-                return result
+            slope = replace(state.solved, gradient=problem.gradient(state.theta))
+            left = damped_step(parameters, State(state.theta, slope), np.full(1, FIRST_DAMPING))[1]
+            if left[0] <= MOST_LEFT * max(1.0, (state.chi2(True) / state.dof(True))[0]):
+                return fitted_system(problem, state)
             parameters.initial = state.theta
         return self._fit_system(problem)
 
