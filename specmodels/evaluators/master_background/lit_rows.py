@@ -71,11 +71,14 @@ def even_light(mean, error):
     Returns
     -------
     ndarray of bool, shape (n_row,), or None
-        None where light is uneven.
+        None where light is uneven, or there is none.
     """
     if mean.size < 2 * LEAST_LIT:
         return None
-    level = np.median(mean[mean > BRIGHT_PART * np.sort(mean)[-LEAST_LIT]])
+    bright = np.sort(mean)[-LEAST_LIT]
+    if not bright > 0:
+        return None
+    level = np.median(mean[mean > BRIGHT_PART * bright])
     told = error < LARGEST_ERROR * level
     lit = mean > (1 - ALIKE) * level
     between = told & ~lit & (mean > ALIKE * level)
