@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from ...models.composition import cut_to
 from ...models.linear import Outer
 from ...numerics.sparse_rows import all_transposed
 from ..columns.elimination import Slopes
 from ..columns.passes import Pass
+from .pixels import cut
 
-__all__ = ["Differentiated", "cut_rows"]
+__all__ = ["Differentiated"]
 
 # Derivatives of pixels that are held at once, or as many as there are pixels.
 MOST_SLOPES = 5e5
@@ -87,7 +87,7 @@ class Differentiated:
         Linear parameters at the positions `without` are taken to be zero.
         """
         rows = slice(0, self.images[number].shape[0]) if rows is None else rows
-        form, inputs = self.forms[number], cut_rows(self.inputs[number], rows)
+        form, inputs = self.forms[number], cut(self.inputs[number], rows)
         base, free, coupling = self.parameters.of(number, theta)
         values = self.layout.in_region(coefficients, base, number, (rows, slice(None)))
         for k in form.declared_linear.intersection(without):
@@ -99,11 +99,6 @@ class Differentiated:
         found = {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
         jacobian = Slopes.of(found, free, coupling, shape).jacobian(shape).reshape(len(free), -1)
         return jacobian if np.isfinite(np.sum(jacobian)) else np.nan_to_num(jacobian)
-
-
-def cut_rows(inputs, rows):
-    """Inputs of some rows of an image: columns are the same in all of them."""
-    return tuple(cut_to(values, (rows, slice(None))) for values in inputs)
 
 
 def _nothing(terms, index):
