@@ -70,8 +70,7 @@ class VarProFitter(Fitter):
         form, shared = LinearForm(model), self.shared or batch is None
         problem = Problem(form, images[0], batch=batch, shared=shared)
         if not form.nonlinear:
-            values = consistent_values(form)
-            return linear_result(problem, values, problem.solve(values))
+            return linear_result(problem, consistent_values(form))
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")

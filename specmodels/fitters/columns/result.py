@@ -125,6 +125,18 @@ class ColumnFitResult(FitResult):
         """Values of all parameters, zero where the data do not determine them."""
         return [v if np.all(np.isfinite(v)) else np.nan_to_num(v) for v in self.values]
 
+    @cached_property
+    def design(self):
+        """Basis images of the linear parameters, a `Design`."""
+        return self.problem().design(self.known_values)
+
+    def replace(self, **changes):
+        """Return a copy with fields replaced."""
+        new = super().replace(**changes)
+        if changes.keys().isdisjoint(("form", "image", "template", "values")):
+            vars(new)["design"] = self.design
+        return new
+
     def problem(self, image=None):
         """The pixels of `image` (default: those fitted) with this model."""
         return Problem(self.form, self.image if image is None else image, batch=self.batch)
@@ -139,12 +151,12 @@ class ColumnFitResult(FitResult):
             )
         problem, out = self.problem(image), np.empty(image.shape)
         values, partly = self._smallest
+        same = np.array_equal(image.y, self.image.y) and np.array_equal(image.x, self.image.x)
+        design = self.design if same else problem.design(self.known_values)
         for chunk in problem.chunks(PREDICTED_IMAGES):
-            inputs = problem.inputs(chunk)
-            out[:, chunk] = self.form.value(problem.local(values, chunk), inputs)
+            out[:, chunk] = design.model(values, chunk)
         if partly.any():
-            fitted = np.array_equal(image.y, self.image.y) & ~self.image.mask
-            out[~fitted & partly] = np.nan
+            out[~(same & ~self.image.mask) & partly] = np.nan
         return out
 
     def completed(self):
@@ -163,7 +175,7 @@ class ColumnFitResult(FitResult):
         known = np.isfinite([values[k] for k in linear])
         partly = known.any(axis=0) & ~known.all(axis=0)
         if partly.any():
-            smallest = self.problem().solve(self.known_values).particular
+            smallest = self.problem().solve(self.design).particular
             for k, found in zip(linear, smallest, strict=True):
                 values[k] = np.where(partly, found, values[k])
         return values, partly
@@ -200,4 +212,4 @@ class ColumnFitResult(FitResult):
     @cached_property
     def held_covariance(self):
         """Covariance of the linear parameters with all others held; shape as `covariance`."""
-        return self.problem().solve(self.known_values).covariance
+        return self.problem().solve(self.design).covariance
