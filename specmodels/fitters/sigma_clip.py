@@ -62,9 +62,24 @@ class SigmaClipFitter(Fitter):
         model = checked_model(model, images)
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
-        form, image = LinearForm(model), images[0]
-        template, held = model, bool(form.nonlinear)
+        held, image = bool(LinearForm(model).nonlinear), images[0]
         rejected = self.outliers_of_held(model, image, batch=batch) if held else _hits(image)
+        return self.without(rejected, model, image, batch=batch)
+
+    def without(self, rejected, model, image, *, batch="columns"):
+        """Fit to columns, as called, where the pixels to be rejected at first are known.
+
+        Parameters
+        ----------
+        rejected : ndarray of bool, shape of the image
+        model, image, batch
+            See `Fitter`.
+
+        Returns
+        -------
+        FitResult
+        """
+        template = model
         for _ in range(self.max_rounds):
             cleaned = image.replace(mask=image.mask | rejected)
             result = self.fitter(template, cleaned, batch=batch)
