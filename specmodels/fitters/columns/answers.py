@@ -84,7 +84,7 @@ def propagated(result, variance):
     if result.batch is None:
         middle = middle.sum(axis=-1, keepdims=True)
     inner = result.held_covariance
-    return np.einsum("kib,ijb,kjb->kb", inner, middle, inner, optimize=True)
+    return np.einsum("kjb,kjb->kb", np.einsum("kib,ijb->kjb", inner, middle), inner)
 
 
 def covariance_of(result, sums):

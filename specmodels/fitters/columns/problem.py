@@ -198,17 +198,16 @@ class Problem:
         """
         if self.batch is None:
             return self._linearise_single(values, free, coupling)
-        if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
-            return self._linearise(self.whole, values, free, coupling)
         width = self.chunk_width(2 * len(free) + len(coupling) + len(self.form.linear) + 4)
+        # No images of derivatives, no chunks.
+        if width >= self.n_columns or self._is_separable(values, {*free, *coupling}):
+            return self._linearise(self.whole, values, free, coupling)
         total = None
         for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))
             slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
             local = self.local(values, chunk)
             one = self._linearise(self._pixels(chunk), local, free, slopes)
-            if chunk.stop - chunk.start == self.n_columns:
-                return one
             total = room_for(one, self.n_columns, self.shared) if total is None else total
             total.add(one, chunk, self.shared)
         return total

@@ -164,7 +164,12 @@ class ColumnFitResult(FitResult):
 
         The others are the smallest that agree with the data: zero where nothing is seen of them.
         """
-        return self.replace(values=tuple(self._smallest[0]))
+        values, partly = self._smallest
+        if not partly.any():
+            return self
+        new = self.replace(values=tuple(values))
+        vars(new)["design"] = self.design
+        return new
 
     @cached_property
     def _smallest(self):

@@ -251,10 +251,11 @@ def summed_flux(fit, position, columns, zones, light):
     rest = -np.einsum("kyx,yx->kx", basis, weights)
     own = form.linear.index(position)
     rest[own] += 1.0
-    response = weights + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * inverse
+    moved, kept = (np.einsum("kx,klx->lx", rest, one) for one in (held, whole - held))
+    response = weights + np.einsum("lx,lyx->yx", moved, basis) * inverse
     fitted_response = np.einsum("lx,lyx->yx", held[own], basis) * inverse
     noise = np.sum(response**2 * variance, axis=0)
-    noise += np.maximum(np.einsum("kx,klx,lx->x", rest, whole - held, rest, optimize=True), 0.0)
+    noise += np.maximum(np.sum(kept * rest, axis=0), 0.0)
     residual = np.sum(weights * light.residual[:, columns], axis=0)
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
