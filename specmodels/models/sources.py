@@ -211,7 +211,7 @@ class Source(Composable, UnitRules, FittableModel):
     @with_units
     def evaluate(self, x, y, *values):
         """Light of the source in each pixel."""
-        light = values[0] * _without_traces(self.fraction(x, y, values))
+        light = values[0] * self.fraction(x, y, values)
         shape = np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(light))
         return np.broadcast_to(light, shape)
 

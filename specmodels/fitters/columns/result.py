@@ -12,6 +12,8 @@ from .problem import Problem
 
 __all__ = ["ColumnFitResult"]
 
+# What follows from the form, its values and the image, and takes time.
+KNOWN = ("design", "held_covariance", "known_values", "_own_image", "_smallest")
 # Images that a model makes on the way to its value.
 PREDICTED_IMAGES = 6
 
@@ -134,7 +136,8 @@ class ColumnFitResult(FitResult):
         """Return a copy with fields replaced."""
         new = super().replace(**changes)
         if changes.keys().isdisjoint(("form", "image", "template", "values")):
-            vars(new)["design"] = self.design
+            known = vars(self)
+            vars(new).update({key: known[key] for key in KNOWN if key in known})
         return new
 
     def problem(self, image=None):
@@ -149,14 +152,23 @@ class ColumnFitResult(FitResult):
                 f"image: expected the columns fitted, {self.image.x[0]:g} to {self.image.x[-1]:g}, "
                 f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
             )
+        if image is self.image and self.design.is_kept:
+            return self._own_image.copy()
+        return self._predicted(image)
+
+    @cached_property
+    def _own_image(self):
+        return self._predicted(self.image)
+
+    def _predicted(self, image):
         problem, out = self.problem(image), np.empty(image.shape)
         values, partly = self._smallest
-        same = np.array_equal(image.y, self.image.y) and np.array_equal(image.x, self.image.x)
-        design = self.design if same else problem.design(self.known_values)
         for chunk in problem.chunks(PREDICTED_IMAGES):
-            out[:, chunk] = design.model(values, chunk)
+            inputs = problem.inputs(chunk)
+            out[:, chunk] = self.form.value(problem.local(values, chunk), inputs)
         if partly.any():
-            out[~(same & ~self.image.mask) & partly] = np.nan
+            fitted = np.array_equal(image.y, self.image.y) & ~self.image.mask
+            out[~fitted & partly] = np.nan
         return out
 
     def completed(self):
