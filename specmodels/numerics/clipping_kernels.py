@@ -9,6 +9,8 @@ __all__ = ["rejected_in_columns"]
 
 # Below this fraction of its variance left to the residual, a pixel has no fit to be compared with.
 LEAST_FREEDOM = 0.02
+# A pixel darker than light and sky is as rare as so many hits.
+DARK = 1.5
 
 
 @compiled
@@ -29,39 +31,81 @@ def rejected_in_columns(basis, data, weights, threshold, most):
     n_term, n_pixel, n_batch = basis.shape
     out = np.zeros((n_pixel, n_batch), dtype=np.bool_)
     own, value = np.empty((n_pixel, n_term)), np.empty(n_pixel)
-    given, kept, limit = np.empty(n_pixel), np.empty(n_pixel), np.empty(n_pixel)
-    residual, spread = np.empty(n_pixel), np.empty(n_pixel)
-    factor, scale = np.empty((n_term, n_term)), np.empty(n_term)
-    solution, work = np.empty(n_term), np.empty(n_term)
+    given, limit = np.empty(n_pixel), np.empty(n_pixel)
+    first, second = np.zeros(n_pixel, dtype=np.bool_), np.zeros(n_pixel, dtype=np.bool_)
+    work = _workspace(n_pixel, n_term)
     for b in range(n_batch):
         for i in range(n_pixel):
             value[i], given[i], limit[i] = data[i, b], weights[i, b], threshold[i, b]
-            kept[i] = given[i]
             for k in range(n_term):
                 own[i, k] = basis[k, i, b]
-        count = 0
-        while True:
-            _fit(own, value, kept, factor, scale, solution, work, residual, spread)
-            worst = _worst(residual, spread, kept, limit) if count < most else -1
-            if worst < 0:
-                break
-            kept[worst] = 0.0
-            out[worst, b] = True
-            count += 1
+        cost, n_dark = _rejected(own, value, given, limit, most, False, first, work)
+        chosen = first
+        if n_dark > 0:
+            other, n_left = _rejected(own, value, given, limit, most, True, second, work)
+            if n_left < n_dark and other < cost:
+                chosen = second
         for i in range(n_pixel):
-            if out[i, b]:  # unless it agrees with the fit made without it
-                error = np.sqrt((1 + given[i] * spread[i]) / given[i])
-                out[i, b] = abs(residual[i]) > limit[i] * error
+            out[i, b] = chosen[i]
     return out
 
 
 @compiled
-def _worst(residual, spread, weights, limit):
-    """Pixel whose studentised residual exceeds its threshold most; -1 where none does."""
+def _workspace(n_pixel, n_term):
+    """Arrays that a fit of a column writes to: weights, residual and spread are read of it."""
+    return (
+        np.empty(n_pixel), np.empty(n_pixel), np.empty(n_pixel), np.empty((n_term, n_term)),
+        np.empty(n_term), np.empty(n_term), np.empty(n_term),
+    )  # fmt: skip
+
+
+@compiled
+def _rejected(basis, data, given, limit, most, bright_first, out, work):
+    """Write which pixels of a column are rejected; return what that costs, and how many are dark.
+
+    Hits add light. Where two of them lie on a profile, the pixels between and beside them stand
+    out as much, and are darker than what the hits were taken for. The cost is chi-square, with the
+    square of its threshold for each pixel rejected, and that of `DARK` pixels for a dark one.
+    """
+    kept, residual, spread = work[0], work[1], work[2]
+    count, sign = 0, 1 if bright_first else 0
+    for i in range(len(data)):
+        kept[i], out[i] = given[i], False
+    while True:
+        _fit(basis, data, work)
+        worst = _worst(residual, spread, kept, limit, sign) if count < most else -1
+        if worst < 0 and sign > 0:
+            sign = 0
+            worst = _worst(residual, spread, kept, limit, sign) if count < most else -1
+        if worst < 0:
+            break
+        kept[worst] = 0.0
+        out[worst] = True
+        count += 1
+    cost, n_dark = 0.0, 0
+    for i in range(len(data)):
+        if out[i]:  # unless it agrees with the fit made without it
+            error = np.sqrt((1 + given[i] * spread[i]) / given[i])
+            out[i] = abs(residual[i]) > limit[i] * error
+        dark = out[i] and residual[i] < 0
+        n_dark += dark
+        if out[i]:
+            cost += limit[i] ** 2 * (DARK if dark else 1.0)
+        elif given[i] > 0:
+            cost += given[i] * residual[i] ** 2
+    return cost, n_dark
+
+
+@compiled
+def _worst(residual, spread, weights, limit, sign):
+    """Pixel whose studentised residual exceeds its threshold most; -1 where none does.
+
+    Of those above the fit only where `sign` is positive, of all where it is zero.
+    """
     worst, most = -1, 1.0
     for i in range(len(residual)):
         freedom = 1 - weights[i] * spread[i]
-        if weights[i] > 0 and freedom > LEAST_FREEDOM:
+        if weights[i] > 0 and freedom > LEAST_FREEDOM and not residual[i] * sign < 0:
             excess = abs(residual[i]) * np.sqrt(weights[i] / freedom) / limit[i]
             if excess > most:
                 worst, most = i, excess
@@ -69,8 +113,9 @@ def _worst(residual, spread, weights, limit):
 
 
 @compiled
-def _fit(basis, data, weights, factor, scale, solution, work, residual, spread):
+def _fit(basis, data, workspace):
     """Write the residual of a fit and the variance of its prediction in each pixel."""
+    weights, residual, spread, factor, scale, solution, work = workspace
     n_pixel, n_term = basis.shape
     factor[:], solution[:] = 0.0, 0.0
     for i in range(n_pixel):

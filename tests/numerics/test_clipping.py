@@ -54,6 +54,38 @@ def test_many_hits_of_all_sizes_are_found_and_nothing_else():
     assert np.count_nonzero(out & hits) > 0.95 * np.count_nonzero(hits)
 
 
+def two_hits(seed, flux, hit=150.0):
+    """Two hits of the same size in the core of a faint source, a row apart, in each column."""
+    rng = np.random.default_rng(seed)
+    profile = GaussianProfile().evaluate(np.arange(N_ROW)[:, None], np.full(N_COLUMN, 9.3), 1.0)
+    data = flux * profile + rng.normal(size=(N_ROW, N_COLUMN))
+    hits = np.zeros(data.shape, dtype=bool)
+    hits[[9, 10]] = True
+    data[hits] += hit * rng.uniform(0.9, 1.1, hits.sum())
+    # The sky is given, as it is where it was subtracted: one flux is all that is free.
+    return [profile], data, hits
+
+
+@pytest.mark.parametrize("flux", [0.0, 10.0, 30.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_hits_on_a_source_are_not_its_light_where_the_rows_beside_them_are_dark(flux, seed):
+    columns, data, hits = two_hits(seed, flux)
+    out = rejected(columns, data, np.ones(data.shape))
+    assert np.mean(out[hits]) > 0.98
+    assert np.count_nonzero(out & ~hits) <= 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_dark_pixel_on_a_bright_source_is_still_the_one_that_goes(seed):
+    rng = np.random.default_rng(seed)
+    profile = GaussianProfile().evaluate(np.arange(N_ROW)[:, None], np.full(N_COLUMN, 9.3), 1.0)
+    data = 500.0 * profile + rng.normal(size=(N_ROW, N_COLUMN))
+    data[9] = 0.0
+    out = rejected([profile], data, np.ones(data.shape))
+    assert out[9].all()
+    assert np.count_nonzero(np.delete(out, 9, axis=0)) <= 3
+
+
 def test_good_pixel_rejected_first_returns():
     """Each pixel that agrees with the final fit, its variance included, is kept."""
     for seed in range(5):
