@@ -16,6 +16,7 @@ from ...numerics.fine_pixels import (
 )
 from ...numerics.hidden_residuals import ColumnErrors, local_misfit, predicted
 from ...numerics.oversample import FineRows, isolated
+from ..extraction.fluxes.coherent_light import line_pixels
 
 __all__ = ["FineSlice", "compact_region"]
 
@@ -53,16 +54,26 @@ class FineSlice:
     def hits(self):
         """Outliers that stand alone along the dispersion: cosmic rays that nothing has flagged.
 
-        Where many pixels are outliers it is the model that is wrong, and none is taken for a hit.
+        Where many pixels are outliers it is the model that is wrong, and none is taken for a hit;
+        nor are lines, which are hardly wider than a pixel in some spectrographs.
         """
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
         rejected = self.fit.rejected
-        found = isolated(self.all_residuals, rejected)
+        found = isolated(self.all_residuals, rejected) & ~self.lines
         if np.count_nonzero(rejected) > MOST_CROWDED * CROWD[0] * CROWD[1]:
             density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
             found &= density < MOST_CROWDED
         return found
+
+    @cached_property
+    def lines(self):
+        """Outliers that are as smooth as light is: lines that the profile does not have."""
+        if self.fit is None:
+            return np.zeros(self.image.shape, dtype=bool)
+        root = np.sqrt(self.image.weights)
+        light = self.fit.scale * self.native_profile * root
+        return line_pixels(self.all_residuals * root, self.fit.rejected, light)
 
     @cached_property
     def available(self):
