@@ -46,25 +46,33 @@ class LinearFitter(Fitter):
                                     ridge=self.ridge)  # fmt: skip
             return system_result(problem, problem.parameters.initial)
         problem = Problem(form, images[0], batch=batch)
-        values = consistent_values(form)
-        return linear_result(problem, values, problem.solve(values, ridge=self.ridge))
+        return linear_result(problem, consistent_values(form), self.ridge)
 
     def refit(self, result, images):
-        """Fit again; see `Fitter`. What a system knows of its pixels is kept."""
+        """Fit again; see `Fitter`. What is known of the pixels is kept."""
+        if isinstance(result, ColumnFitResult):
+            (image,) = images_of(images)
+            if all(map(np.array_equal, (image.x, image.y), (result.design.x, result.design.y))):
+                problem = Problem(result.form, image, batch=result.batch)
+                return linear_result(problem, result.values, self.ridge, result.design)
         if not isinstance(result, SystemFitResult) or result.fitted.noise is not None:
             return super().refit(result, images)
         problem = result.fitted.masked(images)
         return system_result(problem, problem.parameters.initial)
 
 
-def linear_result(problem, values, solved, **fields):
-    """`FitResult` of a pass in which the non-linear parameters were held at `values`."""
+def linear_result(problem, values, ridge=0.0, design=None):
+    """`FitResult` of a pass in which the non-linear parameters are held at `values`."""
     form, values = problem.form, list(values)
+    design = problem.design(values) if design is None else design
+    solved = problem.solve(design, ridge=ridge)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]
     none = np.zeros((len(form.nonlinear), len(form.nonlinear), 1))
-    return ColumnFitResult(
+    result = ColumnFitResult(
         template=form.model, image=problem.image, values=tuple(values), form=form,
         covariance=solved.covariance, shared_covariance=none, chi2=solved.chi2,
-        dof=solved.n_data - len(form.linear), batch=problem.batch, **fields,
+        dof=solved.n_data - len(form.linear), batch=problem.batch,
     )  # fmt: skip
+    vars(result)["design"] = design
+    return result

@@ -21,10 +21,13 @@ __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e9
 # Fits, each with the spectra of correlated noise as the one before leaves it.
 NOISE_ROUNDS = 10
-# A step along the tangent is the last where chi-square is within this of what it promised.
-MOST_MISSED = 0.5
-# So many such steps are tried, of one pass each, before chi-square is minimised with a damping.
-MOST_STEPS = 2
+# A step near the minimum is the last where another would lower chi-square, per degree of freedom,
+# by less than this: a third of a standard error.
+MOST_LEFT = 0.1
+# So many more are made with the curvature of the first before chi-square is minimised anew.
+MOST_STEPS, STEP_DAMPING = 3, 1e-9
+# Part of what a step would bring that is left at most behind it, if more such steps are to follow.
+MOST_AGAIN = 0.5
 # Part of a parameter in directions without information (squared) above which it is lost with them.
 LEAST_PART = 1e-4
 
@@ -70,8 +73,7 @@ class VarProFitter(Fitter):
         form, shared = LinearForm(model), self.shared or batch is None
         problem = Problem(form, images[0], batch=batch, shared=shared)
         if not form.nonlinear:
-            values = consistent_values(form)
-            return linear_result(problem, values, problem.solve(values))
+            return linear_result(problem, consistent_values(form))
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
@@ -102,6 +104,9 @@ class VarProFitter(Fitter):
     def stepped(self, problem):
         """Fit of a system from values near the minimum: one step, and more where that fell short.
 
+        How much is left is told by the slope of chi-square where a step ended, and its curvature
+        where the first one began, by which the others are made as well.
+
         Parameters
         ----------
         problem : `~specmodels.fitters.system.SystemProblem`
@@ -110,20 +115,26 @@ class VarProFitter(Fitter):
         -------
         FitResult
         """
-        parameters = problem.parameters
-        for _ in range(MOST_STEPS):
-            before = parameters.prior_chi2(parameters.initial)[0]
-            state = VarProFitter(tolerance=np.inf).minimised(problem)
-            result = fitted_system(problem, state)
-            missed = result.total_chi2 - before - float(state.solved.chi2[0])
-            if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
-                return result
-            parameters.initial = state.theta
+        parameters, scale, before = problem.parameters, 1.0, np.inf
+        theta = parameters.initial.copy()
+        state = State(theta, parameters.linearise(problem, theta))
+        for _ in range(1 + MOST_STEPS):
+            step, promise = damped_step(parameters, state, np.full(1, STEP_DAMPING))
+            if promise[0] <= MOST_LEFT * scale:
+                return fitted_system(problem, state)
+            if promise[0] > MOST_AGAIN * before:  # too far from the minimum for this curvature
+                break
+            if before == np.inf:
+                left = state.chi2(shared=True) - promise
+                scale = max(1.0, float(left[0] / state.dof(shared=True)[0]))
+            parameters.initial, before = state.theta, promise[0]
+            theta = parameters.clip(state.theta + step)
+            state = State(theta, replace(state.solved, gradient=problem.gradient(theta)))
         return self._fit_system(problem)
 
     def minimised(self, problem):
-        """`State` of a system at the minimum, noise held, without a result of it."""
-        return self._minimise(problem, problem.parameters)[0]
+        """`State` of a system at the minimum, noise held; whether it converged; passes it took."""
+        return self._minimise(problem, problem.parameters)
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""
@@ -211,16 +222,22 @@ def _complaint(success, count):
     return "" if success else f"not converged after {count} passes"
 
 
-def fitted_system(problem, state, message="", count=1):
-    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it."""
+def fitted_system(problem, state, message="", count=1, covariance=None):
+    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it.
+
+    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    """
     if not state.theta.size:
         return system_result(problem, state.theta, message=message, n_iterations=count)
     solved, parameters = state.solved, problem.parameters
     if problem.is_limited:
         solved = problem.linearise(state.theta, bounded=False)
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+    found = covariance_of(information)
+    if covariance is not None:
+        found = covariance, np.zeros_like(found[1])
     return system_result(
-        problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
+        problem, state.theta, information=(found, solved.response[..., 0]),
         message=message, n_iterations=count,
     )  # fmt: skip
 
@@ -243,9 +260,12 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
     shared_covariance, lost = covariance_of(information)
     if covariance is not None:
         shared_covariance, lost = covariance, np.zeros_like(lost)
-    extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
-                      optimize=True)  # fmt: skip
     common = common_errors(solved.response, shared_covariance) if problem.shared else None
+    if problem.shared:
+        extra = np.einsum("kqb,lqb->klb", common, common)
+    else:
+        moved = np.einsum("kpb,pqb->kqb", solved.response, shared_covariance)
+        extra = np.einsum("kqb,lqb->klb", moved, solved.response)
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
@@ -263,7 +283,7 @@ def common_errors(response, covariance):
     """Errors of linear parameters by independent ones of the shared: `ColumnFitResult.common`."""
     eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
+    return root.T @ response
 
 
 def covariance_of(information):
