@@ -18,7 +18,7 @@ def plot_injection(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from ..plotting.style import BLUE, GREY, RED, legend_above, sized_figure
+    from ..plotting.style import BLUE, GREY, RED, headed, legend_above, sized_figure
 
     figure = sized_figure(figure, (8, 7.5))
     axes = figure.subplots(3, 1, sharex=True)
@@ -36,7 +36,7 @@ def plot_injection(result, figure=None):
     axes[2].axhspan(-1, 1, color=GREY, alpha=0.3, lw=0)
     axes[2].set(xscale="log", xlabel="signal-to-noise ratio per column", ylim=(-6, 6))
     legend_above(axes[1])
-    figure.suptitle(repr(result)[1:-1])
+    headed(figure, repr(result)[1:-1])
     return figure
 
 

@@ -11,7 +11,7 @@ from .fitted_images import (
     used_limits,
 )
 from .spectra import draw_spectra
-from .style import color_of, legend_above, sized_figure, titled, with_unit
+from .style import color_of, headed, legend_above, sized_figure, titled, with_unit
 
 __all__ = ["plot_dithers", "plot_extraction"]
 
@@ -42,7 +42,7 @@ def plot_extraction(result, figure=None):
     _draw_images(result, axes)
     _draw_profile(result, figure.add_subplot(grid[:3, 1]))
     draw_spectra(result, figure.add_subplot(grid[3, :]))
-    figure.suptitle(f"{result.image.name}: {_state(result.fit)}")
+    headed(figure, f"{result.image.name}: {_state(result.fit)}")
     return figure
 
 
@@ -77,7 +77,7 @@ def plot_dithers(result, figure=None, *, n_most=6):
             ax.set_xlabel("column" if row == len(shown) - 1 else "")
     draw_spectra(result, figure.add_subplot(grid[-1, :]))
     more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
-    figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
+    headed(figure, f"{len(result.views)} exposures{more}: {_state(result.fit)}")
     return figure
 
 

@@ -1,7 +1,7 @@
 """Figures of several results: of many images, and of the steps of a chain."""
 
 from .spectra import draw_spectra
-from .style import sized_figure, titled
+from .style import headed, sized_figure, titled
 
 __all__ = ["plot_chain", "plot_results"]
 
@@ -30,7 +30,7 @@ def plot_results(results, figure=None, *, n_most=8):
         draw_spectra(result, ax)
         titled(ax, f"{name}")
     if len(results) > len(shown):
-        figure.suptitle(f"first {len(shown)} of {len(results)}")
+        headed(figure, f"first {len(shown)} of {len(results)}")
     return figure
 
 
@@ -53,5 +53,5 @@ def plot_chain(result, figure=None):
     parts = figure.subfigures(n_step, 1, squeeze=False)[:, 0]
     for part, (name, one) in zip(parts, result.items(), strict=False):
         one.plot(figure=part.subfigures())
-        part.suptitle(name, fontsize="x-large", x=0.01, ha="left")
+        headed(part, name, fontsize="x-large", x=0.01, ha="left")
     return figure

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .style import BLUE, MASKED, sized_figure, spectral_label, with_unit
+from .style import BLUE, MASKED, headed, sized_figure, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
@@ -37,9 +37,10 @@ def plot_time_series(result, figure=None, *, source=None):
     rows = right.subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1))
     _draw_white(result, source, rows[0])
     _draw_movements(result, rows[1:])
-    figure.suptitle(
+    headed(
+        figure,
         f"{result.series.name}: {len(result.series)} integrations, chi2/dof "
-        f"{np.median(result.reduced_chi2):.3g}, {len(result.hits)} hits"
+        f"{np.median(result.reduced_chi2):.3g}, {len(result.hits)} hits",
     )
     return figure
 

@@ -18,10 +18,17 @@ def plot_flicker(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import color_of, legend_above, show_image, sized_figure, with_unit
+    from ...plotting.style import (
+        color_of,
+        headed,
+        legend_above,
+        show_image,
+        sized_figure,
+        with_unit,
+    )
 
     figure = sized_figure(figure, (11, 9))
-    figure.suptitle(_shown(result))
+    headed(figure, _shown(result))
     scene = result.scenes[0]
     panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
     before, after = result.draft_rates()

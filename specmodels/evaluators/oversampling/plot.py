@@ -18,7 +18,7 @@ def plot_oversampling(result, figure=None):
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
+    from ...plotting.style import headed, legend_above, show_image, sized_figure, with_unit
 
     figure = sized_figure(figure, (11, 9))
     name = _brightest(result)
@@ -31,7 +31,7 @@ def plot_oversampling(result, figure=None):
         panels[title].set_xlabel("column of the slice" if title == "trace" else "")
     _draw_profile(panels["profile"], result, name, result.parts[name])
     legend_above(panels["profile"])
-    figure.suptitle(f"slice {name}")
+    headed(figure, f"slice {name}")
     return figure
 
 
@@ -50,7 +50,7 @@ def plot_slits(results, figure=None, *, n_most=8):
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
+    from ...plotting.style import headed, legend_above, show_image, sized_figure, with_unit
 
     shown = list(results.items())[:n_most]
     n_rows = max(len(shown), 1)
@@ -73,7 +73,7 @@ def plot_slits(results, figure=None, *, n_most=8):
     if shown:
         legend_above(panels[0, 2])
     if len(results) > len(shown):
-        figure.suptitle(f"first {len(shown)} of {len(results)}")
+        headed(figure, f"first {len(shown)} of {len(results)}")
     return figure
 
 
