@@ -70,8 +70,7 @@ class VarProFitter(Fitter):
         form, shared = LinearForm(model), self.shared or batch is None
         problem = Problem(form, images[0], batch=batch, shared=shared)
         if not form.nonlinear:
-            values = consistent_values(form)
-            return linear_result(problem, values, problem.solve(values))
+            return linear_result(problem, consistent_values(form))
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
@@ -113,7 +112,7 @@ class VarProFitter(Fitter):
         parameters = problem.parameters
         for _ in range(MOST_STEPS):
             before = parameters.prior_chi2(parameters.initial)[0]
-            state = VarProFitter(tolerance=np.inf).minimised(problem)
+            state, _, _ = VarProFitter(tolerance=np.inf).minimised(problem)
             result = fitted_system(problem, state)
             missed = result.total_chi2 - before - float(state.solved.chi2[0])
             if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
@@ -122,8 +121,8 @@ class VarProFitter(Fitter):
         return self._fit_system(problem)
 
     def minimised(self, problem):
-        """`State` of a system at the minimum, noise held, without a result of it."""
-        return self._minimise(problem, problem.parameters)[0]
+        """`State` of a system at the minimum, noise held; whether it converged; passes it took."""
+        return self._minimise(problem, problem.parameters)
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""
@@ -211,16 +210,22 @@ def _complaint(success, count):
     return "" if success else f"not converged after {count} passes"
 
 
-def fitted_system(problem, state, message="", count=1):
-    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it."""
+def fitted_system(problem, state, message="", count=1, covariance=None):
+    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it.
+
+    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    """
     if not state.theta.size:
         return system_result(problem, state.theta, message=message, n_iterations=count)
     solved, parameters = state.solved, problem.parameters
     if problem.is_limited:
         solved = problem.linearise(state.theta, bounded=False)
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+    found = covariance_of(information)
+    if covariance is not None:
+        found = covariance, np.zeros_like(found[1])
     return system_result(
-        problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
+        problem, state.theta, information=(found, solved.response[..., 0]),
         message=message, n_iterations=count,
     )  # fmt: skip
 
@@ -243,9 +248,12 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
     shared_covariance, lost = covariance_of(information)
     if covariance is not None:
         shared_covariance, lost = covariance, np.zeros_like(lost)
-    extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
-                      optimize=True)  # fmt: skip
     common = common_errors(solved.response, shared_covariance) if problem.shared else None
+    if problem.shared:
+        extra = np.einsum("kqb,lqb->klb", common, common)
+    else:
+        moved = np.einsum("kpb,pqb->kqb", solved.response, shared_covariance)
+        extra = np.einsum("kqb,lqb->klb", moved, solved.response)
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
@@ -263,7 +271,7 @@ def common_errors(response, covariance):
     """Errors of linear parameters by independent ones of the shared: `ColumnFitResult.common`."""
     eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
+    return root.T @ response
 
 
 def covariance_of(information):
