@@ -26,6 +26,8 @@ CORE, EXPECTED = 1.5, 0.1
 RELATIVE, LARGEST_FLUX = 0.1, 3.0
 # Where no wings are seen, wings of the model are right by this part of themselves.
 OF_MODEL = 0.3
+# Shapes of which less than this part lies in the rows that are seen tell nothing there.
+LEAST_SEEN = 1e-9
 # Rows that tell the sky; rows of less than this part of the usual weight are left out.
 LEAST_DARK, LEAST_WEIGHT = 6, 0.05
 N_ROUNDS = 4
@@ -199,7 +201,8 @@ def _foretold(rows, distances, shares, n_terms):
         return HiddenWings(0.0, OF_MODEL * abs(known))
     wings = np.array([shares @ shape(distances) for shape in SHAPES])
     seen = np.sum(wings[:, use], axis=1)
-    wings = wings[seen > 0] * (EXPECTED / seen[seen > 0])[:, None]  # others are seen far away only
+    told = seen > LEAST_SEEN * np.sum(wings, axis=1)  # others are seen far away only
+    wings = wings[told] * (EXPECTED / seen[told])[:, None]
     in_sky = wings[:, dark] @ sky
     prior = np.divide(known, in_sky, out=np.zeros(in_sky.size), where=in_sky > 0)
     prior = np.clip(prior, 0.0, 1 / EXPECTED)
