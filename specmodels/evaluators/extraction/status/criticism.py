@@ -23,6 +23,8 @@ N_BANDS = 4
 # A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error:
 # what is found in a slit without one has less in 99 of 100.
 LEAST_SNR = 5.0
+# Columns that a line is seen in, and the largest ratio that counts in one.
+LINE_COLUMNS, LARGEST_COLUMN = (3, 5), 5.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
 # Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
@@ -128,13 +130,23 @@ def faint_under_lines(result, name):
 
 
 def total_snr(flux, error, mask):
-    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
+    """Significance of the mean flux, of the scatter of its columns beyond their errors, or of lines.
+
+    A line is looked for in all places: its significance is that which noise does not bring by
+    chance in one of them. No column makes one by itself, as a hit that was missed does.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = (flux / error)[~mask]
     if not snr.size:
         return 0.0
     mean = abs(np.sum(snr)) / np.sqrt(snr.size)
-    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
+    scatter = (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)
+    clipped = np.clip(snr, -LARGEST_COLUMN, LARGEST_COLUMN)
+    lines = [np.max(ndimage.uniform_filter1d(clipped, n, mode="constant")) * np.sqrt(n)
+             for n in LINE_COLUMNS]  # fmt: skip
+    chance = 2 * np.log(len(LINE_COLUMNS) * snr.size)
+    line = np.sqrt(max(max(lines) ** 2 - chance, 0.0)) if max(lines) > 0 else 0.0
+    return float(max(mean, scatter, line))
 
 
 def light_outside(result, name):

@@ -81,6 +81,26 @@ def test_faint_source_is_named():
     assert "uncertain" in row["reason"]
 
 
+def ratios(line=(), seed=0):
+    """Flux, error and mask of columns without light but for a line."""
+    flux = np.random.default_rng(seed).normal(size=400)
+    flux[200 : 200 + len(line)] += line
+    return flux, np.ones(400), np.zeros(400, dtype=bool)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_line_that_is_seen_in_some_columns_makes_a_source_certain(seed):
+    """Neither the mean of all columns nor their scatter tells of one line."""
+    line = 6 * np.exp(-0.5 * (np.arange(-3, 4) / 1.3) ** 2)
+    assert criticism.total_snr(*ratios(line, seed)) > criticism.LEAST_SNR
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_neither_noise_nor_one_column_makes_a_source_certain(seed):
+    assert criticism.total_snr(*ratios((), seed)) < criticism.LEAST_SNR
+    assert criticism.total_snr(*ratios((9.0,), seed)) < criticism.LEAST_SNR
+
+
 def test_fit_that_failed_is_named():
     image, _ = make_slit(seed=3)
     result = sm.OptimalExtraction()(image)
