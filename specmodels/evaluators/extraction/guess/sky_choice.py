@@ -91,8 +91,8 @@ def _has_sky_on_both_sides(image, guess):
     """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
     rows = image.y[(~image.mask).any(axis=1)]
     reach = SKY_FWHM * guess.fwhm
-    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
-    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
+    below = np.count_nonzero(rows < guess.traces.min() - reach)
+    above = np.count_nonzero(rows > guess.traces.max() + reach)
     return min(below, above) >= LEAST_SKY_ROWS
 
 
@@ -100,7 +100,8 @@ def _slopes_in_common(fit, guess, degree):
     """Whether the rows away from the sources have a slope or parabola that all columns share."""
     image, limits = fit.image, row_limits(fit.image)
     t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
-    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
+    places = np.concatenate([guess.centers, *guess.further])
+    distance = np.min(np.abs(image.y[:, None] - places), axis=1)
     away = distance > 1.5 * SKY_FWHM * guess.fwhm
     if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
         return False

@@ -130,7 +130,7 @@ def faint_under_lines(result, name):
 
 
 def total_snr(flux, error, mask):
-    """Significance of the mean flux, of the scatter of its columns beyond their errors, or of lines.
+    """Significance of the mean flux, of the scatter of columns beyond their errors, or of lines.
 
     A line is looked for in all places: its significance is that which noise does not bring by
     chance in one of them. No column makes one by itself, as a hit that was missed does.
