@@ -92,6 +92,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "io": (
         "read",
+        "read_fit",
         "read_series",
         "reader",
         "write",

@@ -80,6 +80,7 @@ from .instruments import (
 )
 from .io import (
     read as read,
+    read_fit as read_fit,
     read_series as read_series,
     reader as reader,
     write as write,

@@ -7,6 +7,7 @@ are imported when one of their objects is met.
 # Imported for the readers and writers that they register.
 from . import asdf_files, dithers, fits, jwst, jwst_files, nddata, tables  # noqa: F401
 from .beams import Beam, Beams
+from .fit_files import read_fit
 from .grisms import jwst_grism, jwst_scene
 from .options import ReadOptions
 from .planes import Planes
@@ -28,6 +29,7 @@ __all__ = [
     "jwst_grism",
     "jwst_scene",
     "read_direct_image",
+    "read_fit",
     "read_series",
     "read_slitless",
 ]

@@ -12,7 +12,7 @@ from .options import inverse, squared
 from .planes import MAPS, Planes, exposure_of
 from .registry import find_reader
 
-__all__ = ["IMAGES", "read_asdf"]
+__all__ = ["IMAGES", "opened", "read_asdf"]
 
 IMAGES = "images"  # the key of a list of images: no name of one can be in the way of a key
 KEYS = {
@@ -44,12 +44,12 @@ def read_asdf(path, options):
     ValueError
         If the file is broken or holds nothing of that kind.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         exposure = _read_tree(file, options)
     return Exposure(exposure.values(), instrument=exposure.instrument, source=path)
 
 
-def _opened(path):
+def opened(path):
     """An open ASDF file with all arrays loaded; their check sums are compared."""
     import asdf
 
@@ -80,7 +80,7 @@ def _read_tree(file, options):
     wanted = options.extensions.get("data", "data")
     raise ValueError(
         f"obj: expected an ASDF file with an entry {wanted!r}, or one readable object, got "
-        f"{list(tree)}"
+        f"{list(tree)}; fits are opened by read_fit"
     )
 
 

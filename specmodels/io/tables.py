@@ -9,10 +9,12 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 
 from ..exposure import Exposure
+from ..fitters import FitResult
 from ..ramp import Ramp
 from ..spectral_image import SpectralImage
 from ..version import __version__
 from .asdf_files import IMAGES
+from .fit_files import write_fits_of
 from .fits_checks import CREATOR
 from .frame_files import frame_hdus
 from .image_files import image_hdus, image_tree
@@ -43,7 +45,8 @@ def tables_of(result):
     """
     if not callable(getattr(result, "tables", None)):
         raise TypeError(
-            f"result: expected a result with a method tables(), got {type(result).__name__}"
+            "result: expected a result with a method tables(), or for ASDF a FitResult, got "
+            f"{type(result).__name__}"
         )
     tables = result.tables()
     if not tables:
@@ -79,11 +82,13 @@ def write_fits(result, path):
 
 @writer(".asdf")
 def write_asdf(result, path):
-    """Write the tables of a result, by source name under ``spectra``; or the planes of images."""
+    """Write the tables of a result, by source name; or the planes of images; or a fit, whole."""
     import asdf
 
     if isinstance(result, SpectralImage):
         result = Exposure([result])
+    if isinstance(result, FitResult):
+        return write_fits_of(result, path)
     if isinstance(result, Exposure):
         tree = {IMAGES: [image_tree(image) for image in result.values()]}
     else:

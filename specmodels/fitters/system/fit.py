@@ -5,7 +5,7 @@ from astropy.modeling import CompoundModel
 
 from .result import SystemFitResult
 
-__all__ = ["not_determined", "system_result", "with_infinite_variances"]
+__all__ = ["not_determined", "system_result", "tell_noise", "values_of", "with_infinite_variances"]
 
 MOST_NAMED = 6
 
@@ -26,18 +26,12 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     n_iterations : int
     """
     equations, coefficients, offset, residual = problem.solve(theta)
-    layout = problem.layout
     if information is None:
         covariance, response = np.zeros((0, 0, 1)), np.zeros((equations.n, 0))
     else:
         (covariance, lost), response = information
         covariance = with_infinite_variances(covariance, lost)
-    base = list(problem.form.values)
-    for k, value in problem.parameters.collected(theta).items():
-        base[k] = value
     templates = _templates(problem, theta)
-    seen = equations.seen
-    values = layout.values(np.where(seen, coefficients, np.nan), base)
     reasons = [message] if message else []
     if not (equations.weights > 0).any():
         reasons.append("no pixel can be used")
@@ -45,18 +39,33 @@ def system_result(problem, theta, *, information=None, message="", n_iterations=
     chi2 = np.array([np.sum(residual[part] * equations.weighted(residual[part], part))
                      for part in problem.slices])  # fmt: skip
     noise = equations.noise_image(residual)
-    if problem.noise is not None:
-        for leaf, image, part in zip(problem.noise.leaves, problem.images, problem.slices,
-                                     strict=True):  # fmt: skip
-            leaf.table = image.x, image.y, noise[part].reshape(image.shape)
+    tell_noise(problem, noise)
     return SystemFitResult(
-        template=templates[0], image=problem.images[0], values=tuple(values),
+        template=templates[0], image=problem.images[0],
+        values=values_of(problem, theta, np.where(equations.seen, coefficients, np.nan)),
         shared_covariance=covariance, chi2=chi2, dof=_freedom(problem, equations),
         batch="system", success=not reasons, message="; ".join(reasons),
         n_iterations=n_iterations, form=problem.form, theta=theta,
         coefficients=coefficients, offset=offset, noise=noise, equations=equations.unbounded,
         held=equations.held, response=response, fitted=problem, templates=templates,
     )  # fmt: skip
+
+
+def values_of(problem, theta, coefficients):
+    """Values of all parameters, one for each; see `~specmodels.fitters.FitResult`."""
+    base = list(problem.form.values)
+    for k, value in problem.parameters.collected(theta).items():
+        base[k] = value
+    return tuple(problem.layout.values(coefficients, base))
+
+
+def tell_noise(problem, noise):
+    """Give the terms of correlated noise the values of their pixels, so that they evaluate."""
+    if problem.noise is None:
+        return
+    parts = zip(problem.noise.leaves, problem.images, problem.slices, strict=True)
+    for leaf, image, part in parts:
+        leaf.table = image.x, image.y, noise[part].reshape(image.shape)
 
 
 def _templates(problem, theta):

@@ -1,12 +1,12 @@
 """One pass over the pixels of all images: linear coefficients solved, the others differentiated."""
 
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
-from ...models.composition import cut_to
 from ...models.linear import Outer
 from ...models.linear_form import LinearForm
 from ...numerics.sparse_rows import all_transposed
@@ -22,6 +22,7 @@ from .layout import Layout
 from .noise import noise_of
 from .noise_strengths import learnt_noise
 from .penalties import Penalties
+from .pixels import cut, filled, inputs_of
 from .shared_parameters import SharedParameters
 from .structure import Structure, orders_of_pixels
 
@@ -70,10 +71,10 @@ class SystemProblem:
                       for own, image in zip(self.models, self.images, strict=True)]  # fmt: skip
         self.form = self.forms[0]
         self.parameters, self.ridge = SharedParameters(self.forms, share, hold=hold), ridge
-        self.data, self.weights = _filled(self.images)
+        self.data, self.weights = filled(self.images)
         ends = np.cumsum([0, *(image.data.size for image in self.images)])
         self.slices = [slice(*pair) for pair in pairwise(ends)]
-        self.inputs = [self._inputs(image) for image in self.images]
+        self.inputs = [inputs_of(self.form.model, image) for image in self.images]
         self.layout = self.structure = self.penalties = self.strengths = self._limits = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
         self._last = None
@@ -82,7 +83,7 @@ class SystemProblem:
         """The same system on the same pixels, of which others are masked."""
         one = copy(self)
         one.images = list(images)
-        one.data, one.weights = _filled(one.images)
+        one.data, one.weights = filled(one.images)
         return one
 
     def of_image(self, number):
@@ -98,24 +99,18 @@ class SystemProblem:
             one.noise = self.noise.of_image(number, part)
         return one
 
-    def _inputs(self, image):
-        names = self.form.model.inputs
-        if self.form.model.n_inputs == 1 and names[0] == "x" and not _rows_alone(self.form.model):
-            return (image.x[None],)
-        return (image.y[:, None],) if len(names) == 1 else (image.x[None], image.y[:, None])
-
     def _entries(self, values):
         """Entries of all pixels, and their offset, shape (n_pixel,)."""
         if self.layout is None:
             all_ = zip(self.forms, values, self.inputs, strict=True)
-            first = [form.rows(own, _cut(inputs, slice(0, 1)))[1] for form, own, inputs in all_]
+            first = [form.rows(own, cut(inputs, slice(0, 1)))[1] for form, own, inputs in all_]
             self.layout = Layout(self.form, first, self.images, self.batch)
         offset = np.zeros(len(self.data))
         known = np.ones(len(self.data), dtype=bool)
         shapes = [image.shape for image in self.images]
 
         def make(number, rows):
-            found, parts = self.forms[number].rows(values[number], _cut(self.inputs[number], rows))
+            found, parts = self.forms[number].rows(values[number], cut(self.inputs[number], rows))
             shape = (rows.stop - rows.start, shapes[number][1])
             tied, index, value = self.layout.entries(parts, number, shape, (rows, slice(None)))
             start = self.slices[number].start
@@ -143,7 +138,7 @@ class SystemProblem:
         layout.groups = [self.layout.groups[n] for n in which]
 
         def make(_, rows):
-            found = self.forms[0].rows(values, _cut(self.inputs[0], rows))[1]
+            found = self.forms[0].rows(values, cut(self.inputs[0], rows))[1]
             size = rows.stop - rows.start, shape[1]
             own = layout.entries([found[n] for n in which], 0, size, (rows, slice(None)))
             value = np.where(np.isfinite(own[2]).all(axis=1, keepdims=True), own[2], 0.0)
@@ -178,13 +173,8 @@ class SystemProblem:
             self.noise = self.noise.started(left, equations.weights)
         return with_noise(equations, self.noise)
 
-    def solve(self, theta):
-        """Coefficients for these non-linear values, with the strengths of priors learnt.
-
-        Returns
-        -------
-        equations, coefficients, offset, residual
-        """
+    def _assembled(self, theta):
+        """Equations at these non-linear values, offset, and data less it; strengths may be none."""
         if self._last is None or not np.array_equal(self._last[0], theta):
             each = range(len(self.images))
             found = self._entries([self.parameters.of(number, theta)[0] for number in each])
@@ -193,6 +183,32 @@ class SystemProblem:
         weights = self.weights if known.all() else np.where(known, self.weights, 0.0)
         equations = self._equations(entries, weights)
         data = np.where(equations.weights > 0, self.data - offset, 0.0)
+        return equations, offset, data
+
+    def known_equations(self, theta, strengths, laws):
+        """Equations and offset of a system of which all is known, strengths and noise included.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n_free, 1)
+        strengths : ndarray, shape (n_penalty,)
+        laws : dict or None
+            Of correlated noise, if the model has a term of it; see `Noise`.
+        """
+        self.strengths = strengths
+        if self.noise is not None:
+            self.noise, self.noise_is_held = replace(self.noise, laws=laws), True
+        equations, offset, data = self._assembled(theta)
+        return self._with_noise(equations, data), offset
+
+    def solve(self, theta):
+        """Coefficients for these non-linear values, with the strengths of priors learnt.
+
+        Returns
+        -------
+        equations, coefficients, offset, residual
+        """
+        equations, offset, data = self._assembled(theta)
         if self.strengths is None:
             self.strengths = self.penalties.first_strengths(
                 equations.diagonal if self.penalties.learnt else None
@@ -307,7 +323,7 @@ class SystemProblem:
         Linear parameters at the positions `without` are taken to be zero.
         """
         rows = slice(0, self.images[number].shape[0]) if rows is None else rows
-        form, inputs = self.forms[number], _cut(self.inputs[number], rows)
+        form, inputs = self.forms[number], cut(self.inputs[number], rows)
         base, free, coupling = self.parameters.of(number, theta)
         values = self.layout.in_region(coefficients, base, number, (rows, slice(None)))
         for k in form.declared_linear.intersection(without):
@@ -326,22 +342,6 @@ def _nothing(terms, index):
     return np.zeros_like(terms(index))
 
 
-def _filled(images):
-    """Data and weights of all pixels of images, each of shape (n_pixel,)."""
-    filled = [image.columns(slice(None)) for image in images]
-    return tuple(np.concatenate([one[k].ravel() for one in filled]) for k in range(2))
-
-
 def _held(equations):
     none = np.zeros((equations.n, 1), dtype=bool)
     return none if equations.held is None else equations.held[:, None]
-
-
-def _cut(inputs, rows):
-    """Inputs of some rows of an image: columns are the same in all of them."""
-    return tuple(cut_to(values, (rows, slice(None))) for values in inputs)
-
-
-def _rows_alone(model):
-    """Whether the one input of a model is the row, as that of profiles is."""
-    return "y" in getattr(model, "coordinates", ("y",))

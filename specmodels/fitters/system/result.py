@@ -42,6 +42,8 @@ class SystemFitResult(FitResult):
         Derivative of the coefficients by the non-linear parameters, with the sign turned.
     templates : sequence of `~astropy.modeling.Model`
         The template for each image.
+    whole : tuple of (SystemFitResult, int), optional
+        Where this is what `of_image` gives: the fit of all images, and the number of this one.
     """
 
     theta: np.ndarray = None
@@ -53,6 +55,7 @@ class SystemFitResult(FitResult):
     response: np.ndarray = None
     fitted: SystemProblem = None
     templates: tuple = ()
+    whole: tuple | None = None
 
     independent_columns = False
 
@@ -124,7 +127,7 @@ class SystemFitResult(FitResult):
             chi2=self.chi2[number : number + 1], dof=self.dof[number : number + 1],
             rejected=self.rejected[number] if several else self.rejected,
             form=fitted.form, offset=self.offset[part], noise=self.noise[part], fitted=fitted,
-            equations=self.equations.of_image(number, part),
+            equations=self.equations.of_image(number, part), whole=(self, number),
         )  # fmt: skip
 
     def repeats_over(self, name):

@@ -13,6 +13,8 @@ import yaml
 from asdf.extension import Converter, ManifestExtension
 from asdf_astropy.converters.transform.core import TransformConverterBase, parameter_to_value
 
+from .fit_converters import FitConverter, ImageConverter
+from .plain_values import loaded, plain
 from .state import restore_state, state_of
 
 __all__ = [
@@ -25,8 +27,9 @@ __all__ = [
     "register_model",
 ]
 
-MANIFEST = "manifests/specmodels-1.1.0.yaml"
-OLD_MANIFESTS = ["manifests/specmodels-1.0.0.yaml"]  # of files that are read, not written
+MANIFEST = "manifests/specmodels-1.2.0.yaml"
+# Of files that are read, not written.
+OLD_MANIFESTS = ["manifests/specmodels-1.1.0.yaml", "manifests/specmodels-1.0.0.yaml"]
 TAGS = "asdf://specmodels.readthedocs.io/tags"
 MODEL_TYPES = [
     "specmodels.models.background.LogPolynomialSpectrum",
@@ -114,6 +117,8 @@ def extension(model_types=MODEL_TYPES, manifest=MANIFEST):
         CompositionConverter(),
         SettingsConverter(),
         RampConverter(),
+        ImageConverter(),
+        FitConverter(),
     ]
     return ManifestExtension(manifest, converters=converters)
 
@@ -205,7 +210,7 @@ class SettingsConverter(Converter):
     types = SETTINGS_TYPES
 
     def to_yaml_tree(self, value, tag, ctx):
-        settings = {key: _plain(one) for key, one in vars(value).items() if one is not None}
+        settings = {key: plain(one) for key, one in vars(value).items() if one is not None}
         return {"class": _path(type(value)), "settings": settings}
 
     def from_yaml_tree(self, node, tag, ctx):
@@ -233,14 +238,7 @@ class RampConverter(Converter):
     def from_yaml_tree(self, node, tag, ctx):
         from ...ramp import Ramp
 
-        return Ramp(**{key: _loaded(value) for key, value in node.items()})
-
-
-def _plain(value):
-    """A value without tuples and numbers of NumPy, which files do not have."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return list(value) if isinstance(value, tuple) else value
+        return Ramp(**{key: loaded(value) for key, value in node.items()})
 
 
 def _make(node):
@@ -248,13 +246,7 @@ def _make(node):
     model_class = _class_of(node["class"])
     values = {**node["settings"], **node["parameters"]}
     values |= {key: node[key] for key in ("n_models", "model_set_axis") if key in node}
-    return model_class(**{name: _loaded(value) for name, value in values.items()})
-
-
-def _loaded(value):
-    """Arrays, which `asdf` reads when they are needed, as arrays of their own."""
-    lazy = isinstance(value, asdf.tags.core.NDArrayType)
-    return np.array(value) if lazy else value
+    return model_class(**{name: loaded(value) for name, value in values.items()})
 
 
 def _path(model_class):

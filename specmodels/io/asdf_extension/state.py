@@ -25,8 +25,8 @@ def model_to_tree(model):
     Raises
     ------
     TypeError
-        If a tie or a prior is a function: only `~specmodels.models.TiedTo` and
-        `~specmodels.models.GaussianPrior` can be saved.
+        If a tie or a prior is a function: only `~specmodels.models.TiedTo` and the priors of this
+        package can be saved.
     ValueError
         If the model is a set that contains models of astropy: their sets cannot be saved.
 
@@ -62,7 +62,9 @@ def state_of(model):
     ties = {name: _checked_tie(name, p.tied) for name, p in parameters.items() if p.tied}
     deviations = {name: _deviation(p) for name, p in parameters.items() if p.std is not None}
     covariance = _covariance_tree(model.cov_matrix)
-    optional = {"tied": ties, "prior": priors, "std": deviations, "covariance": covariance}
+    parts = _parts(model)
+    optional = {"tied": ties, "prior": priors, "std": deviations, "covariance": covariance,
+                "parts": parts}  # fmt: skip
     return state | {key: value for key, value in optional.items() if value}
 
 
@@ -76,6 +78,9 @@ def restore_state(model, state):
         getattr(model, name).tied = tie
     for name, prior in state.get("prior", {}).items():
         getattr(model, name).prior = _prior(prior)
+    leaves = _leaves(model)
+    for part in state.get("parts", []):
+        _restore_part(leaves[part["number"]], part)
     if "covariance" in state:
         _restore_covariance(model, state["covariance"])
     for name, std in state.get("std", {}).items():
@@ -88,6 +93,49 @@ def _leaves(model):
         return [model]
     parts = [part for part in (model.left, model.right) if hasattr(part, "param_names")]
     return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _parts(model):
+    """What elementary models repeat over, and priors of all of their coefficients, where said."""
+    found = []
+    for number, leaf in enumerate(_leaves(model)):
+        own = vars(leaf)
+        part = {"over": list(own["over"])} if "over" in own else {}
+        if own.get("coefficient_prior") is not None:
+            part["coefficient_prior"] = _coefficient_prior_tree(leaf, own["coefficient_prior"])
+        if part:
+            found.append({"number": number, **part})
+    return found
+
+
+def _restore_part(leaf, part):
+    if "over" in part:
+        leaf.over = tuple(part["over"])
+    if "coefficient_prior" in part:
+        leaf.coefficient_prior = _coefficient_prior(**part["coefficient_prior"])
+
+
+def _coefficient_prior_tree(leaf, prior):
+    if type(prior) not in _coefficient_priors().values():
+        name = leaf.name or type(leaf).__name__
+        raise TypeError(
+            f"{name}: the prior {prior!r} cannot be saved; use one of {list(_coefficient_priors())}"
+        )
+    settings = {key.lstrip("_"): list(value) if isinstance(value, tuple) else value
+                for key, value in vars(prior).items() if value is not None}  # fmt: skip
+    return {"kind": type(prior).__name__, "settings": settings}
+
+
+def _coefficient_prior(kind, settings):
+    if kind not in _coefficient_priors():
+        raise TypeError(f"kind: expected one of {list(_coefficient_priors())}, got {kind!r}")
+    return _coefficient_priors()[kind](**settings)
+
+
+def _coefficient_priors():
+    from ...models.priors import FlickerPrior, RidgePrior, SmoothnessPrior
+
+    return {one.__name__: one for one in (FlickerPrior, RidgePrior, SmoothnessPrior)}
 
 
 def _number(bound):

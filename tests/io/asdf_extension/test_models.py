@@ -20,11 +20,12 @@ from specmodels.io.asdf_extension import (
     register_model,
 )
 from specmodels.io.asdf_extension.converters import MODEL_TYPES
+from specmodels.models.composition import repeated_over
 from specmodels.models.linear import BasisModel, TiedTo
 from specmodels.models.noise.correlated import CorrelatedNoise, FlickerSpectrum
 from specmodels.models.noise.lines import FourierNoise
 from specmodels.models.noise.nsclean import NSCleanNoise, NSCleanSubarrayNoise
-from specmodels.models.priors import GaussianPrior
+from specmodels.models.priors import GaussianPrior, RidgePrior, SmoothnessPrior
 from specmodels.models.profiles import GaussianProfile, MoffatProfile
 from specmodels.models.psf import TabulatedPSF
 from specmodels.models.sky import ColumnPolynomial
@@ -127,12 +128,15 @@ class TestRegistration:
 
 
 class TestSchemas:
-    @pytest.mark.parametrize("name", ["model-1.1.0", "model-1.0.0", "tied_to-1.0.0"])
+    @pytest.mark.parametrize(
+        "name",
+        ["model-1.2.0", "model-1.1.0", "model-1.0.0", "tied_to-1.0.0", "fit-1.0.0", "image-1.0.0"],
+    )
     def test_is_valid(self, name):
         uri = f"asdf://specmodels.readthedocs.io/schemas/{name}"
         assert asdf.schema.load_schema(uri)["id"] == uri
 
-    @pytest.mark.parametrize("version", ["1.1.0", "1.0.0"])
+    @pytest.mark.parametrize("version", ["1.2.0", "1.1.0", "1.0.0"])
     def test_example_in_the_schema_can_be_read(self, version):
         uri = f"asdf://specmodels.readthedocs.io/schemas/model-{version}"
         example = asdf.schema.load_schema(uri)["examples"][0][-1]
@@ -170,6 +174,31 @@ class TestState:
         model.center.prior = lambda value: -(value**2)
         with pytest.raises(TypeError, match=r"center: a prior .*GaussianPrior"):
             written({"model": model})
+
+    @pytest.mark.parametrize(
+        "prior", [SmoothnessPrior(order=1), RidgePrior(2.0, mean=[1.0] * 5, scale=3.0)]
+    )
+    def test_priors_of_all_coefficients(self, prior):
+        model = LegendreSpectrum(4, limits=(1, 2), name="sky")
+        model.coefficient_prior = prior
+        assert round_trip(model).coefficient_prior == prior
+        assert round_trip(Source(GaussianProfile()) + model)["sky"].coefficient_prior == prior
+
+    def test_prior_of_all_coefficients_of_another_class_is_refused(self):
+        class Mine(SmoothnessPrior):
+            pass
+
+        model = LegendreSpectrum(4, limits=(1, 2), name="sky")
+        model.coefficient_prior = Mine()
+        with pytest.raises(TypeError, match=r"sky: the prior Mine\(.*SmoothnessPrior"):
+            written({"model": model})
+
+    def test_what_coefficients_repeat_over(self):
+        level = repeated_over(ColumnPolynomial(0, name="level"), "exposure")
+        assert round_trip(level).over == ("exposure",)
+        assert round_trip(Source(GaussianProfile()) + level)["level"].over == ("exposure",)
+        stock = Source(GaussianProfile()) + repeated_over(models.Const2D(name="level"), "line")
+        assert complete_round_trip(stock)["level"].over == ("line",)
 
     def test_units(self):
         model = Source(GaussianProfile(stddev=1.5 * u.pix), flux=3 * u.mJy)
@@ -337,7 +366,7 @@ class TestOldFiles:
 
     def test_are_written_again_as_today(self, tree):
         content = written({"model": tree["spectrum"]})
-        assert b"model-1.1.0" in content
+        assert b"model-1.2.0" in content
         assert b"model-1.0.0" not in content
 
 

@@ -258,13 +258,16 @@ def _seen(fitted, flux):
     if np.count_nonzero(use) < LEAST_COLUMNS:
         return 0.0, np.inf
     weights = np.where(dark, image.weights, 0.0)[:, use]
-    left = np.sum(weights * light.residual[:, use], axis=0) / np.sum(weights, axis=0)
+    known = np.sum(weights, axis=0)
+    left = np.sum(weights * light.residual[:, use], axis=0) / known
     flux, level = flux[use] - np.mean(flux[use]), left - np.mean(left)
     power = np.sum(flux**2)
     if not power > 0:
         return 0.0, np.inf
     slope = np.sum(flux * level) / power
-    error = np.sqrt(np.sum(flux**2 * (level - slope * flux) ** 2)) / power
+    # What is left may scatter by more than the noise of its pixels, but tells no more than these.
+    scatter = np.sum(flux**2 * (level - slope * flux) ** 2)
+    error = np.sqrt(max(scatter, np.sum(flux**2 / known))) / power
     return slope * n_row, error * n_row
 
 

@@ -98,3 +98,11 @@ def test_more_that_is_seen_than_was_foretold_is_within_the_error_and_less_is_non
     assert HiddenWings(-0.1, 0.4).combined(-0.9, 0.1) == HiddenWings(-0.1, 0.4)
     agreed = foretold.combined(0.004, 0.001)
     assert 0.002 < agreed.part < 0.004
+
+
+@pytest.mark.parametrize("row", [20.0, 20.3, 20.5])
+def test_wings_are_not_seen_in_the_rounding_of_a_spectrum_without_features(row):
+    """Noiseless images of one column, repeated: the flux varies by its last digits only."""
+    mean = 5000 * (0.9 * gaussian(0.8, row) + 0.1 * gaussian(2.4, row)) + 20
+    result = sm.OptimalExtraction()(sm.SpectralImage(mean, variance=mean + 25))
+    assert_allclose(result.table("source")["flux"].value, 5000, rtol=1e-3)
