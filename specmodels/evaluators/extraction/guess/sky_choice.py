@@ -61,11 +61,15 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
     if not _has_sky_on_both_sides(image, guess):
         return model
     for degree in range(1, LARGEST_SKY_DEGREE + 1):
+        skipped = degree - 1 > sky_of(model).degree  # a sky that is the same at both ends may bow
+        in_common = _slopes_in_common(flat, guess, degree)
+        if skipped and not in_common:
+            break
         sky = ColumnPolynomial(degree, limits=row_limits(image), name="sky")
         trial = replace_leaf(model, "sky", sky)
         fitted = LinearFitter()(trial, cleaned)
-        if gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
-            break
+        if not in_common and gain(flat, fitted) < 2 * n_columns:
+            continue
         if _follows_a_source(fitted, degree):
             break
         model, flat = trial, fitted

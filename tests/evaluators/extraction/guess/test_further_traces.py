@@ -1,4 +1,4 @@
-"""Other orders, whose traces are not parallel to that of the source: found, and not taken for it."""
+"""Other orders, whose traces are not parallel to that of a source: found, and not taken for it."""
 
 import numpy as np
 import pytest
