@@ -7,7 +7,7 @@ inside functions only, so that names of this package are there quickly.
 from copy import copy
 
 import numpy as np
-from astropy.modeling import bind_bounding_box, fix_inputs
+from astropy.modeling import CompoundModel, bind_bounding_box, fix_inputs
 from astropy.modeling.models import Identity, Mapping, Scale, Shift
 
 __all__ = ["oversampled_wcs", "pixel_map"]
@@ -67,7 +67,7 @@ def oversampled_wcs(wcs, factor, axis, regions=None):
         if regions is None:
             raise ValueError("wcs: wants the number of a slice, and there is no map of slices")
         steps = _from_pixels(wcs, regions)
-    steps = [(frame, _with_finer_boxes(transform, factor, axis)) for frame, transform in steps]
+    steps = [(frame, _of_finer_slices(transform, factor, axis)) for frame, transform in steps]
     if wcs.available_frames[0] == FRAME:
         first = steps[0][1]
         joined = _named(finer | first, first.inputs, first.outputs, first.name)
@@ -89,21 +89,20 @@ def _finer_box(box, factor, axis):
     return tuple(intervals)
 
 
-def _with_finer_boxes(transform, factor, axis):
-    """A selector of slices whose boxes hold their oversampled pixels; other transforms as is.
+def _of_finer_slices(transform, factor, axis):
+    """A selector of slices that holds for all of their oversampled pixels; other transforms as is.
 
-    Pixels are in the slice that their middle is in.
+    Pixels are in the slice that their middle is in: boxes say so, and labels. The ends of a slit
+    do not, as the halves of a pixel inside of them may lie beyond.
     """
     from gwcs.selector import RegionsSelector
 
-    if not isinstance(transform, RegionsSelector) or not any(
-        model._user_bounding_box is not None for model in transform.selector.values()
-    ):
+    if not isinstance(transform, RegionsSelector):
         return transform
     place, chain = (1 if axis == -2 else 0), {}
     for label, model in transform.selector.items():
         # The parts are shared with the model that was given, and stay as they are.
-        chain[label] = own = copy(model)
+        chain[label] = own = copy(_without_ends(model))
         if model._user_bounding_box is not None:
             intervals = list(_finer_box(model.bounding_box, factor, axis))
             # Of rows whose middle is on an edge, the slice has the lowest.
@@ -114,6 +113,26 @@ def _with_finer_boxes(transform, factor, axis):
         transform.inputs, transform.outputs, selector=chain, label_mapper=transform.label_mapper,
         undefined_transform_value=transform.undefined_transform_value, name=transform.name,
     )  # fmt: skip
+
+
+def _without_ends(model):
+    """A transform that goes on beyond the ends of a slit, instead of no number there."""
+    if hasattr(model, "compareto"):  # puts its value beyond a limit
+        return Identity(1) if np.all(np.isnan(model.value)) else model
+    if hasattr(model, "lookup_table") and not model.bounds_error:
+        longer = copy(model)
+        longer.fill_value = None
+        return longer
+    if not isinstance(model, CompoundModel):
+        return model
+    parts = [model.left, model.right]
+    made = [_without_ends(part) for part in parts]
+    if all(new is old for new, old in zip(made, parts, strict=True)):
+        return model
+    new = _named(CompoundModel(model.op, *made), model.inputs, model.outputs, model.name)
+    if model.has_user_inverse:
+        new.inverse = model.inverse
+    return new
 
 
 def _from_pixels(wcs, regions):

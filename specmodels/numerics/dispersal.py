@@ -11,9 +11,10 @@ import numpy as np
 from scipy import sparse
 
 from .cores import in_order
-from .dispersal_kernels import Light, Paths, add_sources, reach, unit_columns
+from .dispersal_kernels import Light, Paths, reach
 from .dispersal_paths import Traces, chebyshev_nodes, defined_range
 from .dispersal_steps import CELLS_PER_STEP, Cells
+from .dispersal_units import add_sources, unit_columns
 
 __all__ = ["CELLS_PER_STEP", "Squares", "Steps", "Traces", "chebyshev_nodes", "defined_range",
            "disperse", "dispersed_image"]  # fmt: skip
@@ -190,7 +191,7 @@ def disperse(squares, traces, steps, shape, *, chunk=CHUNK, n_jobs=None, band_si
              * (units[1][:, 1] - units[1][:, 0]))  # fmt: skip
 
     def work(part):
-        return unit_columns(units[0][part], units[1][part], bounds[part], *arrays, shape[1])
+        return unit_columns(units[0][part], units[1][part], bounds[part], arrays, shape[1])
 
     parts = _parts(cells, chunk)
     pieces = list(in_order(work, parts, n_jobs, threads=True))
@@ -223,7 +224,7 @@ def dispersed_image(squares, traces, steps, values, shape):
     image = np.zeros(shape)
     bands = np.array([[0, 1, 0, len(steps.scaled)]], dtype=np.int64)
     units, bounds, arrays = _units(squares, traces, steps, bands, shape)
-    add_sources(*units, bounds, *arrays, np.ascontiguousarray(values, dtype=float), image)
+    add_sources(*units, bounds, arrays, np.ascontiguousarray(values, dtype=float), image)
     return image
 
 

@@ -14,7 +14,6 @@ from .compiled import compiled
 from .dispersal_planes import Room, drop, empty_place, locate, own_squares, united
 from .dispersal_steps import (
     CELLS_PER_STEP,
-    Cells,
     is_upright,
     path_shift,
     plan,
@@ -22,7 +21,7 @@ from .dispersal_steps import (
     step_values,
 )
 
-__all__ = ["Light", "Paths", "add_sources", "reach", "unit_columns"]
+__all__ = ["Light", "Paths", "add_unit", "reach"]
 
 SLACK = 0.01  # pixels for each of a box's half size, for paths that bend between its corners
 MOST_PROBES = 129
@@ -65,10 +64,10 @@ def reach(source, bands, light, paths, cells, shape):
             share = probe / max(n_probes - 1, 1)
             scaled = cells.scaled[begin + int(np.rint(share * (end - begin)))]
             path_shift(paths.coefficients[s], scaled + (share - 0.5) * cells.width, shift)
-            if not np.isfinite(shift).all():
+            box = _moved_box(paths.boxes[s], shift)
+            if not np.isfinite(box[0] + box[1] + box[2] + box[3]):
                 high_x = np.nan
                 break
-            box = _moved_box(paths.boxes[s], shift)
             low_x, high_x = min(low_x, box[0]), max(high_x, box[1])
             low_y, high_y = min(low_y, box[2]), max(high_y, box[3])
         if not (np.isfinite(low_x) and np.isfinite(high_x)):
@@ -141,6 +140,16 @@ def _add_pixels(planes, pixel, row, near, far, work):
 
 
 @compiled
+def _any(values, first, last):
+    """Whether any value is not zero in some rows, of which there may be fewer."""
+    for m in range(max(first, 0), min(last, values.shape[0])):
+        for j in range(values.shape[1]):
+            if values[m, j] != 0:
+                return True
+    return False
+
+
+@compiled
 def _run(squares, path, steps, run, values, begin, places, room, work):
     """Add steps to the columns, from the first to before the last, which are both placed.
 
@@ -148,7 +157,7 @@ def _run(squares, path, steps, run, values, begin, places, room, work):
     pixel along and across of the columns.
     """
     first, last = run
-    if not np.any(values[max(first - begin[0], 0) : max(max(last, first + 1) - begin[0], 0)]):
+    if not _any(values, first - begin[0], max(last, first + 1) - begin[0]):
         return
     n_pixels = (last - first) // steps.per_pixel
     frame = locate(squares, path, steps, first, 0.0, places[0])
@@ -166,37 +175,41 @@ def _run(squares, path, steps, run, values, begin, places, room, work):
     drop(squares, places[0], frame, still, room, planes[0])
     if n_pixels > 0:
         drop(squares, places[1], frame, still, room, planes[1])
-        planes[1] -= planes[0]
-    n_steps = max(n_pixels, 1)
-    near, far = np.zeros((2, values.shape[1], n_steps))
+        for q in range(frame.tall):
+            for p in range(frame.wide):
+                planes[1, q, p] -= planes[0, q, p]
+    n_steps, n_lit = max(n_pixels, 1), 0
+    shares = np.zeros((2, values.shape[1], n_steps))
+    near, far = shares[0], shares[1]
     for k in range(n_steps):
         m = first + k * steps.per_pixel - begin[0]
         if 0 <= m < values.shape[0]:
             # In the order in which light comes to lie along the pixels.
-            near[:, k if steps.sign > 0 else n_steps - 1 - k] = values[m]
-            far[:, k if steps.sign > 0 else n_steps - 1 - k] = k / n_steps * values[m]
+            at = k if steps.sign > 0 else n_steps - 1 - k
+            for j in range(values.shape[1]):
+                near[j, at], far[j, at] = values[m, j], k / n_steps * values[m, j]
+                n_lit += values[m, j] != 0
     pixel = min(pixel, pixel + steps.sign * (n_steps - 1))
-    if np.count_nonzero(near) > near.shape[0] * frame.wide:
+    if n_lit > near.shape[0] * frame.wide:
         _add_pixels(planes, pixel, row, near, far, work)
     else:
         _add_planes(planes, pixel, row, near, far, work)
 
 
 @compiled
-def _disperse(s, terms, bounds, light, paths, cells, work):
-    """Columns of one unit, shape (n_terms, n_across, n_along) in its bounds."""
+def add_unit(s, terms, bounds, light, paths, cells, work):
+    """Add one unit to columns, shape (n_terms, n_across, n_along) in its bounds."""
     path, defined = paths.coefficients[s], paths.defined[s]
     upright = is_upright(path)
-    own = slice(light.start[s], light.start[s + 1])
-    n = own.stop - own.start
+    start, n = light.start[s], light.start[s + 1] - light.start[s]
     places = (empty_place(n), empty_place(n))
     room = Room(np.empty((light.light.shape[2], n)), np.empty((2, n)), np.empty((2, n)))
-    squares = own_squares(light, paths.boxes[s], own, 0, upright)
-    steps = plan(path, cells, defined[0], defined[1], squares.across[n // 2],
-                 squares.per_part[n // 2])  # fmt: skip
+    middle, across = start + n // 2, light.x if upright else light.y
+    half = light.half[middle]
+    steps = plan(path, cells, defined[0], defined[1], across[middle] - half + 0.5,
+                 0.5 * light.light.shape[2] / half)  # fmt: skip
     for band in range(light.light.shape[0]):
-        if band > 0:
-            squares = own_squares(light, paths.boxes[s], own, band, upright)
+        squares = own_squares(light, paths.boxes[s], start, n, band, upright)
         m0, values = step_values(steps, cells, band, defined[0], terms[2], terms[3], terms[0],
                                  terms[1])  # fmt: skip
         begin = (m0, bounds[0], bounds[2]) if upright else (m0, bounds[2], bounds[0])
@@ -209,56 +222,3 @@ def _disperse(s, terms, bounds, light, paths, cells, work):
                 run = (first, first if last == first + steps.per_pixel else last)
                 _run(squares, path, steps, run, values, begin, places, room, work)
                 first = last
-
-
-@compiled
-def _columns(s, terms, bounds, light, paths, cells):
-    """Columns of one unit in its bounds, shape (n_terms, n_y, n_x)."""
-    n_y, n_x = bounds[1] - bounds[0], bounds[3] - bounds[2]
-    upright = is_upright(paths.coefficients[s])
-    n_terms = terms[1] - terms[0]
-    work = np.zeros((n_terms, n_x, n_y) if upright else (n_terms, n_y, n_x))
-    _disperse(s, terms, bounds, light, paths, cells, work)
-    return work.transpose(0, 2, 1).copy() if upright else work
-
-
-@compiled
-def unit_columns(source, bands, bounds, light, paths, cells, n_x):
-    """Indices, values and number of entries of the columns of some units, term by term."""
-    n_terms = bands[:, 1] - bands[:, 0]
-    n_pixels = (bounds[:, 1] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 2])
-    n_cells = np.sum(n_terms * n_pixels)
-    indices, data = np.empty(n_cells, np.int32), np.empty(n_cells)
-    counts = np.zeros(np.sum(n_terms), np.int64)
-    entry, column = 0, 0
-    for k in range(source.size):
-        if n_pixels[k] == 0:
-            column += n_terms[k]
-            continue
-        work = _columns(source[k], bands[k], bounds[k], light, paths, cells)
-        for j in range(n_terms[k]):
-            before = entry
-            for y in range(work.shape[1]):
-                pixel = (bounds[k, 0] + y) * n_x + bounds[k, 2]
-                row = work[j, y]
-                for x in range(row.size):
-                    if row[x] != 0:
-                        indices[entry] = pixel + x
-                        data[entry] = row[x]
-                        entry += 1
-            counts[column] = entry - before
-            column += 1
-    return indices[:entry].copy(), data[:entry].copy(), counts
-
-
-@compiled
-def add_sources(source, terms, bounds, light, paths, cells, values, image):
-    """Add sources to an image, each with its own values in the cells, (n_source, n_cell)."""
-    for k in range(source.size):
-        low_y, high_y, low_x, high_x = bounds[k]
-        if high_y == low_y:
-            continue
-        table = Cells(cells.scaled, cells.width, cells.first, values[source[k]].reshape(-1, 1),
-                      cells.band, cells.fraction, cells.per_pixel)  # fmt: skip
-        work = _columns(source[k], terms[k], bounds[k], light, paths, table)
-        image[low_y:high_y, low_x:high_x] += work[0]

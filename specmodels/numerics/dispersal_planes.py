@@ -64,19 +64,23 @@ class Room(NamedTuple):
 
 
 @compiled
-def own_squares(light, box, own, band, upright):
-    """The squares of one source with their light in a band."""
-    n, n_parts = own.stop - own.start, light.light.shape[2]
-    u, v = (light.x[own] - box[0]) / box[2], (light.y[own] - box[1]) / box[3]
-    left, low = light.x[own] - light.half[own] + 0.5, light.y[own] - light.half[own] + 0.5
+def own_squares(light, box, start, n, band, upright):
+    """The squares of one source, n from one on, with their light in a band."""
+    n_parts = light.light.shape[2]
+    u, v, left, low, per_part = (np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n))
+    for i in range(n):
+        x, y, half = light.x[start + i], light.y[start + i], light.half[start + i]
+        u[i], v[i] = (x - box[0]) / box[2], (y - box[1]) / box[3]
+        left[i], low[i], per_part[i] = x - half + 0.5, y - half + 0.5, 0.5 * n_parts / half
     parts, whole = np.empty((n_parts, n_parts, n)), np.zeros((n_parts, n))
     for r in range(n_parts):
         for j in range(n_parts):
             row, column = (j, r) if upright else (r, j)
-            parts[r, j] = light.light[band, own, row, column]
-            whole[j] += parts[r, j]
-    return OwnSquares(u, v, low if upright else left, left if upright else low,
-                    0.5 * n_parts / light.half[own], parts, whole)  # fmt: skip
+            for i in range(n):
+                parts[r, j, i] = light.light[band, start + i, row, column]
+                whole[j, i] += parts[r, j, i]
+    return OwnSquares(u, v, low if upright else left, left if upright else low, per_part, parts,
+                      whole)  # fmt: skip
 
 
 @compiled
@@ -104,7 +108,10 @@ def locate(squares, path, steps, m, offset, place):
     start, end, left = place.start, place.end, place.left
     _moved(before[along], squares, squares.along, start)
     _moved(after[along], squares, squares.along, end)
-    _moved(0.5 * (before[across] + after[across]), squares, squares.across, left)
+    for p in range(3):
+        for q in range(3):
+            before[across, p, q] = 0.5 * (before[across, p, q] + after[across, p, q])
+    _moved(before[across], squares, squares.across, left)
     still, n_parts = steps.high[m] == steps.low[m], squares.whole.shape[0]
     first, last, bottom, top, most = np.inf, -np.inf, np.inf, -np.inf, 0.0
     for i in range(start.size):
@@ -137,10 +144,18 @@ def united(one, other):
 
 
 @compiled
+def _clear(values):
+    """Set all values to zero, shape (n, n_square)."""
+    for j in range(values.shape[0]):
+        for i in range(values.shape[1]):
+            values[j, i] = 0.0
+
+
+@compiled
 def _split(squares, place, low):
     """Light of each part along that is in the lower row of pixels."""
     parts, per_part, left = squares.parts, squares.per_part, place.left
-    low[:] = 0.0
+    _clear(low)
     for r in range(parts.shape[0]):
         for j in range(parts.shape[0]):
             own, light = low[j], parts[r, j]
@@ -152,7 +167,7 @@ def _split(squares, place, low):
 def _below(squares, place, boundary, still, room):
     """Light below a boundary along, of the lower row and of both, on average over the step."""
     start, end, per_part = place.start, place.end, squares.per_part
-    room.sums[:] = 0.0
+    _clear(room.sums)
     low_sum, sum_ = room.sums[0], room.sums[1]
     for j in range(squares.whole.shape[0]):
         low, whole = room.low[j], squares.whole[j]
@@ -175,23 +190,25 @@ def _below(squares, place, boundary, still, room):
 def drop(squares, place, frame, still, room, plane):
     """Add the light of all squares to a plane, shape (tall, wide)."""
     _split(squares, place, room.low)
-    room.before[:] = 0.0
+    _clear(room.before)
     n, wide, flat = place.pixel.size, frame.wide, plane.reshape(-1)
+    low_sum, sum_ = room.sums[0], room.sums[1]
     for k in range(frame.reached):
         if k + 1 < frame.reached:
             _below(squares, place, k + 1.0, still, room)
         else:  # all that there is
-            room.sums[:] = 0.0
+            _clear(room.sums)
             for j in range(room.low.shape[0]):
-                room.sums[0] += room.low[j]
-                room.sums[1] += squares.whole[j]
-        low_sum, sum_ = room.sums[0], room.sums[1]
+                low, whole = room.low[j], squares.whole[j]
+                for i in range(n):
+                    low_sum[i] += low[i]
+                    sum_[i] += whole[i]
         low_before, before = room.before[0], room.before[1]
         for i in range(n):
             at = (place.row[i] - frame.row) * wide + place.pixel[i] - frame.pixel + k
-            low, both = low_sum[i] - low_before[i], sum_[i] - before[i]
-            flat[np.uint64(at)] += low
-            flat[np.uint64(at + wide)] += both - low
+            lower, both = low_sum[i] - low_before[i], sum_[i] - before[i]
+            flat[np.uint64(at)] += lower
+            flat[np.uint64(at + wide)] += both - lower
             low_before[i], before[i] = low_sum[i], sum_[i]
 
 

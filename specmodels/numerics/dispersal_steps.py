@@ -92,7 +92,9 @@ def plan(coefficients, cells, first, stop, edge, per_part):
         per_pixel = max(per_pixel, int(np.ceil(across / way[n] / ACROSS)))
     n_steps = int(np.ceil(way[n] * per_pixel - 1e-6))
     if n_steps < FEWEST:
-        edges = start + cells.width * n / FEWEST * np.arange(FEWEST + 1)
+        edges = np.empty(FEWEST + 1)
+        for m in range(FEWEST + 1):
+            edges[m] = start + cells.width * n / FEWEST * m
         return Plan(edges[:-1], edges[1:], 1, 1, upright, np.ones(FEWEST, np.bool_))
     edges, c = np.empty(n_steps + 1), 0
     for m in range(n_steps):
@@ -149,8 +151,11 @@ def _rate(coefficients, edges, per_pixel):
         m = max(edges.size - 2 - per_pixel, 0) * probe // (PROBES - 1)
         path_shift(coefficients, edges[m], before)
         path_shift(coefficients, edges[min(m + per_pixel, edges.size - 1)], after)
-        after -= before
-        after[:, 0, 0] = 0.0
+        for d in range(2):
+            for p in range(3):
+                for q in range(3):
+                    after[d, p, q] -= before[d, p, q]
+            after[d, 0, 0] = 0.0
         for v in (-1.0, 0.0, 1.0):
             for u in (-1.0, 0.0, 1.0):
                 rate = max(rate, abs(shift_at(after[0], u, v)), abs(shift_at(after[1], u, v)))
@@ -205,8 +210,13 @@ def step_values(steps, cells, band, origin, first, stop, low, high):
         return first - origin, out
     start = cells.scaled[first] - 0.5 * cells.width
     end = start + cells.width * (stop - first)
-    m0 = max(np.searchsorted(steps.high, start) - 1, 0)
-    m1 = min(np.searchsorted(steps.low, end) + 1, steps.low.size)
+    m0, m1 = 0, steps.low.size
+    while m0 + 1 < m1 and steps.high[m0] < start:
+        m0 += 1
+    m0 = max(m0 - 1, 0)
+    while m1 > m0 + 1 and steps.low[m1 - 1] >= end:
+        m1 -= 1
+    m1 = min(m1 + 1, steps.low.size)
     out, m = np.zeros((m1 - m0, high - low)), m0
     for c in range(first, stop):
         left = cells.scaled[c] - 0.5 * cells.width
@@ -219,7 +229,7 @@ def step_values(steps, cells, band, origin, first, stop, low, high):
             if share > 0:
                 _add_terms(cells, c, band, share, low, high, out[k - m0])
             k += 1
-    _sharpen(out, steps.high[m0:m1] - steps.low[m0:m1])
+    _sharpen(out, steps.low[m0:m1], steps.high[m0:m1])
     return m0, out
 
 
@@ -239,14 +249,18 @@ def _add_terms(cells, c, band, share, low, high, out):
 
 
 @compiled
-def _sharpen(values, length):
+def _sharpen(values, low, high):
     """Take out how much steps widen what varies from one to the next, in place."""
     for j in range(values.shape[1]):
         own = values[0, j]
-        for m in range(length.size - 1):
-            following = values[m + 1, j]
-            part = (following / length[m + 1] - own / length[m]) / 12
-            part *= min(length[m], length[m + 1])
+        for m in range(low.size - 1):
+            following, length, next_length = (
+                values[m + 1, j],
+                high[m] - low[m],
+                high[m + 1] - low[m + 1],
+            )
+            part = (following / next_length - own / length) / 12
+            part *= min(length, next_length)
             values[m, j] -= part
             values[m + 1, j] += part
             own = following

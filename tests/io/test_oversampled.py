@@ -1,11 +1,18 @@
 """Slices from a gwcs, and oversampled datamodels with maps and WCS."""
 
+import asdf
+import gwcs
 import numpy as np
 import pytest
+from astropy.modeling import models
+from gwcs.coordinate_frames import Frame2D
+from gwcs.selector import LabelMapperArray, RegionsSelector
 from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
+from stdatamodels.jwst.transforms.models import Logical
 
 import specmodels as sm
+from specmodels.io.oversampled_wcs import oversampled_wcs
 from specmodels.io.slices import SlicedImage
 
 from .oversampled_models import COLUMNS, GAP, ROWS, slices_model
@@ -148,6 +155,32 @@ def test_horizontal_slices():
     found = np.asarray(out.data)[2 * GAP : 2 * (GAP + ROWS)]
     error = (found - truths[0].oversampled) / truths[0].oversampled.max(axis=0)
     assert np.sqrt(np.mean(error[truths[0].core] ** 2)) < 0.013
+
+
+def test_halves_of_pixels_beyond_the_ends_of_a_slit_have_a_place(tmp_path):
+    """The middle of a pixel may lie inside of a slit, and that of its half beyond its end."""
+    inside = (
+        models.Mapping((0, 0))
+        | (Logical("GT", 12.2, np.nan) | Logical("LT", -12.2, np.nan) | models.Scale(0))
+        & models.Identity(1)
+        | models.Polynomial2D(1, c1_0=1.0, c0_1=1.0)
+    )
+    places = np.linspace(-12.2, 12.2, 50)
+    inside = inside | models.Tabular1D(points=places, lookup_table=2 * places, bounds_error=False)
+    to_slit = models.Shift(-20.0) | inside
+    rows = np.arange(40)[:, None] + np.zeros((40, 30))
+    regions = np.where(np.isfinite(to_slit(rows)), 1, 0)
+    own = models.Mapping((0, 1, 0)) | models.Identity(1) & to_slit & models.Const1D(2.0)
+    selector = RegionsSelector(("x", "y"), ("x", "along", "lam"), selector={1: own},
+                               label_mapper=LabelMapperArray(regions))  # fmt: skip
+    wcs = gwcs.WCS([(Frame2D(name="detector"), selector), (Frame2D(name="slit"), None)])
+    path = tmp_path / "wcs.asdf"
+    asdf.AsdfFile({"wcs": oversampled_wcs(wcs, 2, -2)}).write_to(path)
+    y, x = np.mgrid[0:80, 0:30].astype(float)
+    true = np.where(np.repeat(regions, 2, axis=0), 2 * (0.5 * y - 0.25 - 20), np.nan)
+    assert not np.isfinite(wcs(x, 0.5 * y - 0.25)[1][np.isfinite(true)]).all()
+    with asdf.open(path) as tree:
+        assert_allclose(tree["wcs"](x, y)[1], true, atol=1e-9)
 
 
 def test_slit_model_without_wcs_is_one_slit(tmp_path):

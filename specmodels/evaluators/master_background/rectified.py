@@ -17,12 +17,11 @@ def rectified_sky(result, name, edges, rows=None):
     if image.wavelength is None:
         raise ValueError(f"slit {name!r}: expected wavelengths, got none")
     rows = image.y if rows is None else np.atleast_1d(np.asarray(rows, dtype=float))
-    grey = np.hypot(sky.error, sky.level * result.fit.throughput_error)
-    grey = np.where(sky.dark, sky.level, grey) * sky.throughput
+    grey = np.hypot(sky.error * sky.seen, sky.level * sky.seen_error) * sky.throughput
     wavelength, centers = result.wavelengths(name), 0.5 * (edges[1:] + edges[:-1])
     throughput, grey = (
         _between_rows(_along_rows(wavelength, one, centers), image.y, rows)
-        for one in (sky.throughput, grey)
+        for one in (sky.throughput * sky.seen, grey)
     )
     value, variance = result.fit.curve.mean(edges)
     background = sky.level * throughput * value

@@ -28,11 +28,12 @@ class SlitSky:
     background, variance : ndarray, shape of the image
         The sky in each pixel and the variance of that, NaN where it is not known.
     throughput : ndarray, shape of the image
-        What fraction of the sky each pixel shows, for a level of one.
+        What fraction of the sky each pixel shows, for a level of one, as far as it was given.
     level, error : float
         Grey factor of the slit and its standard error.
-    dark : ndarray of bool, shape of the image
-        Dark ends of the slit: how much of the sky they see is not known.
+    seen, seen_error : ndarray, shape of the image
+        What fraction of that was measured, at dark ends of the slit (else one), and the standard
+        error of that and of the throughput, relative to it: one where nothing is known.
     factor : float
         From the slit's own unit to that of the sky.
     """
@@ -42,7 +43,8 @@ class SlitSky:
     throughput: np.ndarray
     level: float
     error: float
-    dark: np.ndarray
+    seen: np.ndarray
+    seen_error: np.ndarray
     factor: float = 1.0
 
 

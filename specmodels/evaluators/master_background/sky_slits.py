@@ -12,6 +12,7 @@ from ...io.slit_models import sky_throughputs
 from ...numerics.robust import MAD_TO_SIGMA, column_median
 from ..extraction.guess.region import slit_region
 from .dark_ends import dark_ends
+from .lit_rows import lit_rows
 from .result import wavelengths_in
 from .slit_selection import as_slit_selection, slit_positions
 
@@ -107,7 +108,9 @@ def _lit(image, throughput):
     good = ~(image.mask | unknown)
     lit = ~slit_region(sky).mask & ~slit_region(sky.replace(mask=~good)).mask
     level = throughput * column_median(sky.data, ~unknown)
-    lit &= ~dark_ends(image.filled, level, pixel_weights(image, level))
+    weights = pixel_weights(image, level)
+    level = throughput * column_median(sky.data, lit_rows(sky.data, weights * throughput**2))
+    lit &= ~dark_ends(image.filled, level, weights)
     return lit & np.any(good & (sky.data != 0), axis=0)
 
 

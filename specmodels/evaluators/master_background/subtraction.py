@@ -21,6 +21,7 @@ from ...numerics.shrinkage import shrunk
 from ...numerics.sky_levels import sky_levels
 from ..base import Evaluator, read_alone
 from .dark_ends import dark_ends
+from .end_throughputs import EndPixels, EndThroughputs, end_throughputs
 from .result import MasterBackgroundResult, SlitSky
 from .sky_slits import SkySlits, pixel_weights
 from .slit_selection import SkyPixelSelection, as_slit_selection
@@ -156,11 +157,26 @@ class MasterBackgroundSubtraction(Evaluator):
         seen = {name: _seen(setup, name, value) for name, (value, _) in projected.items()}
         dark = {name: dark_ends(*images) for name, images in seen.items()}
         levels = self._levels(fit, setup, seen, dark)
+        ends = self._ends(fit, setup, seen, dark)
         skies = {name: _sky(setup, name, projected[name],
-                            _LevelErrors(*levels[name], fit.throughput_error, dark[name]))
+                            _Level(*levels[name], fit.throughput_error, ends[name]))
                  for name in setup.exposure}  # fmt: skip
         return MasterBackgroundResult(setup.exposure, fit, skies, setup.unit,
                                       setup.wavelength_unit)  # fmt: skip
+
+    def _ends(self, fit, setup, seen, dark):
+        """What the ends of the slits see: measured where background slits tell, else not known."""
+        slits = {}
+        for name, (data, sky, weights) in seen.items():
+            hidden = weights <= 0
+            if name in fit.used:
+                image, throughput = setup.images[name], setup.throughputs[name]
+                use = self.pixels.use(image, setup.exposure, throughput)
+                weights, sky = weights * use, fit.slits[name].throughput * sky
+            else:
+                weights = np.zeros(weights.shape)
+            slits[name] = EndPixels(data, sky, weights, dark[name], hidden)
+        return end_throughputs(slits, setup.wavelengths)
 
     def _levels(self, fit, setup, seen, dark):
         """Level of each slit and its error: from the fit, or found from its own pixels."""
@@ -194,22 +210,25 @@ def _fitter_of(model):
     return SkyFitter() if own else SkyModelFitter()
 
 
-class _LevelErrors(NamedTuple):
-    """Level of a slit, its error, that of throughputs relative to them, and its dark ends."""
+class _Level(NamedTuple):
+    """Level of a slit, its error, that of throughputs relative to them, and its ends."""
 
     level: float
     error: float
     throughput_error: float
-    dark: np.ndarray
+    ends: EndThroughputs
 
 
 def _sky(setup, name, projected, known):
     """The sky in one slit, in the arrays of its spectrum: fresh memory is what takes time here."""
-    (value, variance), throughput = projected, setup.throughputs[name]
-    scale = known.level * throughput
-    own = float(np.hypot(known.error, known.level * known.throughput_error)) * throughput
-    # How much of the sky dark ends see is not known.
-    np.copyto(own, scale, where=known.dark)
+    (value, variance), throughput, ends = projected, setup.throughputs[name], known.ends
+    seen_error = known.throughput_error * ends.value
+    np.copyto(seen_error, ends.error, where=ends.error > 0)
+    # How much of the sky these ends see is not known.
+    np.copyto(seen_error, 1.0, where=ends.unknown)
+    own = np.hypot(known.error * ends.value, known.level * seen_error)
+    own *= throughput
+    scale = known.level * throughput * ends.value
     own *= value
     own *= own
     value *= scale
@@ -217,7 +236,7 @@ def _sky(setup, name, projected, known):
     variance *= scale
     variance += own
     np.copyto(variance, np.inf, where=np.isfinite(value) & ~(variance > 0))  # out of range
-    return SlitSky(value, variance, throughput, known.level, known.error, known.dark,
+    return SlitSky(value, variance, throughput, known.level, known.error, ends.value, seen_error,
                    setup.factors[name])  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from astropy import units as u
 from numpy.testing import assert_allclose
 
 import specmodels as sm
+from specmodels.evaluators.master_background.lit_rows import lit_rows
 
 
 @pytest.fixture(scope="module")
@@ -565,7 +566,7 @@ def test_dark_ends_of_background_slits_do_not_count(seed):
     np.testing.assert_allclose(ratio / np.median(ratio), 1, atol=0.02)
 
 
-def test_dark_ends_of_oblique_slits_are_followed_and_have_large_errors():
+def test_dark_ends_of_oblique_slits_are_followed_and_measured_where_there_is_no_source():
     rng = np.random.default_rng(8)
     row, column = np.mgrid[:24, :192]
     dark = row < 1 + column // 64  # one row at first, three in the end
@@ -575,18 +576,91 @@ def test_dark_ends_of_oblique_slits_are_followed_and_have_large_errors():
         light = np.where(dark, 0.1, 1.0) * (100 + 10 * np.sin(column / 9) + source)
         data = light + rng.normal(0, 5, light.shape)
         images.append(sm.SpectralImage(data, variance=np.full(light.shape, 25.0), name=f"{number}",
-                                       wavelength=1 + column / 192 + row / 1000))  # fmt: skip
+                                       wavelength=1 + column / 192 + row / 1000
+                                       + 1e-4 * (number == 3)))  # fmt: skip
     subtract = sm.MasterBackgroundSubtraction(slits=["0", "1", "2"])
     result = subtract(sm.Exposure(images))
-    for sky in result.skies.values():
+    shade = np.where(dark, 0.1, 1.0) * (100 + 10 * np.sin(column / 9))
+    for name, sky in result.skies.items():
         assert abs(sky.level - 1) < 3 * max(sky.error, 0.002)
-        relative = np.sqrt(sky.variance) / sky.background
-        assert np.nanmin(relative[dark]) > 0.9
-        assert np.nanmedian(relative[~dark]) < 0.02
-    background, variance = result.rectified("0", np.linspace(1.1, 1.9, 60))
-    relative = np.sqrt(variance) / background
-    assert np.nanmin(relative[0]) > 0.9
-    assert np.nanmedian(relative[5:]) < 0.02
+        error = np.sqrt(sky.variance)
+        assert np.nanmedian((error / sky.background)[~dark]) < 0.02
+        if name == "3":  # where its source ends is not known
+            assert np.nanmin((error / sky.background)[dark]) > 0.9
+        else:
+            assert np.nanmax(error[row < 1]) < 2
+            assert np.nanstd((sky.background - shade)[dark] / error[dark]) < 1.5
+    first, last = (result.rectified(name, np.linspace(1.1, 1.9, 60)) for name in "03")
+    assert np.nanmax(first[0][0]) < 15
+    assert np.nanmax(np.sqrt(first[1][0])) < 2
+    assert np.nanmin(np.sqrt(last[1][0]) / last[0][0]) > 0.9
+    for background, variance in (first, last):
+        assert np.nanmedian((np.sqrt(variance) / background)[5:]) < 0.02
+
+
+def nods_with_dark_ends(seed, shape, ends, *, seen=0.0, slant=0.0):
+    """Two nods of a slit, the number of dark rows at either end, and the truth."""
+    rng, (n_row, n_column) = np.random.default_rng(seed), shape
+    y, x = np.mgrid[:n_row, :n_column]
+    wave = 1 + 0.004 * (x + 0.2 * y)
+    along = y - slant * (x - n_column / 2)
+    dark = (along < ends[0]) | (along > n_row - 1 - ends[1])
+    sky = 20 + 5 * np.sin(3 * wave) + 60 * np.exp(-0.5 * ((wave - 1.4) / 0.006) ** 2)
+    truth, middle, images = np.where(dark, seen, 1.0) * sky, (ends[0] + n_row - ends[1]) / 2, []
+    for number, center in enumerate((middle - 4, middle + 4)):
+        source = 15 * np.exp(-0.5 * ((y - center) / 1.2) ** 2) * ~dark
+        variance = 4 + 0.05 * (truth + source)
+        data = truth + source + rng.normal(size=shape) * np.sqrt(variance)
+        image = sm.SpectralImage(data, variance=variance, wavelength=wave, name=f"{number}")
+        images.append(image.replace(mask=np.abs(y - center) < 4.5))
+    return images, truth, dark
+
+
+@pytest.mark.parametrize(
+    ("shape", "ends", "seen"),
+    [((40, 200), (10, 10), 0.0), ((40, 200), (0, 14), 0.1), ((60, 150), (20, 19), 0.05),
+     ((34, 300), (5, 4), 0.3)],
+)  # fmt: skip
+def test_any_number_of_dark_rows_is_found_and_what_they_see(shape, ends, seen):
+    images, truth, dark = nods_with_dark_ends(41, shape, ends, seen=seen)
+    hidden = np.random.default_rng(42).random(shape) < 0.2
+    first = images[0].replace(mask=images[0].mask | hidden)
+    result = sm.MasterBackgroundSubtraction(slits=["0", "1"])(sm.Exposure([first, images[1]]))
+    assert result.left_out == {}
+    background, variance = result.background("0"), result.background_variance("0")
+    assert abs(np.nanmean(background[~dark] / truth[~dark]) - 1) < 0.01
+    left = ((background - truth) / np.sqrt(variance))[np.isfinite(background)]
+    assert np.sqrt(np.mean(left**2)) < 1.5
+    use = hidden & ~images[0].mask & ~images[1].mask & np.isfinite(background)
+    assert np.std((background - images[0].data)[use]) < np.std(
+        (images[1].data - images[0].data)[use]
+    )
+
+
+def test_dark_rows_that_a_source_hides_are_those_of_the_other_nod():
+    images, truth, _ = nods_with_dark_ends(43, (30, 200), (6, 5))
+    hidden = np.array(images[0].mask)
+    hidden[:6] = True
+    first = images[0].replace(mask=hidden)
+    result = sm.MasterBackgroundSubtraction(slits=["0", "1"])(sm.Exposure([first, images[1]]))
+    off = (result.background("0") - truth)[:6]
+    assert np.nanmax(np.abs(off)) < 2
+    assert np.nanstd(off / np.sqrt(result.background_variance("0")[:6])) < 1.5
+
+
+def test_dark_ends_that_move_by_rows_are_within_their_errors():
+    images, truth, _ = nods_with_dark_ends(44, (40, 300), (9, 9), slant=0.01)
+    result = sm.MasterBackgroundSubtraction(slits=["0", "1"])(sm.Exposure(images))
+    assert result.left_out == {}
+    left = (result.background("0") - truth) / np.sqrt(result.background_variance("0"))
+    assert 0.4 < np.nanstd(left) < 1.3
+
+
+@pytest.mark.parametrize("width", [1.0, 3.0, 8.0])
+def test_sources_are_not_taken_for_light_between_dark_ends(width):
+    y = np.arange(40)[:, None]
+    source = 300 * np.exp(-0.5 * ((y - 19) / width) ** 2) * np.ones(200)
+    assert lit_rows(source + 20, np.ones((40, 200))).all()
 
 
 def test_slits_that_are_not_judged_can_be_drawn():

@@ -55,7 +55,7 @@ class TestNods:
         left = (image.data - level * result.background(other)) * np.sqrt(image.weights)
         own = result.normalised_residual(one)[result.sky_pixels(one)]
         assert width(own) < 1.3
-        assert width(left[use]) < 1.3 * width(own)
+        assert width(left[use]) < 1.46  # in parts of the noise, whichever rows `own` is made of
 
     @pytest.mark.parametrize("masked", [True, False])
     @pytest.mark.parametrize(("one", "other"), [("nod1", "nod2"), ("nod2", "nod1")])
@@ -82,6 +82,30 @@ class TestNods:
         lit = use & (image.spatial > low) & (image.spatial < low + 2.95)
         assert lit.sum() > 500
         assert left[lit].std() < nodded[lit].std()
+
+    @pytest.mark.parametrize("rows", [slice(3, 22), slice(3, 6), slice(20, 24)])
+    @pytest.mark.parametrize("one", ["nod1", "nod2"])
+    def test_edges_and_dark_rows_are_predicted_better_than_by_nod_subtraction(
+        self, nods, one, rows
+    ):
+        other = {"nod1": "nod2", "nod2": "nod1"}[one]
+        sources = {"nod1": slice(9, 17), "nod2": slice(14, 22)}
+        masked = {name: np.array(image.mask) for name, image in nods.items()}
+        for name, own in sources.items():
+            masked[name][own] = True
+        hidden = (np.random.default_rng(31).random(nods[one].shape) < 0.2) & ~masked[one]
+        use = np.zeros_like(hidden)
+        use[rows] = (hidden & ~masked[other])[rows]
+        masked[one] = masked[one] | hidden
+        result = sm.MasterBackgroundSubtraction(slits=["nod1", "nod2"])(
+            nods.map(lambda image: image.replace(mask=masked[image.name]))
+        )
+        use &= np.isfinite(result.background(one))
+        error = np.sqrt(nods[one].variance)
+        own = ((nods[one].data - result.background(one)) / error)[use]
+        nodded = ((nods[one].data - nods[other].data) / error)[use]
+        if use.any():
+            assert width(own) < 0.9 * width(nodded)
 
     def test_trace_of_a_neighbour_is_rejected(self, nods):
         masks = {"nod2": (nods["nod2"].spatial > -0.6) | (nods["nod2"].spatial < -2.9)}

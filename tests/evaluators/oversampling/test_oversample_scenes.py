@@ -39,9 +39,7 @@ def test_wcs_that_wants_the_number_of_a_slice(shared_tools):
         ):  # fmt: skip
             np.testing.assert_allclose(found, expected, rtol=1e-12)
         halves = np.mean([wcs(x, 2 * y), wcs(x, 2 * y + 1)], axis=0)
-        known = np.isfinite(halves[0])
-        assert known.mean() > 0.9
-        np.testing.assert_allclose(halves[:, known], np.array(expected)[:, known], rtol=1e-5)
+        np.testing.assert_allclose(halves, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("by_pixel", [False, True])
@@ -66,11 +64,7 @@ def test_boxes_hold_all_fine_pixels_of_a_slice_and_no_others(shared_tools, by_pi
         found = y[valid].astype(int), x[valid].astype(int)
         assert np.all(fine[found] == number + 1)
         there[found] += 1
-    assert there.max() == 1
-    # A part of a pixel may lie beyond the slice, where the WCS knows no place.
-    y, x = np.nonzero((fine > 0) & (there == 0))
-    assert y.size < 0.02 * np.count_nonzero(fine)
-    assert not np.isfinite(made.meta.wcs(x.astype(float), y.astype(float))[2]).any()
+    np.testing.assert_array_equal(there, fine > 0)
     if by_pixel:
         after = [t.bounding_box for t in model.meta.wcs.pipeline[1].transform.selector.values()]
         assert all(one == other for one, other in zip(boxes, after, strict=True))
