@@ -33,11 +33,11 @@ from .fluxes.noise import (
 from .fluxes.sky_line_misfits import with_sky_line_misfits
 from .fluxes.spectrum_sums import checked_grid
 from .guess.automatic import SlitModelBuilder
-from .guess.further_traces import is_worth_more, with_further_traces
 from .guess.initial_values import with_initial_values
 from .guess.leaves import leaves_of
 from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .guess.region import rows_near, slit_region
+from .guess.richer_models import is_worth_more, with_bowed_sky, with_further_traces
 from .overlapping_orders import OrdersBuilder
 from .refused import check_slit, masked_reasons
 from .result import ExtractionResult
@@ -278,18 +278,20 @@ class OptimalExtraction(ImageEvaluator):
             model, fitter = TiltedSlitBuilder(self.builder).build(image), self._staged
             return self._fitted(model, image, fitter), image, fitter
         guess = self.builder.guess(image)
-        best = self._of_guess(image, guess)
-        for richer in with_further_traces(self.builder, best[0], guess):
-            other = self._of_guess(image, richer)
-            best = other if is_worth_more(other[0], best[0]) else best
+        builder, best = self.builder, self._of_guess(image, self.builder, guess)
+        for richer in (with_bowed_sky, with_further_traces):
+            for other in richer(builder, best[0], guess):
+                found = self._of_guess(image, *other)
+                if is_worth_more(found[0], best[0]):
+                    best, (builder, _) = found, other
         return best
 
-    def _of_guess(self, image, guess):
-        """As `_first_fit`, of the model of what was found."""
+    def _of_guess(self, image, builder, guess):
+        """As `_first_fit`, of the model that a builder makes of what was found."""
         image = rows_near(image, guess)
         chosen = self.fitter is not self.default_fitter
-        fitter = self.fitter if chosen else self.builder.fitter(guess)
-        model, fit = self.builder.begun(image, guess)
+        fitter = self.fitter if chosen else builder.fitter(guess)
+        model, fit = builder.begun(image, guess)
         if fit is None or chosen:
             fit = self._fitted(model, image, fitter)
         elif fit.image.shape != image.shape:

@@ -4,7 +4,6 @@ Sources are found by the light along one trace. An order that comes nearer along
 up along none of the same shape, and is found in what a fit leaves.
 """
 
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,11 +13,7 @@ from ....models import Source
 from ....numerics.robust import MAD_TO_SIGMA, column_median
 from .leaves import leaves_of
 
-__all__ = ["is_worth_more", "with_further_traces"]
-
-# Chi-square per degree of freedom beyond one from which another order is looked for; by how much it
-# has to lower chi-square, beside what noise brings.
-LEAST_EXCESS, LEAST_GAIN = 0.01, 30.0
+__all__ = ["further_trace"]
 
 # Bins of columns of at least so many pixels, at most so many.
 LEAST_BIN, MOST_BINS = 8, 32
@@ -36,46 +31,7 @@ LEAST_CHANGE = 1.0
 DEGREE, BINS_PER_TERM = 2, 4
 
 
-def with_further_traces(builder, fit, guess):
-    """What was found, together with another order that the fit leaves; nothing in most slits.
-
-    What was taken for a parallel source may be a part of it.
-
-    Parameters
-    ----------
-    builder : `~specmodels.evaluators.extraction.guess.automatic.SlitModelBuilder`
-    fit : `~specmodels.fitters.FitResult`
-        Of the model that it made.
-    guess : `~specmodels.evaluators.extraction.guess.first_guess.Guess`
-        Of what.
-
-    Yields
-    ------
-    `~specmodels.evaluators.extraction.guess.first_guess.Guess`
-    """
-    told = (builder.n_sources, builder.trace, builder.trace_degree)
-    if any(setting is not None for setting in told) or not builder.seeks_orders:
-        return
-    columns = fit.success and fit.independent_columns and len(guess.shape) >= LEAST_BIN * LEAST_BINS
-    if not columns or fit.reduced_chi2 < 1 + LEAST_EXCESS or builder.is_faint(guess):
-        return
-    for n_kept in sorted({len(guess.centers), 1}, reverse=True):
-        trace = _further_trace(fit, n_kept)
-        if trace is not None:
-            yield replace(guess, centers=guess.centers[:n_kept], snr=guess.snr[:n_kept],
-                          extent=0.0, further=(trace,))  # fmt: skip
-
-
-def is_worth_more(richer, fit):
-    """Whether a fit with another order describes the data better than one without."""
-    if not richer.success:
-        return False
-    pixels = [float(np.sum(own.dof)) for own in (fit, richer)]
-    gained = (fit.reduced_chi2 / max(richer.reduced_chi2, 1.0) - 1) * pixels[0]
-    return gained > LEAST_GAIN + max(pixels[0] - pixels[1], 0.0)
-
-
-def _further_trace(fit, n_kept):
+def further_trace(fit, n_kept):
     """Path along which a fit leaves the light of another order.
 
     Parameters
@@ -90,6 +46,8 @@ def _further_trace(fit, n_kept):
     ndarray, shape (n_column,), or None
         Its row in each column.
     """
+    if len(fit.image.x) < LEAST_BIN * LEAST_BINS:
+        return None
     sources = _sources(fit)[:n_kept]
     image = fit.image
     traces = np.array([np.broadcast_to(s.trace_position(image.x), image.x.shape) for s in sources])

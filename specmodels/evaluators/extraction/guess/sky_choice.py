@@ -9,7 +9,8 @@ from ..fluxes.following_sky import term_that_follows
 from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 
-__all__ = ["LEAST_ROWS_FOR_SKY", "gain", "row_limits", "sky_of", "with_chosen_sky"]
+__all__ = ["LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "gain", "row_limits", "sky_bows", "sky_of",
+           "with_chosen_sky"]  # fmt: skip
 
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
@@ -61,19 +62,27 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
     if not _has_sky_on_both_sides(image, guess):
         return model
     for degree in range(1, LARGEST_SKY_DEGREE + 1):
-        skipped = degree - 1 > sky_of(model).degree  # a sky that is the same at both ends may bow
-        in_common = _slopes_in_common(flat, guess, degree)
-        if skipped and not in_common:
-            break
         sky = ColumnPolynomial(degree, limits=row_limits(image), name="sky")
         trial = replace_leaf(model, "sky", sky)
         fitted = LinearFitter()(trial, cleaned)
-        if not in_common and gain(flat, fitted) < 2 * n_columns:
-            continue
+        if gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
+            break
         if _follows_a_source(fitted, degree):
             break
         model, flat = trial, fitted
     return model
+
+
+def sky_bows(fit, guess):
+    """Whether a fit with a sky that is a level in each column leaves a bow that all have in common.
+
+    Where a sky is as bright at one end of the slit as at the other a slope gains nothing. Wings of
+    a source bow as well, and a profile has to be learnt before what it leaves tells of the sky.
+    """
+    sky = sky_of(fit.template)
+    level = isinstance(sky, ColumnPolynomial) and sky.degree == 0
+    bows = level and _has_sky_on_both_sides(fit.image, guess)
+    return bows and _slopes_in_common(fit, guess, LARGEST_SKY_DEGREE)
 
 
 def sky_of(model):

@@ -57,8 +57,6 @@ class TestSky:
         assert any(name.startswith("c1") for name in names)
         assert np.median(result.spectrum.flux.value) == pytest.approx(900, rel=0.02)
 
-
-class TestRegion:
     @pytest.mark.parametrize("bow", [0.15, -0.15])
     def test_bows_where_the_sky_is_the_same_at_both_ends(self, bow):
         """A slope alone gains nothing there."""
@@ -79,6 +77,8 @@ class TestRegion:
         assert not image.mask[:, 40:].all()
         assert "40 columns" in image.notes[0]
 
+
+class TestRegion:
     def test_vignetted_rows_are_masked_and_noted(self):
         slit, _ = datasets.make_slit(sky=400.0)
         data = np.array(slit.data)
