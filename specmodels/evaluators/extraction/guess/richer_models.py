@@ -9,13 +9,13 @@ import numpy as np
 
 from ....models import ColumnPolynomial
 from .further_traces import further_trace
-from .sky_choice import LARGEST_SKY_DEGREE, row_limits, sky_bows
+from .sky_choice import LARGEST_SKY_DEGREE, follows_a_source, row_limits, sky_bows, sky_of
 
 __all__ = ["is_worth_more", "with_bowed_sky", "with_further_traces"]
 
-# Chi-square per degree of freedom beyond one from which more is looked for. By how much that has to
-# lower chi-square, beside what its further coefficients take of noise: so much, and so many standard
-# deviations of that.
+# Chi-square per degree of freedom beyond one from which more is looked for. By how much that has
+# to lower chi-square, beside what its further coefficients take of noise: so much, and so many
+# standard deviations of that.
 LEAST_EXCESS, LEAST_GAIN, GAIN_SIGMA = 0.01, 30.0, 4.0
 
 
@@ -58,8 +58,12 @@ def with_further_traces(builder, fit, guess):
 
 
 def is_worth_more(richer, fit):
-    """Whether a fit with more in its model describes the data better than one without."""
-    if not richer.success:
+    """Whether a fit with more in its model describes the data better than one without.
+
+    A sky that bows as a source has lines has the wings of that source.
+    """
+    degree = getattr(sky_of(richer.template), "degree", 0)
+    if not richer.success or (degree > 0 and follows_a_source(richer, degree)):
         return False
     freedom = [float(np.sum(own.dof)) for own in (fit, richer)]
     gained = (fit.reduced_chi2 / max(richer.reduced_chi2, 1.0) - 1) * freedom[0]

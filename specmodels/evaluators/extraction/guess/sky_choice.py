@@ -9,8 +9,10 @@ from ..fluxes.following_sky import term_that_follows
 from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 
-__all__ = ["LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "gain", "row_limits", "sky_bows", "sky_of",
-           "with_chosen_sky"]  # fmt: skip
+__all__ = [
+    "LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "follows_a_source", "gain", "row_limits",
+    "sky_bows", "sky_of", "with_chosen_sky",
+]  # fmt: skip
 
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
@@ -67,7 +69,7 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
         fitted = LinearFitter()(trial, cleaned)
         if gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
             break
-        if _follows_a_source(fitted, degree):
+        if follows_a_source(fitted, degree):
             break
         model, flat = trial, fitted
     return model
@@ -131,7 +133,7 @@ def _slopes_in_common(fit, guess, degree):
     return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
 
 
-def _follows_a_source(fit, degree):
+def follows_a_source(fit, degree):
     """Whether the highest term of the sky has the lines of a source."""
     term = next(k for k in reversed(fit.form.linear) if fit.names[k].startswith(f"c{degree}"))
     n_row, n_column = fit.image.shape
