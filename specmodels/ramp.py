@@ -16,7 +16,7 @@ __all__ = ["Ramp"]
 KINDS = {2: "image", 3: "integrations", 4: "ramp"}
 MARKS = ("frame_mask", "saturated", "jumped")
 # Pauses may make the grid of time so many times larger than a frame, or this large in any case.
-MOST_PAUSES, LEAST_GRID = 16, 2**24
+MOST_PAUSES, LEAST_GRID = 4, 2**21
 
 
 @dataclass(frozen=True, eq=False, repr=False)

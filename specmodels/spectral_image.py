@@ -212,15 +212,15 @@ class SpectralImage:
     @cached_property
     def weights(self):
         """Inverse variance, zero where masked; one where no variance is known."""
-        return read_only(self.columns(slice(None))[1])
+        return read_only(self._weights(slice(None)))
 
     @cached_property
     def filled(self):
         """Data in double precision, zero where they have no weight."""
-        return read_only(self.columns(slice(None))[0])
+        return read_only(self._filled(slice(None)))
 
     def columns(self, which):
-        """Filled data and weights of some columns, worked out anew, in double precision.
+        """Filled data and weights of some columns in double precision, not kept.
 
         Parameters
         ----------
@@ -232,16 +232,23 @@ class SpectralImage:
         filled, weights : ndarray, shape (n_spatial, n_column)
             As the properties of these names, which keep whole images.
         """
+        known, ways = vars(self), {"filled": self._filled, "weights": self._weights}
+        return tuple(known[key][:, which] if key in known else way(which)
+                     for key, way in ways.items())  # fmt: skip
+
+    def _filled(self, which):
         mask, data = self.mask[:, which], self.data[:, which]
-        masked = mask.any()
-        filled = np.where(mask, 0.0, data) if masked else data
-        filled = filled.astype(float, copy=False)
+        filled = np.where(mask, 0.0, data) if mask.any() else data
+        return filled.astype(float, copy=False)
+
+    def _weights(self, which):
+        mask = self.mask[:, which]
         if self.variance is None:
-            return filled, (~mask).astype(float)
+            return (~mask).astype(float)
         variance = self.variance[:, which]
-        if masked:
+        if mask.any():
             variance = np.where(mask, np.inf, variance)
-        return filled, np.divide(1.0, variance, dtype=float)
+        return np.divide(1.0, variance, dtype=float)
 
     def replace(self, **changes):
         """Return a copy with the named fields replaced, checked like the original."""

@@ -49,6 +49,13 @@ def test_pauses_far_longer_than_lines_are_refused(overhead):
         Ramp(np.ones((1024, 32)), sm.Readout(line_overhead=overhead))
 
 
+@pytest.mark.parametrize("shape", [(60, 100), (512, 512), (2048, 2048)])
+def test_pauses_are_refused_that_make_a_frame_many_times_longer_than_it_is(shape):
+    with pytest.raises(ValueError, match="line_overhead: expected"):
+        Ramp(np.ones(shape), sm.Readout(line_overhead=1e5))
+    assert Ramp(np.ones(shape), sm.Readout(line_overhead=1.5 * shape[1])).shape == shape
+
+
 @pytest.mark.parametrize(
     "settings",
     [

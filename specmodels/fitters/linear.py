@@ -46,8 +46,7 @@ class LinearFitter(Fitter):
                                     ridge=self.ridge)  # fmt: skip
             return system_result(problem, problem.parameters.initial)
         problem = Problem(form, images[0], batch=batch)
-        values = consistent_values(form)
-        return linear_result(problem, values, problem.solve(values, ridge=self.ridge))
+        return linear_result(problem, consistent_values(form), ridge=self.ridge)
 
     def refit(self, result, images):
         """Fit again; see `Fitter`. What a system knows of its pixels is kept."""
@@ -57,14 +56,17 @@ class LinearFitter(Fitter):
         return system_result(problem, problem.parameters.initial)
 
 
-def linear_result(problem, values, solved, **fields):
-    """`FitResult` of a pass in which the non-linear parameters were held at `values`."""
-    form, values = problem.form, list(values)
+def linear_result(problem, values, *, ridge=0.0):
+    """`FitResult` of a pass in which the non-linear parameters are held at `values`."""
+    form, values, design = problem.form, list(values), problem.design(values)
+    solved = problem.solve(design, ridge=ridge)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]
     none = np.zeros((len(form.nonlinear), len(form.nonlinear), 1))
-    return ColumnFitResult(
+    result = ColumnFitResult(
         template=form.model, image=problem.image, values=tuple(values), form=form,
         covariance=solved.covariance, shared_covariance=none, chi2=solved.chi2,
-        dof=solved.n_data - len(form.linear), batch=problem.batch, **fields,
+        dof=solved.n_data - len(form.linear), batch=problem.batch,
     )  # fmt: skip
+    vars(result)["design"] = design
+    return result

@@ -112,8 +112,7 @@ class Projection:
                 out.append([np.sqrt(max(square, 0.0))])
             return np.concatenate(out)
         values = self._parameters.values(column)
-        solved = self._problem.solve(values)
-        fit = linear_result(self._problem, values, solved)
+        fit = linear_result(self._problem, values)
         weights = fit.image.weights
         return np.where(weights > 0, fit.residual() * np.sqrt(weights), 0.0).ravel()
 

@@ -62,9 +62,24 @@ class SigmaClipFitter(Fitter):
         model = checked_model(model, images)
         if not by_columns(model, images, batch, share):
             return self._fit_system(model, images, batch, share)
-        form, image = LinearForm(model), images[0]
-        template, held = model, bool(form.nonlinear)
+        held, image = bool(LinearForm(model).nonlinear), images[0]
         rejected = self.outliers_of_held(model, image, batch=batch) if held else _hits(image)
+        return self.without(rejected, model, image, batch=batch)
+
+    def without(self, rejected, model, image, *, batch="columns"):
+        """Fit to columns, as called, where the pixels to be rejected at first are known.
+
+        Parameters
+        ----------
+        rejected : ndarray of bool, shape of the image
+        model, image, batch
+            See `Fitter`.
+
+        Returns
+        -------
+        FitResult
+        """
+        template = model
         for _ in range(self.max_rounds):
             cleaned = image.replace(mask=image.mask | rejected)
             result = self.fitter(template, cleaned, batch=batch)
@@ -175,7 +190,7 @@ class _Parts:
     """
 
     def __init__(self, result, image):
-        self.form, self.values = result.form, result.known_values
+        self.design, self.values = result.design, result.known_values
         self.problem = Problem(result.form, image)
         self.chunks = list(self.problem.chunks(8))
         self._last, self._parts = None, None
@@ -187,14 +202,9 @@ class _Parts:
         return self._parts
 
     def _made(self, chunk):
-        values, inputs = self.problem.local(self.values, chunk), self.problem.inputs(chunk)
-        offset, columns = self.form.columns(values, inputs)
-        shape = (self.problem.image.shape[0], chunk.stop - chunk.start)
-        columns = [np.broadcast_to(columns[k], shape) for k in self.form.linear]
-        model = np.array(np.broadcast_to(offset, shape), dtype=float)
-        for k, column in zip(self.form.linear, columns, strict=True):
-            model += values[k] * column
-        return offset, columns, model
+        offset, columns = self.design.of(chunk)
+        columns = [columns[k] for k in self.problem.form.linear]
+        return offset, columns, self.design.model(self.values, chunk)
 
 
 def _hits(image):

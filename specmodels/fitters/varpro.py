@@ -70,8 +70,7 @@ class VarProFitter(Fitter):
         form, shared = LinearForm(model), self.shared or batch is None
         problem = Problem(form, images[0], batch=batch, shared=shared)
         if not form.nonlinear:
-            values = consistent_values(form)
-            return linear_result(problem, values, problem.solve(values))
+            return linear_result(problem, consistent_values(form))
         parameters = FreeParameters(form, 1 if shared else problem.n_batch)
         if not form.linear:
             raise ValueError(f"model: expected a free linear parameter among {list(form.names)}")
@@ -243,9 +242,12 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
     shared_covariance, lost = covariance_of(information)
     if covariance is not None:
         shared_covariance, lost = covariance, np.zeros_like(lost)
-    extra = np.einsum("kpb,pqb,lqb->klb", solved.response, shared_covariance, solved.response,
-                      optimize=True)  # fmt: skip
     common = common_errors(solved.response, shared_covariance) if problem.shared else None
+    if problem.shared:
+        extra = np.einsum("kqb,lqb->klb", common, common)
+    else:
+        moved = np.einsum("kpb,pqb->kqb", solved.response, shared_covariance)
+        extra = np.einsum("kqb,lqb->klb", moved, solved.response)
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
@@ -263,7 +265,7 @@ def common_errors(response, covariance):
     """Errors of linear parameters by independent ones of the shared: `ColumnFitResult.common`."""
     eigenvalues, vectors = np.linalg.eigh(covariance[..., 0])
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
-    return np.einsum("kpb,pq->kqb", response, root, optimize=True)
+    return root.T @ response
 
 
 def covariance_of(information):

@@ -2,18 +2,26 @@
 
 What is being written lies in the folder for temporary files of the system. From there it goes into
 a file without a name in the folder of the target (Linux), which takes its name when it is complete:
-a process that is killed leaves nothing beside the target.
+a process that is killed leaves nothing beside the target. What it leaves in the folder for
+temporary files is cleared by the next that writes there: the name says which process it was, and a
+lock on the folder, which ends with it, whether it is at work somewhere else, as in a container.
 """
 
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # a system without locks of this kind, where nothing is cleared
+    fcntl = None
 
 __all__ = ["replacing"]
 
 DESCRIPTORS = "/proc/self/fd"
+PREFIX = "specmodels-"
 
 
 @contextmanager
@@ -29,10 +37,55 @@ def replacing(path):
         If the folder cannot be written to, or nothing was written.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory(prefix="specmodels-") as folder:
+    _clear_left_behind(Path(tempfile.gettempdir()))
+    prefix = f"{PREFIX}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, _locked(folder):
         temporary = Path(folder) / path.name
         yield temporary
         _move(temporary, Path(os.path.realpath(path)))
+
+
+@contextmanager
+def _locked(folder):
+    """Hold the lock of a folder; true if nobody else has it."""
+    descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+    held = False
+    try:
+        with suppress(OSError):  # held by another, or a system of files without locks
+            if descriptor is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+        yield held
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _clear_left_behind(folder):
+    """Remove what killed processes of this user have left in the folder for temporary files."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in [entry for entry in entries if entry.name.startswith(PREFIX)]:
+            with suppress(OSError):  # another process has cleared it
+                if _is_of_dead_process(entry):
+                    with _locked(entry.path) as free:
+                        if free:
+                            shutil.rmtree(entry.path)
+
+
+def _is_of_dead_process(entry):
+    """Whether a folder is one of ours whose process has ended."""
+    number = entry.name.removeprefix(PREFIX).partition("-")[0]
+    if fcntl is None or not number.isdecimal() or not entry.is_dir(follow_symlinks=False):
+        return False
+    if entry.stat(follow_symlinks=False).st_uid != os.getuid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except OverflowError:
+        return False
+    return False
 
 
 def _move(source, target):

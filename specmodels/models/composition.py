@@ -12,6 +12,8 @@ from astropy.modeling import CompoundModel, Model
 from astropy.modeling.models import Mapping
 from scipy.ndimage import map_coordinates
 
+from .copies import DeepCopied
+
 __all__ = [
     "Composable",
     "Composition",
@@ -194,7 +196,7 @@ def coordinates_of(model):
     return getattr(model, "coordinates", None)
 
 
-class Composable:
+class Composable(DeepCopied):
     """Operators of models that may be functions of different coordinates.
 
     A mixin. Models of the same coordinates are combined as those of astropy are; others become

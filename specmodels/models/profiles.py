@@ -15,6 +15,7 @@ from scipy import special
 
 from ..numerics.moffat_sums import add_slopes
 from ..numerics.positions import nearer, where_known
+from .copies import DeepCopied
 from .quantities import UnitRules, with_units
 
 __all__ = [
@@ -30,7 +31,7 @@ SQRT_2PI, STEP = np.sqrt(2 * np.pi), 1e-5
 GAUSS_NODES = {1.5: 5, 0.8: 7, 0.45: 11}
 
 
-class Profile(UnitRules, FittableModel):
+class Profile(DeepCopied, UnitRules, FittableModel):
     r"""Base of all profiles: the fraction of the light in a pixel centred on ``y``.
 
     .. math::

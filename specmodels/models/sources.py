@@ -3,8 +3,6 @@
 The flux is a linear parameter, which fitters solve per column. The sky under them is in ``sky.py``.
 """
 
-from copy import deepcopy
-
 import numpy as np
 from astropy.modeling import FittableModel, Parameter
 
@@ -121,10 +119,7 @@ class Source(Composable, UnitRules, FittableModel):
     def __deepcopy__(self, memo):
         """Copy that shares the parts: they hold no values, and are never changed."""
         memo |= {id(part): part for part in (self.profile, self.trace, self.width)}
-        new = type(self).__new__(type(self))
-        memo[id(self)] = new
-        new.__dict__.update({key: deepcopy(value, memo) for key, value in vars(self).items()})
-        return new
+        return super().__deepcopy__(memo)
 
     @property
     def width_parameter(self):

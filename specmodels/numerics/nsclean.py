@@ -128,7 +128,8 @@ class ExponentialSections:
     n_pixel : int
         Used pixels in a section.
     least : float
-        Sections with a smaller fraction of used pixels are not fitted.
+        Sections with a smaller fraction of used pixels are not fitted, nor are those with fewer
+        than unknowns: amplitudes and phases of all frequencies.
     centred : bool
         Whether the density of used pixels, smoothed, is centred; in NSClean it is one pixel off.
     """
@@ -140,9 +141,16 @@ class ExponentialSections:
         sections = np.array(list(_sections(use, n_pixel)), dtype=int).reshape(-1, 2)
         total = np.append(0, np.cumsum(np.count_nonzero(use, axis=1)))
         number = total[sections.sum(axis=1)] - total[sections[:, 0]]
-        self.dense = number > least * sections[:, 1] * use.shape[1]
+        unknown = 2 * np.array([self._frequencies(height)[0].size for height in sections[:, 1]])
+        self.dense = (number > least * sections[:, 1] * use.shape[1]) & (number >= unknown)
         self.sections = sections
         self.groups = [self._group(height) for height in np.unique(sections[self.dense, 1])]
+
+    def _frequencies(self, height):
+        """Numbers of the frequencies of sections of one height that pass, and all gains."""
+        n = height * (self.use.shape[1] + self.overhead)
+        gain = _two_sided(fft.rfftfreq(n, self.dwell), self.band)
+        return np.flatnonzero(gain > 0), gain
 
     def _group(self, height):
         """What all sections of one height need: rows, gain, exponentials and inverse matrices."""
@@ -151,17 +159,16 @@ class ExponentialSections:
         line = self.use.shape[1] + self.overhead
         times = np.add.outer(np.arange(height) * line, np.arange(self.use.shape[1])).ravel()
         n = height * line
-        gain = _two_sided(fft.rfftfreq(n, self.dwell), self.band)
-        k = np.flatnonzero(gain > 0)
+        k, gain = self._frequencies(height)
         table = np.exp(-2j * np.pi / n * (np.outer(times, k) % n))
         padded = np.zeros((len(rows), height, line), dtype=bool)
         padded[..., : self.use.shape[1]] = self.use[rows]
         weight = _reciprocal_density(padded.reshape(len(rows), n), self.density, self.shift)
-        weight = weight.reshape(padded.shape)[..., : self.use.shape[1]]
-        weight = np.where(self.use[rows], weight, 0).reshape(len(rows), -1) ** 2
-        pairs = (table[:, :, None] * table.conj()[:, None, :]).reshape(len(times), -1)
-        matrix = (weight @ pairs).reshape(len(rows), k.size, k.size)
+        weight = np.where(padded.reshape(len(rows), n), weight, 0) ** 2
+        # Products of two exponentials are one of their difference: sums of the weights.
+        matrix = fft.fft(weight, axis=-1)[:, np.subtract.outer(k, k) % n]
         inverse = np.linalg.pinv(matrix, rcond=1e-10, hermitian=True)
+        weight = weight.reshape(padded.shape)[..., : self.use.shape[1]].reshape(len(rows), -1)
         # Of a real series the spectrum has each frequency twice, but for the first and the last.
         twice = np.where((k == 0) | (2 * k == n), 1, 2) * gain[k]
         return rows, table, weight, inverse, twice

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -42,6 +43,51 @@ def test_killed_process_leaves_nothing_beside_the_target(tmp_path, existing):
     assert done.returncode == -signal.SIGKILL
     assert os.listdir(folder) == (["x.fits"] if existing else [])
     assert not existing or (folder / "x.fits").read_bytes() == b"precious"
+
+
+def killed(folder, target):
+    """Number of a process that was killed while it wrote."""
+    arguments = [sys.executable, "-c", KILLED, str(target)]
+    process = subprocess.Popen(arguments, env=os.environ | {"TMPDIR": str(folder)})
+    assert process.wait() == -signal.SIGKILL
+    return process.pid
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """A folder for temporary files that is ours alone."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next_that_writes(tmp_path, temporary):
+    number = killed(temporary, tmp_path / "x.fits")
+    (left,) = temporary.iterdir()
+    assert left.name.startswith(f"specmodels-{number}-")
+    sm.write(IMAGE, tmp_path / "y.fits")
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.skipif(module.fcntl is None, reason="nothing is cleared without locks")
+def test_folders_at_work_of_others_and_of_other_names_are_left(tmp_path, temporary):
+    dead = killed(temporary, tmp_path / "x.fits")
+    (left,) = temporary.iterdir()
+    (temporary / f"specmodels-{os.getpid()}-alive").mkdir()
+    (temporary / f"specmodels-{dead}-file").write_text("no folder")
+    (temporary / "specmodels-note").mkdir()
+    (temporary / f"specmodels-{10**30}-large").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (temporary / f"specmodels-{dead}-link").symlink_to(tmp_path / "elsewhere")
+    before = sorted(os.listdir(temporary))
+    with module._locked(left) as free:  # as its process would in another container
+        assert free
+        sm.write(IMAGE, tmp_path / "y.fits")
+        assert sorted(os.listdir(temporary)) == before
+    sm.write(IMAGE, tmp_path / "z.fits")
+    assert sorted(os.listdir(temporary)) == sorted({*before} - {left.name})
+    assert (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.usefixtures("way")

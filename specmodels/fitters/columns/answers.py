@@ -33,11 +33,10 @@ def column_values(values, row, column):
 
 def _chunks(result):
     """Chunks of columns with basis images, weights, and the covariance of the linear parameters."""
-    problem, values = result.problem(), result.known_values
     held = np.nan_to_num(result.held_covariance)
-    for chunk in problem.chunks(len(result.form.linear) + 5):
-        inputs, _, weights = problem.pixels(chunk)
-        _, columns = result.form.columns(problem.local(values, chunk), inputs)
+    for chunk in result.problem().chunks(len(result.form.linear) + 5):
+        weights = result.image.weights[:, chunk]
+        _, columns = result.design.of(chunk)
         basis = np.array([np.broadcast_to(columns[k], weights.shape) for k in result.form.linear])
         scale = np.max(weights, initial=0.0) or 1.0  # so that squares of any units are numbers
         inner = held if held.shape[-1] == 1 else held[..., chunk]
@@ -72,12 +71,12 @@ def residual_variance(result, variance):
 
 def propagated(result, variance):
     """Variance of the linear parameters that a variance of the pixels brings; see `FitResult`."""
-    problem, values, parts = result.problem(), result.known_values, []
-    for chunk in problem.chunks(len(result.form.linear) + 3):
-        inputs, _, weights = problem.pixels(chunk)
+    parts = []
+    for chunk in result.problem().chunks(len(result.form.linear) + 3):
+        weights = result.image.weights[:, chunk]
         given = np.asarray(variance[:, chunk], dtype=float)
         squared = np.where(weights > 0, weights**2 * given, 0.0)
-        _, columns = result.form.columns(problem.local(values, chunk), inputs)
+        _, columns = result.design.of(chunk)
         columns = [as_image(columns[k], weights.shape) for k in result.form.linear]
         none = np.zeros(weights.shape)
         parts.append(NormalEquations.from_columns(columns, none, squared).matrix)
@@ -85,7 +84,7 @@ def propagated(result, variance):
     if result.batch is None:
         middle = middle.sum(axis=-1, keepdims=True)
     inner = result.held_covariance
-    return np.einsum("kib,ijb,kjb->kb", inner, middle, inner, optimize=True)
+    return np.einsum("kjb,kjb->kb", np.einsum("kib,ijb->kjb", inner, middle), inner)
 
 
 def covariance_of(result, sums):

@@ -14,13 +14,11 @@ import numpy as np
 
 from ...models.linear import Outer
 from ...numerics import NormalEquations
+from .design import CHUNK_BYTES, Design
 from .elimination import Slopes, as_image, eliminated, eliminated_from_jacobian
 from .passes import SUMS, Pass, room_for
 
 __all__ = ["Problem"]
-
-# Images of a chunk of columns, small enough for a cache; each chunk has the cost of its calls.
-CHUNK_BYTES = 6_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,19 +130,23 @@ class Problem:
         """Values of a chunk: those given per column are cut."""
         return [v[chunk] if np.ndim(v) and np.shape(v)[-1] == self.n_columns else v for v in values]
 
-    def solve(self, values, *, ridge=0.0):
-        """Solve for the linear parameters, the others held at `values`. Returns a `Pass`."""
+    def design(self, values):
+        """The `Design` of the linear parameters, the others held at `values`."""
+        return Design(self.form, values, self._x, self.image.y)
+
+    def solve(self, design, *, ridge=0.0):
+        """Solve for the linear parameters of a `Design`. Returns a `Pass`."""
         equations = []
         for chunk in self.chunks(len(self.form.linear) + 1):
-            offset, columns = self.form.columns(self.local(values, chunk), self.inputs(chunk))
+            offset, columns = design.of(chunk)
             if chunk.start == 0 and all(np.shape(c)[-1] == 1 for c in columns.values()):
-                return self._solved(self._whole_equations(values), ridge)
+                return self._solved(self._whole_equations(design), ridge)
             equations.append(self._equations(self._pixels(chunk).less(offset), columns)[0])
         return self._solved(_joined(equations, self.batch), ridge)
 
-    def _whole_equations(self, values):
+    def _whole_equations(self, design):
         """All at once: single columns of basis images take no memory."""
-        offset, columns = self.form.columns(values, self.whole.inputs)
+        offset, columns = design.of(slice(0, self.n_columns))
         equations = self._equations(self.whole.less(offset), columns)[0]
         return equations.total() if self.batch is None else equations
 
@@ -196,17 +198,16 @@ class Problem:
         """
         if self.batch is None:
             return self._linearise_single(values, free, coupling)
-        if self._is_separable(values, {*free, *coupling}):  # no images of derivatives, no chunks
-            return self._linearise(self.whole, values, free, coupling)
         width = self.chunk_width(2 * len(free) + len(coupling) + len(self.form.linear) + 4)
+        # No images of derivatives, no chunks.
+        if width >= self.n_columns or self._is_separable(values, {*free, *coupling}):
+            return self._linearise(self.whole, values, free, coupling)
         total = None
         for start in range(0, self.n_columns, width):
             chunk = slice(start, min(start + width, self.n_columns))
             slopes = {k: s if s.shape[1] == 1 else s[:, chunk] for k, s in coupling.items()}
             local = self.local(values, chunk)
             one = self._linearise(self._pixels(chunk), local, free, slopes)
-            if chunk.stop - chunk.start == self.n_columns:
-                return one
             total = room_for(one, self.n_columns, self.shared) if total is None else total
             total.add(one, chunk, self.shared)
         return total
@@ -241,7 +242,7 @@ class Problem:
 
     def _linearise_single(self, values, free, coupling):
         """As `linearise` where all pixels share the linear parameters: two passes over them."""
-        solved = self.solve(values)
+        solved = self.solve(self.design(values))
         gradient, information, mixed = 0.0, 0.0, 0.0
         for chunk in self.chunks(2 * len(free) + len(coupling) + len(self.form.linear) + 4):
             inputs, data, weights = self.pixels(chunk)

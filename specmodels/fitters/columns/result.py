@@ -12,6 +12,8 @@ from .problem import Problem
 
 __all__ = ["ColumnFitResult"]
 
+# What follows from the form, its values and the image, and takes time.
+KNOWN = ("design", "held_covariance", "known_values", "_own_image", "_smallest")
 # Images that a model makes on the way to its value.
 PREDICTED_IMAGES = 6
 
@@ -125,6 +127,19 @@ class ColumnFitResult(FitResult):
         """Values of all parameters, zero where the data do not determine them."""
         return [v if np.all(np.isfinite(v)) else np.nan_to_num(v) for v in self.values]
 
+    @cached_property
+    def design(self):
+        """Basis images of the linear parameters, a `Design`."""
+        return self.problem().design(self.known_values)
+
+    def replace(self, **changes):
+        """Return a copy with fields replaced."""
+        new = super().replace(**changes)
+        if changes.keys().isdisjoint(("form", "image", "template", "values")):
+            known = vars(self)
+            vars(new).update({key: known[key] for key in KNOWN if key in known})
+        return new
+
     def problem(self, image=None):
         """The pixels of `image` (default: those fitted) with this model."""
         return Problem(self.form, self.image if image is None else image, batch=self.batch)
@@ -137,6 +152,15 @@ class ColumnFitResult(FitResult):
                 f"image: expected the columns fitted, {self.image.x[0]:g} to {self.image.x[-1]:g}, "
                 f"got {len(image.x)} columns from {image.x[0]:g} to {image.x[-1]:g}"
             )
+        if image is self.image and self.design.is_kept:
+            return self._own_image.copy()
+        return self._predicted(image)
+
+    @cached_property
+    def _own_image(self):
+        return self._predicted(self.image)
+
+    def _predicted(self, image):
         problem, out = self.problem(image), np.empty(image.shape)
         values, partly = self._smallest
         for chunk in problem.chunks(PREDICTED_IMAGES):
@@ -152,7 +176,12 @@ class ColumnFitResult(FitResult):
 
         The others are the smallest that agree with the data: zero where nothing is seen of them.
         """
-        return self.replace(values=tuple(self._smallest[0]))
+        values, partly = self._smallest
+        if not partly.any():
+            return self
+        new = self.replace(values=tuple(values))
+        vars(new)["design"] = self.design
+        return new
 
     @cached_property
     def _smallest(self):
@@ -163,7 +192,7 @@ class ColumnFitResult(FitResult):
         known = np.isfinite([values[k] for k in linear])
         partly = known.any(axis=0) & ~known.all(axis=0)
         if partly.any():
-            smallest = self.problem().solve(self.known_values).particular
+            smallest = self.problem().solve(self.design).particular
             for k, found in zip(linear, smallest, strict=True):
                 values[k] = np.where(partly, found, values[k])
         return values, partly
@@ -200,4 +229,4 @@ class ColumnFitResult(FitResult):
     @cached_property
     def held_covariance(self):
         """Covariance of the linear parameters with all others held; shape as `covariance`."""
-        return self.problem().solve(self.known_values).covariance
+        return self.problem().solve(self.design).covariance

@@ -88,7 +88,8 @@ class NSCleanSubarrayNoise:
     n_pixel : int
         Used pixels in a section.
     least : float
-        Sections with a smaller fraction of used pixels get no noise.
+        Sections with a smaller fraction of used pixels get no noise, nor do those with fewer than
+        the amplitudes and phases of all frequencies, as behind pauses far longer than lines.
     sigma : float or None
         Pixels beyond this many standard deviations are not used, nor are their neighbours.
     centred : bool

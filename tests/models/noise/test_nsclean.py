@@ -74,6 +74,14 @@ def test_lines_without_pixels_get_no_noise(rng):
         assert not model.plan(SUBARRAY, nothing)(data).any()
 
 
+def test_sections_that_do_not_tell_all_frequencies_get_no_noise(rng):
+    data, use = frame(rng, (64, 32))
+    for overhead, fitted in ((12, True), (3000, False)):
+        plan = NSCleanSubarrayNoise(sigma=None).plan(Readout(line_overhead=overhead), use)
+        assert np.any(plan(data) != 0) == fitted
+    assert plan.fit.groups == []
+
+
 def test_pixels_bad_in_one_frame_do_not_count(rng):
     data, use = frame(rng, (32, 128))
     bad = rng.random(data.shape) < 0.02

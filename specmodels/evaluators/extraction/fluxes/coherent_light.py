@@ -138,33 +138,59 @@ def line_pixels(student, rejected, light=0.0):
     if not rejected.any():
         return out
     for sign in (1, -1):
-        high = sign * student
-        labels, number = ndimage.label(high > LINE_SIGMA, np.ones((3, 3)))
-        if number == 0:
+        groups = _Groups(sign * student)
+        if not rejected[groups.pixels].any():
             continue
-        index = np.arange(1, number + 1)
-        size = ndimage.sum_labels(np.ones(labels.shape), labels, index)
-        spans = [(part[0].stop - part[0].start, part[1].stop - part[1].start)
-                 for part in ndimage.find_objects(labels)]  # fmt: skip
-        rows, columns = np.array(spans).T
-        smooth = [_correlation(high, axis, labels, index) > LEAST_CORRELATION for axis in (0, 1)]
-        is_line = (size >= LEAST_PIXELS) & (rows >= LEAST_ROWS) & (columns >= LEAST_COLUMNS)
-        is_line &= smooth[0] & smooth[1]
+        rows, columns = groups.spans
+        is_line = (groups.sums(1.0) >= LEAST_PIXELS) & (rows >= LEAST_ROWS)
+        is_line &= columns >= LEAST_COLUMNS
+        for axis in (0, 1):
+            is_line &= groups.correlation(axis) > LEAST_CORRELATION
         if sign < 0:  # no hit takes light away; where a line lies elsewhere, its model does
-            lit = np.broadcast_to(light > LINE_SIGMA, labels.shape)
-            lit = ndimage.sum_labels(lit, labels, index)
-            is_line |= (lit >= LEAST_NEGATIVE) & (columns >= 2)
-        out |= np.append(False, is_line)[labels]
+            lit = np.broadcast_to(light > LINE_SIGMA, rejected.shape)[groups.pixels]
+            is_line |= (groups.sums(lit) >= LEAST_NEGATIVE) & (columns >= 2)
+        out[groups.pixels] |= is_line[groups.of]
     return out & rejected
 
 
-def _correlation(values, axis, labels, index):
-    """Correlation of the pixels of each group with the mean of their neighbours along an axis."""
-    padded = np.pad(values, [(1, 1) if a == axis else (0, 0) for a in (0, 1)])
-    n = values.shape[axis]
-    near = 0.5 * (np.take(padded, range(n), axis) + np.take(padded, range(2, n + 2), axis))
-    square = ndimage.sum_labels(values**2, labels, index)
-    return ndimage.sum_labels(values * near, labels, index) / square
+class _Groups:
+    """Pixels far above the model that touch, in groups; what is below is not looked at.
+
+    Attributes
+    ----------
+    pixels : tuple of ndarray of int, shape (n_pixel,)
+        Their rows and columns.
+    of : ndarray of int, shape (n_pixel,)
+        Group of each.
+    """
+
+    def __init__(self, high):
+        labels, self.number = ndimage.label(high > LINE_SIGMA, np.ones((3, 3)))
+        self.pixels = np.nonzero(labels)
+        self.of = labels[self.pixels] - 1
+        self._padded = np.pad(high, 1)
+
+    def sums(self, values):
+        """Sums over each group of a value of each pixel, shape (n_group,)."""
+        return np.bincount(self.of, np.broadcast_to(values, self.of.shape), self.number)
+
+    @property
+    def spans(self):
+        """Number of rows, and of columns, from end to end of each group."""
+        spans = []
+        for place in self.pixels:
+            ends = np.full((2, self.number), [[np.inf], [-np.inf]])
+            np.minimum.at(ends[0], self.of, place)
+            np.maximum.at(ends[1], self.of, place)
+            spans.append(ends[1] - ends[0] + 1)
+        return spans
+
+    def correlation(self, axis):
+        """Correlation of the pixels of each group with the mean of their neighbours on an axis."""
+        rows, columns = (place + 1 for place in self.pixels)
+        steps = ((rows + s, columns) if axis == 0 else (rows, columns + s) for s in (-1, 1))
+        values, near = self._padded[rows, columns], 0.5 * sum(self._padded[step] for step in steps)
+        return self.sums(values * near) / self.sums(values**2)
 
 
 def _significant(student):
@@ -210,7 +236,7 @@ def summed_flux(fit, position, columns, zones, light):
     """
     image, form = fit.image, fit.form
     local = [v[columns] if np.ndim(v) else v for v in fit.known_values]
-    _, basis = form.columns(local, (image.x[columns][None], image.y[:, None]))
+    _, basis = fit.design.of(columns)
     shape = (image.shape[0], len(columns))
     basis = {k: np.broadcast_to(basis[k], shape) for k in form.linear}
     fitted, lines = ~image.mask[:, columns], light.lines[:, columns]
@@ -225,10 +251,11 @@ def summed_flux(fit, position, columns, zones, light):
     rest = -np.einsum("kyx,yx->kx", basis, weights)
     own = form.linear.index(position)
     rest[own] += 1.0
-    response = weights + np.einsum("kx,klx,lyx->yx", rest, held, basis, optimize=True) * inverse
+    moved, kept = (np.einsum("kx,klx->lx", rest, one) for one in (held, whole - held))
+    response = weights + np.einsum("lx,lyx->yx", moved, basis) * inverse
     fitted_response = np.einsum("lx,lyx->yx", held[own], basis) * inverse
     noise = np.sum(response**2 * variance, axis=0)
-    noise += np.maximum(np.einsum("kx,klx,lx->x", rest, whole - held, rest, optimize=True), 0.0)
+    noise += np.maximum(np.sum(kept * rest, axis=0), 0.0)
     residual = np.sum(weights * light.residual[:, columns], axis=0)
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)

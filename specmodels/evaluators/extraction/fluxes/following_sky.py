@@ -98,13 +98,12 @@ def _row_sums(fit, terms):
 
 def _jackknife(products, powers):
     """Error of a slope from what it would be without each part of the spectrum."""
-    parts = [np.array_split(a, N_PARTS, axis=-1) for a in (products, powers)]
-    slopes = []
-    for product, power in zip(*parts, strict=True):
-        left = np.sum(powers, axis=-1) - np.sum(power, axis=-1)
-        if not np.min(np.linalg.eigvalsh(left)) > 0:
-            return np.inf
-        slopes.append(
-            np.linalg.solve(left, np.sum(products, axis=-1) - np.sum(product, axis=-1))[0]
-        )
+    vector, matrix = (
+        np.sum(a, axis=-1)
+        - np.array([np.sum(part, axis=-1) for part in np.array_split(a, N_PARTS, axis=-1)])
+        for a in (products, powers)
+    )
+    if not np.min(np.linalg.eigvalsh(matrix)) > 0:
+        return np.inf
+    slopes = np.linalg.solve(matrix, vector[..., None])[:, 0, 0]
     return float(np.sqrt((N_PARTS - 1) * np.var(slopes)))

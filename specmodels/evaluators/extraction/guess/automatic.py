@@ -35,6 +35,7 @@ from .binned_shapes import BinnedShapeFitter
 from .bright_columns import N_BLOCKS
 from .coarse_fits import is_sensible, looks_like_sky, misfits, widths_are_alike
 from .first_guess import find_sources
+from .first_shapes import FirstShapeFitter
 from .initial_values import project, width_guess
 from .leaves import leaves_of, replace_leaf
 from .sky_choice import LEAST_ROWS_FOR_SKY, gain, row_limits, sky_of, with_chosen_sky
@@ -64,6 +65,8 @@ BLENDED = 7.0
 LEAST_SIDE = 3.0
 # So does one of which less than this part of the pixels at some distance from the trace are good.
 LEAST_SEEN = 0.3
+# In so many rows there is no profile to learn.
+LEAST_ROWS = 8
 # A profile may drift where each further coefficient lowers chi-square by this much.
 DRIFT_GAIN = 6.0
 
@@ -170,20 +173,24 @@ class SlitModelBuilder:
         if not sensible:  # a sky that slopes may have been taken for a source
             other, _, sensible = self._shaped(image, coarse, guess, snr, sky_of(model))
             model = other if sensible else model
-        free = LinearForm(model).nonlinear
-        if self.profile is None and free and snr > SNR_EMPIRICAL and image.shape[0] > 8:
+        if self._is_learnt(image, snr) and LinearForm(model).nonlinear:
             model = self.learnt(model, image, guess)
             # One source may have a profile that drifts, as only this tells.
             if len(guess.centers) == 1 or not self.starts_wavelengths:
-                return self._refined(model, coarse)
+                return self._refined(model, coarse, fit.rejected)
         return model, None
+
+    def _is_learnt(self, image, snr):
+        """Whether the profile is to be learnt from the data."""
+        return self.profile is None and snr > SNR_EMPIRICAL and image.shape[0] > LEAST_ROWS
 
     def _shaped(self, image, coarse, guess, snr, sky=None):
         """Parametric model fitted to some of the columns, its fit, and whether that makes sense.
 
         If it does not, shapes are held at the first guess.
         """
-        fitter = self.fitter(guess)
+        is_start = self._is_learnt(image, snr) and not self.is_faint(guess)
+        fitter = FirstShapeFitter() if is_start else self.fitter(guess)
         for profile, width_degree in self._shapes(snr, guess):
             model = self._parametric(image, guess, snr, profile, width_degree)
             if sky is not None:
@@ -194,12 +201,12 @@ class SlitModelBuilder:
                 return fit.template, fit, True
         return with_held_shape(model), fit, False
 
-    def _refined(self, model, coarse):
+    def _refined(self, model, coarse, hits):
         """Empirical model fitted to some of the columns, drifting where they ask for it; its fit.
 
         The fit is None where it failed, or hits were not looked for.
         """
-        fit = SigmaClipFitter(VarProFitter())(model, coarse)
+        fit = SigmaClipFitter(VarProFitter()).without(hits, model, coarse)
         if not fit.success:
             return model, None
         drifting = with_drifting_shape(fit.template, coarse) if misfits(fit) else None

@@ -326,7 +326,7 @@ def _straightened_part(data, weights, shape):
     inside = (rows >= 0) & (rows <= n_row - 1)
     columns = np.arange(data.shape[1])
     parts = [(1 - fraction, lower), (fraction, upper)]
-    weight = sum(f * weights[r, columns] for f, r in parts)
-    total = sum(f * weights[r, columns] * data[r, columns] for f, r in parts)
+    weighted = weights * data
+    weight, total = (sum(f * own[r, columns] for f, r in parts) for own in (weights, weighted))
     mean = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
     return mean, np.where(inside, weight, 0.0)
