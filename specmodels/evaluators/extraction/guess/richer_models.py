@@ -9,7 +9,7 @@ import numpy as np
 
 from ....models import ColumnPolynomial
 from .further_traces import further_trace
-from .sky_choice import LARGEST_SKY_DEGREE, follows_a_source, row_limits, sky_bows, sky_of
+from .sky_choice import LARGEST_SKY_DEGREE, row_limits, sky_bows, sky_is_told, sky_of
 
 __all__ = ["is_worth_more", "with_bowed_sky", "with_further_traces"]
 
@@ -57,13 +57,13 @@ def with_further_traces(builder, fit, guess):
                                    extent=0.0, further=(trace,))  # fmt: skip
 
 
-def is_worth_more(richer, fit):
+def is_worth_more(richer, fit, guess):
     """Whether a fit with more in its model describes the data better than one without.
 
-    A sky that bows as a source has lines has the wings of that source.
+    A sky with more terms has to be one, and not the wings of a source.
     """
-    degree = getattr(sky_of(richer.template), "degree", 0)
-    if not richer.success or (degree > 0 and follows_a_source(richer, degree)):
+    degrees = [getattr(sky_of(own.template), "degree", 0) for own in (fit, richer)]
+    if not richer.success or (degrees[1] > degrees[0] and not sky_is_told(richer, guess)):
         return False
     freedom = [float(np.sum(own.dof)) for own in (fit, richer)]
     gained = (fit.reduced_chi2 / max(richer.reduced_chi2, 1.0) - 1) * freedom[0]

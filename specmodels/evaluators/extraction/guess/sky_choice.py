@@ -10,14 +10,16 @@ from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 
 __all__ = [
-    "LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "follows_a_source", "gain", "row_limits",
-    "sky_bows", "sky_of", "with_chosen_sky",
+    "LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "gain", "row_limits",
+    "sky_bows", "sky_is_told", "sky_of", "with_chosen_sky",
 ]  # fmt: skip
 
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
 FAINT_SKY = 3.0
 LARGEST_SKY_DEGREE = 2
+# What a parabola leaves of wings is seen with so many more terms.
+WINGS_DEGREE = 4
 # A sloping sky takes so many rows on either side, so many full widths from the sources.
 LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
 # It does where what all columns have in common lowers chi-square by so much.
@@ -69,7 +71,7 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
         fitted = LinearFitter()(trial, cleaned)
         if gain(flat, fitted) < 2 * n_columns and not _slopes_in_common(flat, guess, degree):
             break
-        if follows_a_source(fitted, degree):
+        if _follows_a_source(fitted, degree):
             break
         model, flat = trial, fitted
     return model
@@ -85,6 +87,15 @@ def sky_bows(fit, guess):
     level = isinstance(sky, ColumnPolynomial) and sky.degree == 0
     bows = level and _has_sky_on_both_sides(fit.image, guess)
     return bows and _slopes_in_common(fit, guess, LARGEST_SKY_DEGREE)
+
+
+def sky_is_told(fit, guess):
+    """Whether a sky that slopes or bows is one, and not the wings of a source.
+
+    Wings have the lines of the source, and are no parabola: more is left in the rows away from it.
+    """
+    degree = sky_of(fit.template).degree
+    return not (_follows_a_source(fit, degree) or _slopes_in_common(fit, guess, WINGS_DEGREE))
 
 
 def sky_of(model):
@@ -133,7 +144,7 @@ def _slopes_in_common(fit, guess, degree):
     return gain > SHARED_GAIN * max(fit.reduced_chi2, 1.0)
 
 
-def follows_a_source(fit, degree):
+def _follows_a_source(fit, degree):
     """Whether the highest term of the sky has the lines of a source."""
     term = next(k for k in reversed(fit.form.linear) if fit.names[k].startswith(f"c{degree}"))
     n_row, n_column = fit.image.shape
