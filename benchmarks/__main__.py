@@ -20,6 +20,7 @@ NAMES = (
     "memory",
     "throughput",
     "scaling",
+    "shared_profiles",
     "flicker_truth",
     "flicker_speed",
     "oversampling_truth",

@@ -11,10 +11,14 @@ from .measure import memory
 SHAPE = (64, 2048)
 SETTINGS = {
     "bright": dict(snr=300.0, motion=0.05, seeing=0.03),
-    "moves by a fifth of a pixel": dict(snr=300.0, motion=0.2, seeing=0.05),
     "moves by a third, seeing by a tenth": dict(snr=300.0, motion=0.3, seeing=0.1),
+    "moves by a pixel": dict(snr=300.0, motion=1.0, seeing=0.03),
+    "undersampled, moves by a third": dict(snr=300.0, motion=0.3, seeing=0.05, sigma=0.64),
+    "wide, seeing by a tenth": dict(snr=300.0, motion=0.3, seeing=0.1, sigma=2.1),
     "faint": dict(snr=20.0, motion=0.05, seeing=0.03),
 }
+# Integrations that are read more than once: those that tell trace and profile.
+FEW, SOME, MANY = 9, 40, 200
 
 
 def run(*, quick=False):
@@ -29,7 +33,7 @@ def _row(name, number, options):
     )
     drawn = _cpu(lambda: [series[i] for i in range(20)])[0] / 20
     spent, result = _cpu(lambda: sm.OptimalExtraction()(series))
-    reads = number + min(number, 200) + 9
+    reads = number + 2 * min(number, MANY) + min(number, SOME) + 2 * FEW + 1
     few = series[: min(number, 60)]
     peak, kept = memory(lambda: sm.OptimalExtraction()(few))
     one = sum(a.nbytes for a in (few.first.data, few.first.variance, few.first.mask))
@@ -37,6 +41,8 @@ def _row(name, number, options):
     white = result.white_light()
     seen = ~result.mask().all(axis=0)
     ratio = white["flux"].value / truth.flux[:, seen].sum(axis=1)
+    dimmed = truth.flux.sum(axis=1) < 0.998 * truth.flux.sum(axis=1).max()
+    depth = np.mean(ratio[dimmed]) / np.mean(ratio[~dimmed]) - 1
     ratio /= ratio.mean()
     limit = _limit(series, truth, seen)
     return {
@@ -46,6 +52,7 @@ def _row(name, number, options):
         "scatter / quoted error": round(
             float(np.std(ratio) / np.median(white["flux_error"] / white["flux"])), 3
         ),
+        "error of the depth, ppm": round(1e6 * float(depth), 1),
         "chi2/dof": round(float(np.median(result.reduced_chi2)), 3),
         "CPU ms per integration": round(1e3 * (spent - reads * drawn) / number, 1),
         "peak, in integrations": round((peak - kept) * 1e6 / one, 1),

@@ -15,7 +15,9 @@ __all__ = ["cells", "setup"]
 
 FOLDER = "tutorials"
 INTRODUCTION = "tutorials/index"
-NOT_RUN = ("tutorials/longslit",)  # its files have to be fetched
+# Pages whose files have to be fetched: the variable that names their folder, and one of them.
+FETCHED = {"tutorials/longslit": ("SPECMODELS_LONGSLIT", "osiris_tres_3b.fits.bz2")}
+OPTION = re.compile(r"[ \t]*# doctest:.*")
 TIMEOUT = 1200  # seconds for a cell
 DIRECTIVE = re.compile(r"^\.\.(?: +([\w-]+)::)?(?![.\w])(.*)\n((?:[ \t]+\S.*\n|[ \t]*\n)*)", re.M)
 HEADING = re.compile(r"^(\S.*)\n([=\-~])\2{2,}$", re.M)
@@ -58,7 +60,7 @@ def _of_text(text):
     out = []
     for part in DocTestParser().parse(text):
         if isinstance(part, Example):
-            out.append(("code", part.source.rstrip("\n")))
+            out.append(("code", OPTION.sub("", part.source.rstrip("\n"))))
             out += [("break", "")] if part.want else []  # which only the end of a cell shows
         elif part.strip():
             part = HEADING.sub(lambda match: f"{LEVELS[match[2]]} {match[1]}", part)
@@ -138,19 +140,35 @@ def run(made):
         client.execute(env=inline)
 
 
+def missing_files(docname):
+    """What is missing to run the notebook of a page, in words; nothing where all is there."""
+    if docname not in FETCHED:
+        return ""
+    variable, name = FETCHED[docname]
+    folder = os.environ.get(variable, "")
+    if folder and (Path(folder) / name).is_file():
+        return ""
+    return f"set {variable} to the folder with {name}, got {folder!r}"
+
+
 def _offer(app, docname, source):
     """Make and run the notebook of a page, and put a link to it below the title of the page."""
     named = docname.startswith(f"{FOLDER}/") and docname != INTRODUCTION
-    if app.builder.format != "html" or not named or docname in NOT_RUN:
+    if app.builder.format != "html" or not named:
         return
     import nbformat
+    from sphinx.util import logging
 
-    page = Path(app.env.doc2path(docname))
+    page, missing = Path(app.env.doc2path(docname)), missing_files(docname)
     made = notebook(page)
-    run(made)
+    if missing:
+        logging.getLogger(__name__).info("%s: its notebook is not run: %s", docname, missing)
+    else:
+        run(made)
     nbformat.write(made, page.with_suffix(".ipynb"))
     title, line, rest = source[0].split("\n", 2)
-    link = f":download:`This page as a notebook, run <{page.stem}.ipynb>`"
+    state = "not run here, as its files have to be fetched" if missing else "run"
+    link = f":download:`This page as a notebook, {state} <{page.stem}.ipynb>`"
     source[0] = f"{title}\n{line}\n\n{link}\n{rest}"
 
 

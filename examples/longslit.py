@@ -52,8 +52,8 @@ def wavelengths(lamp, error):
     return lambda x, y: calibration.solution.pix_to_wav(columns(x, y)) * u.AA
 
 
-def main(science, bias, arc, folder="."):
-    """Extract all that is seen near the star, and write spectra and a figure."""
+def read_slit(science, bias, arc):
+    """The slit about the star: counts less the bias, variance and wavelength of each pixel."""
     science, bias, arc = (fits.getdata(path).astype(float) for path in (science, bias, arc))
     steps = np.diff(bias, axis=1)  # the bias level drifts along the rows: neighbours tell the noise
     read_noise = 1.4826 * np.median(np.abs(steps)) / np.sqrt(2)
@@ -63,13 +63,18 @@ def main(science, bias, arc, folder="."):
         return np.clip(counts, 0, None) / GAIN + 2 * read_noise**2
 
     lamp, counts = arc - bias, science - bias
-    slit = sm.read(
+    exposure = sm.read(
         counts * u.count,
         variance=variance(counts),
         wavelength=wavelengths(lamp, np.sqrt(variance(lamp))),
         name="star",
-    ).single.cutout(rows=ROWS)
-    result = sm.OptimalExtraction()(slit)
+    )
+    return exposure.single.cutout(rows=ROWS)
+
+
+def main(science, bias, arc, folder="."):
+    """Extract all that is seen near the star, and write spectra and a figure."""
+    result = sm.OptimalExtraction()(read_slit(science, bias, arc))
     print(result)
     print(result.report()["source", "status", "snr", "row", "fwhm"])
     folder = Path(folder)

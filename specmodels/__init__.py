@@ -100,7 +100,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "many": (
         "MapResult",
+        "TogetherResult",
         "extract_many",
+        "fit_together",
         "map",
     ),
     "models": (

@@ -88,7 +88,9 @@ from .io import (
 )
 from .many import (
     MapResult as MapResult,
+    TogetherResult as TogetherResult,
     extract_many as extract_many,
+    fit_together as fit_together,
     map as map,
 )
 from .models import (

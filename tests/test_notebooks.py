@@ -102,3 +102,25 @@ def test_notebook_has_what_its_cells_show(page):
     page.write_text(">>> 1 / 0\n", encoding="utf-8")
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="ZeroDivisionError"):
         notebooks.run(notebooks.notebook(page))
+
+
+def test_notebook_whose_files_are_missing_is_not_run_and_says_which(monkeypatch, tmp_path):
+    page = "tutorials/longslit"
+    monkeypatch.delenv("SPECMODELS_LONGSLIT", raising=False)
+    assert "set SPECMODELS_LONGSLIT to the folder with osiris" in notebooks.missing_files(page)
+    monkeypatch.setenv("SPECMODELS_LONGSLIT", str(tmp_path))
+    assert str(tmp_path) in notebooks.missing_files(page)
+    (tmp_path / "osiris_tres_3b.fits.bz2").touch()
+    assert not notebooks.missing_files(page)
+    assert not notebooks.missing_files("tutorials/extraction")
+
+
+def test_long_slit_notebook_runs_on_its_files(shared_data, monkeypatch):
+    pytest.importorskip("nbclient", reason="nbclient is not installed (extra docs)")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed (extra docs)")
+    pytest.importorskip("specreduce", reason="specreduce is not installed")
+    monkeypatch.setenv("SPECMODELS_LONGSLIT", str(shared_data / "extraction"))
+    made = notebooks.notebook(TUTORIALS / "longslit.rst")
+    notebooks.run(made)
+    shown = [out.get("text", "") for cell in made.cells for out in cell.get("outputs", ())]
+    assert any("source 2" in text for text in shown)

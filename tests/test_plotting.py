@@ -1,5 +1,7 @@
 """Figures of results: what is drawn is what the result holds."""
 
+from functools import cache, partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -233,22 +235,34 @@ def test_spectrum_without_any_flux_says_so(result):
     assert any("no flux" in text.get_text() for text in ax.texts)
 
 
+@cache
 def drawn(job):
-    """Figure of a small result of each job."""
+    """What draws a small result of each job."""
     if job == "extraction":
-        return sm.OptimalExtraction(n_sources=1)(sm.datasets.make_slit(shape=(24, 60))[0]).plot()
+        return sm.OptimalExtraction(n_sources=1)(sm.datasets.make_slit(shape=(24, 60))[0]).plot
+    if job == "fit":
+        return sm.OptimalExtraction(n_sources=1)(sm.datasets.make_slit(shape=(24, 60))[0]).fit.plot
+    if job == "nods":
+        return sm.OptimalExtraction(n_sources=1)(sm.datasets.make_nods(seed=1)[0]).plot
+    if job == "time series":
+        series, _ = sm.datasets.make_time_series(seed=3, n_integrations=12, snr=300)
+        return sm.OptimalExtraction()(series).plot
+    if job == "injection":
+        slit, _ = sm.datasets.make_slit(shape=(40, 60))
+        model = sm.OptimalExtraction(n_sources=1)
+        return sm.injection_recovery(model, slit, n=4, rng=1, progress_bar=False).plot
     if job == "flicker":
-        return sm.FlickerNoiseSubtraction()(sm.datasets.make_flicker(shape=(64, 128))[0]).plot()
+        return sm.FlickerNoiseSubtraction()(sm.datasets.make_flicker(shape=(64, 128))[0]).plot
     if job == "contamination":
         exposure, truth = sm.datasets.make_slitless(seed=7, n_sources=4)
         scene = sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
-        return sm.ContaminationSubtraction(scene)(exposure).plot()
+        return sm.ContaminationSubtraction(scene)(exposure).plot
     if job == "oversampling":
         slit = sm.datasets.make_undersampled_slit(seed=1, shape=(26, 120))[0]
-        return sm.TraceOversampling()(slit).plot()
+        return sm.TraceOversampling()(slit).plot
     exposure, truth = sm.datasets.make_slitlets(seed=7, n_science=2)
     result = sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(exposure)
-    return result.plot() if job == "master background" else result.plot_slit("target_1")
+    return result.plot if job == "master background" else partial(result.plot_slit, "target_1")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +270,7 @@ def drawn(job):
     ["extraction", "flicker", "contamination", "oversampling", "master background", "one slit"],
 )
 def test_panels_say_what_they_show(job):
-    panels = drawn(job).axes
+    panels = drawn(job)().axes
     for ax in panels:
         bar = ax.get_label() == "<colorbar>"
         shared = [other for other in panels if other.get_position().x0 == ax.get_position().x0]
@@ -267,3 +281,60 @@ def test_panels_say_what_they_show(job):
             assert "(um)" not in label
         if ax.get_legend() is not None:  # beside the data
             assert ax.get_legend().get_bbox_to_anchor().y0 >= ax.bbox.y1 - 1
+
+
+PANELS = {
+    "extraction": ["data", "model", "residual", "profile", "spectra"],
+    "fit": ["data", "model", "residual"],
+    "nods": ["nod 1: data", "nod 3: residual", "spectra"],
+    "time series": ["dynamic", "mean", "white", "shift", "stretch", "background"],
+    "flicker": ["before", "after", "noise", "mask", "power"],
+    "contamination": ["before", "contamination", "after", "spectrum"],
+    "oversampling": ["data", "oversampled", "trace", "profile"],
+    "master background": ["sky", "error", "levels", "residuals", "misfits"],
+    "one slit": ["data", "sky", "subtracted", "residual", "distribution"],
+    "injection": ["completeness", "ratios", "pulls"],
+}
+
+
+@pytest.mark.parametrize(
+    ("job", "panel"), [(job, panel) for job, panels in PANELS.items() for panel in panels]
+)
+def test_each_panel_is_drawn_alone_with_all_of_its_labels(job, panel):
+    from matplotlib import pyplot as plt
+
+    plot = drawn(job)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    assert plot(panel=panel, ax=axes[1]) is figure
+    figure.draw_without_rendering()
+    ax = axes[1]
+    assert not axes[0].has_data()
+    assert ax.has_data() or ax.images
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+    others = [one for one in figure.axes if one not in axes]
+    assert all(one.get_label() == "<colorbar>" and one.get_ylabel() for one in others)
+    inside = figure.bbox.padded(1.0)
+    for one in (ax, *others):  # nothing is cut
+        box = one.get_tightbbox()
+        assert inside.contains(*box.min)
+        assert inside.contains(*box.max)
+    plt.close(figure)
+
+
+def test_panel_makes_a_figure_of_its_own_and_names_the_others():
+    plot = drawn("extraction")
+    assert len(plot(panel="spectra").axes) == 1
+    with pytest.raises(
+        ValueError, match=r"panel: expected one of \['data', .*'spectra'\], got 'x'"
+    ):
+        plot(panel="x")
+    with pytest.raises(ValueError, match="panel: expected one of"):
+        plot(ax=plot(panel="spectra").axes[0])
+
+
+def test_results_of_several_slits_are_panels_by_their_names():
+    slits = [sm.datasets.make_slit(seed=n, shape=(24, 60))[0].replace(name=f"S{n}") for n in (1, 2)]
+    results = sm.OptimalExtraction(n_sources=1)(sm.Exposure(slits))
+    (ax,) = results.plot(panel="S2").axes
+    assert ax.get_title(loc="left") == "S2"

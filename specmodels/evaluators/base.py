@@ -335,8 +335,8 @@ class ResultSet(Mapping):
             return QTable(names=("image", "status", "reason"), dtype=(str, str, str))
         return QTable(vstack(parts, metadata_conflicts="silent"))
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw all results, one beneath the other; see `specmodels.plotting`."""
         from ..plotting import plot_results
 
-        return plot_results(self, figure)
+        return plot_results(self, figure, panel=panel, ax=ax)

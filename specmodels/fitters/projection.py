@@ -4,6 +4,8 @@
 minimise it, any other optimiser is another.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..models.linear_form import LinearForm
@@ -14,7 +16,27 @@ from .paths import by_columns, checked_model, images_of
 from .system import SystemProblem
 from .varpro import State, column_result, fitted_system
 
-__all__ = ["Projection"]
+__all__ = ["ProjectedEquations", "Projection"]
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectedEquations:
+    """Normal equations of the non-linear parameters, the linear ones eliminated.
+
+    Attributes
+    ----------
+    chi2 : float
+    dof : int
+        Pixels less linear parameters.
+    gradient : ndarray, shape (n_free,)
+        Half the negative derivative of chi-square.
+    information : ndarray, shape (n_free, n_free)
+    """
+
+    chi2: float
+    dof: int
+    gradient: np.ndarray
+    information: np.ndarray
 
 
 class Projection:
@@ -32,6 +54,8 @@ class Projection:
 
     Attributes
     ----------
+    model : `~astropy.modeling.Model`
+        As it is fitted, in plain numbers; a list where there is one for each image.
     names : tuple of str
         Names of the free non-linear parameters.
     initial, lower, upper : ndarray, shape (n_free,)
@@ -45,7 +69,7 @@ class Projection:
 
     def __init__(self, model, image, *, batch="columns", share=True):
         images = images_of(image)
-        model = checked_model(model, images)
+        self.model = model = checked_model(model, images)
         if by_columns(model, images, batch, share):
             form = LinearForm(model)
             self._problem = Problem(form, images[0], batch=batch)
@@ -123,6 +147,23 @@ class Projection:
         gradient, _ = self._parameters.with_priors(column, found.gradient, found.information)
         return -2 * gradient[:, 0]
 
+    def normal_equations(self, theta):
+        """What other exposures need to know of this one to share parameters with it.
+
+        Parameters
+        ----------
+        theta : array_like, shape (n_free,)
+
+        Returns
+        -------
+        ProjectedEquations
+            Without the priors of the non-linear parameters.
+        """
+        found = self._parameters.linearise(self._problem, self._column(theta))
+        dof = int(np.sum(found.n_data)) - found.values.size
+        return ProjectedEquations(float(np.sum(found.chi2)), dof, found.gradient[:, 0],
+                                  found.information[..., 0])  # fmt: skip
+
     def result(self, theta, *, covariance=None, success=True, message="", n_iterations=1):
         """The fit at some values, with errors, covariances and all else that results know.
 
@@ -130,8 +171,8 @@ class Projection:
         ----------
         theta : array_like, shape (n_free,)
         covariance : array_like, shape (n_free, n_free, 1), optional
-            Of these values, where it is known from elsewhere and columns are independent; default:
-            from the information in the data.
+            Of these values, where it is known from elsewhere; default: from the information in the
+            data.
         success : bool
             Whether the optimiser is content.
         message : str
@@ -146,7 +187,7 @@ class Projection:
         complaint = "" if success else message or "not converged"
         state = State(column, self._parameters.linearise(self._problem, column))
         if isinstance(self._problem, SystemProblem):
-            return fitted_system(self._problem, state, complaint, n_iterations)
+            return fitted_system(self._problem, state, complaint, n_iterations, covariance)
         return column_result(
             self._problem, self._parameters, state, complaint, n_iterations, covariance
         )

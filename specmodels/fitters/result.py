@@ -274,11 +274,11 @@ class FitResult(ABC):
             columns are the median over these.
         """
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw data, model and residual of each image; see `specmodels.plotting`."""
         from ..plotting import plot_fit
 
-        return plot_fit(self, figure)
+        return plot_fit(self, figure, panel=panel, ax=ax)
 
     @abstractmethod
     def predict(self, image=None):

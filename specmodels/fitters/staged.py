@@ -115,7 +115,7 @@ class StagedFitter(Fitter):
             rejected, problem = self._without_hits(problem, theta, images)
             if before is not None and all(map(np.array_equal, rejected, before)):
                 break
-            parameters.initial = fitter.minimised(problem).theta
+            parameters.initial = fitter.minimised(problem)[0].theta
             before = rejected
         return parameters.initial
 

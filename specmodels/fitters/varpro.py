@@ -112,7 +112,7 @@ class VarProFitter(Fitter):
         parameters = problem.parameters
         for _ in range(MOST_STEPS):
             before = parameters.prior_chi2(parameters.initial)[0]
-            state = VarProFitter(tolerance=np.inf).minimised(problem)
+            state, _, _ = VarProFitter(tolerance=np.inf).minimised(problem)
             result = fitted_system(problem, state)
             missed = result.total_chi2 - before - float(state.solved.chi2[0])
             if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
@@ -121,8 +121,8 @@ class VarProFitter(Fitter):
         return self._fit_system(problem)
 
     def minimised(self, problem):
-        """`State` of a system at the minimum, noise held, without a result of it."""
-        return self._minimise(problem, problem.parameters)[0]
+        """`State` of a system at the minimum, noise held; whether it converged; passes it took."""
+        return self._minimise(problem, problem.parameters)
 
     def _minimise(self, problem, parameters):
         """Levenberg-Marquardt over all systems; those that have converged take no further part."""
@@ -210,16 +210,22 @@ def _complaint(success, count):
     return "" if success else f"not converged after {count} passes"
 
 
-def fitted_system(problem, state, message="", count=1):
-    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it."""
+def fitted_system(problem, state, message="", count=1, covariance=None):
+    """`FitResult` of a system at a pass over its pixels, with the errors that follow from it.
+
+    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    """
     if not state.theta.size:
         return system_result(problem, state.theta, message=message, n_iterations=count)
     solved, parameters = state.solved, problem.parameters
     if problem.is_limited:
         solved = problem.linearise(state.theta, bounded=False)
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
+    found = covariance_of(information)
+    if covariance is not None:
+        found = covariance, np.zeros_like(found[1])
     return system_result(
-        problem, state.theta, information=(covariance_of(information), solved.response[..., 0]),
+        problem, state.theta, information=(found, solved.response[..., 0]),
         message=message, n_iterations=count,
     )  # fmt: skip
 

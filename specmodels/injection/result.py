@@ -78,11 +78,11 @@ class InjectionResult:
             "ok_but_wrong": int(np.sum(wrong & (self.table["status"][part] == "ok"))),
         }
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw completeness, flux and pulls against the signal-to-noise ratio."""
         from .plot import plot_injection
 
-        return plot_injection(self, figure)
+        return plot_injection(self, figure, panel=panel, ax=ax)
 
 
 def _scatter(values):

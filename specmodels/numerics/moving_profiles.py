@@ -1,213 +1,157 @@
-"""Fluxes of sources that move and widen a little from image to image, from sums over fixed images.
+"""Fluxes of sources that move and widen from image to image.
 
-A profile near its place is a sum of a few images that are the same for all integrations, with
-factors that are polynomials of shift and stretch. All that a fit needs are sums over the pixels of
-products of these images: those with the data are made for each integration, those with one another
-once, and put right where weights differ. Steps of the fit then cost nothing but columns. Arrays
-only.
+The light of the sources at any movement comes from tables; all else that a step of the fit needs
+are sums over the pixels of each column. Movements are found from a part of the columns, and then
+put right by all. Arrays only.
 """
 
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .moving_images import powers, slopes_of_powers
-from .moving_kernels import differing, projected
+from .moving_kernels import summed
 from .normal import NormalEquations
 
-__all__ = ["MovingFit", "MovingProfiles"]
+__all__ = ["MovingFit", "MovingProfiles", "MovingSums"]
 
-MAX_STEPS, SMALL_GAIN = 8, 0.05
+MAX_STEPS, SMALL_GAIN, FEW_GAIN = 8, 0.05, 1.0
+# Of a step of all columns from which no more is expected the second order is nothing: less than a
+# tenth of its error, of all light together, at any signal-to-noise ratio above fifty.
+FIRST_GAIN = 20.0
+# Columns from which movements are found, and a first shift.
+FEW, FEWEST = 256, 64
+# Where to start: shifts over the largest one. Columns with so many times the usual chi-square hold
+# hits, and tell nothing of movements.
+STARTS, LARGEST_CHI2 = np.linspace(-0.75, 0.75, 7), 3.0
+# Variances that exceed those expected by such a factor are those of single pixels.
+LARGEST_RATIO = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class MovingProfiles:
-    """Images of which an integration is made.
+    """What an integration is made of.
 
     Attributes
     ----------
-    sources : sequence of `~specmodels.numerics.moving_images.MovingImages`
-        Fraction of the light of each source in each pixel.
-    sky : ndarray, shape (n_sky, n_row, n_column)
-        Basis images of the sky, with coefficients for each column.
-    levels : ndarray, shape (n_level, n_row, n_column)
-        Images with one coefficient for an integration.
-    weights : ndarray, shape (n_row, n_column)
-        Inverse variances of a typical integration, zero for pixels to leave out.
+    shapes : `~specmodels.numerics.moving_tables.Shapes`
+        Of sources and sky.
+    noise : `~specmodels.numerics.moving_kernels.Noise`
+        Expected variances.
+    n_level : int
+        Number of levels of the sky, one coefficient each for an integration.
     spread : ndarray, shape (2,)
         Standard deviations of shift and stretch that are expected, wide; zero: held.
     limit : ndarray, shape (2,)
-        Largest shift and stretch, beyond which the images say nothing.
+        Largest shift and stretch.
     """
 
-    sources: tuple
-    sky: np.ndarray
-    levels: np.ndarray
-    weights: np.ndarray
+    shapes: object
+    noise: object
+    n_level: int
     spread: np.ndarray
     limit: np.ndarray
 
-    def __post_init__(self):
-        parts = zip(self.sources, self._parts, strict=True)
-        held = tuple(replace(source, images=self.images[part]) for source, part in parts)
-        object.__setattr__(self, "sources", held)  # views, not the images a second time
+    @property
+    def n_source(self):
+        """Number of sources."""
+        return len(self.shapes.splines)
 
-    @cached_property
-    def images(self):
-        """All images in single precision, shape (n_image, n_row, n_column)."""
-        shape = self.weights.shape
-        parts = [*(source.images for source in self.sources), self.sky, self.levels]
-        return np.concatenate([np.reshape(part, (-1, *shape)).astype(np.float32) for part in parts])
+    def sums(self, pixels, theta, columns=None):
+        """Sums over the pixels of some columns, or of all, moved by `theta`; a `MovingSums`."""
+        columns = np.arange(len(pixels.data)) if columns is None else columns
+        found = summed(self.shapes, self.noise, pixels, theta, columns, LARGEST_RATIO)
+        return MovingSums(*found)
 
-    @cached_property
-    def _parts(self):
-        """Which of all images are those of each source."""
-        stops = np.cumsum([0, *(len(source.images) for source in self.sources)])
-        return [slice(*ends) for ends in pairwise(stops)]
-
-    @cached_property
-    def gram(self):
-        """Sums over rows of products of images with the typical weights, (n, n, n_column)."""
-        out = np.empty((len(self.images), len(self.images), self.weights.shape[1]))
-        for a, image in enumerate(self.images):
-            weighted = image * self.weights
-            for b in range(a, len(self.images)):
-                out[a, b] = out[b, a] = np.einsum("yx,yx->x", weighted, self.images[b])
-        return out
-
-    def sums(self, data, weights, scale=1.0):
-        """Sums over the pixels of an integration.
-
-        Parameters
-        ----------
-        data, weights : ndarray, shape (n_row, n_column)
-            Data are zero where they have no weight.
-        scale : float
-            Factor from the typical weights to most of these.
-
-        Returns
-        -------
-        MovingSums
-        """
-        sums = MovingSums(scale * self.gram, *projected(self.images, data, weights))
-        rows, columns, change = differing(weights, self.weights, scale)
-        gram = self._products(rows, columns, change)
-        if gram is None:
-            return sums
-        changed = _added(sums.gram, *gram)
-        changed[..., sums.n_data == 0] = 0.0  # not what rounding leaves of it
-        return replace(sums, gram=changed)
-
-    def without(self, sums, pixels, data, weights):
-        """The sums without some pixels, an array of bool (n_row, n_column)."""
-        rows, columns = np.nonzero(pixels & (weights > 0))
-        own = weights[rows, columns]
-        gram = self._products(rows, columns, -own)
-        if gram is None:
-            return sums
-        lost = data[rows, columns] * own
-        vector, chi2, n_data = np.array(sums.vector), np.array(sums.chi2), np.array(sums.n_data)
-        for total, image in zip(vector, self.images, strict=True):
-            np.subtract.at(total, columns, image[rows, columns] * lost)
-        np.subtract.at(chi2, columns, data[rows, columns] * lost)
-        np.subtract.at(n_data, columns, 1)
-        return MovingSums(_added(sums.gram, *gram), vector, chi2, n_data)
-
-    def _products(self, rows, columns, weights):
-        """Sums of products of images over some pixels: columns and what to add; None of none."""
-        if not len(rows):
-            return None
-        order = np.argsort(columns, kind="stable")
-        rows, columns, weights = rows[order], columns[order], weights[order]
-        values = self.images[:, rows, columns].astype(float)
-        products = (values * weights)[:, None] * values[None]
-        starts = np.flatnonzero(np.diff(columns, prepend=-1))
-        return columns[starts], np.add.reduceat(products, starts, axis=-1)
-
-    def fit(self, sums, start=None, small=SMALL_GAIN):
+    def fit(self, pixels):
         """Fit fluxes and sky of each column, and shift, stretch and levels of the integration.
 
+        Movements are searched for; columns with hits tell nothing of them.
+
         Parameters
         ----------
-        sums : MovingSums
-            Of the integration.
-        start : ndarray, shape (2 + n_level,), optional
-            Where to start from; default zeros.
-        small : float
-            Of a step that promises to lower chi-square by no more the rest is of second order.
+        pixels : `~specmodels.numerics.moving_kernels.Pixels`
 
         Returns
         -------
         MovingFit
         """
-        theta = np.zeros(2 + len(self.levels)) if start is None else np.array(start, dtype=float)
-        for _ in range(MAX_STEPS):
-            solved, gradient = self._solved(sums, theta)
-            step = solved.theta_covariance @ gradient
-            gain = step @ gradient
-            if gain < small:
-                return solved.along(step, gain)
-            theta = theta + step
-            theta[:2] = np.clip(theta[:2], -self.limit, self.limit)
-        return solved
+        few = np.arange(0, len(pixels.data), max(1, len(pixels.data) // FEW))
+        fit = self._improved(pixels, self._first(pixels), few, robust=True, small=FEW_GAIN)
+        return self._improved(pixels, fit.theta, robust=True, small=FIRST_GAIN)
 
-    def at_rest(self, sums):
+    def refit(self, fit, pixels, columns):
+        """The fit of other pixels: the columns that have changed, and what moves all of them."""
+        sums = fit.sums.replaced(columns, self.sums(pixels, fit.place, columns))
+        solved, gradient = self._solved(sums, fit.place)
+        move = solved.theta_covariance @ gradient
+        if move @ gradient < FIRST_GAIN:
+            return solved.along(move, move @ gradient)
+        return self._improved(pixels, self._within(fit.place + move))
+
+    def at_rest(self, pixels):
         """Fit of the columns where nothing has moved."""
-        return self._solved(sums, np.zeros(2 + len(self.levels)))[0]
+        theta = np.zeros(2 + self.n_level)
+        return self._solved(self.sums(pixels, theta), theta)[0]
 
     def is_within(self, theta):
         """Whether movements are within their limits."""
         return bool((np.abs(theta[:2]) < self.limit).all())
 
-    def mixing(self, theta):
-        """Images that are the basis of the columns, moved, as sums of all: (n_image, n_linear)."""
-        terms, n_source = powers(theta[:2]), len(self.sources)
-        out = np.zeros((len(self.images), n_source + len(self.sky)))
-        for k, (own, source) in enumerate(zip(self._parts, self.sources, strict=True)):
-            out[own, k] = source.factors @ terms
-        first = len(self.images) - len(self.sky) - len(self.levels)
-        for k in range(len(self.sky)):
-            out[first + k, n_source + k] = 1.0
+    def _within(self, theta):
+        theta[:2] = np.clip(theta[:2], -self.limit, self.limit)
+        return theta
+
+    def _first(self, pixels):
+        """Movements to start from: the shift of most columns."""
+        out = np.zeros(2 + self.n_level)
+        if self.spread[0] <= 0:
+            return out
+        columns = np.arange(0, len(pixels.data), max(1, len(pixels.data) // FEWEST))
+        shifts, chi2 = STARTS * self.limit[0], []
+        for shift in shifts:
+            out[0] = shift
+            sums = self.sums(pixels, out, columns)
+            equations = NormalEquations(*sums.linear(len(self.shapes.sky) + self.n_source))
+            chi2.append(equations.chi2(equations.solve().particular))
+        most = np.median(np.array(chi2) - np.mean(chi2, axis=0), axis=1) * len(columns)
+        out[0] = shifts[np.argmin(most + (shifts / self.spread[0]) ** 2)]
         return out
 
-    def _slopes(self, theta):
-        """Derivatives of the light of each source by shift and stretch: (n_image, n_source, 2)."""
-        slopes = slopes_of_powers(theta[:2])
-        out = np.zeros((len(self.images), len(self.sources), 2))
-        for k, (own, source) in enumerate(zip(self._parts, self.sources, strict=True)):
-            out[own, k] = source.factors @ slopes
-        return out
+    def _improved(self, pixels, theta, columns=None, *, robust=False, small=SMALL_GAIN):
+        for _ in range(MAX_STEPS):
+            solved, gradient = self._solved(self.sums(pixels, theta, columns), theta, robust)
+            move = solved.theta_covariance @ gradient
+            gain = move @ gradient
+            if gain < small:
+                return solved.along(move, gain)
+            theta = self._within(theta + move)
+        return solved
 
-    def _solved(self, sums, theta):
+    def _solved(self, sums, theta, robust=False):
         """Fit of the columns at given movements, and the gradient by these."""
-        mixing = self.mixing(theta)
-        n_linear, n_level = mixing.shape[1], len(self.levels)
-        slopes = self._slopes(theta).reshape(len(mixing), -1)
-        levels = np.eye(len(mixing))[:, len(mixing) - n_level :]
-        # All that follows are sums of products of these few images.
-        few = np.concatenate([mixing, slopes, levels], axis=1)
-        gram = np.matmul(few.T, np.tensordot(few.T, sums.gram, (1, 0)))
-        own, level = slice(0, n_linear), slice(n_linear + slopes.shape[1], None)
-        whole, above = few.T @ sums.vector, theta[2:]
-        vector = whole - np.tensordot(above, gram[level], (0, 0))
-        chi2 = sums.chi2 - above @ (whole[level] + vector[level])
+        n_source, gram = self.n_source, sums.gram
+        n_linear = n_source + len(self.shapes.sky)
+        own, level = slice(0, n_linear), slice(n_linear + 2 * n_source, None)
+        above = theta[2:]
+        vector = sums.vector - np.tensordot(above, gram[level], (0, 0))
+        chi2 = sums.chi2 - above @ (sums.vector[level] + vector[level])
         equations = NormalEquations(gram[own, own], vector[own], chi2, sums.n_data)
         solution = equations.solve()
         values, covariance = solution.particular, np.nan_to_num(solution.covariance)
-        fluxes = values[: len(self.sources)]
+        left, fluxes = equations.chi2(values), values[:n_source]
         moved = self._by_movement(gram, fluxes, n_linear)
         residual = vector - np.einsum("bix,ix->bx", gram[:, own], values)
-        gradient = self._by_movement(residual[None], fluxes, n_linear)[0].sum(axis=-1)
+        gradient = self._by_movement(residual[None], fluxes, n_linear)[0]
         response = np.einsum("ijx,jpx->ipx", covariance, moved[own])
-        information = self._by_movement(moved.swapaxes(0, 1), fluxes, n_linear).sum(axis=-1)
-        information -= np.einsum("ipx,iqx->pq", moved[own], response)
-        information, gradient = self._with_priors(information, gradient, theta)
+        steep = self._by_movement(moved.swapaxes(0, 1), fluxes, n_linear)
+        information = steep - np.einsum("ipx,iqx->pqx", moved[own], response)
+        use = _usual(left, sums.n_data) if robust else np.ones(len(left))
+        information, gradient = self._with_priors(information @ use, gradient @ use, theta)
         inverse = np.linalg.pinv(information, rcond=1e-13, hermitian=True)
+        slopes = np.sqrt(np.max(np.einsum("ppx->px", steep), axis=1, initial=0.0))
         fit = MovingFit(
-            solution.values, values, solution.covariance, response, theta, inverse, mixing,
-            float(np.sum(equations.chi2(values))), int(np.sum(sums.n_data)), self,
+            solution.values, values, solution.covariance, response, theta, inverse, slopes,
+            float(np.sum(left)), int(np.sum(sums.n_data)), sums, theta,
         )  # fmt: skip
         return fit, gradient
 
@@ -219,7 +163,7 @@ class MovingProfiles:
         return np.concatenate([moved, sums[:, stop:]], axis=1)
 
     def _with_priors(self, information, gradient, theta):
-        held = np.concatenate([self.spread <= 0, np.zeros(len(self.levels), dtype=bool)])
+        held = np.concatenate([self.spread <= 0, np.zeros(self.n_level, dtype=bool)])
         prior = np.zeros(len(theta))
         prior[:2] = np.divide(1.0, self.spread**2, out=np.zeros(2), where=self.spread > 0)
         gradient = np.where(held, 0.0, gradient - prior * theta)
@@ -228,26 +172,37 @@ class MovingProfiles:
         return information, gradient
 
 
+def _usual(chi2, number):
+    """One for columns with a usual chi-square, zero for the others."""
+    relative = chi2 / np.maximum(number, 1)
+    seen = number > 0
+    usual = np.median(relative[seen]) if seen.any() else 0.0
+    return (relative <= LARGEST_CHI2 * usual).astype(float)
+
+
 @dataclass(frozen=True, eq=False)
 class MovingSums:
-    """Sums over the pixels of the columns of an integration.
-
-    Attributes
-    ----------
-    gram : ndarray, shape (n_image, n_image, n_column)
-        Of products of images with the weights.
-    vector : ndarray, shape (n_image, n_column)
-        Of images with data and weights.
-    chi2 : ndarray, shape (n_column,)
-        Of squares of the data with the weights.
-    n_data : ndarray of int, shape (n_column,)
-        Pixels with weight.
-    """
+    """Sums over the pixels of the columns of an integration; see `moving_kernels.summed`."""
 
     gram: np.ndarray
     vector: np.ndarray
     chi2: np.ndarray
     n_data: np.ndarray
+    basis: np.ndarray
+    weights: np.ndarray
+
+    def replaced(self, columns, part):
+        """The sums with some columns as in others, which have no more than them."""
+        new = replace(self, **{f.name: np.array(getattr(self, f.name)) for f in fields(self)})
+        for field in fields(self):
+            own, other = getattr(new, field.name), getattr(part, field.name)
+            along = 0 if field.name == "weights" else 1 if field.name == "basis" else -1
+            np.moveaxis(own, along, -1)[..., columns] = np.moveaxis(other, along, -1)
+        return new
+
+    def linear(self, number):
+        """What `NormalEquations` are made of, for the first so many images."""
+        return self.gram[:number, :number], self.vector[:number], self.chi2, self.n_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,14 +221,16 @@ class MovingFit:
         Shift, stretch, and levels.
     theta_covariance : ndarray, shape (n_theta, n_theta)
         Their covariance.
-    mixing : ndarray, shape (n_image, n_linear)
-        Basis images of the columns as sums of all images.
+    slopes : ndarray, shape (n_theta,)
+        Largest change of a column by each movement, in standard deviations of its pixels.
     chi2 : float
         Chi-square of all pixels.
     n_data : int
         Pixels with weight.
-    profiles : MovingProfiles
-        What was fitted.
+    sums : MovingSums
+        From which it was made, moved by `place`.
+    place : ndarray, shape (n_theta,)
+        From which the movements are but a small step.
     """
 
     values: np.ndarray
@@ -282,10 +239,21 @@ class MovingFit:
     response: np.ndarray
     theta: np.ndarray
     theta_covariance: np.ndarray
-    mixing: np.ndarray
+    slopes: np.ndarray
     chi2: float
     n_data: int
-    profiles: MovingProfiles
+    sums: object
+    place: np.ndarray
+
+    @property
+    def basis(self):
+        """Light of the sources and sky, moved, shape (n_linear, n_column, n_row)."""
+        return self.sums.basis
+
+    @property
+    def weights(self):
+        """Inverse variances, shape (n_column, n_row)."""
+        return self.sums.weights
 
     @property
     def dof(self):
@@ -294,26 +262,21 @@ class MovingFit:
 
     def along(self, step, gain):
         """The fit a small step of the movements further, along the tangent."""
-        theta = self.theta + step
         moved = np.einsum("ipx,p->ix", self.response, step)
         return replace(
-            self, values=self.values - moved, particular=self.particular - moved, theta=theta,
-            mixing=self.profiles.mixing(theta), chi2=max(self.chi2 - gain, 0.0),
+            self, values=self.values - moved, particular=self.particular - moved,
+            theta=self.theta + step, chi2=max(self.chi2 - gain, 0.0),
         )  # fmt: skip
 
-    def at_rest(self):
-        """The same fluxes and sky, neither moved nor widened."""
-        theta = np.concatenate([np.zeros(2), self.theta[2:]])
-        return replace(self, theta=theta, mixing=self.profiles.mixing(theta))
+    @property
+    def level(self):
+        """Sky that all pixels have."""
+        return float(np.sum(self.theta[2:]))
 
     @property
     def model(self):
-        """Value of the model in each pixel."""
-        coefficients = self.mixing @ self.particular
-        n_level = len(self.profiles.levels)
-        if n_level:
-            coefficients[-n_level:] += self.theta[2:, None]
-        return np.einsum("ayx,ax->yx", self.profiles.images, coefficients)
+        """Value of the model in each pixel, shape (n_column, n_row)."""
+        return np.einsum("kxy,kx->xy", self.basis, self.particular) + self.level
 
     @property
     def common(self):
@@ -324,9 +287,3 @@ class MovingFit:
         eigenvalues, vectors = np.linalg.eigh(self.theta_covariance)
         root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
         return np.einsum("kpx,pr->rkx", self.response, root)
-
-
-def _added(gram, columns, more):
-    gram = np.array(gram)
-    gram[..., columns] += more
-    return gram

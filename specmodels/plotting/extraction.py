@@ -1,15 +1,19 @@
 """Figures of extractions: images with traces, the profile, and spectra; several exposures."""
 
+from functools import partial
+
 import numpy as np
 
 from .fitted_images import (
     draw_fitted,
+    fitted_panels,
     light_norm,
     mark_rejected,
     show_pixels,
     show_residual,
     used_limits,
 )
+from .panels import draw_panel
 from .spectra import draw_spectra
 from .style import color_of, legend_above, sized_figure, titled, with_unit
 
@@ -21,7 +25,7 @@ PROFILE_TICKS = (-0.1, 0, 0.01, 0.1, 1)
 LEAST_STRENGTH = 0.05
 
 
-def plot_extraction(result, figure=None):
+def plot_extraction(result, figure=None, *, panel=None, ax=None):
     """Draw an extraction: data, model and residual, the profile, and the spectra.
 
     Parameters
@@ -30,23 +34,32 @@ def plot_extraction(result, figure=None):
         The result to draw.
     figure : `~matplotlib.figure.Figure`, optional
         Where to draw; default a new figure.
+    panel : str, optional
+        To be drawn alone: one of ``"data"``, ``"model"``, ``"residual"``, ``"profile"`` and
+        ``"spectra"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
     """
+    images = _image_panels(result)
+    others = {"profile": partial(_draw_profile, result), "spectra": partial(draw_spectra, result)}
+    if panel is not None or ax is not None:
+        return draw_panel(images | others, panel, ax)
     figure = sized_figure(figure, (11, 9))
     grid = figure.add_gridspec(4, 2, width_ratios=(4, 1.3), height_ratios=(1, 1, 1, 2.2))
     axes = [figure.add_subplot(grid[0, 0])]
     axes += [figure.add_subplot(grid[k, 0], sharex=axes[0], sharey=axes[0]) for k in (1, 2)]
-    _draw_images(result, axes)
-    _draw_profile(result, figure.add_subplot(grid[:3, 1]))
-    draw_spectra(result, figure.add_subplot(grid[3, :]))
+    draw_fitted(images, axes)
+    others["profile"](figure.add_subplot(grid[:3, 1]))
+    others["spectra"](figure.add_subplot(grid[3, :]))
     figure.suptitle(f"{result.image.name}: {_state(result.fit)}")
     return figure
 
 
-def plot_dithers(result, figure=None, *, n_most=6):
+def plot_dithers(result, figure=None, *, panel=None, ax=None, n_most=6):
     """Draw exposures that were extracted together, with their residuals, and the joint spectra.
 
     Parameters
@@ -55,6 +68,11 @@ def plot_dithers(result, figure=None, *, n_most=6):
         The result to draw.
     figure : `~matplotlib.figure.Figure`, optional
         Where to draw; default a new figure.
+    panel : str, optional
+        To be drawn alone: one of ``"NAME: data"`` and ``"NAME: residual"`` of each exposure, and
+        ``"spectra"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
     n_most : int
         No more than this number of exposures are drawn.
 
@@ -62,16 +80,17 @@ def plot_dithers(result, figure=None, *, n_most=6):
     -------
     `~matplotlib.figure.Figure`
     """
+    if panel is not None or ax is not None:
+        return draw_panel(_dithered_panels(result), panel, ax)
     shown = list(result.views.items())[:n_most]
-    figure = sized_figure(figure, (12, 3.2 + 1.3 * len(shown)))
+    figure = sized_figure(figure, (12, 3.6 + 1.7 * len(shown)))
     grid = figure.add_gridspec(len(shown) + 1, 2, height_ratios=[*[1.0] * len(shown), 2.2])
     for row, (name, view) in enumerate(shown):
         axes = [figure.add_subplot(grid[row, 0])]
         axes.append(figure.add_subplot(grid[row, 1], sharex=axes[0], sharey=axes[0]))
-        _draw_exposure(view, axes)
-        shares = [f"{source}: {own[name]:.0%}" for source, own in result.shares.items()]
-        titled(axes[0], f"{name} ({', '.join(shares)} of the S/N\u00b2)")
-        titled(axes[1], f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}")
+        _draw_light(result, name, view, axes[0])
+        _draw_residual(view, axes[1])
+        axes[1].set_ylabel("")
         for ax in axes:
             ax.tick_params(labelbottom=row == len(shown) - 1)
             ax.set_xlabel("column" if row == len(shown) - 1 else "")
@@ -81,29 +100,53 @@ def plot_dithers(result, figure=None, *, n_most=6):
     return figure
 
 
-def _draw_exposure(view, axes):
-    """Data of an exposure with its traces, and what the fit leaves."""
-    image = view.image
-    mask = view.fit.image.mask & ~view.fit.rejected
+def _dithered_panels(result):
+    """Functions of an axis that draw the panels of exposures, by their names."""
+    panels = {}
+    for name, view in result.views.items():
+        panels[f"{name}: data"] = partial(_draw_light, result, name, view)
+        panels[f"{name}: residual"] = partial(_draw_residual, view)
+    return {**panels, "spectra": partial(draw_spectra, result)}
+
+
+def _draw_light(result, name, view, ax):
+    """Data of an exposure with its traces."""
+    image, mask = view.image, _masked(view)
     data = np.where(mask, np.nan, image.data)
-    show_pixels(axes[0], image, data, norm=light_norm(data), label=with_unit("data", image.unit))
-    sigma = np.sqrt(np.where(mask, np.nan, view.variance))
-    show_residual(axes[1], image, (data - view.model) / sigma)
-    for number, name in enumerate(view.sources):
-        axes[0].plot(image.x, view.trace(name), color=color_of(number), lw=1.1, ls="--")
-    mark_rejected(axes[1], image, view.fit.rejected)
-    axes[0].set_xlim(*used_limits(image.x, ~mask.all(axis=0)))
-    axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
-    axes[1].set_ylabel("")
+    show_pixels(ax, image, data, norm=light_norm(data), label=with_unit("data", image.unit))
+    for number, source in enumerate(view.sources):
+        ax.plot(image.x, view.trace(source), color=color_of(number), lw=1.1, ls="--")
+    ax.set_xlim(*used_limits(image.x, ~mask.all(axis=0)))
+    ax.set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
+    shares = [f"{source}: {own[name]:.0%}" for source, own in result.shares.items()]
+    titled(ax, f"{name} ({', '.join(shares)} of the S/N\u00b2)")
 
 
-def _draw_images(result, axes):
+def _draw_residual(view, ax):
+    """What the fit leaves of an exposure."""
+    sigma = np.sqrt(np.where(_masked(view), np.nan, view.variance))
+    show_residual(ax, view.image, (view.image.data - view.model) / sigma)
+    mark_rejected(ax, view.image, view.fit.rejected)
+    titled(ax, f"residual / sigma, chi2/dof {view.fit.reduced_chi2:.3g}")
+
+
+def _masked(view):
+    return view.fit.image.mask & ~view.fit.rejected
+
+
+def _image_panels(result):
     """Data with the traces, model, and residual; masked pixels are grey, rejected ones ringed."""
     image = result.image
     fitted = image.replace(mask=result.fit.image.mask, variance=result.variance)
-    draw_fitted(fitted, result.model, result.fit.rejected, axes)
-    for number, name in enumerate(result.sources):
-        axes[0].plot(image.x, result.trace(name), color=color_of(number), lw=1.1, ls="--")
+    panels = fitted_panels(fitted, result.model, result.fit.rejected)
+    draw_data = panels["data"]
+
+    def draw(ax):
+        draw_data(ax)
+        for number, name in enumerate(result.sources):
+            ax.plot(image.x, result.trace(name), color=color_of(number), lw=1.1, ls="--")
+
+    return panels | {"data": draw}
 
 
 def _draw_profile(result, ax):

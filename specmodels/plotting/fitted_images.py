@@ -1,34 +1,52 @@
 """Panels of an image, its model, and what is left; rejected pixels are ringed."""
 
+from functools import partial
+
 import numpy as np
 
 from .style import show_image, titled, with_unit
 
-__all__ = ["draw_fitted", "light_norm", "mark_rejected", "show_pixels", "show_residual",
-           "used_limits"]  # fmt: skip
+__all__ = ["draw_fitted", "fitted_panels", "light_norm", "mark_rejected", "show_pixels",
+           "show_residual", "used_limits"]  # fmt: skip
 
 # Marks of rejected pixels: rings, smaller where there are many.
 MARK_SIZE, LEAST_MARK, MANY_MARKS = 3.0, 1.0, 100
 
 
-def draw_fitted(image, model, rejected, axes):
-    """An image as it was fitted, its model, and the residual."""
+def fitted_panels(image, model, rejected):
+    """Functions of an axis that draw ``data``, ``model`` and ``residual`` of a fitted image."""
     mask = image.mask & ~rejected
     data = np.where(mask, np.nan, image.data)
-    variance = 1.0 if image.variance is None else image.variance
-    sigma = np.sqrt(np.where(mask, np.nan, variance))
     norm = light_norm(data)
-    for ax, values, label in zip(axes, (data, model), ("data", "model"), strict=False):
-        show_pixels(ax, image, values, norm=norm, label=with_unit(label, image.unit))
-    show_residual(axes[2], image, (data - model) / sigma)
-    mark_rejected(axes[2], image, rejected)
-    labels = (_data_label(mask), "model", _residual_label(rejected))
-    for ax, label in zip(axes, labels, strict=True):
-        titled(ax, label)
+
+    def draw_light(values, name, title, ax):
+        show_pixels(ax, image, values, norm=norm, label=with_unit(name, image.unit))
+        _finish(ax, image, mask, title)
+
+    def draw_residual(ax):
+        variance = 1.0 if image.variance is None else image.variance
+        sigma = np.sqrt(np.where(mask, np.nan, variance))
+        show_residual(ax, image, (data - model) / sigma)
+        mark_rejected(ax, image, rejected)
+        _finish(ax, image, mask, _residual_label(rejected))
+
+    return {"data": partial(draw_light, data, "data", _data_label(mask)),
+            "model": partial(draw_light, model, "model", "model"),
+            "residual": draw_residual}  # fmt: skip
+
+
+def _finish(ax, image, mask, title):
+    titled(ax, title)
+    ax.set_xlim(*used_limits(image.x, ~mask.all(axis=0)))
+    ax.set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
+
+
+def draw_fitted(panels, axes):
+    """The panels of an image beneath one another, with the columns at the lowest."""
+    for ax, draw in zip(axes, panels.values(), strict=True):
+        draw(ax)
         ax.tick_params(labelbottom=ax is axes[-1])
         ax.set_xlabel("column" if ax is axes[-1] else "")
-    axes[0].set_xlim(*used_limits(image.x, ~mask.all(axis=0)))
-    axes[0].set_ylim(image.y[0] - 0.5, image.y[-1] + 0.5)
 
 
 def mark_rejected(ax, image, rejected):

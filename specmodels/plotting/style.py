@@ -1,7 +1,7 @@
 """What all figures have in common: colours, labels with units, images with a bar, legends."""
 
-__all__ = ["color_of", "legend_above", "show_image", "sized_figure", "spectral_label", "titled",
-           "with_unit"]  # fmt: skip
+__all__ = ["color_of", "legend_above", "plain_decades", "show_image", "sized_figure",
+           "spectral_label", "titled", "with_unit"]  # fmt: skip
 
 # Okabe and Ito (2008), told apart by all eyes.
 RED, BLUE, GREEN, ORANGE, PURPLE = "#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7"
@@ -59,6 +59,15 @@ def show_image(ax, values, label, *, title=None, cmap="viridis", **options):
     ax.set(xlabel="column", ylabel="row")
     if title is not None:
         titled(ax, title)
+
+
+def plain_decades(axis):
+    """Label a logarithmic axis, as ``ax.xaxis``, with 1, 2, 5, 10, … and nothing between."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def spectral_label(wavelength):

@@ -1,7 +1,10 @@
 """Figure of a time series. Matplotlib is imported inside; nothing is shown or closed."""
 
+from functools import partial
+
 import numpy as np
 
+from .panels import draw_panel
 from .style import BLUE, MASKED, sized_figure, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
@@ -11,9 +14,12 @@ MANY_DAYS = 100
 # Bands noisier than this are shown as masked; those within a few times the noise of the best tell
 # the range of colours.
 MOST_NOISE, FEW_TIMES = 0.5, 5.0
+N_TIMES = 5  # at axes of times, whose numbers are long
+# What moves, and what it is called.
+MOVED = {"shift": "shift (pixel)", "stretch": "width, relative", "background": "background"}
 
 
-def plot_time_series(result, figure=None, *, source=None):
+def plot_time_series(result, figure=None, *, panel=None, ax=None, source=None):
     """Draw a time series: dynamic spectrum, mean spectrum, white light, and what moved.
 
     Parameters
@@ -22,6 +28,11 @@ def plot_time_series(result, figure=None, *, source=None):
         The result to draw.
     figure : `~matplotlib.figure.Figure`, optional
         Where to draw; default a new figure.
+    panel : str, optional
+        To be drawn alone: one of ``"dynamic"``, ``"mean"``, ``"white"``, ``"shift"``,
+        ``"stretch"`` and ``"background"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
     source : str, optional
         Default: the first.
 
@@ -29,14 +40,22 @@ def plot_time_series(result, figure=None, *, source=None):
     -------
     `~matplotlib.figure.Figure`
     """
+    panels = {"dynamic": partial(_draw_dynamic, result, source),
+              "mean": partial(_draw_mean, result, source),
+              "white": partial(_draw_white, result, source)}  # fmt: skip
+    moved = {key: partial(_draw_movement, result, key) for key in MOVED}
+    if panel is not None or ax is not None:
+        return draw_panel(panels | moved, panel, ax)
     figure = sized_figure(figure, (12, 8))
     left, right = figure.subfigures(1, 2, width_ratios=(1.3, 1))
     top, bottom = left.subplots(2, 1, sharex=True, height_ratios=(2.5, 1))
-    _draw_dynamic(result, source, left, top)
-    _draw_mean(result, source, bottom)
+    panels["dynamic"](top)
+    top.set_xlabel("")
+    panels["mean"](bottom)
     rows = right.subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1))
-    _draw_white(result, source, rows[0])
-    _draw_movements(result, rows[1:])
+    for ax, draw in zip(rows, [panels["white"], *moved.values()], strict=True):
+        draw(ax)
+        ax.set_xlabel(ax.get_xlabel() if ax is rows[-1] else "")
     figure.suptitle(
         f"{result.series.name}: {len(result.series)} integrations, chi2/dof "
         f"{np.median(result.reduced_chi2):.3g}, {len(result.hits)} hits"
@@ -65,7 +84,7 @@ def _edges(values):
     return np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
 
 
-def _draw_dynamic(result, source, figure, ax):
+def _draw_dynamic(result, source, ax):
     """Flux over the mean spectrum, in cells of as many columns as make them stand out."""
     from matplotlib import colormaps
 
@@ -85,7 +104,8 @@ def _draw_dynamic(result, source, figure, ax):
         _edges(curves.meta["wavelength"].value), _edges(times), relative, cmap=cmap,
         vmin=1 - spread, vmax=1 + spread,
     )  # fmt: skip
-    figure.colorbar(mesh, ax=ax, label="flux over its median in time")
+    ax.figure.colorbar(mesh, ax=ax, label="flux over its median in time")
+    ax.set_xlabel(spectral_label(curves.meta["wavelength"]))
     ax.set_ylabel(label)
 
 
@@ -106,16 +126,17 @@ def _draw_white(result, source, ax):
     white = result.white_light(source)
     flux, error = white["flux"].value, white["flux_error"].value
     middle = np.nanmedian(flux)
-    ax.errorbar(_clock(result)[0], flux / middle, error / abs(middle), fmt="k.", ms=3, lw=0.6)
-    ax.set_ylabel("white light over its median")
+    times, label = _clock(result)
+    ax.errorbar(times, flux / middle, error / abs(middle), fmt="k.", ms=3, lw=0.6)
+    ax.set(xlabel=label, ylabel="white light over its median")
+    ax.locator_params(axis="x", nbins=N_TIMES)
 
 
-def _draw_movements(result, axes):
+def _draw_movement(result, key, ax):
     table, (times, label) = result.movements(), _clock(result)
-    for ax, key in zip(axes, ("shift", "stretch"), strict=False):
-        ax.errorbar(times, table[key], table[f"{key}_error"], fmt=".", color=BLUE, ms=3, lw=0.6)
-        ax.set_ylabel("shift (pixel)" if key == "shift" else "width, relative")
-    axes[2].plot(times, table["background"].value, ".", color=BLUE, ms=3)
-    axes[2].set_ylabel(with_unit("background", result.unit))
-    axes[2].locator_params(axis="x", nbins=5)
-    axes[2].set_xlabel(label)
+    values = table[key].value if key == "background" else table[key]
+    errors = table[f"{key}_error"] if f"{key}_error" in table.colnames else None
+    ax.errorbar(times, values, errors, fmt=".", color=BLUE, ms=3, lw=0.6)
+    unit = result.unit if key == "background" else None
+    ax.set(xlabel=label, ylabel=with_unit(MOVED[key], unit))
+    ax.locator_params(axis="x", nbins=N_TIMES)

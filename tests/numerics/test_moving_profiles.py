@@ -1,54 +1,41 @@
-"""Fits of integrations by shared images, compared with the truth and with a fit of all pixels."""
+"""Fits of sources that move and widen, compared with the truth and with what pixels say."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from specmodels.models import GaussianProfile
-from specmodels.numerics.moving_images import (
-    padua_points,
-    powers,
-    principal_images,
-    slopes_of_powers,
-)
+from specmodels.numerics.moving_kernels import Noise, Pixels, gathered, light_of, prepared
 from specmodels.numerics.moving_profiles import MovingProfiles
+from specmodels.numerics.moving_tables import FINE, Shapes, integral_splines
 
-N_ROW, N_COLUMN, SIGMA, CENTER = 30, 60, 1.6, 14.3
+N_ROW, N_COLUMN, SIGMA, MARGIN = 30, 60, 1.6, 12
+CENTER = 14.3 + np.linspace(-1, 1, N_COLUMN) ** 2
 Y = np.arange(N_ROW)[:, None]
 
 
-def light(shift=0.0, stretch=0.0):
-    profile = GaussianProfile().evaluate(Y, CENTER + shift, SIGMA * (1 + stretch))
-    return np.broadcast_to(profile, (N_ROW, N_COLUMN))
+def light(shift=0.0, stretch=0.0, sigma=SIGMA, y=Y):
+    return GaussianProfile().evaluate(y, CENTER + shift, sigma * (1 + stretch))
 
 
-def moving_images(reach=(0.15, 0.15), snr=2000.0):
-    images = np.array([light(*place) for place in padua_points(reach)])
-    return principal_images(images, reach, np.full((N_ROW, N_COLUMN), snr))
+def shapes(sigma=SIGMA):
+    rows = np.arange(-MARGIN, N_ROW + MARGIN)[:, None]
+    phases = np.array([light(sigma=sigma, y=rows + p / FINE) for p in range(FINE)])
+    return Shapes(
+        splines=integral_splines(phases)[None], start=-MARGIN - 0.5, centers=CENTER[None],
+        structure=np.zeros((1, N_COLUMN, 0), np.float32),
+        sky=np.ones((1, N_COLUMN, N_ROW), np.float32),
+    )  # fmt: skip
 
 
 def profiles(spread=(1.0, 1.0)):
-    sky = np.ones((1, N_ROW, N_COLUMN))
-    weights = np.full((N_ROW, N_COLUMN), 0.25)
-    return MovingProfiles((moving_images(),), sky, np.zeros((0, N_ROW, N_COLUMN)), weights,
-                          np.array(spread), np.array([0.5, 0.5]))  # fmt: skip
+    noise = Noise(np.full((N_COLUMN, N_ROW), 4.0), np.zeros((1, N_COLUMN)))
+    return MovingProfiles(shapes(), noise, 0, np.array(spread), np.array([5.0, 0.5]))
 
 
-@pytest.mark.parametrize("snr", [20.0, 2000.0])
-def test_few_images_are_an_image_at_any_movement_to_within_the_noise(snr):
-    reach = 0.6, 0.2
-    few, rng = moving_images(reach, snr), np.random.default_rng(5)
-    assert len(few.images) < 17
-    for place in rng.uniform(-1, 1, (9, 2)) * reach:
-        image = np.tensordot(few.factors @ powers(place), few.images, (0, 0))
-        assert np.sum(((image - light(*place)) * snr) ** 2) < 1.0
-
-
-def test_slopes_are_those_of_the_powers():
-    place, step = np.array([0.3, -0.2]), 1e-6
-    for k, slope in enumerate(slopes_of_powers(place).T):
-        ends = [powers(place + sign * step * np.eye(2)[k]) for sign in (1, -1)]
-        assert_allclose(slope, (ends[0] - ends[1]) / (2 * step), atol=1e-8)
+def pixels_of(data, variance=0.0, mask=False):
+    full = (np.broadcast_to(a, data.shape) for a in (variance, mask, 0.0))
+    return Pixels(*prepared(data, *full), 1.0)
 
 
 def scene(rng, shift=0.06, stretch=-0.04):
@@ -56,20 +43,26 @@ def scene(rng, shift=0.06, stretch=-0.04):
     return flux, flux * light(shift, stretch) + 7.0
 
 
+@pytest.mark.parametrize("sigma", [0.6, 1.6, 3.0])
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.37, 0.0), (-2.8, 0.3), (1.1, -0.25)])
+def test_light_is_that_of_the_profile_at_any_movement(sigma, place):
+    found = light_of(shapes(sigma), np.array(place), N_ROW)[0].T
+    assert_allclose(found, light(*place, sigma=sigma), atol=2e-5)
+
+
 def test_noiseless_fluxes_and_movements_come_back():
-    flux, data = scene(np.random.default_rng(1))
-    moving = profiles()
-    fit = moving.fit(moving.sums(data, moving.weights))
-    assert_allclose(fit.values[0], flux, rtol=2e-4)
-    assert_allclose(fit.theta, [0.06, -0.04], atol=2e-4)
+    for movement in [(0.06, -0.04), (3.9, 0.2), (-2.2, -0.3)]:
+        flux, data = scene(np.random.default_rng(1), *movement)
+        fit = profiles().fit(pixels_of(data))
+        assert_allclose(fit.values[0], flux, rtol=2e-4)
+        assert_allclose(fit.theta, movement, atol=2e-4)
 
 
 def test_errors_are_right():
     rng, moving, pulls, sums = np.random.default_rng(2), profiles(), [], []
     for _ in range(60):
         flux, data = scene(rng)
-        data = data + rng.normal(0, 2, data.shape)
-        fit = moving.fit(moving.sums(data, moving.weights))
+        fit = moving.fit(pixels_of(data + rng.normal(0, 2, data.shape)))
         common = fit.common[:, 0]
         error = np.sqrt(fit.covariance[0, 0] + np.sum(common**2, axis=0))
         pulls.append((fit.values[0] - flux) / error)
@@ -80,50 +73,72 @@ def test_errors_are_right():
     assert abs(np.mean(sums)) < 0.45
 
 
-def test_sums_are_put_right_where_weights_differ():
-    rng, moving = np.random.default_rng(3), profiles()
-    data = scene(rng)[1] + rng.normal(0, 2, (N_ROW, N_COLUMN))
-    weights = 0.5 * np.array(moving.weights)
-    lost = rng.random(weights.shape) < 0.05
-    weights[lost] = rng.choice([0.0, 0.01], lost.sum())
-    data = np.where(weights > 0, data, 0.0)
-    found = moving.sums(data, weights, 0.5)
-    images = moving.images.astype(float)
-    gram = np.einsum("ayx,byx,yx->abx", images, images, weights)
-    assert_allclose(found.gram, gram, rtol=1e-6, atol=1e-6 * np.abs(gram).max())
+def test_variances_move_with_the_light():
+    moving, flux = profiles(), np.full(N_COLUMN, 500.0)
+    moving = MovingProfiles(
+        moving.shapes, moving.noise._replace(slope=flux[None]), 0, moving.spread, moving.limit
+    )
+    fit = moving.fit(pixels_of(flux * light(2.5, 0.2) + 7.0))
+    assert_allclose(1 / fit.weights.T, 4 + flux * light(2.5, 0.2), rtol=1e-3)
 
 
-def test_pixels_taken_out_later_are_the_same_as_pixels_without_weight():
+def test_a_variance_that_is_not_expected_is_that_of_a_single_pixel():
+    data, variance = scene(np.random.default_rng(3))[1], np.full((N_ROW, N_COLUMN), 4.0)
+    variance[14, 7], variance[9, 8] = 100.0, 7.0
+    weights = profiles().fit(pixels_of(data, variance)).weights
+    assert_allclose(weights[7, 14], 0.01)
+    assert_allclose(weights[8, 9], 0.25)
+
+
+def test_columns_fitted_again_are_the_same_as_pixels_left_out_before():
     rng, moving = np.random.default_rng(4), profiles()
     data = scene(rng)[1] + rng.normal(0, 2, (N_ROW, N_COLUMN))
     hits = rng.random(data.shape) < 0.03
     data[hits] += 500
-    whole = moving.sums(data, moving.weights)
-    one = moving.fit(moving.without(whole, hits, data, moving.weights))
-    weights = np.where(hits, 0.0, moving.weights)
-    other = moving.fit(moving.sums(np.where(hits, 0.0, data), weights))
-    assert_allclose(one.values, other.values, rtol=1e-6)
-    assert_allclose([one.chi2, one.dof], [other.chi2, other.dof], rtol=1e-6)
+    pixels = pixels_of(data)
+    left = pixels._replace(least=np.where(hits.T, np.inf, pixels.least))
+    changed = np.flatnonzero(hits.any(axis=0))
+    one, other = moving.refit(moving.fit(pixels), left, changed), moving.fit(left)
+    assert_allclose(one.values, other.values, atol=0.03 * np.sqrt(other.covariance[0, 0].min()))
+    assert_allclose([one.chi2, one.dof], [other.chi2, other.dof], rtol=1e-3)
+
+
+def test_hits_do_not_lead_movements_astray():
+    rng, moving = np.random.default_rng(5), profiles()
+    data = scene(rng)[1] + rng.normal(0, 2, (N_ROW, N_COLUMN))
+    struck = rng.choice(N_COLUMN, 6, replace=False)
+    data[rng.integers(10, 20, 6), struck] += 4000
+    assert_allclose(moving.fit(pixels_of(data)).theta, [0.06, -0.04], atol=0.03)
 
 
 def test_chi_square_is_that_of_the_model():
     rng, moving = np.random.default_rng(5), profiles()
-    data = scene(rng)[1] + rng.normal(0, 2, (N_ROW, N_COLUMN))
-    fit = moving.fit(moving.sums(data, moving.weights))
-    assert_allclose(fit.chi2, np.sum(moving.weights * (data - fit.model) ** 2), rtol=1e-4)
+    pixels = pixels_of(scene(rng)[1] + rng.normal(0, 2, (N_ROW, N_COLUMN)))
+    fit = moving.fit(pixels)
+    assert_allclose(fit.chi2, np.sum(fit.weights * (pixels.data - fit.model) ** 2), rtol=2e-3)
 
 
 def test_movements_without_room_are_held():
-    moving = profiles(spread=(0.0, 0.0))
-    data = scene(np.random.default_rng(6))[1]
-    fit = moving.fit(moving.sums(data, moving.weights))
+    fit = profiles(spread=(0.0, 0.0)).fit(pixels_of(scene(np.random.default_rng(6))[1]))
     assert not fit.theta.any()
     assert not fit.common.any()
 
 
 def test_movements_stay_within_their_limits():
-    moving = profiles()
-    data = scene(np.random.default_rng(7))[1]
-    data[5, 3] += 1e7
-    fit = moving.fit(moving.sums(data, moving.weights))
-    assert (np.abs(fit.theta) <= 0.5).all()
+    data = scene(np.random.default_rng(7), 7.0, 0.0)[1]
+    fit = profiles().fit(pixels_of(data))
+    assert (np.abs(fit.theta) <= [5.0, 0.5]).all()
+
+
+def test_what_is_left_is_gathered_around_the_trace():
+    n_place, flux = 8 * FINE + 1, np.full((1, N_COLUMN), 50.0)
+    block, totals = np.zeros(N_COLUMN, dtype=int), np.zeros((2, 1, 1, n_place))
+    movement = np.array([0.4, 0.0])
+    bump = np.exp(-0.5 * (Y - CENTER - 0.4) ** 2)
+    residual, weights = 50.0 * bump.T, np.ones((N_COLUMN, N_ROW))
+    pixels = residual, weights, light(0.4).T[None].astype(np.float32)
+    gathered(pixels, flux, CENTER[None], movement, block, (totals[0], totals[1]))
+    seen = totals[1, 0, 0] > 0
+    places = (np.arange(n_place) - 4 * FINE) / FINE
+    found = totals[0, 0, 0][seen] / totals[1, 0, 0][seen]
+    assert_allclose(found, np.exp(-0.5 * places[seen] ** 2), atol=0.05)

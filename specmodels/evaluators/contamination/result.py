@@ -246,8 +246,8 @@ class ContaminationResult(Mapping):
         """The simulated image as a JWST ImageModel."""
         return simulated_model(self)
 
-    def plot(self, keys=None, figure=None):
+    def plot(self, keys=None, figure=None, *, panel=None, ax=None):
         """Draw cutouts before, model and after; by default the most contaminated ones."""
         from .plot import plot_contamination
 
-        return plot_contamination(self, keys, figure)
+        return plot_contamination(self, keys, figure, panel=panel, ax=ax)

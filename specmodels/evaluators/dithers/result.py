@@ -248,11 +248,11 @@ class DitheredExtractionResult:
         rows = [{"source": name, **summary_of(self, name)} for name in self.sources]
         return readable(QTable(rows))
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw all exposures with their residuals, and the spectra; see `specmodels.plotting`."""
         from ...plotting import plot_dithers
 
-        return plot_dithers(self, figure)
+        return plot_dithers(self, figure, panel=panel, ax=ax)
 
 
 def _at(wave, own, values):

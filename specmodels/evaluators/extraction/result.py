@@ -315,11 +315,11 @@ class ExtractionResult(SourceSpectra):
         """One row for each source: how well it was extracted, and a reason where to look closer."""
         return readable(QTable([{"source": name, **own} for name, own in self._judged.items()]))
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw image, model, residual, profile and spectra; see `specmodels.plotting`."""
         from ...plotting import plot_extraction
 
-        return plot_extraction(self, figure)
+        return plot_extraction(self, figure, panel=panel, ax=ax)
 
 
 def _has_sky(fit):

@@ -1,11 +1,13 @@
 """Figure of a flicker-noise subtraction. Matplotlib is imported when it is drawn."""
 
+from functools import partial
+
 import numpy as np
 
 __all__ = ["plot_flicker"]
 
 
-def plot_flicker(result, figure=None):
+def plot_flicker(result, figure=None, *, panel=None, ax=None):
     """Draw the draft rates before and after, their noise, the mask and the power spectra.
 
     Parameters
@@ -13,35 +15,64 @@ def plot_flicker(result, figure=None):
     result : `~specmodels.evaluators.FlickerResult`
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
+    panel : str, optional
+        To be drawn alone: one of ``"before"``, ``"after"``, ``"noise"``, ``"mask"`` and
+        ``"power"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import color_of, legend_above, show_image, sized_figure, with_unit
+    from ...plotting.panels import draw_panel
+    from ...plotting.style import sized_figure
 
+    panels = _panels(result)
+    if panel is not None or ax is not None:
+        return draw_panel(panels, panel, ax)
     figure = sized_figure(figure, (11, 9))
     figure.suptitle(_shown(result))
+    axes = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
+    for name, draw in panels.items():
+        draw(axes[name])
+    return figure
+
+
+def _panels(result):
+    """Functions of an axis that draw the panels, by their names."""
+    from ...plotting.style import show_image, with_unit
+
     scene = result.scenes[0]
-    panels = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
     before, after = result.draft_rates()
-    frames = {"before": before, "after": after, "noise": before - after}
     shown = before[scene.use & np.isfinite(before)]
-    shown = shown if shown.size else np.zeros(1)
-    low, high = np.percentile(shown, [1, 99])
-    for name, frame in frames.items():
-        middle = 0 if name == "noise" else (low + high) / 2
-        half = max((high - low) / 2, np.finfo(float).tiny)
-        show_image(panels[name], frame, with_unit("rate", result.ramp.unit), title=name,
-                   vmin=middle - half, vmax=middle + half, cmap="gray")  # fmt: skip
-    show_image(panels["mask"], scene.use, None, title="pixels used (white)", cmap="gray")
+    low, high = np.percentile(shown if shown.size else np.zeros(1), [1, 99])
+    half = max((high - low) / 2, np.finfo(float).tiny)
+    label = with_unit("rate", result.ramp.unit)
+
+    def frame(values, title, middle=(low + high) / 2):
+        return partial(show_image, values=values, label=label, title=title, vmin=middle - half,
+                       vmax=middle + half, cmap="gray")  # fmt: skip
+
+    return {
+        "before": frame(before, "before"),
+        "after": frame(after, "after"),
+        "noise": frame(before - after, "noise", middle=0),
+        "mask": partial(show_image, values=scene.use, label=None, title="pixels used (white)",
+                        cmap="gray"),
+        "power": partial(_draw_power, result),
+    }  # fmt: skip
+
+
+def _draw_power(result, ax):
+    from ...plotting.style import color_of, legend_above, with_unit
+
     for number, (name, spectrum) in enumerate(result.spectra.items()):
         frequency, power = (a[1:].value for a in (spectrum.spectral_axis, spectrum.flux))
-        panels["power"].loglog(frequency, power, color=color_of(1 - number), label=name)
-    panels["power"].set(xlabel=with_unit("frequency", spectrum.spectral_axis.unit),
-                        ylabel=with_unit("power", spectrum.flux.unit))  # fmt: skip
-    legend_above(panels["power"])
-    return figure
+        ax.loglog(frequency, power, color=color_of(1 - number), label=name)
+    ax.set(xlabel=with_unit("frequency", spectrum.spectral_axis.unit),
+           ylabel=with_unit("power", spectrum.flux.unit))  # fmt: skip
+    legend_above(ax)
 
 
 def _shown(result):

@@ -283,8 +283,8 @@ class FlickerResult:
         """Write the cleaned frames and the mask to a file; see `specmodels.write`."""
         write_cleaned(self, path)
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw a frame before and after, the noise, the mask and the power spectra."""
         from .plot import plot_flicker
 
-        return plot_flicker(self, figure)
+        return plot_flicker(self, figure, panel=panel, ax=ax)

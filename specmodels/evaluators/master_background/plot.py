@@ -1,5 +1,7 @@
 """Figures of a master background. Matplotlib is imported when they are drawn."""
 
+from functools import partial
+
 import numpy as np
 from astropy import units as u
 
@@ -9,9 +11,10 @@ __all__ = ["plot_background", "plot_slit"]
 
 MAX_POINTS = 20_000
 LEAST_MISFIT = 1e-4  # where bars begin
+N_GRID = 4000
 
 
-def plot_background(result, figure=None):
+def plot_background(result, figure=None, *, panel=None, ax=None):
     """Draw the sky with its cloud of pixels, its relative error, levels and residuals.
 
     Parameters
@@ -19,28 +22,34 @@ def plot_background(result, figure=None):
     result : `~specmodels.evaluators.MasterBackgroundResult`
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
+    panel : str, optional
+        To be drawn alone: one of ``"sky"``, ``"error"``, ``"levels"``, ``"residuals"`` and
+        ``"misfits"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
     """
+    from ...plotting.panels import draw_panel
     from ...plotting.style import sized_figure
 
+    drawn = {"sky": _draw_sky, "error": _draw_error, "levels": _draw_levels,
+             "residuals": _draw_all_residuals, "misfits": _draw_misfits}  # fmt: skip
+    panels = {key: partial(draw, result) for key, draw in drawn.items()}
+    if panel is not None or ax is not None:
+        return draw_panel(panels, panel, ax)
     figure = sized_figure(figure, (12, 9))
-    panels = figure.subplot_mosaic(
+    axes = figure.subplot_mosaic(
         [["sky", "sky"], ["error", "levels"], ["residuals", "misfits"]]
     )  # fmt: skip
-    _draw_sky(result, panels["sky"], panels["error"])
-    _draw_levels(result, panels["levels"])
-    residual = np.concatenate(
-        [result.normalised_residual(name)[result.sky_pixels(name)] for name in result.fit.used]
-    )
-    _draw_residuals(residual, panels["residuals"])
-    _draw_misfits(result, panels["misfits"])
+    for key, draw in panels.items():
+        draw(axes[key])
     return figure
 
 
-def plot_slit(result, name, figure=None):
+def plot_slit(result, name, figure=None, *, panel=None, ax=None):
     """Draw data, sky and what is left of one slit, its residual map and their distribution.
 
     Parameters
@@ -50,30 +59,50 @@ def plot_slit(result, name, figure=None):
         The slit.
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
+    panel : str, optional
+        To be drawn alone: one of ``"data"``, ``"sky"``, ``"subtracted"``, ``"residual"`` and
+        ``"distribution"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import show_image, sized_figure, with_unit
+    from ...plotting.panels import draw_panel
+    from ...plotting.style import sized_figure
 
+    panels = _slit_panels(result, name)
+    if panel is not None or ax is not None:
+        return draw_panel(panels, panel, ax)
     figure = sized_figure(figure, (11, 9))
-    rows = ["data", "sky", "subtracted", "residual / error", "distribution"]
-    panels = figure.subplot_mosaic([[row] for row in rows])
+    axes = figure.subplot_mosaic([[key] for key in panels])
+    for key, draw in panels.items():
+        draw(axes[key])
+        if key in ("data", "sky", "subtracted"):
+            axes[key].set_xlabel("")
+    return figure
+
+
+def _slit_panels(result, name):
+    """Functions of an axis that draw the panels of a slit, by their names."""
+    from ...plotting.style import show_image, with_unit
+
     image, sky = result.exposure[name], result.background(name)
     data = np.where(image.mask, np.nan, image.data)
     normalised = result.normalised_residual(name)
     planes = {"data": data, "sky": sky, "subtracted": data - sky}
     top, left = 2 * _percentile(sky, 95), _percentile(np.abs(planes["subtracted"]), 98)
-    for title, plane in planes.items():
+
+    def draw(title, ax):
         low, high = (-left, left) if title == "subtracted" else (0, top)
-        show_image(panels[title], plane, with_unit("light", image.unit), title=f"{name}: {title}",
+        show_image(ax, planes[title], with_unit("light", image.unit), title=f"{name}: {title}",
                    vmin=low, vmax=high)  # fmt: skip
-        panels[title].set_xlabel("")
-    show_image(panels[rows[3]], normalised, rows[3], vmin=-5, vmax=5, cmap="RdBu_r",
-               title="subtracted, over the error of the data")  # fmt: skip
-    _draw_residuals(normalised, panels["distribution"])
-    return figure
+
+    residual = partial(show_image, values=normalised, label="residual / error", vmin=-5, vmax=5,
+                       cmap="RdBu_r", title="subtracted, over the error of the data")  # fmt: skip
+    return {**{title: partial(draw, title) for title in planes}, "residual": residual,
+            "distribution": partial(_draw_residuals, normalised)}  # fmt: skip
 
 
 def _percentile(values, percent):
@@ -82,10 +111,9 @@ def _percentile(values, percent):
     return np.percentile(finite, percent) if finite.size else 1.0
 
 
-def _draw_sky(result, axes, below):
+def _draw_sky(result, axes):
     from ...plotting import style
 
-    place = style.with_unit("wavelength", result.wavelength_unit or u.pix)
     for name in result.fit.used:
         image, sky = result.exposure[name], result.skies[name]
         index = np.flatnonzero(result.sky_pixels(name))
@@ -94,19 +122,32 @@ def _draw_sky(result, axes, below):
         seen = sky.factor * image.data.ravel()[index]
         axes.plot(wavelength, seen / (sky.level * sky.throughput.ravel()[index]), ",",
                   color=style.GREY, rasterized=True)  # fmt: skip
-    grid = np.linspace(*result.fit.curve.limits, 4000)
-    value, variance = result.fit.curve(grid)
+    grid = np.linspace(*result.fit.curve.limits, N_GRID)
+    value, _ = result.fit.curve(grid)
     axes.plot(grid, value, color=style.RED, lw=0.9)
     shown = value[np.isfinite(value)]
     low, high = np.percentile(shown, [0.5, 99.5]) if shown.size else (0, 1)
-    axes.set(xlabel=place, ylabel=style.with_unit("sky", result.unit),
-             ylim=(low - 0.5 * (high - low), high + 0.8 * (high - low)),
-             title="sky, and the pixels of the background slits")  # fmt: skip
+    axes.set(xlabel=_place(result), ylabel=style.with_unit("sky", result.unit),
+             ylim=(low - 0.5 * (high - low), high + 0.8 * (high - low)))  # fmt: skip
+    style.titled(axes, "sky, and the pixels of the background slits")
+
+
+def _place(result):
+    from ...plotting.style import with_unit
+
+    return with_unit("wavelength", result.wavelength_unit or u.pix)
+
+
+def _draw_error(result, axes):
+    from ...plotting.style import RED
+
+    grid = np.linspace(*result.fit.curve.limits, N_GRID)
+    value, variance = result.fit.curve(grid)
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.sqrt(variance) / np.abs(value)
-    below.plot(grid, relative, color=style.RED, lw=0.8)
+    axes.plot(grid, relative, color=RED, lw=0.8)
     scale = "log" if np.any(relative > 0) else "linear"
-    below.set(yscale=scale, xlabel=place, ylabel="relative error of the sky")
+    axes.set(yscale=scale, xlabel=_place(result), ylabel="relative error of the sky")
 
 
 def _draw_levels(result, axes):
@@ -125,6 +166,12 @@ def _draw_levels(result, axes):
     axes.axhline(1, color="0.8", zorder=0)
     axes.set(xlabel="number of the slit", ylabel="grey factor")
     style.legend_above(axes)
+
+
+def _draw_all_residuals(result, axes):
+    """Residuals of the pixels of all background slits."""
+    found = [result.normalised_residual(name)[result.sky_pixels(name)] for name in result.fit.used]
+    _draw_residuals(np.concatenate(found), axes)
 
 
 def _draw_residuals(residual, axes):

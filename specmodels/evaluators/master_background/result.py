@@ -293,17 +293,17 @@ class MasterBackgroundResult:
         except TypeError:
             return self.subtracted
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw the sky with its cloud of pixels, the slits' levels, and the residuals."""
         from .plot import plot_background
 
-        return plot_background(self, figure)
+        return plot_background(self, figure, panel=panel, ax=ax)
 
-    def plot_slit(self, name, figure=None):
+    def plot_slit(self, name, figure=None, *, panel=None, ax=None):
         """Draw one slit: data, sky, what is left, and its residuals over the errors."""
         from .plot import plot_slit
 
-        return plot_slit(self, name, figure)
+        return plot_slit(self, name, figure, panel=panel, ax=ax)
 
 
 def wavelengths_in(unit, image):

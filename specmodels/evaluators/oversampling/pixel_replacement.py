@@ -157,6 +157,6 @@ class ReplacementResult:
         """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
         save_like_source({self.sliced.image.name: self}, self.sliced.exposure, path)
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw the trace model; see `OversamplingResult.plot`."""
-        return self.trace_result.plot(figure)
+        return self.trace_result.plot(figure, panel=panel, ax=ax)

@@ -1,11 +1,13 @@
 """Figure of an oversampled exposure. Matplotlib is imported when it is drawn."""
 
+from functools import partial
+
 import numpy as np
 
 __all__ = ["plot_oversampling", "plot_slits"]
 
 
-def plot_oversampling(result, figure=None):
+def plot_oversampling(result, figure=None, *, panel=None, ax=None):
     """Draw data, trace and oversampled image of the brightest slice, and a profile.
 
     Parameters
@@ -13,29 +15,52 @@ def plot_oversampling(result, figure=None):
     result : `~specmodels.evaluators.OversamplingResult`
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
+    panel : str, optional
+        To be drawn alone: one of ``"data"``, ``"oversampled"``, ``"trace"`` and ``"profile"``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
     """
-    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
+    from ...plotting.panels import draw_panel
+    from ...plotting.style import sized_figure
 
-    figure = sized_figure(figure, (11, 9))
     name = _brightest(result)
-    panels = figure.subplot_mosaic([["data"], ["oversampled"], ["trace"], ["profile"]])
-    images = _images(result, name)
-    low, high = _limits(images["data"])
-    for title, values in images.items():
-        show_image(panels[title], values, with_unit("light", result.sliced.image.unit), title=title,
-                   vmin=low, vmax=high)  # fmt: skip
-        panels[title].set_xlabel("column of the slice" if title == "trace" else "")
-    _draw_profile(panels["profile"], result, name, result.parts[name])
-    legend_above(panels["profile"])
+    panels = _panels(result, name)
+    if panel is not None or ax is not None:
+        return draw_panel(panels, panel, ax)
+    figure = sized_figure(figure, (11, 9))
+    axes = figure.subplot_mosaic([[key] for key in panels])
+    for key, draw in panels.items():
+        draw(axes[key])
+        if key in ("data", "oversampled"):
+            axes[key].set_xlabel("")
     figure.suptitle(f"slice {name}")
     return figure
 
 
-def plot_slits(results, figure=None, *, n_most=8):
+def _panels(result, name):
+    """Functions of an axis that draw the panels of a slice, by their names."""
+    from ...plotting.style import legend_above, show_image, with_unit
+
+    images, part = _images(result, name), result.parts[name]
+    low, high = _limits(images["data"])
+    label = with_unit("light", result.sliced.image.unit)
+
+    def draw_image(key, ax):
+        show_image(ax, images[key], label, title=key, vmin=low, vmax=high)
+        ax.set_xlabel("column of the slice")
+
+    def draw_profile(ax):
+        _draw_profile(ax, result, name, part)
+        legend_above(ax)
+
+    return {**{key: partial(draw_image, key) for key in images}, "profile": draw_profile}
+
+
+def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
     """Draw data, fine image and profile of several slits, one beneath the other.
 
     Parameters
@@ -43,6 +68,11 @@ def plot_slits(results, figure=None, *, n_most=8):
     results : mapping of str to `OversamplingResult` or `ReplacementResult`
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
+    panel : str, optional
+        To be drawn alone: one of ``"NAME: data"``, ``"NAME: oversampled"``, ``"NAME: trace"`` and
+        ``"NAME: profile"`` of each slit.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw that panel; default: a new figure.
     n_most : int
         No more than this number are drawn.
 
@@ -50,8 +80,11 @@ def plot_slits(results, figure=None, *, n_most=8):
     -------
     `~matplotlib.figure.Figure`
     """
+    from ...plotting.panels import draw_panel
     from ...plotting.style import legend_above, show_image, sized_figure, with_unit
 
+    if panel is not None or ax is not None:
+        return draw_panel(_slit_panels(results), panel, ax)
     shown = list(results.items())[:n_most]
     n_rows = max(len(shown), 1)
     figure = sized_figure(figure, (13, 1.0 + 2.4 * n_rows))
@@ -75,6 +108,16 @@ def plot_slits(results, figure=None, *, n_most=8):
     if len(results) > len(shown):
         figure.suptitle(f"first {len(shown)} of {len(results)}")
     return figure
+
+
+def _slit_panels(results):
+    """Functions of an axis that draw the panels of slits, by the names of both."""
+    found = {}
+    for title, result in results.items():
+        trace = getattr(result, "trace_result", result)
+        panels = _panels(trace, _brightest(trace))
+        found |= {f"{title}: {key}": draw for key, draw in panels.items()}
+    return found
 
 
 def _images(result, name):

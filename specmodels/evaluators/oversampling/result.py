@@ -300,11 +300,11 @@ class OversamplingResult:
         """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
         save_like_source({self.sliced.image.name: self}, self.sliced.exposure, path)
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw data, trace and oversampled image of the brightest slice, and its profile."""
         from .plot import plot_oversampling
 
-        return plot_oversampling(self, figure)
+        return plot_oversampling(self, figure, panel=panel, ax=ax)
 
     def _part(self, name):
         if name not in self.parts:

@@ -20,8 +20,8 @@ class OversamplingResultSet(ResultSet):
         """Write `to_source` to a FITS or ASDF file; `specmodels.write` calls this."""
         save_like_source(self, self.source_exposure, path)
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw data, oversampled image and profile of each slit, one beneath the other."""
         from .plot import plot_slits
 
-        return plot_slits(self, figure)
+        return plot_slits(self, figure, panel=panel, ax=ax)

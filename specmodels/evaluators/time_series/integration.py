@@ -6,23 +6,19 @@ from functools import cached_property
 import numpy as np
 
 from ...numerics.clipping import reject_by_column, relative_misfit
-from ...numerics.moving_kernels import judged, largest_excess, prepared
+from ...numerics.moving_kernels import Pixels, judged, largest_excess, light_of, prepared
 from ...numerics.robust import MAD_TO_SIGMA
 
 __all__ = ["Integration", "IntegrationFitter"]
 
-# Variances that exceed those of the series by such a factor are those of single pixels.
-LARGEST_RATIO = 2.0
 # The misfit of bright pixels and the scatter are judged in every eighth column.
-FEW_COLUMNS = (..., slice(None, None, 8))
+STEP = 8
 PROFILE_ERROR = 0.002
 # A fit follows a pixel by itself where it leaves less than this part of its variance.
 LEAST_FREEDOM = 0.02
-# Step of derivatives by the movements, as a part of the largest ones.
-SMALL_STEP = 0.01
-# Hits are looked for once more where those found changed the movements so that a pixel changed by
-# this part of its noise. Before the first search chi-square may be so far from its minimum.
-MAX_ROUNDS, SMALL_CHANGE, FIRST_GAIN = 3, 0.2, 20.0
+# Hits are looked for once more where those found changed the movements so that a column changed by
+# this part of its noise.
+MAX_ROUNDS, SMALL_CHANGE = 3, 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,17 +28,14 @@ class Integration:
     Attributes
     ----------
     fit : `~specmodels.numerics.moving_profiles.MovingFit`
-    data : ndarray, shape (n_row, n_column)
+    data : ndarray, shape (n_column, n_row)
         What was fitted: the pixels less what does not change.
-    used : ndarray of bool, same shape
-        The pixels fitted.
     hits : ndarray of bool, same shape
         Pixels left out because they disagree with all other integrations.
     """
 
     fit: object
     data: np.ndarray
-    used: np.ndarray
     hits: np.ndarray
 
     @property
@@ -52,13 +45,18 @@ class Integration:
 
     @property
     def residual(self):
-        """Data less model."""
+        """Data less model, shape (n_column, n_row)."""
         return self.data - self.fit.model
+
+    @property
+    def used(self):
+        """The pixels fitted, an array of bool (n_column, n_row)."""
+        return self.fit.weights > 0
 
 
 @dataclass(frozen=True, eq=False)
 class IntegrationFitter:
-    """Fits integrations by images that they share.
+    """Fits integrations by shapes that they share.
 
     Attributes
     ----------
@@ -72,93 +70,80 @@ class IntegrationFitter:
 
     @cached_property
     def profiles(self):
-        """Images of which an integration is made."""
+        """What an integration is made of."""
         return self.geometry.profiles()
 
-    def __call__(self, image, start=None):
-        """Fit an integration.
+    @cached_property
+    def rest(self):
+        """Light of the sources where nothing has moved, shape (n_source, n_column, n_row)."""
+        return self.light(np.zeros(2))
 
-        Parameters
-        ----------
-        image : `~specmodels.SpectralImage`
-        start : ndarray, optional
-            Movements to start from.
+    def light(self, movement):
+        """Light of the sources at a shift and a stretch, shape (n_source, n_column, n_row)."""
+        return light_of(self.profiles.shapes, movement, len(self.geometry.image.y))
 
-        Returns
-        -------
-        Integration
-        """
-        data, weights, scale = self._pixels(image)
-        sums = self.profiles.sums(data, weights, scale)
-        fit, hits = self.profiles.fit(sums, start, FIRST_GAIN), np.zeros(data.shape, dtype=bool)
+    def __call__(self, image):
+        """Fit an integration, a `~specmodels.SpectralImage`; returns an `Integration`."""
+        pixels = self._pixels(image)
+        fit, hits = self.profiles.fit(pixels), np.zeros(pixels.data.shape, dtype=bool)
         if not self.profiles.is_within(fit.theta):  # led astray by a hit, most likely
-            fit = self.profiles.at_rest(sums)
+            fit = self.profiles.at_rest(pixels)
+        weights = fit.weights
         for _ in range(MAX_ROUNDS):
-            found = self._outliers(fit, data, weights)
-            if np.array_equal(found, hits):
+            found = self._outliers(fit, pixels, np.where(hits, weights, fit.weights))
+            changed = np.flatnonzero((found != hits).any(axis=1))
+            if not changed.size:
                 break
             hits, before = found, fit
-            left = self.profiles.without(sums, hits, data, weights)
-            fit = self.profiles.fit(left, before.theta)
-            if np.max(np.abs(fit.theta - before.theta) * self._slopes) <= SMALL_CHANGE:
+            left = pixels._replace(least=np.where(hits, np.inf, pixels.least))
+            fit = self.profiles.refit(before, left, changed)
+            if np.max(np.abs(fit.theta - before.theta) * fit.slopes) <= SMALL_CHANGE:
                 break
-        return Integration(fit, data, (weights > 0) & ~hits, hits)
+        return Integration(fit, pixels.data, hits)
 
     def _pixels(self, image):
-        """Data less the offset, weights, and their factor over those typical of the series."""
+        """The pixels as they are fitted, and the factor of their variances."""
         part = self.geometry.cut(image)
-        typical, mask = self.profiles.weights, image.mask[part]
-        # Without variances all are typical, and none is that of a single pixel.
-        own, scale = np.zeros(typical.shape), 1.0
-        if image.variance is not None:
-            own = image.variance[part]
-            seen = ((typical > 0) & ~mask)[FEW_COLUMNS]
-            ratio = own[FEW_COLUMNS][seen] * typical[FEW_COLUMNS][seen]
-            scale = 1 / float(np.median(ratio)) if ratio.size else 1.0
-        known = mask, self.geometry.offset, typical, scale, LARGEST_RATIO
-        return *prepared(image.data[part], own, *known), scale
+        known = image.variance is not None
+        variance = image.variance[part] if known else np.zeros(image.data[part].shape)
+        mask = image.mask[part] | (self.geometry.image.weights <= 0)
+        data, least = prepared(image.data[part], variance, mask, self.geometry.offset)
+        scale = 1.0
+        if known:
+            own, typical = least[::STEP], self._typical[::STEP]
+            ratio = own[np.isfinite(own)] * typical[np.isfinite(own)]
+            ratio = ratio[ratio > 0]
+            scale = float(np.median(ratio)) if ratio.size else 1.0
+        return Pixels(data, least, scale)
 
     @cached_property
-    def _slopes(self):
-        """Largest change of a pixel by each movement, over its noise and the movement."""
-        root, profiles = np.sqrt(self.profiles.weights[FEW_COLUMNS]), self.profiles
-        names = self.geometry.numbers
-        fluxes = np.array([self.geometry.result._flux(n)[0] for n in names])[FEW_COLUMNS]
-        rest, out = profiles.mixing(np.zeros(2)), []
-        for movement in np.diag(SMALL_STEP * profiles.limit):
-            change = (profiles.mixing(movement) - rest)[:, : len(names)]
-            moved = np.tensordot(change.T, self._few_images, (1, 0)) / movement.max()
-            moved = np.einsum("kyx,kx->yx", moved, np.nan_to_num(fluxes)) * root
-            out.append(np.max(np.abs(moved)))
-        return np.array(out + [root.max()] * len(profiles.levels))
+    def _typical(self):
+        """Inverse variances that are expected where nothing has moved."""
+        noise = self.profiles.noise
+        return 1 / (noise.floor + np.einsum("kx,kxy->xy", noise.slope, np.maximum(self.rest, 0)))
 
-    @cached_property
-    def _few_images(self):
-        return np.ascontiguousarray(self.profiles.images[FEW_COLUMNS])
-
-    def _outliers(self, fit, data, weights):
+    def _outliers(self, fit, pixels, weights):
         """Pixels that disagree with the fit of the others."""
-        covariance, level = np.nan_to_num(fit.covariance), np.sum(fit.theta[2:])
-        data = data - level * (weights > 0) if level else data
-        known = fit.mixing, fit.particular, covariance, data, weights
-        scale, misfit = self._errors(*known)
-        excess = largest_excess(self.profiles.images, *known, scale, misfit, LEAST_FREEDOM)
+        data = pixels.data - fit.level
+        fitted = fit.basis, fit.particular, np.nan_to_num(fit.covariance)
+        scale, misfit = _errors(fit, data, weights)
+        excess = largest_excess(fitted, data, weights, scale, misfit, LEAST_FREEDOM)
         columns, out = np.flatnonzero(excess > self.sigma**2), np.zeros(data.shape, dtype=bool)
         if columns.size:
-            basis = np.tensordot(fit.mixing.T, self.profiles.images[:, :, columns], (1, 0))
+            basis, own = fit.basis[:, columns].swapaxes(1, 2), weights[columns].T
             model = np.einsum("kyx,kx->yx", basis, fit.particular[:, columns])
-            own = weights[:, columns]
             # With the misfit as part of the noise all pixels have one threshold.
             own = own / (scale**2 + misfit**2 * model**2 * own)
             limit = np.full(own.shape, self.sigma)
-            out[:, columns] = reject_by_column(basis, data[:, columns], own, limit)
+            out[columns] = reject_by_column(basis, data[columns].T, own, limit).T
         return out
 
-    def _errors(self, mixing, values, covariance, data, weights):
-        """Scatter of residuals in units of the noise, and relative error of the model."""
-        few = [np.ascontiguousarray(a[FEW_COLUMNS]) for a in (values, covariance, data, weights)]
-        student, signal = judged(self._few_images, mixing, *few)
-        use = few[-1] > 0
-        seen = np.abs(student[use])
-        scale = max(MAD_TO_SIGMA * float(np.median(seen)), 1.0) if seen.size else 1.0
-        return scale, max(PROFILE_ERROR, float(relative_misfit(student, np.abs(signal), use)))
+
+def _errors(fit, data, weights):
+    """Scatter of residuals in units of the noise, and relative error of the model."""
+    few = fit.basis[:, ::STEP], fit.particular[:, ::STEP], data[::STEP], weights[::STEP]
+    student, signal = judged(*(np.ascontiguousarray(a) for a in few))
+    use = few[-1] > 0
+    seen = np.abs(student[use])
+    scale = max(MAD_TO_SIGMA * float(np.median(seen)), 1.0) if seen.size else 1.0
+    return scale, max(PROFILE_ERROR, float(relative_misfit(student, np.abs(signal), use)))

@@ -1,8 +1,4 @@
-"""From the extraction of a mean image to the images of which each integration is made.
-
-What the fitted profile leaves over in the mean image, where it stands out of the noise, belongs to
-the profile: it is there in every integration.
-"""
+"""From the extraction of a mean image to the tables of which each integration is made."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,23 +8,20 @@ from scipy import ndimage
 
 from ...fitters.free_parameters import FreeParameters
 from ...models import UniformSky
-from ...models.empirical import FWHM_OF_GAUSSIAN
-from ...numerics.moving_images import padua_points, principal_images
+from ...numerics.moving_kernels import Noise, light_of
 from ...numerics.moving_profiles import MovingProfiles
+from ...numerics.moving_tables import FINE, Shapes, integral_splines
 from ...numerics.normal import factorise, invert_lower
 
 __all__ = ["Geometry"]
 
-# Bounds of the largest movements: full widths at half maximum, and relative stretch.
-LEAST_REACH, MOST_REACH = (0.03, 0.03), (0.6, 0.5)
-# Step for the second derivative by position, in full widths.
-BLUR_STEP = 0.25
+# Largest movements that are followed: full widths at half maximum, and relative stretch.
+LARGEST_SHIFT, LARGEST_STRETCH = 3.0, 0.6
 # What is expected of an integration: shift in full widths, and relative stretch.
-SHIFT_SPREAD, STRETCH_SPREAD = 0.3, 0.3
-# Neighbouring pixels in which structure must stand out, by so many standard errors.
-BOX, STRUCTURE_SIGMA = (3, 31), 4.0
-# Columns with less light than so many standard errors tell nothing of the profile.
-LEAST_SNR, LEAST_FRACTION = 10.0, 1e-9
+SHIFT_SPREAD, STRETCH_SPREAD = 1.0, 0.3
+# Columns over which the variance that light brings is taken to be alike, and the part of a variance
+# that is there without light, at least.
+GAIN_COLUMNS, LEAST_FLOOR = 31, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +34,16 @@ class Geometry:
         Extraction of the mean image.
     variance : ndarray, shape of the image fitted
         Variance of a typical integration.
-    reach : tuple of float, optional
-        Largest shift, in pixels, and largest relative stretch; default: all that can be followed.
+    light : ndarray, same shape, optional
+        Light of the sources to which these variances belong; default: that of the mean.
+    structure : ndarray, shape (n_source, n_column, n_place), optional
+        What profiles lack; see `~specmodels.numerics.moving_tables.Shapes`.
     """
 
     result: object
     variance: np.ndarray
-    reach: tuple = None
-
-    def __post_init__(self):
-        least = np.array([LEAST_REACH[0] * self.fwhm, LEAST_REACH[1]])
-        most = np.array([MOST_REACH[0] * self.fwhm, MOST_REACH[1]])
-        reach = most if self.reach is None else np.array(self.reach)
-        object.__setattr__(self, "reach", tuple(np.clip(reach, least, most)))
+    light: np.ndarray = None
+    structure: np.ndarray = None
 
     @property
     def image(self):
@@ -80,16 +70,12 @@ class Geometry:
         return sum(isinstance(leaf, UniformSky) and positions[0] in form.nonlinear
                    for leaf, positions in form.leaves())  # fmt: skip
 
-    def columns(self, shift=0.0, stretch=0.0):
-        """Offset and basis images, by position, with all sources moved and widened."""
-        fit = self.result.fit
-        values = list(fit.known_values)
-        for leaf, positions in self.result.sources.values():
-            for k in _width_positions(leaf, positions):
-                values[k] = values[k] * (1 + stretch)
-        inputs = (self.image.x[None], self.image.y[:, None] - shift)
-        offset, found = fit.form.columns(values, inputs)
-        return offset, {k: np.broadcast_to(image, self.image.shape) for k, image in found.items()}
+    def columns(self, y=None):
+        """Offset and basis images, by position, at rows `y`; default: those of the image."""
+        fit, x = self.result.fit, self.image.x
+        y = self.image.y if y is None else y
+        offset, found = fit.form.columns(fit.known_values, (x[None], y[:, None]))
+        return offset, {k: np.broadcast_to(a, (len(y), len(x))) for k, a in found.items()}
 
     @cached_property
     def offset(self):
@@ -102,77 +88,72 @@ class Geometry:
         rows = np.clip(rows, 0, len(self.image.y) - 1).astype(int)
         place = rows, np.arange(len(rows))
         n_source = len(self.numbers)
-        sky = np.array(self.offset[place], dtype=float)
-        for basis, value in zip(fit.profiles.sky, fit.particular[n_source:], strict=True):
-            sky += basis[place] * value
-        return sky + np.sum(fit.theta[2:])
+        sky = np.array(self.offset[place], dtype=float) + fit.level
+        for basis, value in zip(fit.basis[n_source:], fit.particular[n_source:], strict=True):
+            sky += basis[place[::-1]] * value
+        return sky
 
     @property
     def fwhm(self):
         """Full width at half maximum of the first source, in pixels."""
         return float(np.median(self.result.fwhm(next(iter(self.result.sources)))))
 
+    @cached_property
+    def fluxes(self):
+        """Flux of each source in the mean, zero where it is not known, (n_source, n_column)."""
+        return np.array([np.nan_to_num(self.result._flux(name)[0]) for name in self.numbers])
+
     def profiles(self):
-        """The images of which an integration is made, a `MovingProfiles`."""
-        names = self.result.carriers
-        sky = [image for k, image in self.columns()[1].items() if k not in names.values()]
-        shape = self.image.shape
-        usable = self.image.weights > 0
-        weights = np.divide(1.0, self.variance, out=np.zeros(shape), where=usable)
+        """What an integration is made of, a `MovingProfiles`."""
+        limit = np.array([LARGEST_SHIFT * self.fwhm, LARGEST_STRETCH])
+        shapes = self.shapes(int(np.ceil(limit[0])))
         return MovingProfiles(
-            sources=self._moving_images(np.sqrt(weights)),
-            sky=np.array(sky).reshape(-1, *shape),
-            levels=np.ones((self.levels, *shape)),
-            weights=weights,
+            shapes=shapes,
+            noise=self._noise(light_of(shapes, np.zeros(2), len(self.image.y))),
+            n_level=self.levels,
             spread=np.array([SHIFT_SPREAD * self.fwhm, STRETCH_SPREAD]),
-            limit=np.array(self.reach),
+            limit=limit,
         )
 
-    def _moving_images(self, root):
-        """Light of each source, moved and widened; `root` is one over the noise of pixels."""
-        structure = self._structure(self._moved_sources(0.0, 0.0))
-        places = padua_points(self.reach)
-        images = np.empty((len(self.result.sources), len(places), *self.image.shape), np.float32)
-        for number, place in enumerate(places):
-            images[:, number] = self._moved_sources(*place)
-        images += structure[:, None]
-        fluxes = [np.nan_to_num(self.result._flux(name)[0]) for name in self.result.sources]
-        return tuple(principal_images(own, self.reach, np.abs(flux) * root)
-                     for own, flux in zip(images, fluxes, strict=True))  # fmt: skip
+    def shapes(self, margin):
+        """Tables of the sources, some rows beyond the image, and the sky; a `Shapes`."""
+        own, carriers = self.image, self.result.carriers.values()
+        # Narrower sources show what lay beyond the ends.
+        margin += len(own.y) // 2
+        rows = np.arange(own.y[0] - margin, own.y[-1] + margin + 1)
+        lights = np.empty((len(self.numbers), FINE, len(rows), len(own.x)), np.float32)
+        for p in range(FINE):
+            images = self.columns(rows + p / FINE)[1]
+            for light, k in zip(lights, carriers, strict=True):
+                light[p] = images[k]
+        sky = [image.T for k, image in self.columns()[1].items() if k not in carriers]
+        n_column, n_row = len(own.x), len(own.y)
+        traces = [self.result.trace(name) - own.y[0] for name in self.numbers]
+        structure = self.structure
+        if structure is None:
+            structure = np.zeros((len(traces), n_column, 0), np.float32)
+        return Shapes(
+            splines=np.array([integral_splines(light) for light in lights]),
+            start=-margin - 0.5,
+            centers=np.array(traces, dtype=float),
+            structure=structure,
+            sky=np.array(sky, dtype=np.float32).reshape(-1, n_column, n_row),
+        )
 
-    def _moved_sources(self, shift, stretch):
-        """Light of each source, moved and widened; without a width, blurred like a Gaussian."""
-
-        def light(offset, wider=0.0):
-            images = self.columns(offset, wider)[1]
-            return np.array([images[k] for k in self.result.carriers.values()])
-
-        if any(_width_positions(*own) for own in self.result.sources.values()):
-            return light(shift, stretch)
-        step, middle = BLUR_STEP * self.fwhm, light(shift)
-        bent = (light(shift + step) - 2 * middle + light(shift - step)) / step**2
-        return middle + stretch * (self.fwhm / FWHM_OF_GAUSSIAN) ** 2 * bent
-
-    def _structure(self, profiles):
-        """What the mean image shows beyond the profiles, per light, (n_source, n_row, n_column)."""
-        weights = self.image.weights
-        residual = np.where(weights > 0, self.image.data - self.result.model, 0.0)
-        residual = np.nan_to_num(residual)
-        good = (weights > 0).astype(float)
-        number = ndimage.uniform_filter(good, BOX, mode="constant")
-        square = ndimage.uniform_filter(residual**2 * weights, BOX, mode="constant")
-        mean = np.divide(square, number, out=np.zeros_like(square), where=number > 0)
-        noise = 1 + STRUCTURE_SIGMA * np.sqrt(2 / (BOX[0] * BOX[1] * np.maximum(number, 0.1)))
-        structure = residual * np.maximum(1 - noise / np.maximum(mean, noise), 0.0)
-        fluxes = np.array([np.nan_to_num(self.result._flux(n)[0]) for n in self.result.sources])
-        errors = np.array([np.nan_to_num(self.result._flux(n)[1]) for n in self.result.sources])
-        bright = np.abs(fluxes) > LEAST_SNR * np.where(errors > 0, errors, np.inf)
-        # Beyond the ends of all profiles structure belongs to the brightest sources.
-        light = np.abs(fluxes * bright)[:, None] * (np.abs(profiles) + LEAST_FRACTION)
-        total = light.sum(axis=0)
-        share = np.divide(light, total, out=np.zeros_like(light), where=total > 0)
-        per_light = np.divide(1.0, fluxes, out=np.zeros_like(fluxes), where=bright)
-        return share * structure * per_light[:, None]
+    def _noise(self, light):
+        """Variances as a floor and what light brings, from those of a typical integration."""
+        usable = (self.image.weights > 0).T
+        mean = np.einsum("kx,kxy->xy", self.fluxes, light) if self.light is None else self.light.T
+        variance = np.where(usable, self.variance.T, np.inf)
+        weights = 1 / variance**2
+        total = np.maximum(weights.sum(axis=1), np.finfo(float).tiny)
+        off = mean - np.sum(weights * mean, axis=1, keepdims=True) / total[:, None]
+        square = np.sum(weights * off**2, axis=1)
+        product = np.sum(weights * off * np.where(usable, variance, 0.0), axis=1)
+        gain = np.divide(product, square, out=np.zeros(len(square)), where=square > 0)
+        gain = ndimage.median_filter(np.maximum(gain, 0.0), GAIN_COLUMNS, mode="nearest")
+        floor = np.maximum(variance - gain[:, None] * mean, LEAST_FLOOR * variance)
+        return Noise(np.ascontiguousarray(floor), gain * np.maximum(self.fluxes, 0.0))
 
     def shared_errors(self):
         """Relative errors that trace, width and shape bring to all integrations alike.
@@ -201,13 +182,3 @@ class Geometry:
             out[name] = np.divide(moved[:, number], flux, out=np.zeros((len(root), n_column)),
                                   where=known & (flux != 0))  # fmt: skip
         return out
-
-
-def _width_positions(leaf, positions):
-    """Positions of the parameters that widen a source all together, where it has any."""
-    if leaf.width is not None:
-        linear = getattr(leaf.width, "linear", False)
-        prefix = tuple(n for n in leaf.param_names if n.startswith("width_") and linear)
-    else:
-        prefix = () if leaf.width_parameter is None else (leaf.width_parameter,)
-    return [k for n, k in zip(leaf.param_names, positions, strict=True) if n in prefix]

@@ -7,8 +7,8 @@ from ..extraction.status.quality import CHI2_RANGE, TESTS
 
 __all__ = ["summary_of"]
 
-# Movements beyond these, in full widths and relative, are no small ones: polynomials end.
-LARGEST_SHIFT, LARGEST_STRETCH = 0.5, 0.4
+# Movements beyond these, in full widths and relative, are close to the largest that are followed.
+LARGEST_SHIFT, LARGEST_STRETCH = 2.5, 0.5
 # Integrations whose chi-square lies so many of its standard deviations off the others are named.
 STRANGE_SIGMA = 8.0
 # A mean spectrum is no better than this where its model misses so much of the light; and no source

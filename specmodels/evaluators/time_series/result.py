@@ -278,11 +278,11 @@ class TimeSeriesResult:
         """One row for each source: figures, and a reason where to look closer."""
         return readable(QTable([summary_of(self, name) for name in self.sources]))
 
-    def plot(self, figure=None):
+    def plot(self, figure=None, *, panel=None, ax=None):
         """Draw the dynamic spectrum, the white light, and what moved; see `specmodels.plotting`."""
         from ...plotting.time_series import plot_time_series
 
-        return plot_time_series(self, figure)
+        return plot_time_series(self, figure, panel=panel, ax=ax)
 
     def _named(self, source):
         if source is None:

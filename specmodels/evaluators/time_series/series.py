@@ -1,6 +1,7 @@
 """Extraction of a time series: geometry learnt from all integrations, a spectrum for each.
 
-    series → median of a few → fit → mean of many, unmoved → fit → each integration by shared images
+    series → median of a few → fit → mean of many, moved alike → fit
+           → what the profile lacks in many → each integration
 
 Integrations are read one at a time.
 """
@@ -13,15 +14,15 @@ from scipy import ndimage
 from .integration import IntegrationFitter
 from .moving_sources import Geometry
 from .result import TimeSeriesResult
+from .structure import ProfileStructure
 
 __all__ = ["TimeSeriesExtraction"]
 
 # Integrations of which the first estimate is the median: so many are held at once.
 FEW = 9
-# Of a longer series so many integrations, evenly spread, tell trace, profile and width.
-MANY = 200
-# Movements of all others are below the largest of a few, and of many, times this.
-FIRST_MARGIN, MARGIN = 2.5, 1.3
+# Of a longer series so many integrations, evenly spread, tell trace, profile and width; and what a
+# profile lacks at first sight.
+MANY, SOME = 200, 40
 MEDIAN_VARIANCE = np.pi / 2
 # Integrations with a chi-square that differs by such a factor tell nothing of trace and profile.
 MOST_UNUSUAL = 4.0
@@ -54,18 +55,21 @@ class TimeSeriesExtraction:
             If no pixel can be used, or the lines are tilted so that columns are not independent.
         """
         geometry = self._geometry(*_median(series))
-        reach, usual = self._usual(series, geometry)
-        geometry = replace(geometry, reach=FIRST_MARGIN * reach)
-        mean, number, reach = self._mean(series, geometry, usual)
-        geometry = self._geometry(mean, number, reach)
+        middle, usual = self._usual(series, geometry)
+        geometry = self._geometry(*self._mean(series, geometry, middle, usual))
+        for number in (SOME, MANY):  # at first movements are wrong by what the profiles lack
+            geometry = self._with_structure(series, geometry, number, usual)
         fitter = IntegrationFitter(geometry, self.sigma)
         found = [None] * len(series)
         for i in range(len(series)):
             found[i] = _summary(fitter(series[i]), geometry)
         return TimeSeriesResult.of(series, geometry, found)
 
-    def _geometry(self, image, number, reach=None):
-        """What all integrations share, from their mean image and the number that it is worth."""
+    def _geometry(self, image, number, light=None):
+        """What all integrations share, from their mean image and the number that it is worth.
+
+        `light` is that of the sources to which the variances belong, shape of the image.
+        """
         fit = self.extraction.fit(image)
         if not fit.independent_columns:
             raise ValueError(
@@ -75,23 +79,25 @@ class TimeSeriesExtraction:
             )
         result = self.extraction.evaluate(fit, image)
         rows = slice(*np.searchsorted(image.y, (fit.image.y[0], fit.image.y[-1] + 0.5)))
-        variance = fit.image.variance * number[rows]
-        return Geometry(result, variance, reach)
+        # A fit adds what a profile misses to the variance of bright pixels; here it is learnt.
+        own = fit.image if image.variance is None else image
+        variance = own.variance[... if own is fit.image else rows] * number[rows]
+        return Geometry(result, variance, light if light is None else light[rows])
 
     def _usual(self, series, geometry):
-        """Largest shift and stretch of a few integrations, and their usual chi-square per dof."""
+        """Middle shift and stretch of a few integrations, and their usual chi-square per dof."""
         fitter, moved, chi2 = IntegrationFitter(geometry, self.sigma), [], []
         for i in _spread(series, FEW):
             one = fitter(series[i])
-            moved.append(np.abs(one.fit.theta[:2]))
+            moved.append(one.fit.theta[:2])
             chi2.append(one.reduced_chi2)
         known = np.isfinite(chi2)
         usual = np.median(np.array(chi2)[known]) if known.any() else 1.0
         good = _is_usual(np.array(chi2), usual)
-        return np.max(np.array(moved)[good if good.any() else ...], axis=0), usual
+        return np.median(np.array(moved)[good if good.any() else ...], axis=0), usual
 
-    def _mean(self, series, geometry, usual):
-        """Mean of the integrations as if none had moved, without hits; and what `_geometry` takes.
+    def _mean(self, series, geometry, middle, usual):
+        """Mean of the integrations as if all had moved to the middle, without hits.
 
         Integrations whose chi-square is not the usual one are left out.
 
@@ -100,28 +106,29 @@ class TimeSeriesExtraction:
         mean : `~specmodels.SpectralImage`
         number : ndarray
             Integrations in each pixel.
-        reach : ndarray, shape (2,)
-            Largest movements, and a little more.
+        light : ndarray
+            Mean light of the sources where they were.
         """
         fitter = IntegrationFitter(geometry, self.sigma)
-        shape = geometry.image.shape
-        data, variance, number = (np.zeros(shape) for _ in range(3))
-        known, reach = series.first.variance is not None, np.zeros(2)
-        numbers = _spread(series, MANY)
+        place = fitter.light(middle)
+        data, variance, number, light = (np.zeros(geometry.image.shape[::-1]) for _ in range(4))
+        known, numbers = series.first.variance is not None, _spread(series, MANY)
         for i in numbers:
             image = series[i]
             one = fitter(image)
             if not _is_usual(one.reduced_chi2, usual):
                 continue
-            good, reach = one.used, np.maximum(reach, np.abs(one.fit.theta[:2]))
-            moved = one.fit.model - one.fit.at_rest().model
+            fluxes, good = one.fit.particular[: len(place)], one.used
+            moved = np.einsum("kx,kxy->xy", fluxes, one.fit.basis[: len(place)])
+            light[good] += moved[good]
+            moved -= np.einsum("kx,kxy->xy", fluxes, place)
             part = geometry.cut(image)
-            data[good] += (image.data[part] - moved)[good]
+            data[good] += (image.data[part].T - moved)[good]
             number[good] += 1
-            spread = image.variance[part] if known else one.residual**2
-            variance[good] += spread[good]
-        seen = number > 0
-        safe = np.maximum(number, 1)
+            variance[good] += (image.variance[part].T if known else one.residual**2)[good]
+        data, variance, number, light = (np.ascontiguousarray(a.T)
+                                         for a in (data, variance, number, light))  # fmt: skip
+        seen, safe = number > 0, np.maximum(number, 1)
         known |= len(numbers) >= LEAST_SCATTER
         if series.first.variance is None:
             variance = number * _smooth(variance, number)
@@ -129,7 +136,17 @@ class TimeSeriesExtraction:
             data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
             variance=np.where(seen, variance / safe**2, 1.0) if known else None,
         )  # fmt: skip
-        return mean, safe, MARGIN * reach
+        return mean, safe, light / safe
+
+    def _with_structure(self, series, geometry, number, usual):
+        """The geometry with what its profiles lack in so many integrations; `ProfileStructure`."""
+        fitter, structure = IntegrationFitter(geometry, self.sigma), ProfileStructure(geometry)
+        for i in _spread(series, number):
+            one = fitter(series[i])
+            if _is_usual(one.reduced_chi2, usual):
+                structure.add(one)
+        known = 0 if geometry.structure is None else geometry.structure
+        return replace(geometry, structure=known + structure.images())
 
 
 def _is_usual(chi2, usual):
@@ -178,7 +195,7 @@ def _summary(one, geometry):
     fit = one.fit
     own = slice(0, len(geometry.numbers))  # fluxes come first
     held = np.einsum("kkx->kx", fit.covariance)[own]
-    rows, columns = np.nonzero(one.hits)
+    columns, rows = np.nonzero(one.hits)
     return {
         "flux": fit.values[own],
         "variance": held,
