@@ -15,6 +15,8 @@ __all__ = ["StagedFitter"]
 
 # Neighbouring columns that are fitted together at first where columns depend on one another.
 RUN = 48
+# Part of the information on most coefficients of a model below which the first fit leaves one out.
+LEAST_TOLD = 1e-3
 # Rounds in which hits are looked for in some columns, as shapes change.
 SHAPE_ROUNDS = 4
 # The first fit ends where the next step promises less than this, in chi-square per degree of
@@ -101,7 +103,7 @@ class StagedFitter(Fitter):
             return None
         parts = [image.cutout(columns=_runs(image.shape[1], self.n_columns)) for image in images]
         part = SystemProblem(model, parts, batch=batch, share=share)
-        theta = problem.parameters.initial = self._shapes(part, parts)
+        theta = problem.parameters.initial = self._shapes(part, _told(part))
         rejected, problem = self._without_hits(problem, theta, images)
         last = VarProFitter().stepped(problem)
         return last.replace(rejected=rejected if len(images) > 1 else rejected[0])
@@ -126,6 +128,24 @@ class StagedFitter(Fitter):
         cleaned = [image.replace(mask=image.mask | bad)
                    for image, bad in zip(images, rejected, strict=True)]  # fmt: skip
         return rejected, problem.masked(cleaned)
+
+
+def _told(problem):
+    """Images of a system without the pixels of coefficients that these hardly tell.
+
+    At the ends of runs the light of sources is seen by wings alone: divided by next to nothing it
+    would be noise without bounds, and derivatives by the wings more noise than all that is known.
+    """
+    equations = problem.solve(problem.parameters.initial)[0]
+    information, lost = equations.diagonal, np.zeros(equations.n, dtype=bool)
+    for group in problem.layout.groups:
+        own = group.first[:, None] + group.stride[:, None] * np.arange(group.size)
+        seen = own[information[own] > 0]
+        if len(seen):
+            lost[seen] = information[seen] < LEAST_TOLD * np.median(information[seen])
+    out = equations.entries.see(lost)
+    return [image.replace(mask=image.mask | out[pixels].reshape(image.shape))
+            for image, pixels in zip(problem.images, problem.slices, strict=True)]  # fmt: skip
 
 
 def _runs(n, wanted):

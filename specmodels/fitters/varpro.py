@@ -21,10 +21,13 @@ __all__ = ["State", "VarProFitter", "column_result", "fitted_system"]
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e9
 # Fits, each with the spectra of correlated noise as the one before leaves it.
 NOISE_ROUNDS = 10
-# A step along the tangent is the last where chi-square is within this of what it promised.
-MOST_MISSED = 0.5
-# So many such steps are tried, of one pass each, before chi-square is minimised with a damping.
-MOST_STEPS = 2
+# A step near the minimum is the last where another would lower chi-square, per degree of freedom,
+# by less than this: a third of a standard error.
+MOST_LEFT = 0.1
+# So many more are made with the curvature of the first before chi-square is minimised anew.
+MOST_STEPS, STEP_DAMPING = 3, 1e-9
+# Part of what a step would bring that is left at most behind it, if more such steps are to follow.
+MOST_AGAIN = 0.5
 # Part of a parameter in directions without information (squared) above which it is lost with them.
 LEAST_PART = 1e-4
 
@@ -101,6 +104,9 @@ class VarProFitter(Fitter):
     def stepped(self, problem):
         """Fit of a system from values near the minimum: one step, and more where that fell short.
 
+        How much is left is told by the slope of chi-square where a step ended, and its curvature
+        where the first one began, by which the others are made as well.
+
         Parameters
         ----------
         problem : `~specmodels.fitters.system.SystemProblem`
@@ -109,15 +115,21 @@ class VarProFitter(Fitter):
         -------
         FitResult
         """
-        parameters = problem.parameters
-        for _ in range(MOST_STEPS):
-            before = parameters.prior_chi2(parameters.initial)[0]
-            state, _, _ = VarProFitter(tolerance=np.inf).minimised(problem)
-            result = fitted_system(problem, state)
-            missed = result.total_chi2 - before - float(state.solved.chi2[0])
-            if abs(missed) <= MOST_MISSED * max(result.reduced_chi2, 1.0):
-                return result
-            parameters.initial = state.theta
+        parameters, scale, before = problem.parameters, 1.0, np.inf
+        theta = parameters.initial.copy()
+        state = State(theta, parameters.linearise(problem, theta))
+        for _ in range(1 + MOST_STEPS):
+            step, promise = damped_step(parameters, state, np.full(1, STEP_DAMPING))
+            if promise[0] <= MOST_LEFT * scale:
+                return fitted_system(problem, state)
+            if promise[0] > MOST_AGAIN * before:  # too far from the minimum for this curvature
+                break
+            if before == np.inf:
+                left = state.chi2(shared=True) - promise
+                scale = max(1.0, float(left[0] / state.dof(shared=True)[0]))
+            parameters.initial, before = state.theta, promise[0]
+            theta = parameters.clip(state.theta + step)
+            state = State(theta, replace(state.solved, gradient=problem.gradient(theta)))
         return self._fit_system(problem)
 
     def minimised(self, problem):

@@ -26,11 +26,16 @@ def solved(factor, vector):
     return dpbtrs(factor, vector, lower=1)[0]
 
 
-@compiled
 def inverse_band(factor):
     """Band of the inverse, shape (4, n), by Takahashi's recursion from its last row up."""
-    n = factor.shape[1]
     out = np.zeros(factor.shape)
+    _fill_inverse(factor, out)
+    return out
+
+
+@compiled
+def _fill_inverse(factor, out):
+    n = factor.shape[1]
     for j in range(n - 1, -1, -1):
         last = min(4, n - j)
         for i in range(last - 1, -1, -1):
@@ -38,7 +43,6 @@ def inverse_band(factor):
             for k in range(1, last):
                 total -= factor[k, j] * out[abs(k - i), j + min(k, i)]
             out[i, j] = total / factor[0, j]
-    return out
 
 
 def band_product(band, vector):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .compiled import compiled
+from .medians import selected
 from .robust import MAD_TO_SIGMA
 
 __all__ = ["bin_medians", "cloud_outliers", "huber_level"]
@@ -54,18 +55,20 @@ def huber_level(groups, signal, residual, n_groups, *, limit=3.0, n_iterations=6
         Amplitudes and standard errors, infinite where a group has no weight.
     """
     arrays = (np.asarray(a, dtype=float) for a in (signal, residual))
-    level, norm = _huber(np.asarray(groups), *arrays, n_groups, limit, n_iterations)
+    level, norm, total = np.zeros((3, n_groups))
+    _huber(np.asarray(groups), *arrays, (level, norm, total), limit, n_iterations)
     with np.errstate(divide="ignore"):
         return level, np.sqrt(1 / norm)
 
 
 @compiled
-def _huber(groups, signal, residual, n_groups, limit, n_iterations):
-    level, norm = np.zeros(n_groups), np.zeros(n_groups)
+def _huber(groups, signal, residual, out, limit, n_iterations):
+    level, norm, total = out
     for p in range(groups.size):
         norm[groups[p]] += signal[p] * signal[p]
     for _ in range(n_iterations):
-        total = np.zeros(n_groups)
+        for k in range(total.size):
+            total[k] = 0.0
         # Neighbours are mostly of one group: their sum is kept aside, which takes half the time.
         own, part = 0, 0.0
         for p in range(groups.size):
@@ -76,66 +79,34 @@ def _huber(groups, signal, residual, n_groups, limit, n_iterations):
             part += signal[p] * min(max(left, -limit), limit)
         total[own] += part
         change = 0.0
-        for k in range(n_groups):
+        for k in range(total.size):
             if norm[k] > 0:
                 level[k] += total[k] / norm[k]
                 change = max(change, abs(total[k]) / np.sqrt(norm[k]))
         if change < NEGLIGIBLE:
             break
-    return level, norm
 
 
 def bin_medians(bins, values, enough=1 << 60):
     """Median of the values in each bin, or of evenly spread ones that are enough; empty: zero."""
-    return _bin_medians(bins, values, enough)  # one kind of arguments: compiled once
-
-
-@compiled
-def _bin_medians(bins, values, enough):
-    n_bin = 0
-    for p in range(bins.size):
-        n_bin = max(n_bin, bins[p] + 1)
-    start = np.zeros(n_bin + 1, dtype=np.int64)
-    for p in range(bins.size):
-        start[bins[p] + 1] += 1
-    for k in range(n_bin):
-        start[k + 1] += start[k]
-    place, ordered = start.copy(), np.empty(values.size)
-    for p in range(bins.size):
-        ordered[place[bins[p]]] = values[p]
-        place[bins[p]] += 1
-    out, part = np.zeros(n_bin), np.empty(values.size)
-    for k in range(n_bin):
-        number, count = 0, start[k + 1] - start[k]
-        for p in range(start[k], start[k + 1], 1 + max(count - 1, 0) // enough):
-            part[number] = ordered[p]
-            number += 1
-        if number:
-            middle = _select(part, number, number // 2)
-            lower = _select(part, number, number // 2 - 1) if number % 2 == 0 else middle
-            out[k] = 0.5 * (lower + middle)
+    counts = np.bincount(bins)
+    small = bins.astype(np.int16) if counts.size < 1 << 15 else bins  # sorted by radix
+    ordered = np.asarray(values, dtype=float)[np.argsort(small, kind="stable")]
+    out = np.zeros(counts.size)
+    _medians(ordered, counts, enough, np.empty(values.size), out)
     return out
 
 
 @compiled
-def _select(values, number, which):
-    """Value that would be at place `which` if the first ones were sorted (Hoare's algorithm)."""
-    low, high = 0, number - 1
-    while low < high:
-        pivot, i, j = values[(low + high) // 2], low, high
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if which <= j:
-            high = j
-        elif which >= i:
-            low = i
-        else:
-            break
-    return values[which]
+def _medians(ordered, counts, enough, part, out):
+    first = 0
+    for k in range(counts.size):
+        number, last = 0, first + counts[k]
+        for p in range(first, last, 1 + max(counts[k] - 1, 0) // enough):
+            part[number] = ordered[p]
+            number += 1
+        if number > 0:
+            middle = selected(part, number, number // 2)
+            lower = selected(part, number, number // 2 - 1) if number % 2 == 0 else middle
+            out[k] = 0.5 * (lower + middle)
+        first = last

@@ -42,6 +42,7 @@ def compiled(function=None, **options):
     if numba is None:
         return np.errstate(all="ignore")(function)
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher.get_call_template = _without_literals(dispatcher.get_call_template)
     # Numba finds no folder where neither package nor home can be written to; compiled code then
     # lives as long as the process.
     with suppress(RuntimeError, OSError):
@@ -60,6 +61,19 @@ def cache_folders():
     """Folders of the kernels of this process whose code is on disk, sorted."""
     caches = [kernel._cache for kernel in _kernels if kernel.signatures]
     return sorted({cache.cache_path for cache in caches if getattr(cache, "kept", False)})
+
+
+def _without_literals(get_call_template):
+    """What a kernel gets that is called with ``0`` in another: the code for any integer.
+
+    Numba compiles it a second time for each such value.
+    """
+
+    def get(args, kws):
+        general = {name: numba.types.unliteral(value) for name, value in kws.items()}
+        return get_call_template(tuple(map(numba.types.unliteral, args)), general)
+
+    return get
 
 
 class _Kept(FunctionCache):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .compiled import compiled
 
-__all__ = ["kept_between", "median_of", "medians_of_rows"]
+__all__ = ["kept_between", "median_of", "medians_of_rows", "selected"]
 
 # Values few enough to be sorted; size of a sample, and how far from its middle to look.
 FEW, SAMPLE, MARGIN = 48, 33, 5
@@ -64,11 +64,8 @@ def median_of(values, work, size):
             kept += (values[k] >= low) & (values[k] <= high)
         values, work = work, values
         first, last, size, margin = first - below, last - below, inside, MARGIN
-    if size > FEW:
-        ordered = np.sort(values[:size])
-        return half * (ordered[first] + ordered[last])
-    _sort(values, size)
-    return half * (values[first] + values[last])
+    lower = selected(values, size, first)
+    return half * (lower + selected(values, size, last))
 
 
 @compiled
@@ -99,3 +96,27 @@ def _sort(values, size):
             values[j] = values[j - 1]
             j -= 1
         values[j] = value
+
+
+@compiled
+def selected(values, number, which):
+    """Value that would be at place `which` if the first ones were sorted (Hoare's algorithm)."""
+    low, high = 0, number - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if which <= j:
+            high = j
+        elif which >= i:
+            low = i
+        else:
+            break
+    return values[which]

@@ -89,7 +89,7 @@ def _light(shapes, x, movement, few):
     """
     n_source, n_row = len(shapes.splines), few.shape[1]
     shift, narrower = movement[0], 1.0 / (1.0 + movement[1])
-    n_linear, n_place = n_source + len(shapes.sky), shapes.structure.shape[2]
+    n_linear = n_source + len(shapes.sky)
     for k in range(n_source):
         center, spline = shapes.centers[k, x], shapes.splines[k, x]
         below, below_s, below_w = 0.0, 0.0, 0.0
@@ -102,12 +102,6 @@ def _light(shapes, x, movement, few):
                 few[n_linear + 2 * k, y - 1] = below_s - slope
                 few[n_linear + 2 * k + 1, y - 1] = below_w - slope * off
             below, below_s, below_w = value, slope, slope * off
-        for y in range(n_row if n_place else 0):
-            place = (y - center - shift) * narrower * FINE + 0.5 * (n_place - 1)
-            if 0.0 <= place < n_place - 1:
-                i = int(place)
-                own = shapes.structure[k, x]
-                few[k, y] += (own[i] + (own[i + 1] - own[i]) * (place - i)) * narrower
     for k in range(len(shapes.sky)):
         for y in range(n_row):
             few[n_source + k, y] = shapes.sky[k, x, y]

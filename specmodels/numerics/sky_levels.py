@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .source_sums import block_sums, column_means, first_sums
-from .source_wings import N_FIXED, profile_at, step
+from .source_wings import N_FIXED, SlitSums, Wings, profile_at, step
 
 __all__ = ["sky_levels"]
 
@@ -66,10 +66,13 @@ def sky_levels(images, limits=(-1.0, 1.0), error=0.0):
         The factors and their standard errors; infinite where the data do not tell.
     """
     slits = [_Slit(*image, limits, error) for image in images]
-    fits = [slit for slit in slits if slit.columns.any()]
-    if fits:
-        _Population(fits).fit()
-    return np.array([slit.state[0] for slit in slits]), np.array([slit.error for slit in slits])
+    lit = np.array([slit.columns.any() for slit in slits], dtype=bool)
+    levels, errors = np.full(len(slits), MEAN[0]), np.full(len(slits), math.inf)
+    if lit.any():
+        fits = _Population([slit for slit, some in zip(slits, lit, strict=True) if some])
+        fits.fit()
+        levels[lit], errors[lit] = fits.wings.state[:, 0], fits.errors
+    return levels, errors
 
 
 class _Slit:
@@ -88,11 +91,6 @@ class _Slit:
         smooth[1:] += 0.25 * rows[:-1]
         smooth[:-1] += 0.25 * rows[1:]
         self.center = float(np.argmax(np.abs(smooth)))
-        self.state = MEAN.copy()
-        self.state[CENTER] = self.center
-        self.robust, self.light = np.ones(self.sums[0].shape), np.zeros(self.sums[0].shape)
-        self.row_error, self.cell_error, self.error = ROW_ERROR, CELL_ERROR, math.inf
-        self.first, self.smooth, self.limit = 0, np.zeros((0, 0)), 0.0
 
     def _set_places(self, place):
         """Mean places of the blocks, and of the nodes between which profiles are interpolated."""
@@ -112,52 +110,13 @@ class _Slit:
         self.sums = sums
         self.n_free = max(np.count_nonzero(sums[3] > 0) - sums.shape[2] - N_FIXED, 1)
 
-    def step(self, prior):
-        """One step, given means and weights of the shape's parameters."""
-        variances, figures = step(
-            self.sums, self.places, self.state, self.robust, self.light,
-            (self.row_error, self.cell_error), prior, self.center, self.smooth, self.first,
-            self.limit,
-        )  # fmt: skip
-        self.variances, self.figures = variances[:N_FIXED], figures
-        chi2, weight, square = figures[:3]
-        self.error = math.sqrt(variances[0] * max(chi2 / self.n_free, 1.0))
-        if figures[5] < 3:
-            ratio = math.sqrt((square + 0.3) / (0.85 * weight + 0.3))
-            self.cell_error = min(max(self.cell_error * ratio, CELL_RANGE[0]), CELL_RANGE[1])
-
-    def reject(self):
-        """Sums anew, without outliers."""
-        profile = profile_at(self.state[1:], self.nodes, self.images[0].shape[0])
-        source = profile, self.blocks.first, self.blocks.share
-        level = self.state[0]
+    def reject(self, profile, level):
+        """Sums anew, without outliers, given the profile at the nodes."""
+        source = np.ascontiguousarray(profile[:, : len(self.images[0])].T)
+        source = source, self.blocks.first, self.blocks.share
         self._set_sums(
             block_sums(self.images, self.columns, self.edges, source, level, CLIP, SOURCE_ERROR)
         )
-
-    def depart(self):
-        """From now on the profile may depart from its form, and sums that disagree hardly count."""
-        n_row = self.images[0].shape[0]
-        number = min(N_DEPARTURES, n_row)
-        self.first = int(np.clip(round(self.state[1]) - number // 2, 0, n_row - number))
-        self.smooth = _inverse_correlation(number)
-        self.state = np.concatenate([self.state, np.zeros(number)])
-        self.limit = ROBUST_LIMIT
-
-    def doubt_form(self):
-        """Add to the error what the wings are off where the profile departs from its form."""
-        doubt = FORM_SHARE * (self.row_error - ROW_RANGE[0])
-        if not (doubt > 0 and self.error < math.inf):
-            return
-        _, sky, _, variance = self.sums
-        noise = np.where(variance > 0, variance, np.inf) + (self.cell_error * self.light) ** 2
-        weight = self.robust / noise
-        norm = np.maximum((weight * self.light**2).sum(axis=0), 1e-300)
-        # Of the sky, what the amplitudes of the source cannot take up.
-        part = weight * (sky - self.light * (weight * self.light * sky).sum(axis=0) / norm)
-        rows = np.abs(np.arange(len(sky)) - self.state[1]) > WING * math.exp(self.state[4])
-        wings = np.abs(part * self.light)[rows].sum() / max((part * sky).sum(), 1e-300)
-        self.error = math.hypot(self.error, doubt * wings)
 
 
 def _constant(image):
@@ -212,36 +171,93 @@ class _Population:
 
     def __init__(self, slits):
         self.slits, self.mean, self.spread = slits, MEAN.copy(), SPREAD.copy()
+        self.n_row = max(slit.sums.shape[1] for slit in slits)
+        self._stack()
+        state = np.tile(MEAN, (len(slits), 1))
+        state[:, CENTER] = self.sums.centers
+        shape, ones = self.sums.sums.shape[1:], np.ones(len(slits))
+        self.wings = Wings(state, np.ones(shape), np.zeros(shape), ROW_ERROR * ones,
+                           CELL_ERROR * ones, np.zeros(len(slits), int))  # fmt: skip
+        self.errors, self.smooth, self.limit = np.inf * ones, np.zeros((0, 0)), 0.0
 
     def fit(self):
         """Fit all images."""
         self._steps(FIRST_STEPS)
         for number in NEXT_STEPS:
-            for slit in self.slits:
-                slit.reject()
+            self._reject()
             self._steps(number)
-        for slit in self.slits:
-            slit.depart()
+        self._depart()
         self._steps(LAST_STEPS)
-        for slit in self.slits:
-            slit.doubt_form()
+        self._doubt_form()
+
+    def _stack(self):
+        """Sums of all slits, filled up to the same size with what has no variance."""
+        slits, n_block = self.slits, max(slit.places.size for slit in self.slits)
+        sums = np.zeros((4, len(slits), n_block, self.n_row))
+        places, shares = np.zeros((2, len(slits), n_block))
+        for s, slit in enumerate(slits):
+            _, rows, blocks = slit.sums.shape
+            sums[:, s, :blocks, :rows] = slit.sums.swapaxes(1, 2)
+            places[s, :blocks], shares[s, :blocks] = slit.places, 1 / blocks
+        centers = np.array([slit.center for slit in slits])
+        self.sums = SlitSums(sums, places, shares, centers)
+        self.n_free = np.array([slit.n_free for slit in slits])
 
     def _steps(self, number):
         for _ in range(number):
             prior = np.array([self.mean, self.spread**-2.0, LONGEST])
-            for slit in self.slits:
-                slit.step(prior)
+            self.wings, figures = step(self.sums, self.wings, prior, self.smooth, self.limit)
+            spread = np.maximum(figures.chi2 / self.n_free, 1.0)
+            self.errors = np.sqrt(figures.variances[:, 0] * spread)
+            ratio = np.sqrt((figures.cell_square + 0.3) / (0.85 * figures.cell_weight + 0.3))
+            errors = (self.wings.cell_errors * ratio).clip(*CELL_RANGE)
+            errors = np.where(figures.moved < 3, errors, self.wings.cell_errors)
+            self.wings = self.wings._replace(cell_errors=errors)
             if len(self.slits) >= LEAST_SLITS:
-                self._learn()
-            self._learn_departures()
+                self._learn(figures.variances)
+            self._learn_departures(figures)
 
-    def _learn(self):
+    def _reject(self):
+        """Sums anew, without outliers."""
+        nodes = np.array([slit.nodes for slit in self.slits])
+        profiles = profile_at(self.wings.state[:, 1:N_FIXED], nodes, self.n_row)
+        levels = self.wings.state[:, 0].tolist()
+        for slit, profile, level in zip(self.slits, profiles, levels, strict=True):
+            slit.reject(profile, level)
+        self._stack()
+
+    def _depart(self):
+        """From now on profiles may depart from their form, and sums that disagree hardly count.
+
+        Departures of rows that a slit does not have follow those that it has, as they are a priori.
+        """
+        number, state = min(N_DEPARTURES, self.n_row), self.wings.state
+        first = (np.round(state[:, CENTER]).astype(int) - number // 2).clip(0, self.n_row - number)
+        state = np.concatenate([state, np.zeros((len(state), number))], axis=1)
+        self.wings = self.wings._replace(state=state, first=first)
+        self.smooth, self.limit = _inverse_correlation(number), ROBUST_LIMIT
+
+    def _doubt_form(self):
+        """Add to the errors what wings are off where profiles depart from their form."""
+        state, robust, light, row_errors, cell_errors, _ = self.wings
+        _, sky, _, variance = self.sums.sums
+        noise = np.where(variance > 0, variance, np.inf) + (cell_errors[:, None, None] * light) ** 2
+        weight = robust / noise
+        norm = np.maximum((weight * light**2).sum(axis=2), 1e-300)
+        # Of the sky, what the amplitudes of the source cannot take up.
+        part = weight * (sky - light * ((weight * light * sky).sum(axis=2) / norm)[:, :, None])
+        far = np.abs(np.arange(self.n_row) - state[:, 1:2]) > WING * np.exp(state[:, 4:5])
+        wings = np.abs(part * light).sum(axis=(1, 2), where=far[:, None])
+        wings = wings / np.maximum((part * sky).sum((1, 2)), 1e-300)
+        doubt = np.maximum(FORM_SHARE * (row_errors - ROW_RANGE[0]), 0.0)
+        self.errors = np.hypot(self.errors, doubt * wings)
+
+    def _learn(self, variances):
         """Means and spreads of the parameters of the profile, but for the place of the source."""
         learnt = slice(FIRST_LEARNT, None)
         own, first = self.spread[learnt] ** 2, SPREAD[learnt] ** 2
-        offsets = np.array([slit.state[learnt.start : N_FIXED] for slit in self.slits])
-        offsets = offsets - self.mean[learnt]
-        known = 1 - np.array([slit.variances[learnt] for slit in self.slits]) / own
+        offsets = self.wings.state[:, FIRST_LEARNT:N_FIXED] - self.mean[learnt]
+        known = 1 - variances[:, FIRST_LEARNT:N_FIXED] / own
         known = np.clip(known, 0.0, 1.0).sum(axis=0)
         weight = N_PRIOR * own / first
         pull = offsets.sum(axis=0) + weight * (MEAN - self.mean)[learnt]
@@ -250,13 +266,12 @@ class _Population:
         self.mean[learnt] += change
         self.spread[learnt] = np.maximum(np.sqrt(square / (known + N_PRIOR)), LEAST_SPREAD)
 
-    def _learn_departures(self):
+    def _learn_departures(self, figures):
         """How far profiles depart from their form."""
-        figures = np.sum([slit.figures for slit in self.slits], axis=0)
-        if not figures[3] > 0:
+        if not self.smooth.size:
             return
-        for slit in self.slits:
-            ratio = math.sqrt((figures[4] + 3) / (figures[3] + 3))
-            new = min(max(slit.row_error * ratio, ROW_RANGE[0]), ROW_RANGE[1])
-            slit.state[N_FIXED:] *= slit.row_error / new
-            slit.row_error = new
+        ratio = math.sqrt((figures.row_square.sum() + 3) / (figures.row_weight.sum() + 3))
+        errors = (self.wings.row_errors * ratio).clip(*ROW_RANGE)
+        state = self.wings.state.copy()
+        state[:, N_FIXED:] *= (self.wings.row_errors / errors)[:, None]
+        self.wings = self.wings._replace(state=state, row_errors=errors)

@@ -10,7 +10,6 @@ from .compiled import compiled
 __all__ = ["block_sums", "column_means", "first_sums"]
 
 
-@compiled
 def column_means(sky, weights, wavelength):
     """What the columns of a slit weigh, and their wavelengths.
 
@@ -25,9 +24,17 @@ def column_means(sky, weights, wavelength):
     columns, places : ndarray, shape (n_column,)
         Mean of weight times sky, and mean wavelength, NaN where there is none.
     """
+    columns, places, number, number_places = np.zeros((4, sky.shape[1]))
+    _add_means(sky, weights, wavelength, columns, places, number, number_places)
+    missing = np.full(number.size, np.nan)
+    return columns / np.maximum(number, 1), np.divide(
+        places, number_places, out=missing, where=number_places > 0
+    )
+
+
+@compiled
+def _add_means(sky, weights, wavelength, columns, places, number, number_places):
     n_row, n_column = sky.shape
-    columns, places = np.zeros(n_column), np.zeros(n_column)
-    number, number_places = np.zeros(n_column), np.zeros(n_column)
     for y in range(n_row):
         for x in range(n_column):
             known = wavelength[y, x] == wavelength[y, x]
@@ -36,13 +43,8 @@ def column_means(sky, weights, wavelength):
             use = sky[y, x] > 0 and weights[y, x] > 0
             columns[x] += sky[y, x] * weights[y, x] if use else 0.0
             number[x] += use
-    for x in range(n_column):
-        columns[x] /= max(number[x], 1)
-        places[x] = places[x] / number_places[x] if number_places[x] else np.nan
-    return columns, places
 
 
-@compiled
 def first_sums(data, sky, weights, columns, edges):
     """Sums over blocks of columns, in each row without its largest and its smallest residual.
 
@@ -61,10 +63,15 @@ def first_sums(data, sky, weights, columns, edges):
     ndarray, shape (4, n_row, n_block)
         Data, sky, columns, and the variance of the first.
     """
-    n_row, n_block = data.shape[0], edges.size - 1
-    out = np.zeros((4, n_row, n_block))
-    for y in range(n_row):
-        for k in range(n_block):
+    out = np.zeros((4, data.shape[0], edges.size - 1))
+    _add_first(data, sky, weights, columns, edges, out)
+    return out
+
+
+@compiled
+def _add_first(data, sky, weights, columns, edges, out):
+    for y in range(data.shape[0]):
+        for k in range(edges.size - 1):
             total, number, low, high = 0.0, 0, np.inf, -np.inf
             for x in range(edges[k], edges[k + 1]):
                 if weights[y, x] > 0 and sky[y, x] > 0:
@@ -74,15 +81,13 @@ def first_sums(data, sky, weights, columns, edges):
                     low, high = min(low, left), max(high, left)
                     out[1, y, k] += columns[x] * sky[y, x]
                     out[2, y, k] += columns[x]
-                    out[3, y, k] += columns[x] ** 2 / weights[y, x]
+                    out[3, y, k] += columns[x] * columns[x] / weights[y, x]
             if number > 2:
                 total, number = total - low - high, number - 2
             if number:
                 out[0, y, k] = total / number * out[2, y, k] + out[1, y, k]
-    return out
 
 
-@compiled
 def block_sums(images, columns, edges, source, level, limit, model_error):
     """Sums over blocks of columns, without outliers.
 
@@ -106,11 +111,25 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
         Data, sky, source (in units in which it is the sum of the columns where no pixel is
         missing), and the variance of the first.
     """
+    n_row, n_column = images[0].shape
+    profile, kept = np.empty((2, n_row, n_column))
+    norm, light, amplitude = np.zeros((3, n_column))
+    out = np.zeros((4, n_row, edges.size - 1))
+    _project(images, source, level, limit, model_error, (profile, kept, norm, light, amplitude))
+    _scale(columns, edges, norm, light, amplitude)
+    _add_kept(images, kept, columns, edges, amplitude, out)
+    return out
+
+
+@compiled
+def _project(images, source, level, limit, model_error, out):
+    """Write the profile, the weights without outliers, and in each column the profile's products
+    with itself and with the data; last, the light with outliers.
+    """
     data, sky, weights = images
     nodes, first, share = source
+    profile, kept, norm, light, before = out
     n_row, n_column = data.shape
-    profile, kept = np.empty((n_row, n_column)), np.empty((n_row, n_column))
-    norm, light = np.zeros(n_column), np.zeros(n_column)
     for y in range(n_row):
         for k in range(first.size - 1):
             change = nodes[y, k + 1] - nodes[y, k]
@@ -123,46 +142,50 @@ def block_sums(images, columns, edges, source, level, limit, model_error):
             value = kept[y, x] * profile[y, x]
             norm[x] += value * profile[y, x]
             light[x] += value * left
-    amplitude = np.zeros(n_column)
     for x in range(n_column):
-        amplitude[x] = light[x] / norm[x] if norm[x] > 0 else 0.0
+        before[x] = light[x] / norm[x] if norm[x] > 0 else 0.0
     for y in range(n_row):
         for x in range(n_column):
-            own = amplitude[x] * profile[y, x]
+            own = before[x] * profile[y, x]
             left = data[y, x] - level * sky[y, x] - own
             error = model_error * own
-            if kept[y, x] * (left * left - (limit * error) ** 2) > limit * limit:
+            if kept[y, x] * (left * left - limit * error * limit * error) > limit * limit:
                 value = kept[y, x] * profile[y, x]
                 norm[x] -= value * profile[y, x]
                 light[x] -= value * (left + own)
                 kept[y, x] = 0.0
-    for x in range(n_column):
-        amplitude[x] = light[x] / norm[x] if norm[x] > 0 else 0.0
-    return _summed(data, sky, kept, columns, edges, amplitude, norm)
 
 
 @compiled
-def _summed(data, sky, weights, columns, edges, amplitude, norm):
-    n_row, n_block = data.shape[0], edges.size - 1
-    out = np.zeros((4, n_row, n_block))
-    for k in range(n_block):
+def _scale(columns, edges, norm, light, source):
+    """Write the source: in each block in units in which it is the sum of the columns.
+
+    Where it is not seen in a block, it is taken for the columns themselves.
+    """
+    for k in range(edges.size - 1):
         total, all_columns, noise = 0.0, 0.0, 0.0
         for x in range(edges[k], edges[k + 1]):
-            total += columns[x] * amplitude[x]
+            source[x] = columns[x] * light[x] / norm[x] if norm[x] > 0 else 0.0
+            total += source[x]
             all_columns += columns[x]
-            if norm[x] > 0:
-                noise += columns[x] ** 2 / norm[x]
+            noise += columns[x] * columns[x] / norm[x] if norm[x] > 0 else 0.0
         known = total * total > 25 * noise
-        scale = all_columns / total if known else 0.0
-        for y in range(n_row):
-            light, level, source, variance = 0.0, 0.0, 0.0, 0.0
+        for x in range(edges[k], edges[k + 1]):
+            source[x] = source[x] / total * all_columns if known else columns[x]
+
+
+@compiled
+def _add_kept(images, weights, columns, edges, source, out):
+    """Sums over the blocks of data, sky, source, and of the variance of the data."""
+    data, sky, _ = images
+    for y in range(out.shape[1]):
+        for k in range(out.shape[2]):
+            light, level, own, variance = 0.0, 0.0, 0.0, 0.0
             for x in range(edges[k], edges[k + 1]):
                 if weights[y, x] > 0:
                     v = columns[x]
                     light += v * data[y, x]
                     level += v * sky[y, x]
-                    source += v * amplitude[x] * scale if known else v
+                    own += source[x]
                     variance += v * v / weights[y, x]
-            out[0, y, k], out[1, y, k] = light, level
-            out[2, y, k], out[3, y, k] = source, variance
-    return out
+            out[0, y, k], out[1, y, k], out[2, y, k], out[3, y, k] = light, level, own, variance

@@ -62,7 +62,6 @@ def terms_at(x, knots):
     return index, values
 
 
-@compiled
 def basis_at(x, knots):
     """The B-splines that are not zero at points.
 
@@ -80,16 +79,20 @@ def basis_at(x, knots):
     values : ndarray, shape (4, n_point)
         Their values.
     """
-    breaks = knots[3:-3]
     first, values = np.empty(x.size, dtype=np.int64), np.empty((4, x.size))
-    own = np.empty(4)
+    _fill_basis(x, knots, knots[3:-3], np.empty(4), first, values)
+    return first, values
+
+
+@compiled
+def _fill_basis(x, knots, breaks, own, first, values):
     k = 0
     for p in range(x.size):
         k = _interval(x[p], breaks, k, breaks.size - 2)
         _terms(x[p], k, knots, own)
         first[p] = k
-        values[0, p], values[1, p], values[2, p], values[3, p] = own[0], own[1], own[2], own[3]
-    return first, values
+        for r in range(4):
+            values[r, p] = own[r]
 
 
 @compiled
@@ -111,33 +114,40 @@ def value_at(x, knots, coefficients):
     return out
 
 
-@compiled
 def spline_at(first, values, coefficients):
     """Value of a spline at each point, given what `basis_at` returns."""
     out = np.empty(first.size)
+    _fill_spline(first, values, coefficients, out)
+    return out
+
+
+@compiled
+def _fill_spline(first, values, coefficients, out):
     for p in range(first.size):
         j = first[p]
         out[p] = (
             values[0, p] * coefficients[j] + values[1, p] * coefficients[j + 1]
             + values[2, p] * coefficients[j + 2] + values[3, p] * coefficients[j + 3]
         )  # fmt: skip
-    return out
 
 
-@compiled
 def variance_at(first, values, band):
     """Variance of a spline at each point, from the band of the coefficients' covariance matrix."""
     out = np.zeros(first.size)
-    for p in range(first.size):
-        for j in range(4):
-            place = first[p] + j
-            out[p] += values[j, p] ** 2 * band[0, place]
-            for k in range(1, 4 - j):
-                out[p] += 2 * values[j, p] * values[j + k, p] * band[k, place]
+    _add_variance(first, values, band, out)
     return out
 
 
 @compiled
+def _add_variance(first, values, band, out):
+    for p in range(first.size):
+        for j in range(4):
+            place = first[p] + j
+            out[p] += values[j, p] * values[j, p] * band[0, place]
+            for k in range(1, 4 - j):
+                out[p] += 2 * values[j, p] * values[j + k, p] * band[k, place]
+
+
 def spline_sums(first, values, data, weights, n_terms):
     """Band of the normal equations, their right-hand side, chi-square of zero, points with weight.
 
@@ -150,14 +160,20 @@ def spline_sums(first, values, data, weights, n_terms):
     n_terms : int
         Number of B-splines.
     """
-    # Written out and by columns of the band: a third faster than loops over its rows.
     columns, vector = np.zeros((n_terms, 4)), np.zeros(n_terms)
+    chi2, number = _add_sums(first, values, data, weights, columns, vector)
+    return np.ascontiguousarray(columns.T), vector, chi2, number
+
+
+@compiled
+def _add_sums(first, values, data, weights, columns, vector):
+    # Written out and by columns of the band: a third faster than loops over its rows.
     chi2, number = 0.0, 0
     for p in range(first.size):
         if weights[p] == 0:
             continue
         number += 1
-        chi2 += weights[p] * data[p] ** 2
+        chi2 += weights[p] * data[p] * data[p]
         i = first[p]
         a, b, c, d = values[0, p], values[1, p], values[2, p], values[3, p]
         wa, wb, wc, wd = weights[p] * a, weights[p] * b, weights[p] * c, weights[p] * d
@@ -175,10 +191,9 @@ def spline_sums(first, values, data, weights, n_terms):
         columns[i + 2, 0] += wc * c
         columns[i + 2, 1] += wc * d
         columns[i + 3, 0] += wd * d
-    return np.ascontiguousarray(columns.T), vector, chi2, number
+    return chi2, number
 
 
-@compiled
 def pieces_at(x, breaks, pieces):
     """A cubic spline and its variance, given as polynomials between breakpoints.
 
@@ -197,9 +212,15 @@ def pieces_at(x, breaks, pieces):
     value, variance : ndarray, shape (n_row, n_column)
         NaN outside.
     """
-    inverse = 2 / (breaks[1:] - breaks[:-1])
-    low, high, last = breaks[0], breaks[-1], breaks.size - 2
     value, variance = np.empty(x.shape), np.empty(x.shape)
+    _fill_pieces(x, breaks, 2 / np.diff(breaks), pieces, value, variance)
+    return value, variance
+
+
+@compiled
+def _fill_pieces(x, breaks, inverse, pieces, value, variance):
+    last = breaks.size - 2
+    low, high = breaks[0], breaks[last + 1]
     for y in range(x.shape[0]):
         k = 0
         for p in range(x.shape[1]):
@@ -212,4 +233,3 @@ def pieces_at(x, breaks, pieces):
             value[y, p] = c[0] + t * (c[1] + t * (c[2] + t * c[3]))
             cubic = c[7] + t * (c[8] + t * (c[9] + t * c[10]))
             variance[y, p] = c[4] + t * (c[5] + t * (c[6] + t * cubic))
-    return value, variance

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 import specmodels as sm
+from specmodels.fitters.levenberg import damped_step
 from specmodels.fitters.paths import checked_model
+from specmodels.fitters.staged import _runs, _told
 from specmodels.fitters.system import SystemProblem
+from specmodels.fitters.varpro import State
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +115,31 @@ def test_coefficients_that_moved_shapes_let_be_seen_do_not_widen_the_band():
         theta[at] = row
         widths.append(problem.solve(theta)[0].structure.width)
     assert widths[1] < 2 * widths[0]
+
+
+def test_first_fit_is_not_stopped_by_what_wings_alone_see():
+    """At the ends of runs tilted lines leave coefficients to the wings, which begin at zero."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:40, :600].astype(float)
+    p = x - 6.0 * (y / 40 - 0.5)
+    star = np.exp(-0.5 * ((y - 19 - x / 300) / 1.4) ** 2) / (1.4 * np.sqrt(2 * np.pi))
+    variance = 49 + 600 * star
+    image = sm.SpectralImage(variance - 9 + rng.normal(size=p.shape) * np.sqrt(variance),
+                             variance=variance, wavelength=p)  # fmt: skip
+    source = sm.Source(
+        sm.BSplineProfile(falling=True), sm.PolynomialTrace(1, limits=(0, 599), c0=19.0, c1=1.5),
+        width=sm.PolynomialTrace(1, limits=(0, 599), c0=1.3), flux=1.0, name="star",
+    )  # fmt: skip
+    largest = max((n for n in source.param_names if n[0] == "c"),
+                  key=lambda name: getattr(source, name).value)  # fmt: skip
+    for name in ("trace_c0", "width_c0", "flux", largest):
+        getattr(source, name).fixed = True
+    breaks = np.linspace(p.min(), p.max(), 620)
+    model = source * sm.MasterBackgroundSpectrum(breaks, name="spectrum")
+    model = checked_model(model + sm.MasterBackgroundSpectrum(breaks, name="sky"), [image])
+    problem, part = (SystemProblem(model, [one]) for one in
+                     (image, image.cutout(columns=_runs(600, 150))))  # fmt: skip
+    theta = sm.StagedFitter(150)._shapes(part, _told(part))
+    _, promise = damped_step(problem.parameters, State(theta, problem.linearise(theta)),
+                                np.full(1, 1e-6))  # fmt: skip
+    assert promise[0] < 10 * len(theta)  # four times the part's noise: it has a quarter of the data

@@ -23,7 +23,6 @@ def shapes(sigma=SIGMA):
     phases = np.array([light(sigma=sigma, y=rows + p / FINE) for p in range(FINE)])
     return Shapes(
         splines=integral_splines(phases)[None], start=-MARGIN - 0.5, centers=CENTER[None],
-        structure=np.zeros((1, N_COLUMN, 0), np.float32),
         sky=np.ones((1, N_COLUMN, N_ROW), np.float32),
     )  # fmt: skip
 
@@ -48,6 +47,18 @@ def scene(rng, shift=0.06, stretch=-0.04):
 def test_light_is_that_of_the_profile_at_any_movement(sigma, place):
     found = light_of(shapes(sigma), np.array(place), N_ROW)[0].T
     assert_allclose(found, light(*place, sigma=sigma), atol=2e-5)
+
+
+def test_structure_is_added_where_it_belongs():
+    rows, sigma = np.arange(-MARGIN, N_ROW + MARGIN)[:, None], 1.2
+    phases = np.array([light(y=rows + p / FINE) for p in range(FINE)])
+    places = np.arange(-80, 81) / FINE
+    integral = GaussianProfile().cumulative(places, 0.0, sigma)
+    table = 0.1 * np.broadcast_to(integral, (N_COLUMN, 161))
+    first = FINE * (-MARGIN - 0.5 - CENTER) + 80
+    tables = shapes()._replace(splines=integral_splines(phases, table, first)[None])
+    found = light_of(tables, np.array([0.3, 0.1]), N_ROW)[0].T
+    assert_allclose(found, light(0.3, 0.1) + 0.1 * light(0.3, 0.1, sigma), atol=2e-5)
 
 
 def test_noiseless_fluxes_and_movements_come_back():

@@ -37,7 +37,7 @@ class Geometry:
     light : ndarray, same shape, optional
         Light of the sources to which these variances belong; default: that of the mean.
     structure : ndarray, shape (n_source, n_column, n_place), optional
-        What profiles lack; see `~specmodels.numerics.moving_tables.Shapes`.
+        Integral of what profiles lack, the middle place upon the trace; see `ProfileStructure`.
     """
 
     result: object
@@ -129,14 +129,16 @@ class Geometry:
         sky = [image.T for k, image in self.columns()[1].items() if k not in carriers]
         n_column, n_row = len(own.x), len(own.y)
         traces = [self.result.trace(name) - own.y[0] for name in self.numbers]
-        structure = self.structure
-        if structure is None:
-            structure = np.zeros((len(traces), n_column, 0), np.float32)
+        start, structure = -margin - 0.5, [None] * len(traces)
+        if self.structure is not None:
+            structure = self.structure
+        first = [FINE * (start - t) + 0.5 * (np.shape(s)[-1] - 1) if s is not None else None
+                 for t, s in zip(traces, structure, strict=True)]  # fmt: skip
+        each = zip(lights, structure, first, strict=True)
         return Shapes(
-            splines=np.array([integral_splines(light) for light in lights]),
-            start=-margin - 0.5,
+            splines=np.array([integral_splines(*own) for own in each]),
+            start=start,
             centers=np.array(traces, dtype=float),
-            structure=structure,
             sky=np.array(sky, dtype=np.float32).reshape(-1, n_column, n_row),
         )
 

@@ -146,7 +146,7 @@ class TimeSeriesExtraction:
             if _is_usual(one.reduced_chi2, usual):
                 structure.add(one)
         known = 0 if geometry.structure is None else geometry.structure
-        return replace(geometry, structure=known + structure.images())
+        return replace(geometry, structure=known + structure.integrals())
 
 
 def _is_usual(chi2, usual):

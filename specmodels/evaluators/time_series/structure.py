@@ -1,4 +1,4 @@
-"""What profiles lack, from many integrations: the light that moves with the sources all the same.
+"""What profiles lack, from many integrations: light that moves and widens with the sources.
 
 What is left of each pixel is sorted by its distance from the trace: one that moves shows a profile
 at all phases of a pixel, which the mean image has lost. A spline is fitted to it, with the weights
@@ -17,11 +17,12 @@ __all__ = ["ProfileStructure"]
 
 # Columns that are summed together, and those for each degree of a polynomial of the column.
 BLOCK, COLUMNS, MOST_TERMS = 32, 256, 5
-# Reach of a structure in full widths, and distance of knots in the core in standard deviations.
-REACH, CORE = 8.0, 0.4
-# Of the usual weight of a coefficient, that of its being on a line with its neighbours: for what no
-# trace that is straight and at rest shows.
-SMOOTHNESS = 1e-6
+# Reach of a structure in full widths, and distance of knots in the core in standard deviations and,
+# at least, in pixels: no pixel shows what comes and goes within it.
+REACH, CORE, LEAST_CORE = 8.0, 0.4, 0.5
+# Of the usual weight of a coefficient, that of its being on a line with its neighbours, and of its
+# being zero: for what no trace that is straight and at rest shows.
+SMOOTHNESS, SMALLNESS = 1e-3, 1e-9
 # Columns with less light than so many standard errors tell nothing of the profile.
 LEAST_SNR = 10.0
 
@@ -56,23 +57,26 @@ class ProfileStructure:
         totals = self.light, self.weight
         gathered(pixels, fluxes, self.centers, one.fit.theta, self.block, totals)
 
-    def images(self):
-        """The structure of each source, single precision: (n_source, n_column, n_place)."""
-        across, n_column = self._across(), len(self.block)
+    def integrals(self):
+        """Integral of the structure of each source at the places, (n_source, n_column, n_place)."""
+        integral, n_column = self._integral(), len(self.block)
+        across = integral(self.places + 0.5) - integral(self.places - 0.5)
         n_block = self.light.shape[1]
         degree = min(n_column // COLUMNS, MOST_TERMS - 1, n_block - 1)
         middles = (np.arange(n_block) + 0.5) * 2 / n_block - 1
         along = np.polynomial.legendre.legvander(middles, degree)
         columns = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_column), degree)
-        return np.array([columns @ _fitted(across, along, light, weight) @ across.T
+        return np.array([columns @ _fitted(across, along, light, weight) @ integral(self.places).T
                          for light, weight in zip(self.light, self.weight, strict=True)],
                         dtype=np.float32)  # fmt: skip
 
-    def _across(self):
-        """Cubic B-splines at the places, zero with their slopes at both ends: (n_place, n_term)."""
-        knots = graded_knots(self.places[-1] / self.sigma, core=CORE) * self.sigma
+    def _integral(self):
+        """Integrals of cubic B-splines that are zero with their slopes at both ends, a function."""
+        core = max(CORE, LEAST_CORE / self.sigma)
+        knots = graded_knots(self.places[-1] / self.sigma, core=core) * self.sigma
         padded = np.pad(knots, 3, mode="edge")
-        return BSpline(padded, np.eye(len(knots) + 2)[:, 2:-2], 3)(self.places)
+        terms = BSpline(padded, np.eye(len(knots) + 2)[:, 2:-2], 3).antiderivative()
+        return lambda y: terms(np.clip(y, knots[0], knots[-1]))
 
 
 def _fitted(across, along, light, weight):
@@ -83,8 +87,9 @@ def _fitted(across, along, light, weight):
     matrix = np.einsum("bp,bq,bij->piqj", along, along, own).reshape(2 * (n_along * n_across,))
     vector = np.einsum("bp,bt,ti->pi", along, light, across).ravel()
     bent = np.diff(np.eye(n_across), 2, axis=0)
-    usual = np.mean(np.diag(matrix)) * SMOOTHNESS
+    usual = np.mean(np.diag(matrix))
     if usual == 0:
         return np.zeros((n_along, n_across))
-    matrix += usual * np.kron(np.eye(n_along), bent.T @ bent + SMOOTHNESS * np.eye(n_across))
+    prior = SMOOTHNESS * bent.T @ bent + SMALLNESS * np.eye(n_across)
+    matrix += usual * np.kron(np.eye(n_along), prior)
     return np.linalg.solve(matrix, vector).reshape(n_along, n_across)

@@ -1,4 +1,4 @@
-"""One pass over the pixels of all images: linear coefficients solved, the others differentiated."""
+"""A model on the pixels of all images: linear coefficients solved for values of the others."""
 
 from copy import copy
 from dataclasses import replace
@@ -7,14 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...models.linear import Outer
 from ...models.linear_form import LinearForm
-from ...numerics.sparse_rows import all_transposed
-from ..columns.elimination import Slopes
-from ..columns.passes import Pass
 from .arrow_equations import ArrowEquations
 from .arrow_structure import ArrowStructure
 from .bounds import limits, within_bounds
+from .derivatives import Differentiated
 from .entries import Entries
 from .equations import Equations
 from .iterated_equations import with_noise
@@ -30,13 +27,11 @@ __all__ = ["SystemProblem"]
 
 # Strengths of priors are learnt to this relative accuracy, in so many steps at most.
 STRENGTH_TOLERANCE, STRENGTH_STEPS = 0.02, 40
-# Derivatives of pixels that are held at once, or as many as there are pixels.
-MOST_SLOPES = 5e5
 # Coefficients are sorted anew where the matrix takes so many times the work of the first one.
 MUCH_MORE_WORK = 4.0
 
 
-class SystemProblem:
+class SystemProblem(Differentiated):
     """A model of any composition on the pixels of one or several images.
 
     Parameters
@@ -77,18 +72,19 @@ class SystemProblem:
         self.inputs = [inputs_of(self.form.model, image) for image in self.images]
         self.layout = self.structure = self.penalties = self.strengths = self._limits = None
         self.noise, self.noise_is_held = noise_of(self.forms, self.images), False
-        self._last = None
+        self._last = self._solved = None
 
     def masked(self, images):
         """The same system on the same pixels, of which others are masked."""
         one = copy(self)
-        one.images = list(images)
+        one.images, one._solved = list(images), None
         one.data, one.weights = filled(one.images)
         return one
 
     def of_image(self, number):
         """The same system as it is seen in one of its images, whose pixels alone it has."""
         one, part = copy(self), self.slices[number]
+        one._solved = None
         for key in ("models", "images", "forms", "inputs"):
             setattr(one, key, [getattr(self, key)[number]])
         one.form, one.slices = one.forms[0], [slice(0, part.stop - part.start)]
@@ -208,6 +204,16 @@ class SystemProblem:
         -------
         equations, coefficients, offset, residual
         """
+        if self._solved is not None and np.array_equal(self._solved[0], theta):
+            return self._solved[1]
+        self._solved = None  # not to have the factors of two
+        solution = self._solution(theta)
+        if not self.penalties.learnt and self.noise is None:
+            self._solved = theta.copy(), solution
+        return solution
+
+    def _solution(self, theta):
+        """As `solve`, made anew."""
         equations, offset, data = self._assembled(theta)
         if self.strengths is None:
             self.strengths = self.penalties.first_strengths(
@@ -268,80 +274,3 @@ class SystemProblem:
     def is_limited(self):
         """Whether linear coefficients have bounds."""
         return self._limits is not None
-
-    def linearise(self, theta, *, bounded=True):
-        """Solve, and differentiate by the others: a `~specmodels.fitters.columns.passes.Pass`.
-
-        Coefficients at a bound stay there, or, if they are not `bounded`, follow the others as if
-        there were none.
-        """
-        equations, coefficients, _, residual = self.solve(theta)
-        equations = equations if bounded else equations.unbounded
-        weights, n_free = equations.weights, len(self.parameters.entries)
-        gradient, information = np.zeros(n_free), np.zeros((n_free, n_free))
-        mixed = np.zeros((equations.n, n_free))
-        for number, rows in self.parts(max(MOST_SLOPES, len(self.data))):
-            part, *own = equations.entries.rows(number, rows)
-            slopes = self.slopes(number, theta, coefficients, rows=rows)
-            seen = slopes.any(axis=1)
-            if not seen.any():
-                continue
-            slopes, place = slopes[seen], np.asarray(self.parameters.places[number])[seen]
-            weighted = equations.weighted(slopes, part)
-            gradient[place] += weighted @ residual[part]
-            information[np.ix_(place, place)] += weighted @ slopes.T
-            mixed[:, place] += all_transposed(*own, weighted, equations.n)
-        response = equations.solve(np.where(_held(equations), 0.0, mixed))
-        response[_held(equations)[:, 0]] = 0.0
-        information -= mixed.T @ response
-        chi2 = np.sum(residual * equations.weighted(residual)) + sum(
-            strength * penalty.square(coefficients)
-            for penalty, strength in zip(self.penalties.all, equations.strengths, strict=True)
-        )
-        return Pass(
-            coefficients[:, None], coefficients[:, None], None, np.array([chi2]),
-            np.array([np.count_nonzero(weights)]), gradient[:, None], information[..., None],
-            response[..., None],
-        )  # fmt: skip
-
-    def parts(self, most=MOST_SLOPES):
-        """Numbers of images and rows of them whose derivatives, so many, are held together.
-
-        Correlated noise ties all pixels of an image, which are then one part.
-        """
-        for number, (place, image) in enumerate(
-            zip(self.parameters.places, self.images, strict=True)
-        ):
-            ny, nx = image.shape
-            step = int(most // (nx * max(len(place), 1))) if self.noise is None else ny
-            for start in range(0, ny, max(step, 1)):
-                yield number, slice(start, min(start + max(step, 1), ny))
-
-    def slopes(self, number, theta, coefficients, *, rows=None, without=()):
-        """Derivatives of (some rows of) an image by its free parameters, shape (n_own, n_pixel).
-
-        Linear parameters at the positions `without` are taken to be zero.
-        """
-        rows = slice(0, self.images[number].shape[0]) if rows is None else rows
-        form, inputs = self.forms[number], cut(self.inputs[number], rows)
-        base, free, coupling = self.parameters.of(number, theta)
-        values = self.layout.in_region(coefficients, base, number, (rows, slice(None)))
-        for k in form.declared_linear.intersection(without):
-            values[k] = np.zeros(np.shape(values[k]))
-            if k in values.terms:
-                values.terms[k] = partial(_nothing, values.terms[k])
-        shape = rows.stop - rows.start, self.images[number].shape[1]
-        found = form.derivatives(values, inputs, {*free, *coupling}, factored=True)
-        found = {k: d if isinstance(d, Outer) else Outer(d) for k, d in found.items()}
-        jacobian = Slopes.of(found, free, coupling, shape).jacobian(shape).reshape(len(free), -1)
-        return jacobian if np.isfinite(np.sum(jacobian)) else np.nan_to_num(jacobian)
-
-
-def _nothing(terms, index):
-    """Zeros in place of the values of terms."""
-    return np.zeros_like(terms(index))
-
-
-def _held(equations):
-    none = np.zeros((equations.n, 1), dtype=bool)
-    return none if equations.held is None else equations.held[:, None]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import specmodels as sm
-from specmodels.fitters.system import SystemProblem, entries, problem, structure
+from specmodels.fitters.system import SystemProblem, derivatives, entries, structure
 from tests.fitters.system.slits import frame_of_slits
 
 SLITS, SHAPE = 3, (45, 60)
@@ -18,7 +18,7 @@ def as_large(monkeypatch):
     monkeypatch.setattr(structure.Structure, "is_small", False)
     monkeypatch.setattr(entries, "MOST_HELD", 0)
     monkeypatch.setattr(entries, "PIXELS_AT_ONCE", 500)
-    monkeypatch.setattr(problem, "MOST_SLOPES", 5000)
+    monkeypatch.setattr(derivatives, "MOST_SLOPES", 5000)
 
 
 def frame(seed=1, **settings):
@@ -65,7 +65,7 @@ def test_parts_of_rows_add_up(monkeypatch):
     model, image, _, truth = frame()
     system = SystemProblem(model, [image])
     one = system.linearise(truth[:, None])
-    monkeypatch.setattr(problem, "MOST_SLOPES", 1e9)
+    monkeypatch.setattr(derivatives, "MOST_SLOPES", 1e9)
     two = system.linearise(truth[:, None])
     for name in ("gradient", "information", "response"):
         expected = getattr(two, name)
@@ -110,3 +110,11 @@ def _few(put_local):
         return put_local(group, *arguments)
 
     return checked
+
+
+def test_gradient_alone_is_that_of_the_whole_pass():
+    model, image, _, truth = frame()
+    system = SystemProblem(model, [image])
+    start = (truth + 0.02)[:, None]
+    expected = system.linearise(start).gradient
+    assert_allclose(system.gradient(start), expected, atol=1e-10 * np.max(np.abs(expected)))
