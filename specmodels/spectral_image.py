@@ -263,6 +263,9 @@ class SpectralImage:
             If nothing of the image is left.
         """
         cut = (rows, columns)
+        if all(isinstance(one, slice) and one.indices(n) == (0, n, 1)
+               for one, n in zip(cut, self.shape, strict=True)):  # fmt: skip
+            return self
 
         def part(array):
             return None if array is None else array[cut]

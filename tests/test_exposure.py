@@ -220,6 +220,10 @@ class TestCutout:
         assert_array_equal(cut.spatial, image.spatial[1:4, 2:6])
         assert cut.components["poisson"].shape == (3, 4)
 
+    def test_all_of_an_image_is_the_image(self, image):
+        assert image.cutout() is image
+        assert image.cutout(columns=slice(0, image.shape[1])) is image
+
     def test_cuts_wavelengths_of_pixels(self):
         wavelength = ramp() + 1
         cut = SpectralImage(ramp(), wavelength=wavelength).cutout(rows=slice(2, 4))

@@ -46,19 +46,25 @@ class LinearFitter(Fitter):
                                     ridge=self.ridge)  # fmt: skip
             return system_result(problem, problem.parameters.initial)
         problem = Problem(form, images[0], batch=batch)
-        return linear_result(problem, consistent_values(form), ridge=self.ridge)
+        return linear_result(problem, consistent_values(form), self.ridge)
 
     def refit(self, result, images):
-        """Fit again; see `Fitter`. What a system knows of its pixels is kept."""
+        """Fit again; see `Fitter`. What is known of the pixels is kept."""
+        if isinstance(result, ColumnFitResult):
+            (image,) = images_of(images)
+            if all(map(np.array_equal, (image.x, image.y), (result.design.x, result.design.y))):
+                problem = Problem(result.form, image, batch=result.batch)
+                return linear_result(problem, result.values, self.ridge, result.design)
         if not isinstance(result, SystemFitResult) or result.fitted.noise is not None:
             return super().refit(result, images)
         problem = result.fitted.masked(images)
         return system_result(problem, problem.parameters.initial)
 
 
-def linear_result(problem, values, *, ridge=0.0):
+def linear_result(problem, values, ridge=0.0, design=None):
     """`FitResult` of a pass in which the non-linear parameters are held at `values`."""
-    form, values, design = problem.form, list(values), problem.design(values)
+    form, values = problem.form, list(values)
+    design = problem.design(values) if design is None else design
     solved = problem.solve(design, ridge=ridge)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]

@@ -5,7 +5,7 @@ import numpy as np
 from ..models.linear_form import LinearForm
 from ..models.noise.correlated import without_noise
 from ..numerics.clipping import local_scale, reject_by_column, relative_misfit, sharp_pixels
-from ..numerics.robust import column_median
+from ..numerics.robust import column_median, median_of_columns
 from .base import Fitter
 from .columns.problem import Problem
 from .linear import LinearFitter
@@ -171,7 +171,7 @@ class SigmaClipFitter(Fitter):
             _, data, weights = problem.pixels(chunk)
             model, root = parts.of(chunk)[2], np.sqrt(weights)
             student[:, chunk] = np.where(use[:, chunk], data - model, 0.0) * root
-            signal[:, chunk] = np.abs(model - np.median(model, axis=0)) * root
+            signal[:, chunk] = np.abs(model - median_of_columns(model)) * root
         signal *= max(self.profile_error, relative_misfit(student, signal, use))
         scale = np.maximum(local_scale(student, use), 1.0)
         np.hypot(scale, signal, out=scale)

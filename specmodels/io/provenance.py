@@ -4,14 +4,45 @@ Steps have the names that they have in ``meta.cal_step`` of datamodels, so that 
 nor a chain of evaluators does twice what the other has done.
 """
 
+from astropy.modeling import Model
+
 from ..exposure import Exposure
+from ..fitters import FitResult
 from ..ramp import Ramp
 from ..version import __version__
 from .datamodels import opened_source
 
-__all__ = ["note_of", "recorded", "steps_done", "steps_noted"]
+__all__ = ["made_by", "note_of", "recorded", "steps_done", "steps_noted"]
 
 COMPLETE, MARK = "COMPLETE", ": specmodels "
+
+
+def made_by(result):
+    """Lines that say how a result was made: version, parts of its model, how it was solved, notes.
+
+    Parameters
+    ----------
+    result : object
+        One with a `~specmodels.FitResult` as ``fit``; of others nothing is known.
+
+    Returns
+    -------
+    list of str
+    """
+    fit = getattr(result, "fit", None)
+    if not isinstance(fit, FitResult):
+        return []
+    parts = [_in_words(leaf) for leaf, _ in fit.form.leaves()]
+    lines = [f"fitted by specmodels {__version__}, {fit.solver}", f"model: {' + '.join(parts)}"]
+    return [*lines, *getattr(result, "notes", ())]
+
+
+def _in_words(leaf):
+    """Kind and name of an elementary model, with the kinds of its parts."""
+    own = (getattr(leaf, key, None) for key in ("profile", "trace", "width"))
+    kinds = ", ".join(type(one).__name__ for one in own if isinstance(one, Model))
+    words = type(leaf).__name__ + (f"({kinds})" if kinds else "")
+    return f"{words} {leaf.name!r}" if leaf.name else words
 
 
 def note_of(step):

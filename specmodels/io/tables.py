@@ -1,4 +1,4 @@
-"""Writers of results to FITS and ASDF files: one table per source, or the images of an exposure."""
+"""Writers of results to FITS, ASDF and ECSV: a table for each source, or images of an exposure."""
 
 import math
 from pathlib import Path
@@ -18,6 +18,7 @@ from .fit_files import write_fits_of
 from .fits_checks import CREATOR
 from .frame_files import frame_hdus
 from .image_files import image_hdus, image_tree
+from .provenance import made_by
 from .reading import is_asdf
 from .registry import writer
 from .spectra_files import COVARIANCE, UNIT_ASSUMED
@@ -77,7 +78,10 @@ def write_fits(result, path):
         result if isinstance(result, Exposure | Ramp) else getattr(result, "source_exposure", None)
     )
     source = getattr(exposure, "source", None)
-    fits.HDUList([primary_hdu(len(hdus), source), *hdus]).writeto(path)
+    primary = primary_hdu(len(hdus), source)
+    for line in made_by(result):
+        primary.header.add_history(readable(line))
+    fits.HDUList([primary, *hdus]).writeto(path)
 
 
 @writer(".asdf")
@@ -98,6 +102,25 @@ def write_asdf(result, path):
         tree |= {"covariance": found} if found else {}
     with asdf.AsdfFile(tree) as file:
         file.write_to(path)
+
+
+@writer(".ecsv")
+def write_ecsv(result, path):
+    """Write the table of the one source as text.
+
+    Raises
+    ------
+    ValueError
+        If there are several sources: such a file has one table.
+    """
+    tables = tables_of(result)
+    if len(tables) > 1:
+        raise ValueError(
+            f"target: expected a FITS or ASDF file for several sources, {list(tables)}: ECSV has "
+            "one table"
+        )
+    (table,) = tables.values()
+    _plain(table).write(path, format="ascii.ecsv")
 
 
 def primary_hdu(n_extensions, source=None):

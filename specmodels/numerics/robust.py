@@ -2,7 +2,8 @@
 
 import numpy as np
 
-__all__ = ["MAD_TO_SIGMA", "column_median", "column_scatter", "median_of_few"]
+__all__ = ["MAD_TO_SIGMA", "column_median", "column_scatter", "median_of_columns",
+           "median_of_few"]  # fmt: skip
 
 MAD_TO_SIGMA = 1.4826022
 
@@ -11,6 +12,13 @@ def median_of_few(values):
     """Median of a few finite numbers, without the questions that NumPy asks first."""
     ordered = np.sort(values, axis=None)
     return 0.5 * (ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2])
+
+
+def median_of_columns(values):
+    """Median of each column of an image, shape (n_column,); NaN where a pixel is."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    middle = 0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2])
+    return np.where(np.isnan(ordered[-1]), np.nan, middle)
 
 
 def column_median(values, good):

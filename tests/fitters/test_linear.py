@@ -231,3 +231,13 @@ def test_refuses_what_cannot_be_fitted():
         LinearFitter()(ThreeInputs(1), image)
     with pytest.raises(ValueError, match="model: expected a single model"):
         LinearFitter()(models.Polynomial1D(1, n_models=2), image)
+
+
+def test_fit_again_of_other_data_is_that_of_the_model(truth):
+    image = noisy(truth, 5)
+    fit = LinearFitter()(scene(), image)
+    other = image.replace(data=2 * image.data, mask=image.mask | (image.data > 50))
+    for one in (other, other.cutout(rows=slice(2, N_ROW - 2))):
+        again, expected = LinearFitter().refit(fit, [one]), LinearFitter()(fit.template, one)
+        assert_array_equal(again["flux_0"], expected["flux_0"])
+        assert_array_equal(again.chi2, expected.chi2)

@@ -6,10 +6,12 @@ import pytest
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import QTable
+from numpy.testing import assert_allclose
 from specutils import Spectrum, SpectrumList
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import MultiSpecModel
 
+import specmodels as sm
 from specmodels.exposure import Exposure
 from specmodels.io import read, registry, write
 from specmodels.spectral_image import SpectralImage
@@ -244,3 +246,24 @@ def test_result_and_target_of_unknown_kind_are_named(tmp_path):
     with pytest.raises(ValueError, match="expected the name of a file"):
         write(good, tmp_path / "folder.fits")
     assert [p.name for p in tmp_path.iterdir()] == ["folder.fits"]
+
+
+def test_primary_header_says_how_spectra_were_made(tmp_path):
+    slit, _ = sm.datasets.make_slit(shape=(30, 60))
+    model = sm.Source(sm.MoffatProfile(), sm.PolynomialTrace(2), name="star")
+    result = sm.OptimalExtraction(model + sm.ColumnPolynomial(1, name="sky"))(slit)
+    history = list(fits.getheader(sm.write(result, tmp_path / "slit.fits"))["HISTORY"])
+    text = "".join(history).replace(" ", "")  # long lines are cut
+    assert f"fittedbyspecmodels{sm.__version__}" in text
+    assert "Source(MoffatProfile,PolynomialTrace)'star'+ColumnPolynomial'sky'" in text
+
+
+def test_one_source_is_written_as_text_and_several_are_refused(tmp_path):
+    slit, _ = sm.datasets.make_slit(shape=(30, 60))
+    result = sm.OptimalExtraction(n_sources=1)(slit)
+    read = QTable.read(sm.write(result, tmp_path / "slit.ecsv"))
+    assert_allclose(read["flux"], result.table("source")["flux"])
+    assert read["wavelength"].unit == "um"
+    with pytest.raises(ValueError, match="target: expected a FITS or ASDF file for several"):
+        sm.write(Result({"one": table(), "two": table()}), tmp_path / "two.ecsv")
+    assert not (tmp_path / "two.ecsv").exists()

@@ -140,8 +140,8 @@ class ExtractionResult(SourceSpectra):
     @property
     def _summed(self):
         """The image fitted, with the pixels of lines that were rejected."""
-        image = self.fit.image
-        return image.replace(mask=image.mask & ~self.coherent_light.lines)
+        image, lines = self.fit.image, self.coherent_light.lines
+        return image.replace(mask=image.mask & ~lines) if lines.any() else image
 
     @cached_property
     def coherent_light(self):

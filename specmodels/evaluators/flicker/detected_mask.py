@@ -6,8 +6,7 @@ So are traces along the stripes, and light that was subtracted, as in nods.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
-from scipy.stats import norm, t
+from scipy import ndimage, special
 
 from ...numerics.box_sums import grown
 from ...numerics.detection import detect_excess, is_difference, robust_location
@@ -207,7 +206,7 @@ def _has_few_boxes(ramp):
 def _thresholds(sigma, boxes, shape):
     """Threshold of each box: as rare in noise as that of a scatter which is known."""
     number = np.prod(shape) / np.prod(boxes, axis=1)
-    return t.isf(norm.sf(sigma), np.maximum(number / BOXES_OF_DOF, 1))
+    return -special.stdtrit(np.maximum(number / BOXES_OF_DOF, 1), special.ndtr(-np.asarray(sigma)))
 
 
 def _margin(ramp, margin):

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ....numerics import NormalEquations
+from ....numerics.robust import median_of_columns
 
 __all__ = ["CoherentLight", "coherent_light", "common_errors", "line_pixels", "summed_flux"]
 
@@ -107,7 +108,7 @@ def coherent_light(fit, model, sky=None):
     variance = np.ones(image.shape) if image.variance is None else image.variance
     usable = given & np.isfinite(model) & (variance > 0)
     residual = np.where(usable, image.data - np.nan_to_num(model), 0.0)
-    sky = np.median(np.nan_to_num(model), axis=0) if sky is None else sky
+    sky = median_of_columns(np.nan_to_num(model)) if sky is None else sky
     noise = np.sqrt(np.where(usable, variance, 1.0))
     student, light = residual / noise, np.nan_to_num(model - sky) / noise
     # A source can lack the light of its model, and no more: what is darker is another's.

@@ -175,8 +175,10 @@ class _Rows:
         weights = np.where(other, 0.0, image.weights) * counted
         above = np.nan_to_num(image.data - fitted.sky)  # of unusable pixels the weight is zero
         parts = (weights * flux, weights * above, weights * (above - light.residual))
-        parts = (*parts, weights * counted, (~zones).astype(float), np.ones(zones.shape))
-        power, seen, lit, squares, dark, number = (np.bincount(bins, a.ravel()) for a in parts)
+        parts = (*parts, weights * counted)
+        power, seen, lit, squares = (np.bincount(bins, a.ravel()) for a in parts)
+        number = np.bincount(bins)
+        dark = np.bincount(bins[~zones.ravel()], minlength=len(number))
         used = power > LEAST_WEIGHT * np.max(power)
         if np.count_nonzero(used) < 2 * LEAST_DARK:
             return None

@@ -10,7 +10,7 @@ from scipy import ndimage
 from ....fitters import LinearFitter
 from ....models import ColumnPolynomial, UniformSky
 from ....models.noise.correlated import without_noise
-from ....numerics.robust import MAD_TO_SIGMA, column_scatter
+from ....numerics.robust import MAD_TO_SIGMA, column_scatter, median_of_columns
 from ..guess.leaves import leaves_of, replace_leaf
 from .coherent_light import coherent_light
 
@@ -152,12 +152,15 @@ def _noisy_part(image):
 def _smooth_poisson(like, image, good):
     """Poisson variances fitted by the model, weights equal; not below a fiftieth of the median."""
     poisson = np.where(good, _noisy_part(image), 0.0)
+    flat = image.replace(data=poisson, variance=np.ones(image.shape), components={}, mask=~good)
     template = like.template
     # Of a level that columns share, the fit has the value of the data.
     for sky in (leaf for leaf in leaves_of(template) if isinstance(leaf, UniformSky)):
         template = replace_leaf(template, sky.name, ColumnPolynomial(0, name=sky.name))
-    flat = image.replace(data=poisson, variance=np.ones(image.shape), components={}, mask=~good)
-    fit = LinearFitter()(without_noise(template), flat, **like.options)
+    if template is like.template and like.independent_columns:
+        fit = LinearFitter().refit(like, [flat])
+    else:
+        fit = LinearFitter()(without_noise(template), flat, **like.options)
     return np.maximum(np.nan_to_num(fit.predict()), 0.02 * np.median(poisson[good]))
 
 
@@ -186,7 +189,7 @@ def scatter_of_dark_pixels(fit, model, left_out=False):
     """
     image, known, model = fit.image, np.isfinite(model), np.nan_to_num(model)
     root = np.sqrt(image.weights)
-    signal = np.abs(model - np.median(model, axis=0)) * root
+    signal = np.abs(model - median_of_columns(model)) * root
     use = ~image.mask & known & (signal < DARK) & ~np.asarray(left_out)
     if np.count_nonzero(use) < LEAST_DARK_PIXELS:
         return np.nan

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ....models import Source
+from ....numerics.robust import median_of_columns
 from ..fluxes.hidden_wings import outer_light
 from .leaves import leaves_of
 
@@ -51,7 +52,7 @@ def misfits(fit):
     """Whether the residuals are larger where the sources are bright than in the sky."""
     root = np.sqrt(fit.image.weights)
     model = np.nan_to_num(fit.predict())
-    signal = np.abs(model - np.median(model, axis=0)) * root
+    signal = np.abs(model - median_of_columns(model)) * root
     square = (np.where(root > 0, fit.image.data - model, 0.0) * root) ** 2
     bright, dark = (root > 0) & (signal > 5), (root > 0) & (signal < 1)
     if min(np.count_nonzero(bright), np.count_nonzero(dark)) < 100:

@@ -106,34 +106,38 @@ def find_sources(image, *, n_sources=None, trace_degree=None):
     data, weights = _without_sky_and_hits(image)
     bins = _binned(data, weights)
     shape, degree = _trace_shape(bins, image.shape[1], trace_degree)
-    profile, error = _collapsed(data, weights, shape)
+    seen = _straightened(data, weights, shape)
+    profile, error = _collapsed(*seen)
     if trace_degree is None and degree > 0:
-        straight = _collapsed(data, weights, np.zeros_like(shape))
+        straight = _collapsed(data, weights)
         if _contrast(*straight) > STRAIGHT_GAIN * _contrast(profile, error):
-            shape, degree, (profile, error) = np.zeros_like(shape), 0, straight
+            seen, (profile, error) = (data, weights), straight
+            shape, degree = np.zeros_like(shape), 0
     searched = False
     if _contrast(profile, error) < FAINT:
         data = data - (profile - without_trend(profile, error))[:, None]
-        profile, error = _collapsed(data, weights, shape)
+        seen = _straightened(data, weights, shape)
+        profile, error = _collapsed(*seen)
         if trace_degree is None:
             other = brightest_trace(*_binned(data, weights), image.shape[1])
-            parabola = _collapsed(data, weights, other)
+            along = _straightened(data, weights, other)
+            parabola = _collapsed(*along)
             searched = _contrast(*parabola) > SEARCHED_GAIN * _contrast(profile, error)
         if searched:
-            shape, degree, (profile, error) = other, 2, parabola
+            shape, degree, (profile, error), seen = other, 2, parabola, along
     if not stands_out(profile, error):
         lines = data - ndimage.median_filter(data, size=(1, LINE_WINDOW))
-        line_profile, line_error = _collapsed(lines, weights, np.zeros_like(shape))
+        line_profile, line_error = _collapsed(lines, weights)
         if stands_out(line_profile, line_error):
-            shape, degree = np.zeros_like(shape), 0
+            shape, degree, seen = np.zeros_like(shape), 0, (data, weights)
             profile, error = line_profile, line_error
     profile = without_trend(profile, error)
-    light, noise = light_of_columns(*_straightened(data, weights, shape), profile)
+    light, noise = light_of_columns(*seen, profile)
     n_bright = bright_parts(light / noise)
     if trace_degree is None and degree >= n_bright and not searched:
         degree, shape = n_bright - 1, _of_degree(shape, n_bright - 1)
         # Along another trace the light adds up in another row.
-        profile, error = _collapsed(data, weights, shape)
+        profile, error = _collapsed(*_straightened(data, weights, shape))
         profile = without_trend(profile, error)
     centers, snr, fwhm = find_peaks(profile, error, n_sources)
     extent = light_extent(profile, error, centers)
@@ -261,18 +265,17 @@ def _best_polynomial(t, shift, weight, degree):
     return best
 
 
-def _collapsed(data, weights, shape):
-    """Mean profile of the straightened image and its standard error.
+def _collapsed(straight, weight):
+    """Mean profile of a straightened image and its standard error.
 
     The columns are weighted by their light, found in two rounds, so that a source that shows in a
     few emission lines is not drowned by the columns between them.
     """
-    straight, weight = _straightened(data, weights, shape)
     light = _structure(straight, weight)
     for _ in range(3):
         total = weight @ light**2
         used = total > 0
-        profile = np.zeros(len(data))
+        profile = np.zeros(len(straight))
         profile[used] = ((weight * straight) @ light)[used] / total[used]
         profile[used] -= median_of_few(profile[used]) if used.any() else 0.0
         norm = np.maximum((profile**2) @ weight, 1e-300)
@@ -280,7 +283,7 @@ def _collapsed(data, weights, shape):
         raw = ndimage.uniform_filter1d(raw, 3)
         typical = median_of_few(np.abs(raw))
         light = _normalised(np.clip(np.abs(raw), 0.2 * typical, 20 * typical))
-    error = np.full(len(data), np.inf)
+    error = np.full(len(straight), np.inf)
     error[used] = 1 / np.sqrt(total[used])
     return profile, error
 

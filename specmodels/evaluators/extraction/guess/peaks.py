@@ -1,7 +1,7 @@
 """Peaks of a collapsed profile: where sources lie along the slit, their signs and their width."""
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from ....numerics.robust import median_of_few
 from .deblending import deblended
@@ -154,8 +154,12 @@ def _standing_alone(profile, error, usable, n_sources, fwhm):
 
 def _prominence(light, k):
     """Height of a peak above the higher of the valleys that part it from what is higher."""
-    padded = np.pad(light, 1, constant_values=np.min(light))
-    return signal.peak_prominences(padded, [k + 1])[0][0]
+    # As scipy.signal has it, the import of which takes longer than many a slit.
+    padded, k = np.pad(light, 1, constant_values=np.min(light)), k + 1
+    higher = np.flatnonzero(padded > padded[k])
+    left, right = higher[higher < k], higher[higher > k]
+    valleys = (padded[left.max(initial=-1) + 1 : k], padded[k + 1 : right.min(initial=len(padded))])
+    return padded[k] - max(np.min(valley, initial=padded[k]) for valley in valleys)
 
 
 def _nearest_finite(error, rows):

@@ -56,7 +56,8 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
         return model
     cleaned = image.replace(mask=image.mask | fit.rejected)
     n_columns = np.count_nonzero((~cleaned.mask).any(axis=0))
-    flat = LinearFitter()(model, cleaned)
+    again = LinearFitter()
+    flat = again.refit(fit, [cleaned]) if fit.template is model else again(model, cleaned)
     if _faint_sky(flat):
         simple = replace_leaf(model, "sky", UniformSky(name="sky"))
         bare = VarProFitter()(with_held_shape(simple.copy()) if faint else simple, cleaned)
