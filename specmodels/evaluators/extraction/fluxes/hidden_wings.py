@@ -36,6 +36,8 @@ N_ROUNDS = 4
 LEAST_COLUMNS, FLAT = 100, 1e-9
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
+# Light in wings, over that in the profile.
+LARGEST_PART = 1.0
 OUTER_ROWS = 0.15
 # What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
 DRIFT = 0.5
@@ -52,10 +54,11 @@ class HiddenWings:
         """What is foretold together with what is seen; either, if more is seen than foretold.
 
         A sky that is darker where a source is bright has no wings: its noise is correlated, or it
-        has the light of a negative source.
+        has the light of a negative source. Nor has one with more light than the source: it has
+        lines of its own, of which one lies upon what noise has made of the flux.
         """
         variance = self.error**2 + error**2
-        if part < -AGREE * error or not 0 < variance < np.inf:
+        if part < -AGREE * error or part > LARGEST_PART or not 0 < variance < np.inf:
             return self
         apart = abs(part - self.part)
         if apart > AGREE * np.sqrt(variance):
