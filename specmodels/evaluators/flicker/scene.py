@@ -42,7 +42,7 @@ class FlickerScene:
     wings: object = np.float32(0)
     plan: object = None
     lit: tuple = ()  # of LitLines
-    near: np.ndarray | None = None
+    near: object = None  # first guess of the noise
 
     def prepared(self):
         """The scene with background and plan for its mask."""
@@ -108,10 +108,19 @@ class FlickerScene:
             self.__dict__["_frame_plan"] = self.make_plan(self._sample)
         return self.__dict__["_frame_plan"]
 
-    @cached_property
+    @property
     def noise(self):
         """Noise of the rate."""
-        return self.plan(self.signal, near=self.near)
+        return self._found[0]
+
+    @property
+    def next_guess(self):
+        """First guess of the noise for a scene that hardly differs."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self):
+        return self.plan.found(self.signal, near=self.near)
 
     @property
     def variance(self):

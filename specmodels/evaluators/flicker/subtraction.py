@@ -167,7 +167,7 @@ class FlickerNoiseSubtraction(Evaluator):
         if strategy.n_looks or strategy.wings:
             # Light is found as well with a cheap model of the noise, which tells where to start.
             draft = _looked_again(replace(scene, model=CoarseNoise()).prepared(), strategy)
-            scene = replace(draft, model=self.noise_model, near=draft.noise)
+            scene = replace(draft, model=self.noise_model, near=draft.next_guess)
             # The spectrum is that of the noise with the faint light, of which a part is noise.
             scene = _with_wings(scene.planned(), strategy.wings)
         else:
@@ -292,7 +292,7 @@ def _looked_again(scene, strategy):
         last = look == strategy.n_looks - 1 or np.array_equal(refined.use, scene.use)
         if last:
             refined = strategy.widened(refined, scene.ramp)
-        scene = replace(scene, mask=refined, near=scene.noise).prepared()
+        scene = replace(scene, mask=refined, near=scene.next_guess).prepared()
         if last:
             break
     return scene
@@ -303,7 +303,7 @@ def _with_wings(scene, passes):
     if passes:
         faint = FaintLight(scene.use, scene.mask.hidden, scene.ramp)
     for _ in range(passes):
-        scene = replace(scene, wings=scene.wings + faint(scene.left), near=scene.noise)
+        scene = replace(scene, wings=scene.wings + faint(scene.left), near=scene.next_guess)
     return scene
 
 

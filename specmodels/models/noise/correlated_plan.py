@@ -2,6 +2,7 @@
 
 import warnings
 from copy import copy
+from typing import NamedTuple
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -21,6 +22,12 @@ QUIET, SIMILAR = 0.3, 1.3
 LEAST_OF_STRIPE = 0.1
 SAMPLES_OF_SPREAD = 200_000
 MOST_SPREADS = 5.0
+
+
+class _Series(NamedTuple):
+    """Noise at all times, those of pauses as well, in series of shape (n_output, size)."""
+
+    noise: np.ndarray
 
 
 class CorrelatedPlan(NoisePlan):
@@ -176,18 +183,29 @@ class CorrelatedPlan(NoisePlan):
         return mean + stripes
 
     def __call__(self, frame, bad=None, near=None):
+        return self.readout.image(self.grid.frames(self._found(frame, bad, near)))
+
+    def found(self, frame, near=None):
+        series = self._found(frame, None, near)
+        return self.readout.image(self.grid.frames(series)), _Series(series)
+
+    def _found(self, frame, bad, near):
+        """Series of the noise, without its mean over the used pixels."""
         used = self.used
         if bad is not None and (bad & self.use).any():
             used = used & ~self.grid.series(self.readout.frames(bad), False)
         frame = self._without_light(frame, bad)
         start = None if near is None else self._start(near)
-        noise = self.grid.frames(self._noise(self._series(frame, used), used, start))
+        noise = self._noise(self._series(frame, used), used, start)
         if used.any():
-            noise -= np.mean(noise, where=self.grid.frames(used), dtype=float).astype("f4")
-        return self.readout.image(noise)
+            frames = self.grid.frames(noise)
+            noise -= np.mean(frames, where=self.grid.frames(used), dtype=float).astype("f4")
+        return noise
 
     def _start(self, noise):
-        """Series of noise known before; in pauses, that of the pixel before."""
+        """Series of noise known before; in pauses of images, that of the pixel before."""
+        if isinstance(noise, _Series):
+            return noise.noise
         series = self.grid.series(self.readout.frames(noise))
         lines = series[:, : self.grid.n_line * self.grid.line]
         lines = lines.reshape(self.n_output, self.grid.n_line, self.grid.line)

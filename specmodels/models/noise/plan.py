@@ -31,6 +31,14 @@ class NoisePlan:
     def __init__(self, readout, use, white=np.nan):
         self.readout, self.use, self.white = readout, use, white
 
+    def found(self, frame, near=None):
+        """The noise of a frame, and the first guess for another that hardly differs.
+
+        By default that is the noise; a subclass may know more, where no pixel is.
+        """
+        noise = self(frame, near=near)
+        return noise, noise
+
     @property
     def n_empty(self):
         """Number of lines without a usable pixel: their noise is not known, and zero is given."""
