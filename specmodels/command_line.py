@@ -44,8 +44,9 @@ EXAMPLES = {
     "oversample": ("oversample *_cal.fits --set factor=2 --output fine",),
     "fill": ("fill *_cal.fits --output filled",),
     "background": ("background *_cal.fits --set slits=['BKG*'] --output subtracted",),
-    "decontaminate": ("decontaminate x_cal.fits --direct i2d.fits --segmentation segm.fits"
-                      " --photom photom.fits --ranges ranges.asdf",),
+    "decontaminate": ("decontaminate x_cal.fits",
+                      "decontaminate x_cal.fits --direct i2d.fits --segmentation segm.fits"
+                      " --photom photom.fits --ranges ranges.asdf"),
     "chain": ("chain *_rate.fits --steps clean,extract --output spectra",
               "chain *_cal.fits --steps background,extract --set extract.n_sources=1 --keep",),
 }  # fmt: skip
@@ -157,15 +158,13 @@ FROM_FILES = ("model", "fitter", "scene", "noise_model", "residual", "regions", 
 def _scene(options):
     """Scene of the sources on a direct image, for one file of cutouts."""
     from .io import jwst_scene
+    from .io.scene_files import scene_files
 
-    missing = [f"--{role}" for role in SCENE if getattr(options, role) is None]
-    if missing:
-        raise ValueError(f"{', '.join(missing)}: expected files that tell of the scene, got none")
     if len(options.files) != 1:
         raise ValueError(f"files: expected one, of which the scene is, got {len(options.files)}")
-    return jwst_scene(
-        options.files[0], options.direct, options.segmentation, options.photom, options.ranges
-    )
+    given = {role: (what, getattr(options, role)) for role, what in SCENE.items()}
+    found = scene_files(options.files[0], given)
+    return jwst_scene(options.files[0], *(found[role] for role in SCENE))
 
 
 def _told(done):
@@ -198,10 +197,9 @@ def _parser():
         if name == "chain":
             _of_chain(job)
         if name in ("decontaminate", "chain"):
-            needed = name == "decontaminate"
             for role, what in SCENE.items():
-                job.add_argument(f"--{role}", type=Path, required=needed, metavar="FILE",
-                                 help=what if needed else f"{what}, for decontaminate")  # fmt: skip
+                job.add_argument(f"--{role}", type=Path, metavar="FILE",
+                                 help=f"{what}; default: the one that FILE names")  # fmt: skip
         else:
             job.set_defaults(**dict.fromkeys(SCENE))
     return parser

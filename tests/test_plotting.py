@@ -338,3 +338,36 @@ def test_results_of_several_slits_are_panels_by_their_names():
     results = sm.OptimalExtraction(n_sources=1)(sm.Exposure(slits))
     (ax,) = results.plot(panel="S2").axes
     assert ax.get_title(loc="left") == "S2"
+
+
+def overflowing(figure):
+    """Texts of a figure that do not lie within it."""
+    from matplotlib.text import Text
+
+    figure.canvas.draw()
+    inside = figure.bbox.padded(1)
+    shown = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
+    return [text for text, box in boxes if box.width and text.strip() and not (
+        inside.contains(*box.min) and inside.contains(*box.max))]  # fmt: skip
+
+
+def test_titles_of_long_names_stay_within_figures(result):
+    name = "transposed_det_image_seq5_MIRIMAGE_P750Lexp1_and_so_on_" * 3 + "s2d"
+    image = result.image.replace(name=name)
+    figure = sm.OptimalExtraction(n_sources=2)(image).plot()
+    assert name[:30] in figure.get_suptitle().replace("\n", "")
+    titles = {figure.get_suptitle(), *(ax.get_title(loc="left") for ax in figure.axes)}
+    assert not titles.intersection(overflowing(figure))
+    drawn = plot_results({name: result, f"{name}_2": result})
+    assert not {ax.get_title(loc="left") for ax in drawn.axes}.intersection(overflowing(drawn))
+
+
+def test_labels_of_fluxes_behind_grisms_stay_within_figures():
+    exposure, truth = sm.datasets.make_slitless(seed=4)
+    scene = sm.GrismScene.from_direct_image(truth.observed_direct, grism=truth.grism)
+    result = sm.ContaminationSubtraction(scene)(exposure)
+    figure = result.plot([result.slits[0].cutout.key])
+    (axis,) = [ax for ax in figure.axes if ax.get_ylabel().startswith("flux")]
+    axis.set_ylabel(axis.get_ylabel() + "\n(1 × 10⁻¹⁷ erg / (Å s cm²))")
+    assert not {axis.get_ylabel()}.intersection(overflowing(figure))

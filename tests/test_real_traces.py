@@ -99,6 +99,22 @@ def test_halves_of_the_pixels_of_a_lamp_lit_slice_hardly_differ(shared_data):
     assert result.report()["reason"][0].startswith("chi2/dof")
 
 
+def test_light_of_a_slice_that_grows_along_it_leaves_no_comb(shared_data):
+    """Halves of pixels differ by what their neighbours say, within 3 per cent of the light."""
+    image, regions = lamp(shared_data / "ifu", "Trace_IFU*jlab85*")
+    result = sm.TraceOversampling(regions=regions)(image)
+    halves = 0.5 * (result.data[::2] - result.data[1::2])
+    data = np.where(image.mask, np.nan, image.data)
+    for columns in np.array_split(np.arange(data.shape[1]), 5):
+        rows = np.isfinite(data[:, columns]).any(axis=1) & np.isfinite(halves[:, columns]).any(
+            axis=1
+        )
+        light = np.nanmedian(data[rows][:, columns], axis=1)
+        expected = (light[:-2] - light[2:]) / 8
+        comb = np.nanmedian(halves[rows][1:-1, columns], axis=1) - expected
+        assert comb.std() < 0.03 * np.median(light)
+
+
 def test_dead_rows_at_the_end_of_a_slice_are_not_made_up(shared_data):
     """Next to no column sees their positions: what is filled is no brighter than the slice."""
     image, regions = lamp(shared_data / "ifu", "Trace_IFU*jlab85*")

@@ -27,7 +27,7 @@ def plot_injection(result, figure=None, *, panel=None, ax=None):
     `~matplotlib.figure.Figure`
     """
     from ..plotting.panels import draw_panel
-    from ..plotting.style import sized_figure
+    from ..plotting.style import headed, sized_figure
 
     drawn = {"completeness": _draw_completeness, "ratios": _draw_ratios, "pulls": _draw_pulls}
     panels = {key: partial(draw, result) for key, draw in drawn.items()}
@@ -38,7 +38,7 @@ def plot_injection(result, figure=None, *, panel=None, ax=None):
     for axis, draw in zip(axes, panels.values(), strict=True):
         draw(axis)
         axis.set_xlabel(axis.get_xlabel() if axis is axes[-1] else "")
-    figure.suptitle(repr(result)[1:-1])
+    headed(figure, repr(result)[1:-1])
     return figure
 
 

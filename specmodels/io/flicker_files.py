@@ -17,6 +17,7 @@ from .cleaned import like_source
 from .exposure_frames import FLICKER, turn_of
 from .frame_files import MARKS, plane_hdus
 from .image_files import OWN_AXIS, image_hdus, notes_of
+from .image_sets import ImageSets, write_image_sets
 from .options import plain_variance
 from .planes import native_copy
 from .provenance import note_of
@@ -47,6 +48,9 @@ def write_cleaned(result, path):
     path = Path(path)
     cleaned = like_source(result)
     is_asdf = path.suffix == ".asdf"
+    if isinstance(result.ramp.source, ImageSets) and not is_asdf:
+        write_image_sets(result, path, plane_hdus(_taken(result), result.ramp, ()))
+        return
     if isinstance(cleaned, Exposure):
         _write_exposure(result, cleaned, path)
         return

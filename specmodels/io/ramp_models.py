@@ -5,6 +5,7 @@ Trees are read, never changed.
 
 import warnings
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from .units import parsed_unit
 
 __all__ = ["is_ramp_model", "opened", "ramp_of_model"]
 
+ALL_FLAGS = 0xFFFFFFFF
 DO_NOT_USE, SATURATED, JUMP, NON_SCIENCE = 1, 2, 4, 512
 MSA_FAILED_OPEN = 1 << 29
 OUTPUTS_OF_SUBARRAYS, LINE_OVERHEAD = 1, 12
@@ -44,13 +46,17 @@ def opened(path):
 
 
 def ramp_of_model(model, source):
-    """Frames of a RampModel, CubeModel or ImageModel, read from its tree, which is not touched."""
+    """Frames of a RampModel, CubeModel or ImageModel, read from its tree, which is not touched.
+
+    Of files of an unknown kind every flag counts: nothing says what it means.
+    """
     tree = model.instance
     data = np.array(tree["data"], dtype="f4")
     meta = _Meta(tree.get("meta") or {}, _primary_cards(tree))
-    flags = _plane(tree, "pixeldq" if data.ndim == 4 else "dq", data.shape)
-    always, single = _flagged(flags, DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0))
-    group = _plane(tree, "groupdq", data.shape) if data.ndim == 4 else None
+    flags, group = _all_flags(tree, data.shape)
+    plain = isinstance(source, Path) and meta.is_unknown
+    bits = DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0)
+    always, single = _flagged(flags, ALL_FLAGS if plain else bits)
     if group is not None:
         single = (group & DO_NOT_USE) != 0
     shape = data.shape[-2:]
@@ -76,6 +82,22 @@ def _plane(tree, name, shape):
             f"{name}: expected flags of the shape of the data {shape}, got {value.shape}"
         )
     return value.astype(np.uint32)
+
+
+def _all_flags(tree, shape):
+    """Flags of pixels, and those of the groups of ramps; None where there are none.
+
+    Planes for which a datamodel has no place of its own are those of plain files.
+    """
+    if len(shape) < 4:
+        return _plane(tree, "dq", shape), None
+    extra = tree.get("extra_fits") or {}
+    planes = [(name, (extra.get(name.upper()) or {}).get("data") if tree.get(name) is None
+               else tree[name]) for name in ("pixeldq", "dq", "groupdq")]  # fmt: skip
+    found = [_plane({name: value}, name, shape) for name, value in planes]
+    pixels, groups = ([plane for plane in found if plane is not None and plane.ndim == n]
+                      for n in (2, 4))  # fmt: skip
+    return tuple(np.bitwise_or.reduce(some) if some else None for some in (pixels, groups))
 
 
 def _flagged(flags, bits):
@@ -125,6 +147,11 @@ class _Meta:
         words = {"INSTRUME": "instrument.name", "EXP_TYPE": "exposure.type",
                  "FILTER": "instrument.filter", "PUPIL": "instrument.pupil"}  # fmt: skip
         return recognise_instrument({key: self.get(path) for key, path in words.items()})
+
+    @property
+    def is_unknown(self):
+        """Whether neither a datamodel nor an instrument says what flags mean."""
+        return "DATAMODL" not in self.cards and self.instrument is None and not self.exposure_type
 
     @property
     def exposure_type(self):

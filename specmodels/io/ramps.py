@@ -18,6 +18,7 @@ from .cleaned import like_source
 from .datamodels import is_model
 from .exposure_frames import exposure_of_frame, frame_of, model_of
 from .flicker_files import read_cleaned
+from .image_sets import read_image_sets
 from .options import plain_variance
 from .planes import native_copy
 from .ramp_models import is_ramp_model, opened, ramp_of_model
@@ -120,30 +121,9 @@ def _read_plain(path):
     if is_asdf(path):
         return None
     with fits.open(path, memmap=False) as hdus:
-        frames = None if "DATAMODL" in hdus[0].header else _stacked(hdus)
+        ramp = None if "DATAMODL" in hdus[0].header else read_image_sets(hdus, path)
         # Without a source results are written as arrays.
-        return read_cleaned(hdus) if frames is None else Ramp(native_copy(frames))
-
-
-def _stacked(hdus):
-    """Several images of a detector as frames in the order of time; None of a single one."""
-    found = sorted((hdu for hdu in hdus if hdu.name == "SCI" and hdu.is_image), key=_sample_number)
-    if len(found) < 2:
-        return None
-    shapes = {hdu.shape for hdu in found}
-    if len(shapes) > 1 or found[0].header["NAXIS"] != 2:
-        raise ValueError(
-            f"expected images of one shape, got {sorted(shapes)}; give one as an array"
-        )
-    if len({hdu.header.get("CCDCHIP") for hdu in found}) > 1:
-        raise ValueError("expected images of one detector, got several; give an array")
-    return np.stack([hdu.data for hdu in found])
-
-
-def _sample_number(hdu):
-    """Reads of HST are numbered in the order of time, and written in the opposite one."""
-    number = hdu.header.get("SAMPNUM", hdu.ver)
-    return number if isinstance(number, int | float) else hdu.ver
+        return read_cleaned(hdus) if ramp is None else ramp
 
 
 def _fits_images(path):

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from .clipping_kernels import rejected_in_columns
-from .robust import MAD_TO_SIGMA
+from .robust import MAD_TO_SIGMA, column_median
 
 __all__ = ["local_scale", "reject_by_column", "relative_misfit", "sharp_pixels"]
 
@@ -14,6 +14,8 @@ HIT_SIGMA = 8.0
 # The lower neighbour of a pixel of a line has at least this part of its light; a hit may be peeled
 # off so many pixels deep.
 LEAST_NEIGHBOUR, PEELED = 0.1, 3
+# The higher neighbour of a hit along the dispersion, as a part of it; that of a line has more.
+LARGEST_NEIGHBOUR = 0.3
 
 
 def local_scale(residual, use, *, block=128):
@@ -54,7 +56,9 @@ def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
     The pixel with the largest residual, divided by the standard deviation that a residual has when
     the pixel itself took part in the fit, is the one whose removal lowers chi-square most. It is
     removed if it exceeds the threshold, and the column is solved again, until none does. In the end
-    pixels that agree with the fit made without them are taken back.
+    pixels that agree with the fit made without them are taken back. Hits add light: where pixels
+    below the fit are rejected, and fewer would be if those above it went first, these are the hits,
+    if they are as sharp along the dispersion as no line is.
 
     Parameters
     ----------
@@ -73,8 +77,22 @@ def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
         True for rejected pixels.
     """
     basis = np.array([np.broadcast_to(column, data.shape) for column in columns], dtype=float)
-    arrays = (np.ascontiguousarray(a, dtype=float) for a in (data, weights, threshold))
-    return rejected_in_columns(basis, *arrays, max(1, int(max_fraction * data.shape[0])))
+    arrays = [np.ascontiguousarray(a, dtype=float) for a in (data, weights, threshold)]
+    most = max(1, int(max_fraction * data.shape[0]))
+    worst_first, bright_first, better = rejected_in_columns(basis, *arrays, most)
+    if not better.any():
+        return worst_first
+    hits = bright_first & ~worst_first
+    better &= ~np.any(hits & ~_stand_alone(data, weights), axis=0)
+    return np.where(better, bright_first, worst_first)
+
+
+def _stand_alone(data, weights):
+    """Pixels both of whose neighbours along the last axis have far less light."""
+    good = weights > 0
+    light = np.where(good, data - np.nan_to_num(column_median(data, good)), 0.0)
+    padded = np.pad(light, ((0, 0), (1, 1)))
+    return np.maximum(padded[:, :-2], padded[:, 2:]) < LARGEST_NEIGHBOUR * light
 
 
 def relative_misfit(student, signal, use):

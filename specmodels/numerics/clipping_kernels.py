@@ -15,7 +15,7 @@ DARK = 1.5
 
 @compiled
 def rejected_in_columns(basis, data, weights, threshold, most):
-    """Pixels rejected; see `~specmodels.numerics.clipping.reject_by_column`.
+    """Pixels rejected, in two ways; see `~specmodels.numerics.clipping.reject_by_column`.
 
     Parameters
     ----------
@@ -26,10 +26,15 @@ def rejected_in_columns(basis, data, weights, threshold, most):
 
     Returns
     -------
-    ndarray of bool, shape (n_pixel, n_batch)
+    worst_first, bright_first : ndarray of bool, shape (n_pixel, n_batch)
+        Rejected where the worst go first, and where those above the fit do.
+    better : ndarray of bool, shape (n_batch,)
+        Whether the second way needs fewer outliers; else it is not followed.
     """
     n_term, n_pixel, n_batch = basis.shape
-    out = np.zeros((n_pixel, n_batch), dtype=np.bool_)
+    worst_first = np.zeros((n_pixel, n_batch), dtype=np.bool_)
+    bright_first = np.zeros((n_pixel, n_batch), dtype=np.bool_)
+    better = np.zeros(n_batch, dtype=np.bool_)
     own, value = np.empty((n_pixel, n_term)), np.empty(n_pixel)
     given, limit = np.empty(n_pixel), np.empty(n_pixel)
     first, second = np.zeros(n_pixel, dtype=np.bool_), np.zeros(n_pixel, dtype=np.bool_)
@@ -40,14 +45,13 @@ def rejected_in_columns(basis, data, weights, threshold, most):
             for k in range(n_term):
                 own[i, k] = basis[k, i, b]
         cost, n_dark = _rejected(own, value, given, limit, most, False, first, work)
-        chosen = first
         if n_dark > 0:
             other, n_left = _rejected(own, value, given, limit, most, True, second, work)
-            if n_left < n_dark and other < cost:
-                chosen = second
+            better[b] = n_left < n_dark and other < cost
         for i in range(n_pixel):
-            out[i, b] = chosen[i]
-    return out
+            worst_first[i, b] = first[i]
+            bright_first[i, b] = second[i] and better[b]
+    return worst_first, bright_first, better
 
 
 @compiled

@@ -51,12 +51,15 @@ class PixelErrors(NamedTuple):
         Variance to be added where the model is.
     light : ndarray, shape (n_column,)
         Square of the scale, times which the variance of the profile counts.
+    share : ndarray, shape (n_row, n_column)
+        Part of the variance of the model that counts.
     """
 
     variance: np.ndarray
     kept: np.ndarray
     extra: np.ndarray
     light: np.ndarray
+    share: np.ndarray
 
 
 class ShapeError(NamedTuple):
@@ -116,7 +119,7 @@ def _spread(values, low, per_step, start, fraction, n_steps, position):
 def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread, shape, out,
                     corner):  # fmt: skip
     (values, starts), (top, left) = flat, corner
-    variance, kept, extra, light = errors
+    variance, kept, extra, light, share = errors
     low, per_step, n_bins = table.low, 1 / table.step, table.values.shape[1]
     fraction, middle, half = table.fraction, fit.middle, fit.half
     spreads, spread_starts = flat_spread
@@ -163,7 +166,7 @@ def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread,
             value = own * own_variance[x] * by_own + other * other_variance[x] * by_other
             value += e * (e * sums[0, x] + 2 * (g * sums[1, x] + h * sums[2, x]))
             value += g * (g * sums[3, x] + 2 * h * sums[4, x]) + h * h * sums[5, x]
-            value = max(value, 0.0) + e * e * fit.prior[x] + extra[row, x]
+            value = max(value, 0.0) + e * e * fit.prior[x]
             for k in range(2):
                 if shape.variance[k, x] > 0:
                     by = profile_at(shape.values[k], low, per_step, starts[x], fraction[x], n_bins,
@@ -173,7 +176,7 @@ def _fill_variances(rows, pixels, table, flat, fit, errors, spread, flat_spread,
             if light[x] > 0:
                 value += light[x] * _spread(spreads, spread.low, 1 / spread.step, spread_starts[x],
                                             fraction[x], spread.values.shape[1], place)  # fmt: skip
-            line[left + x] = value
+            line[left + x] = share[row, x] * value + extra[row, x]
 
 
 def fill_variances(rows, pixels, table, fit, errors, spread, shape, out, corner):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-__all__ = ["local_misfit", "predicted"]
+__all__ = ["ColumnErrors", "local_misfit", "predicted"]
 
 # Pixels on either side that tell of a hidden one, and the largest correlation of next neighbours.
 REACH, MOST_CORRELATED = 4, 0.999
@@ -26,6 +26,21 @@ LEAST_SAMPLES, PART_SPREAD = 10, 0.5
 STRETCH, SHRINKAGE = (3, 65), 20
 
 
+class ColumnErrors(NamedTuple):
+    """What the noise of a column does to its model, each of shape (n_row, n_column).
+
+    Attributes
+    ----------
+    leverage : ndarray
+        Part of the noise of each pixel that the model there follows, below one.
+    variance : ndarray
+        Of the model.
+    """
+
+    leverage: np.ndarray
+    variance: np.ndarray
+
+
 class Correlation(NamedTuple):
     """Of misfits ``k`` pixels apart: ``part * decay**k``, one for ``k = 0``."""
 
@@ -41,7 +56,7 @@ def local_misfit(residual, noise, known):
     return np.maximum(_mean_around(residual**2 - noise, known), 0.0)
 
 
-def predicted(model, residual, noise, known, hidden):
+def predicted(model, residual, noise, known, hidden, columns):
     r"""Best linear prediction of hidden residuals, and its variance (kriging, Matheron 1963).
 
     Residuals are noise, and a misfit that neighbours along the dispersion share:
@@ -58,13 +73,20 @@ def predicted(model, residual, noise, known, hidden):
         Data minus model, and the variance of the data.
     known, hidden : ndarray of bool, same shape
         Pixels that tell, and those to be predicted.
+    columns : ColumnErrors
+        How good predictions are is learnt from pixels that are known, and what their own values did
+        to the model is taken out: hidden pixels have done nothing to it.
 
     Returns
     -------
-    value, variance : ndarray, shape (n_hidden,)
-        In the order of ``np.nonzero(hidden)``; zero and the misfit's where nothing is told.
+    value, variance, share : ndarray, shape (n_hidden,)
+        In the order of ``np.nonzero(hidden)``; zero and the misfit's where nothing is told. The sum
+        of model and value has this share of the model, so that its variance is the square of the
+        share times that of the model, plus the one returned.
     """
-    taken_back = _taken_back(model, residual, noise, known)
+    leverage = columns.leverage
+    followed = np.where(known, residual * leverage / (1 - leverage), 0.0)
+    taken_back, part = _taken_back(model, residual, noise, known, followed)
     left = np.where(known, residual - taken_back, 0.0)
     misfit = local_misfit(left, noise, known)
     kriging = _Kriging(left, noise, misfit, known, _correlation(left, noise, misfit, known))
@@ -72,17 +94,25 @@ def predicted(model, residual, noise, known, hidden):
     value += taken_back[hidden]
     plain, told = _by_neighbours(model, residual, known)
     if not told.any():
-        return value, variance
+        return value, variance, np.ones(value.shape)
     both_known = np.nonzero(known & told)
     step = max(1, both_known[0].size // ENOUGH)
     some = tuple(one[::step] for one in both_known)
     found, expected = kriging(*some)
-    both = _Both(found + taken_back[some] - plain[some], (residual - plain)[some],
-                 expected + noise[some], some, model.shape)  # fmt: skip
-    part, ratio = both.part[hidden], both.ratio[hidden]
-    value = np.where(told[hidden], plain[hidden] + part * (value - plain[hidden]), value)
-    usual = variance + _mean_around(noise, known)[hidden]
-    return value, np.where(told[hidden], np.maximum(ratio * usual - usual + variance, 0), variance)
+    # Without the pixel itself the model is lower by what it followed, and its residual higher.
+    change = found + taken_back[some] - plain[some] - ((1 + part) * followed)[some]
+    expected = expected + (noise / (1 - leverage))[some]
+    both = _Both(change, (residual - plain)[some], expected, some, model.shape)
+    told, weight, plain = told[hidden], both.part[hidden], plain[hidden]
+    value = np.where(told, plain + weight * (value - plain), value)
+    share = np.where(told, weight * (1 + part[hidden]), 1.0)
+    around, model_error = _mean_around(noise, known)[hidden], columns.variance[hidden]
+    found = both.ratio[hidden] * (variance + model_error + around) - around
+    # Not less than what neighbours bring, of which there are two, and the prediction.
+    least = (1 - weight) ** 2 * around + (weight * part[hidden]) ** 2 * model_error
+    least = weight**2 * variance + least / 2
+    found = np.maximum(found - share**2 * model_error, least)
+    return value, np.where(told, found, variance), share
 
 
 def _mean_around(values, known):
@@ -182,27 +212,31 @@ def _by_neighbours(model, residual, known):
     return np.where(told, plain, 0.0), told
 
 
-def _taken_back(model, residual, noise, known):
+def _taken_back(model, residual, noise, known, followed):
     """What of the model's difference to the mean of its neighbours in the row pixels lack.
 
-    The part is that of the pixels around, drawn to that of all.
+    The part of it, returned as well, is that of the pixels around, drawn to that of all; in each of
+    them, the model is that without what it `followed` of the pixel.
     """
     variance = noise + local_misfit(residual, noise, known)
     change, left, use = np.zeros(model.shape), np.zeros(model.shape), np.zeros_like(known)
     change[:, 1:-1], left[:, 1:-1] = _curved(model), _curved(residual)
+    left += followed
     change[~np.isfinite(change)] = 0.0
     use[:, 1:-1] = known[:, 1:-1] & known[:, 2:] & known[:, :-2]
     scale = np.sqrt(np.where(use, variance, 1.0))
     # Lines and hits must not rule by their size alone.
-    own, left = np.where(use, change / scale, 0.0), np.clip(left / scale, -CUT, CUT)
+    own = np.where(use, (change - followed) / scale, 0.0)
+    left = np.clip(left / scale, -CUT, CUT)
     product, square = own * left, own**2
     if not square.any():
-        return np.zeros(model.shape)
+        return np.zeros(model.shape), np.zeros(model.shape)
     total = square.sum() / np.count_nonzero(use)
     usual = product.sum() / square.sum()
     here, weight = _stretch_sums(product), _stretch_sums(square)
     part = (here + SHRINKAGE * total * usual) / (weight + SHRINKAGE * total)
-    return np.clip(part, -1.0, 0.0) * change
+    part = np.clip(part, -1.0, 0.0)
+    return part * change, part
 
 
 def _curved(values):

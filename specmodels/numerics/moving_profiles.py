@@ -16,8 +16,8 @@ __all__ = ["MovingFit", "MovingProfiles", "MovingSums"]
 
 MAX_STEPS, SMALL_GAIN, FEW_GAIN = 8, 0.05, 1.0
 # Of a step of all columns from which no more is expected the second order is nothing: less than a
-# tenth of its error, of all light together, at any signal-to-noise ratio above fifty.
-FIRST_GAIN = 20.0
+# tenth of its error, of all light together, at any signal-to-noise ratio above a hundred.
+FIRST_GAIN = 50.0
 # Columns from which movements are found, and a first shift.
 FEW, FEWEST = 256, 64
 # Where to start: shifts over the largest one. Columns with so many times the usual chi-square hold

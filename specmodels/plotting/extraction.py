@@ -15,7 +15,7 @@ from .fitted_images import (
 )
 from .panels import draw_panel
 from .spectra import draw_spectra
-from .style import color_of, legend_above, sized_figure, titled, with_unit
+from .style import color_of, headed, legend_above, sized_figure, titled, with_unit
 
 __all__ = ["plot_dithers", "plot_extraction"]
 
@@ -55,7 +55,7 @@ def plot_extraction(result, figure=None, *, panel=None, ax=None):
     draw_fitted(images, axes)
     others["profile"](figure.add_subplot(grid[:3, 1]))
     others["spectra"](figure.add_subplot(grid[3, :]))
-    figure.suptitle(f"{result.image.name}: {_state(result.fit)}")
+    headed(figure, f"{result.image.name}: {_state(result.fit)}")
     return figure
 
 
@@ -96,7 +96,7 @@ def plot_dithers(result, figure=None, *, panel=None, ax=None, n_most=6):
             ax.set_xlabel("column" if row == len(shown) - 1 else "")
     draw_spectra(result, figure.add_subplot(grid[-1, :]))
     more = f" (first {len(shown)} drawn)" if len(result.views) > len(shown) else ""
-    figure.suptitle(f"{len(result.views)} exposures{more}: {_state(result.fit)}")
+    headed(figure, f"{len(result.views)} exposures{more}: {_state(result.fit)}")
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from .fitted_images import draw_fitted, fitted_panels
 from .panels import draw_panel
-from .style import sized_figure, titled
+from .style import headed, sized_figure, titled
 
 __all__ = ["plot_fit"]
 
@@ -40,5 +40,5 @@ def plot_fit(fit, figure=None, *, panel=None, ax=None, n_most=4):
         titled(panels[0], f"{row['image']}: chi2/dof {row['reduced_chi2']:.3g}, data")
     left_out = f", first {len(shown)} of {len(fit.images)} images"
     title = fit.message or f"converged, {fit.solver}"
-    figure.suptitle(title + (left_out if len(fit.images) > len(shown) else ""), fontsize="medium")
+    headed(figure, title + (left_out if len(fit.images) > len(shown) else ""), fontsize="medium")
     return figure

@@ -4,7 +4,7 @@ from functools import partial
 
 from .panels import draw_panel
 from .spectra import draw_spectra
-from .style import sized_figure, titled
+from .style import headed, sized_figure, titled
 
 __all__ = ["plot_chain", "plot_results"]
 
@@ -39,7 +39,7 @@ def plot_results(results, figure=None, *, panel=None, ax=None, n_most=8):
     for axis, draw in zip(axes, shown, strict=False):
         draw(axis)
     if len(results) > len(shown):
-        figure.suptitle(f"first {len(shown)} of {len(results)}")
+        headed(figure, f"first {len(shown)} of {len(results)}")
     return figure
 
 
@@ -67,5 +67,5 @@ def plot_chain(result, figure=None):
     parts = figure.subfigures(n_step, 1, squeeze=False)[:, 0]
     for part, (name, one) in zip(parts, result.items(), strict=False):
         one.plot(figure=part.subfigures())
-        part.suptitle(name, fontsize="x-large", x=0.01, ha="left")
+        headed(part, name, fontsize="x-large", x=0.01, ha="left")
     return figure

@@ -1,12 +1,16 @@
 """What all figures have in common: colours, labels with units, images with a bar, legends."""
 
-__all__ = ["color_of", "legend_above", "plain_decades", "show_image", "sized_figure",
+import textwrap
+
+__all__ = ["color_of", "headed", "legend_above", "plain_decades", "show_image", "sized_figure",
            "spectral_label", "titled", "with_unit"]  # fmt: skip
 
 # Okabe and Ito (2008), told apart by all eyes.
 RED, BLUE, GREEN, ORANGE, PURPLE = "#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7"
 COLORS = (RED, BLUE, GREEN, PURPLE, ORANGE)
 GREY, MASKED = "0.6", "0.85"
+# Mean width of a letter in sizes of the font, and the least number of letters in a line.
+LETTER, SHORTEST = 0.68, 12
 BAR = {"pad": 0.01, "fraction": 0.03}
 
 
@@ -17,9 +21,30 @@ def sized_figure(figure, size, layout="constrained"):
     return plt.figure(figsize=size, layout=layout) if figure is None else figure
 
 
+def headed(figure, title, **options):
+    """Give a figure a title, on several lines where it is wider than the figure.
+
+    Parameters
+    ----------
+    figure : `~matplotlib.figure.Figure` or `~matplotlib.figure.SubFigure`
+    title : str
+    **options
+        As of ``suptitle``.
+    """
+    text = figure.suptitle(title, **options)
+    text.set_text(_wrapped(title, figure.bbox.width, text))
+
+
 def titled(ax, title):
-    """Give an axis a small title at its left end."""
-    ax.set_title(title, fontsize="small", loc="left", pad=2)
+    """Give an axis a small title at its left end, on several lines where it is wider."""
+    text = ax.set_title(title, fontsize="small", loc="left", pad=2)
+    text.set_text(_wrapped(title, ax.bbox.width, text))
+
+
+def _wrapped(title, width, text):
+    """A title in lines of a width in pixels; names of files are broken where they are longer."""
+    letter = LETTER * text.get_fontsize() * text.figure.dpi / 72
+    return textwrap.fill(title, max(int(width / letter), SHORTEST))
 
 
 def color_of(number):

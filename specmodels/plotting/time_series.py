@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from .panels import draw_panel
-from .style import BLUE, MASKED, sized_figure, spectral_label, with_unit
+from .style import BLUE, MASKED, headed, sized_figure, spectral_label, with_unit
 
 __all__ = ["plot_time_series"]
 
@@ -56,9 +56,10 @@ def plot_time_series(result, figure=None, *, panel=None, ax=None, source=None):
     for ax, draw in zip(rows, [panels["white"], *moved.values()], strict=True):
         draw(ax)
         ax.set_xlabel(ax.get_xlabel() if ax is rows[-1] else "")
-    figure.suptitle(
+    headed(
+        figure,
         f"{result.series.name}: {len(result.series)} integrations, chi2/dof "
-        f"{np.median(result.reduced_chi2):.3g}, {len(result.hits)} hits"
+        f"{np.median(result.reduced_chi2):.3g}, {len(result.hits)} hits",
     )
     return figure
 

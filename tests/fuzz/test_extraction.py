@@ -7,6 +7,9 @@ import specmodels as sm
 
 from .generated import SEEDS, check_errors, masked, result_of, shape_of, spoilt, variances
 
+# Have failed before: columns without light, shapes of wings that are hardly seen.
+KNOWN = (70372, 71031)
+
 
 def model(rng, shape):
     """None, for which sources are found, or sources of some profile on some sky."""
@@ -22,7 +25,7 @@ def model(rng, shape):
     return source + sm.ColumnPolynomial(int(rng.integers(2)), limits=(0, max(shape[0] - 1, 1)))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *KNOWN])
 def test_whatever_comes_in_is_extracted_within_errors_or_refused(seed):
     rng = np.random.default_rng([9, seed])
     shape = shape_of(rng)

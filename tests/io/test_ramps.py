@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from stdatamodels.jwst import datamodels
 
 import specmodels as sm
@@ -149,3 +150,30 @@ def test_parts_of_miri_images_without_sky_are_left_out(rate):
     assert not read_ramp(rate).bad[5, 5]
     with_meta(rate, instrument="MIRI", exposure_type="MIR_IMAGE")
     assert read_ramp(rate).bad[5, 5]
+
+
+@pytest.mark.parametrize(("name", "value"), [("DQ", 1), ("PIXELDQ", 1), ("PIXELDQ", 1 << 31)])
+def test_every_flag_of_a_plain_file_of_a_ramp_counts(tmp_path, name, value):
+    rng, shape = np.random.default_rng(6), (2, 3, 16, 24)
+    flags = np.zeros(shape[-2:], "u4")
+    flags[3, 5] = value
+    fits.HDUList([
+        fits.PrimaryHDU(),
+        fits.ImageHDU(rng.normal(size=shape).astype("f4"), name="SCI"),
+        fits.ImageHDU(flags, name=name),
+    ]).writeto(tmp_path / "ramp.fits")  # fmt: skip
+    ramp = read_ramp(tmp_path / "ramp.fits")
+    assert np.argwhere(ramp.bad).tolist() == [[3, 5]]
+
+
+def test_flags_of_the_groups_of_a_plain_file_count(tmp_path):
+    rng, shape = np.random.default_rng(7), (2, 3, 16, 24)
+    flags = np.zeros(shape, "u1")
+    flags[1, 2, 3, 5] = 1
+    fits.HDUList([
+        fits.PrimaryHDU(),
+        fits.ImageHDU(rng.normal(size=shape).astype("f4"), name="SCI"),
+        fits.ImageHDU(flags, name="DQ"),
+    ]).writeto(tmp_path / "ramp.fits")  # fmt: skip
+    ramp = read_ramp(tmp_path / "ramp.fits")
+    assert np.argwhere(ramp.frame_mask).tolist() == [[1, 2, 3, 5]]

@@ -55,12 +55,12 @@ def test_many_hits_of_all_sizes_are_found_and_nothing_else():
 
 
 def two_hits(seed, flux, hit=150.0):
-    """Two hits of the same size in the core of a faint source, a row apart, in each column."""
+    """Two hits of the same size in the core of a faint source, in each third column."""
     rng = np.random.default_rng(seed)
     profile = GaussianProfile().evaluate(np.arange(N_ROW)[:, None], np.full(N_COLUMN, 9.3), 1.0)
     data = flux * profile + rng.normal(size=(N_ROW, N_COLUMN))
     hits = np.zeros(data.shape, dtype=bool)
-    hits[[9, 10]] = True
+    hits[9:11, ::3] = True
     data[hits] += hit * rng.uniform(0.9, 1.1, hits.sum())
     # The sky is given, as it is where it was subtracted: one flux is all that is free.
     return [profile], data, hits
@@ -73,6 +73,16 @@ def test_hits_on_a_source_are_not_its_light_where_the_rows_beside_them_are_dark(
     out = rejected(columns, data, np.ones(data.shape))
     assert np.mean(out[hits]) > 0.98
     assert np.count_nonzero(out & ~hits) <= 3
+
+
+def test_what_is_as_bright_in_the_next_column_is_a_line():
+    """Whose light is where the model does not have it."""
+    columns, data, hits = two_hits(1, 0.0)
+    several = np.zeros_like(hits)
+    several[9:11, 20:26] = True
+    data = np.where(hits, 0.0, data) + 150.0 * several
+    out = rejected(columns, data, np.ones(data.shape))
+    assert np.mean(out[several]) < 0.8
 
 
 @pytest.mark.parametrize("seed", range(3))

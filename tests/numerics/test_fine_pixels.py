@@ -100,7 +100,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     rng = np.random.default_rng(10)
     variance = np.where(pixels.available, rng.uniform(0.5, 2, SHAPE), 0)
     weights = np.where(pixels.available, rng.uniform(0.5, 2, SHAPE), 0)
-    kept, extra = rng.uniform(size=(2, *SHAPE))
+    kept, extra, share = rng.uniform(size=(3, *SHAPE))
     profile, _ = fine_pixels.residuals(table, model, pixels.positions, kept, pixels.available)
     middle, half = 3.0, 4.0
     height = np.nan_to_num((pixels.positions - middle) / half)
@@ -125,7 +125,7 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
     )  # fmt: skip
     out = np.full((2 * SHAPE[0], SHAPE[1]), np.nan)
     fine_variances.fill_variances(
-        linear, pixels, table, fit, fine_variances.PixelErrors(variance, kept, extra, light),
+        linear, pixels, table, fit, fine_variances.PixelErrors(variance, kept, extra, light, share),
         spread, shape, out, (0, 0),
     )  # fmt: skip
     own, other = rows.weights(pixels.available)
@@ -150,9 +150,10 @@ def test_variances_are_those_of_the_linear_map(table, model, pixels):
         step = int(np.clip(np.rint((places[f, x] + 0.5) / 0.4), 0, 29))
         part = table.fraction[x]
         mix = np.array([(1 - part) ** 2, 2 * part * (1 - part), part**2])
-        expected = np.sum(by_data**2 * variance[:, x]) + extra[row, x]
+        expected = np.sum(by_data**2 * variance[:, x])
         expected += change[0] ** 2 * prior[x] + by_shift**2 * shape.variance[0, x]
         expected += light[x] * mix @ steps[table.interval[x], step]
+        expected = share[row, x] * expected + extra[row, x]
         assert_allclose(out[f, x], expected, rtol=1e-3)
     values = rows.own(pixels.modelled | pixels.available)
     assert_array_equal(np.isfinite(out), values)

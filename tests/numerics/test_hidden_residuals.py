@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from specmodels.numerics.hidden_residuals import predicted
+from specmodels.numerics.hidden_residuals import ColumnErrors, predicted
 
 
 def test_changes_of_the_model_count_as_far_as_pixels_around_follow_them():
@@ -15,7 +15,8 @@ def test_changes_of_the_model_count_as_far_as_pixels_around_follow_them():
     data = 10 + np.where(left, change, 0.0) + noise * rng.normal(size=shape)
     hidden = rng.random(shape) < 0.02
     residual = np.where(hidden, 0.0, data - model)
-    value, _ = predicted(model, residual, np.full(shape, noise**2), ~hidden, hidden)
+    none = ColumnErrors(np.zeros(shape), np.zeros(shape))
+    value, _, _ = predicted(model, residual, np.full(shape, noise**2), ~hidden, hidden, none)
     error = (model[hidden] + value) - data[hidden]
     on_left = np.broadcast_to(left, shape)[hidden]
     assert np.std(error[on_left]) < 1.2 * noise
@@ -37,7 +38,8 @@ def test_where_the_model_is_worse_than_the_neighbours_these_are_taken():
     hidden[:, 1:] &= ~hidden[:, :-1]
     known = ~hidden
     residual = np.where(known, data - model, 0.0)
-    value, variance = predicted(model, residual, np.full(shape, noise**2), known, hidden)
+    none = ColumnErrors(np.zeros(shape), np.zeros(shape))
+    value, variance, _ = predicted(model, residual, np.full(shape, noise**2), known, hidden, none)
     error = (model - data)[hidden] + value
     neighbours = 0.5 * (np.roll(data, 1, 1) + np.roll(data, -1, 1)) - data
     at_edge = ((rows < 5) | (rows > 34))[hidden]  # whose neighbours are such rows as well

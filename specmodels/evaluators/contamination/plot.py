@@ -88,6 +88,7 @@ def _draw_spectrum(axis, result, slit):
     axis.fill_between(x, y - error, y + error, color=BLUE, alpha=0.3, linewidth=0)
     axis.plot(x, y, color=BLUE, linewidth=1)
     titled(axis, f"{slit.name}: fitted spectrum")
-    axis.set(xlabel=spectral_label(spectrum.spectral_axis),
-             ylabel=with_unit("flux", spectrum.flux.unit))  # fmt: skip
+    axis.set_xlabel(spectral_label(spectrum.spectral_axis))
+    label = with_unit("flux", spectrum.flux.unit)  # the panel is low, and units may be long
+    axis.set_ylabel(label.replace(" (", "\n(", 1), fontsize="x-small")
     axis.tick_params(labelsize="x-small")

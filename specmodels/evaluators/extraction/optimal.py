@@ -16,7 +16,6 @@ from ...dithers import Dithers
 from ...fitters import SigmaClipFitter, StagedFitter, VarProFitter
 from ...io import is_series, read, read_series
 from ...io.jwst_files import EXTRACTION
-from ...io.whole_frames import many_spectra
 from ...models import ColumnPolynomial, MoffatProfile, Source
 from ..base import ImageEvaluator, ResultSet
 from ..dithers.exposure import ExposureView
@@ -38,7 +37,9 @@ from .guess.initial_values import with_initial_values
 from .guess.leaves import leaves_of
 from .guess.line_shifts import correlated_map, pixel_wavelengths, with_fitted_tilt
 from .guess.region import rows_near, slit_region
+from .guess.richer_models import is_worth_more, with_bowed_sky, with_further_traces
 from .overlapping_orders import OrdersBuilder
+from .refused import check_slit, masked_reasons
 from .result import ExtractionResult
 from .shapes import star_profile, with_held_shape
 from .tilted import TiltedSlitBuilder, is_doubtful, line_tilt, lines_move
@@ -173,13 +174,13 @@ class OptimalExtraction(ImageEvaluator):
 
     def _together(self, images):
         """Result of exposures of the same sources."""
-        left_out = {image.name: f"no usable pixel: {_reasons(image)}"
+        left_out = {image.name: f"no usable pixel: {masked_reasons(image)}"
                     for image in images if image.mask.all()}  # fmt: skip
         images = [image for image in images if image.name not in left_out]
         if not images:
             raise ValueError(f"exposures: no usable pixel in any of them: {left_out}")
         for image in images:
-            _check_slit(image)
+            check_slit(image)
         fitter = self.fitter
         if self.model is None:
             images = [self._with_lines_found(image) for image in images]
@@ -204,7 +205,7 @@ class OptimalExtraction(ImageEvaluator):
 
     def _alone(self, image, n_sources):
         """Fit of one of several exposures, with so many sources if it is not said how many."""
-        one, builder = copy(self), self.builder
+        one, builder = copy(self), replace(self.builder, seeks_orders=False)
         if builder.n_sources is None:
             builder = replace(builder, n_sources=n_sources)
         if self.lobes is not None and builder.profile is None:
@@ -220,7 +221,7 @@ class OptimalExtraction(ImageEvaluator):
         if self.orders is not None:
             return self._fit_orders(image)
         if image.mask.all():
-            raise ValueError(f"image {image.name!r}: no usable pixel: {_reasons(image)}")
+            raise ValueError(f"image {image.name!r}: no usable pixel: {masked_reasons(image)}")
         image = slit_region(image)
         known = image.variance is not None
         image = image if known else with_constant_variance(image)
@@ -277,10 +278,20 @@ class OptimalExtraction(ImageEvaluator):
             model, fitter = TiltedSlitBuilder(self.builder).build(image), self._staged
             return self._fitted(model, image, fitter), image, fitter
         guess = self.builder.guess(image)
+        builder, best = self.builder, self._of_guess(image, self.builder, guess)
+        for richer in (with_bowed_sky, with_further_traces):
+            for other in richer(builder, best[0], guess):
+                found = self._of_guess(image, *other)
+                if is_worth_more(found[0], best[0], guess):
+                    best, (builder, _) = found, other
+        return best
+
+    def _of_guess(self, image, builder, guess):
+        """As `_first_fit`, of the model that a builder makes of what was found."""
         image = rows_near(image, guess)
         chosen = self.fitter is not self.default_fitter
-        fitter = self.fitter if chosen else self.builder.fitter(guess)
-        model, fit = self.builder.begun(image, guess)
+        fitter = self.fitter if chosen else builder.fitter(guess)
+        model, fit = builder.begun(image, guess)
         if fit is None or chosen:
             fit = self._fitted(model, image, fitter)
         elif fit.image.shape != image.shape:
@@ -317,7 +328,7 @@ class OptimalExtraction(ImageEvaluator):
         return self.wavelength_terms
 
     def _one(self, image, exposure):
-        _check_slit(image)
+        check_slit(image)
         return super()._one(image, exposure)
 
     def evaluate(self, fit, image):
@@ -333,17 +344,3 @@ class OptimalExtraction(ImageEvaluator):
         return ExtractionResult(
             fit, image, self.aperture, wavelengths=wavelengths, grid=self.wavelengths
         )
-
-
-def _check_slit(image):
-    """Refuse whole frames."""
-    frame = many_spectra(image)
-    if frame is not None:
-        raise ValueError(
-            f"image {image.name!r}: expected the spectrum of a slit, got {frame[0]} of shape "
-            f"{image.shape}: {frame[1]}"
-        )
-
-
-def _reasons(image):
-    return ", ".join(f"{count} {reason}" for reason, count in image.masked.items())

@@ -81,14 +81,20 @@ def with_trace_priors(trace):
     return trace
 
 
-def with_shared_shape(model):
-    """Tie shape, width and distortion of all sources to those of the first: one instrument."""
+def with_shared_shape(model, further=()):
+    """Tie shape, width and distortion of all sources to those of the first: one instrument.
+
+    Those of the names `further` are of another order: traces and mean widths are their own.
+    """
     leaves = leaves_of(model)
     numbers = [j for j, leaf in enumerate(leaves) if isinstance(leaf, Source)]
     for j in numbers[1:]:
         for n in leaves[j].param_names:
-            own = n == "flux" or (n.startswith("trace_") and not _is_polynomial(leaves[j]))
-            if not own and n != "trace_c0":
+            own = n in ("flux", "trace_c0")
+            own |= n.startswith("trace_") and not _is_polynomial(leaves[j])
+            if leaves[j].name in further:
+                own |= n.startswith("trace_") or n == "width_c0"
+            if not own:
                 leaves[j].tied[n] = TiedTo(f"{n}_{numbers[0]}")
                 getattr(leaves[j], n).tied = TiedTo(f"{n}_{numbers[0]}")
     return model

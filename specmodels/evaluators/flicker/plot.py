@@ -26,13 +26,13 @@ def plot_flicker(result, figure=None, *, panel=None, ax=None):
     `~matplotlib.figure.Figure`
     """
     from ...plotting.panels import draw_panel
-    from ...plotting.style import sized_figure
+    from ...plotting.style import headed, sized_figure
 
     panels = _panels(result)
     if panel is not None or ax is not None:
         return draw_panel(panels, panel, ax)
     figure = sized_figure(figure, (11, 9))
-    figure.suptitle(_shown(result))
+    headed(figure, _shown(result))
     axes = figure.subplot_mosaic([["before", "after"], ["noise", "mask"], ["power", "power"]])
     for name, draw in panels.items():
         draw(axes[name])

@@ -36,7 +36,7 @@ class SkySlits:
         self.names = [name for name in exposure if name in chosen]
         if not chosen:
             raise ValueError(
-                f"no background slit among {list(exposure)}: name them by `slits`, or flag them"
+                f"slits: no background slit among {list(exposure)}: name some, or flag them"
             )
         self.unit = exposure[self.names[0]].unit
         units = [exposure[name].wavelength_unit for name in self.names

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # What is assumed of the scatter of throughputs where fewer than three slits tell, and at least.
 UNKNOWN_SCATTER, LEAST_SCATTER = 0.03, 1e-4
+# At so many wavelengths the sky is probed for being below zero by so many standard deviations.
+N_PROBED, DARK_SIGMA = 50, 10.0
 
 
 class MasterBackgroundSubtraction(Evaluator):
@@ -146,6 +148,7 @@ class MasterBackgroundSubtraction(Evaluator):
         fit = self.fitter(self.build_model(setup.exposure), setup.sky_pixels())
         if not isinstance(fit, SkyFit):
             raise TypeError(f"fitter: expected a SkyFit from {self.fitter!r}, got {fit!r}")
+        _refuse_darkness(fit)
         for name, reason in fit.left_out.items():
             log.warning("%s: left out: %s", name, reason)
         if fit.message:
@@ -208,6 +211,17 @@ def _fitter_of(model):
         return LogPolynomialSkyFitter()
     own = model is None or type(model) is MasterBackgroundSpectrum
     return SkyFitter() if own else SkyModelFitter()
+
+
+def _refuse_darkness(fit):
+    """A sky far below zero is none: it was subtracted before, or the sign is wrong."""
+    value, variance = fit.curve(np.linspace(*fit.curve.limits, N_PROBED + 2)[1:-1])
+    known = variance > 0
+    below = float(np.median(value[known] / np.sqrt(variance[known]))) if known.any() else 0.0
+    if below < -DARK_SIGMA:
+        raise ValueError(f"slits: expected the light of the sky in {fit.used}, got levels below "
+                         f"zero by {-below:.0f} times their errors, as of data whose sky was "
+                         "subtracted before")  # fmt: skip
 
 
 class _Level(NamedTuple):

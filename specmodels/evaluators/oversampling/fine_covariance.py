@@ -42,13 +42,20 @@ class FineCovariance:
         """
         by_data = self._blocks(columns)
         data = (by_data * native.T[:, None]) @ by_data.transpose(0, 2, 1)
-        return _in_rows(data + self._profile_blocks(columns, by_data))
+        share, extra = self._own(columns)
+        blocks = (
+            (data + self._profile_blocks(columns, by_data)) * share[:, :, None] * share[:, None]
+        )
+        at = np.arange(blocks.shape[1])
+        blocks[:, at, at] += extra
+        return _in_rows(blocks)
 
     def variance(self, columns, native):
         """Diagonal of `covariance`, shape (n_fine, n); arguments as there."""
         by_data = self._blocks(columns)
         profile = np.diagonal(self._profile_blocks(columns, by_data), axis1=1, axis2=2)
-        return np.einsum("kfr,rk->fk", by_data**2, native) + profile.T
+        share, extra = self._own(columns)
+        return ((np.einsum("kfr,rk->kf", by_data**2, native) + profile) * share**2 + extra).T
 
     @cached_property
     def _models(self):
@@ -95,10 +102,15 @@ class FineCovariance:
         native = derivatives(part, part.positions)
         return [self._beyond(f, n) for f, n in zip(fine, native, strict=True)]
 
-    @cached_property
-    def _extra(self):
-        """Variance of what is filled from the model beyond that of the model."""
-        return self.part.rows.own(self.part.hidden_residual[1])
+    def _own(self, columns):
+        """Share of the model in fine pixels, and the variance beyond it; shape (n, n_fine) both."""
+        if not self._models:
+            shape = (len(columns), len(self.part.rows.native))
+            return np.ones(shape), np.zeros(shape)
+        _, extra, share = self.part.hidden_residual
+        use, own = self.part.modelled[:, columns], self.part.rows.own
+        return (np.where(use, own(share[:, columns]), 1.0).T,
+                np.where(use, own(extra[:, columns]), 0.0).T)  # fmt: skip
 
     def _blocks(self, columns):
         """Matrix from the data of each column to its fine pixels, shape (n, n_fine, n_row)."""
@@ -144,7 +156,6 @@ class FineCovariance:
                 block += variance * np.outer(by[use, column], by[use, column])
             by_scale = self._effect[0][use, column]
             block += prior[column] * np.outer(by_scale, by_scale)
-            block[np.diag_indices(use.size)] += self._extra[use, column]
             out[place][np.ix_(use, use)] = block
         return out
 

@@ -14,8 +14,9 @@ from ...numerics.fine_pixels import (
     fill_values,
     residuals,
 )
-from ...numerics.hidden_residuals import local_misfit, predicted
+from ...numerics.hidden_residuals import ColumnErrors, local_misfit, predicted
 from ...numerics.oversample import FineRows, isolated
+from ..extraction.fluxes.coherent_light import line_pixels
 
 __all__ = ["FineSlice", "compact_region"]
 
@@ -23,6 +24,8 @@ __all__ = ["FineSlice", "compact_region"]
 CROWD, MOST_CROWDED = (5, 33), 0.05
 # Of a column the model knows nothing if good pixels see less than this part of the squared profile.
 LEAST_SEEN = 0.02
+# A pixel that determines its column tells nothing of how it would be predicted.
+MOST_LEVERAGE = 0.98
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +54,26 @@ class FineSlice:
     def hits(self):
         """Outliers that stand alone along the dispersion: cosmic rays that nothing has flagged.
 
-        Where many pixels are outliers it is the model that is wrong, and none is taken for a hit.
+        Where many pixels are outliers it is the model that is wrong, and none is taken for a hit;
+        nor are lines, which are hardly wider than a pixel in some spectrographs.
         """
         if self.fit is None or not self.fit.rejected.any():
             return np.zeros(self.image.shape, dtype=bool)
         rejected = self.fit.rejected
-        found = isolated(self.all_residuals, rejected)
+        found = isolated(self.all_residuals, rejected) & ~self.lines
         if np.count_nonzero(rejected) > MOST_CROWDED * CROWD[0] * CROWD[1]:
             density = uniform_filter(rejected.astype(float), CROWD, mode="constant")
             found &= density < MOST_CROWDED
         return found
+
+    @cached_property
+    def lines(self):
+        """Outliers that are as smooth as light is: lines that the profile does not have."""
+        if self.fit is None:
+            return np.zeros(self.image.shape, dtype=bool)
+        root = np.sqrt(self.image.weights)
+        light = self.fit.scale * self.native_profile * root
+        return line_pixels(self.all_residuals * root, self.fit.rejected, light)
 
     @cached_property
     def available(self):
@@ -193,6 +206,15 @@ class FineSlice:
         return np.where(self.fit.rejected & self.available & (weight > 0), 1.0, weight)
 
     @property
+    def column_errors(self):
+        """What errors of scale, level and slope do to the model of native pixels."""
+        terms = (self.native_profile, 1.0, np.nan_to_num(self.fit.height(self.positions)))
+        c = self.fit.column_covariance
+        variance = sum(c[k, j] * terms[k] * terms[j] for k in range(3) for j in range(3))
+        weights = np.where(self.fit_kept, self.image.weights, 0.0)
+        return ColumnErrors(np.clip(weights * variance, 0.0, MOST_LEVERAGE), variance)
+
+    @property
     def linear(self):
         """The fine rows for compiled loops."""
         return Linear(self.rows.native, self.rows.offset)
@@ -239,19 +261,22 @@ class FineSlice:
     def hidden_residual(self):
         """What the model leaves over in filled pixels by the residuals around, and its variance.
 
-        Zero elsewhere, and without residuals the variance of the misfit.
+        Zero elsewhere, and without residuals the variance of the misfit. The third image is the
+        share that filled pixels have of the model; the rest is told by their neighbours.
         """
         value, error = np.zeros((2, *self.image.shape))
+        share = np.ones(self.image.shape)
         if not self.filled.any():
-            return value, error
+            return value, error, share
         use = self.available & self.known
         noise = np.divide(1.0, self.image.weights, out=np.zeros(use.shape), where=use)
         if self.settings.residual.constant == 0:
-            return value, np.where(self.filled, local_misfit(self.residual, noise, use), 0.0)
-        value[self.filled], error[self.filled] = predicted(
-            self.native_model, self.residual, noise, use, self.filled
+            misfit = local_misfit(self.residual, noise, use)
+            return value, np.where(self.filled, misfit, 0.0), share
+        value[self.filled], error[self.filled], share[self.filled] = predicted(
+            self.native_model, self.residual, noise, use, self.filled, self.column_errors
         )
-        return value, error
+        return value, error, share
 
     @cached_property
     def residual(self):

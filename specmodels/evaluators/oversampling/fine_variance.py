@@ -33,17 +33,18 @@ def fill_variance(part, out, corner, component=None):
     native = np.where(part.available, 1.0 if native is None else native, 0.0).astype(float)
     n_row, n_column = native.shape
     no_light, none = np.zeros(n_column), np.zeros(native.shape)
-    light, spread, extra = no_light, part.no_table(3), none
+    light, spread, extra, share = no_light, part.no_table(3), none, np.ones(native.shape)
     shape = ShapeError(np.zeros((2, n_column)), np.zeros((2, 0)), np.zeros((2, n_row, n_column)))
     fit, kept = ColumnFit(none, none, np.zeros((3, 3, n_column)), no_light, 0.0, 1.0), none
     if part.fit is not None:
         fit, kept = _column_fit(part, with_prior=component is None), part.residual_weight
+        share = part.hidden_residual[2]
         if component is None:
             light = part.fit.scale**2
             spread = part.fit.variance_table(part.image.x, part.width)
             shape = _shape_error(part)
             extra = part.hidden_residual[1]
-    errors = PixelErrors(native, kept, extra, light)
+    errors = PixelErrors(native, kept, extra, light, share**2)
     fill_variances(
         part.linear, part.native_pixels, part.table, fit, errors, spread, shape, out, corner
     )

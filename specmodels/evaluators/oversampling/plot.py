@@ -25,7 +25,7 @@ def plot_oversampling(result, figure=None, *, panel=None, ax=None):
     `~matplotlib.figure.Figure`
     """
     from ...plotting.panels import draw_panel
-    from ...plotting.style import sized_figure
+    from ...plotting.style import headed, sized_figure
 
     name = _brightest(result)
     panels = _panels(result, name)
@@ -37,7 +37,7 @@ def plot_oversampling(result, figure=None, *, panel=None, ax=None):
         draw(axes[key])
         if key in ("data", "oversampled"):
             axes[key].set_xlabel("")
-    figure.suptitle(f"slice {name}")
+    headed(figure, f"slice {name}")
     return figure
 
 
@@ -81,7 +81,7 @@ def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
     `~matplotlib.figure.Figure`
     """
     from ...plotting.panels import draw_panel
-    from ...plotting.style import legend_above, show_image, sized_figure, with_unit
+    from ...plotting.style import headed, legend_above, show_image, sized_figure, with_unit
 
     if panel is not None or ax is not None:
         return draw_panel(_slit_panels(results), panel, ax)
@@ -106,7 +106,7 @@ def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
     if shown:
         legend_above(panels[0, 2])
     if len(results) > len(shown):
-        figure.suptitle(f"first {len(shown)} of {len(results)}")
+        headed(figure, f"first {len(shown)} of {len(results)}")
     return figure
 
 

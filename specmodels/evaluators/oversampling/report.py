@@ -21,12 +21,18 @@ def report_row(name, part, reasons):
         "hits": int(part.hits.sum()), "filled": int(part.filled.sum()),
         "missing": int((part.inside & ~part.available & ~part.filled).sum()),
         "compact": int(part.compact.sum()),
-        "reason": _reason_to_look(fit.reduced_chi2) if known else reasons.get(name, ""),
+        "reason": "; ".join(_reasons_to_look(part)) if known else reasons.get(name, ""),
     }  # fmt: skip
 
 
-def _reason_to_look(chi2):
-    """Why a person should look at a model with this reduced chi-square."""
-    if np.isfinite(chi2) and chi2 <= MOST_CHI2:
-        return ""
-    return f"chi2/dof {chi2:.3g}: variances or model are off"
+def _reasons_to_look(part):
+    """Why a person should look at the model of a slice."""
+    chi2 = part.fit.reduced_chi2
+    if not (np.isfinite(chi2) and chi2 <= MOST_CHI2):
+        yield f"chi2/dof {chi2:.3g}: variances or model are off"
+    columns = part.image.x[part.lines.any(axis=0)]
+    if columns.size:
+        yield (
+            f"lines that the profile does not have in {np.count_nonzero(part.lines)} pixels, of "
+            f"columns {columns[0]:g} to {columns[-1]:g}: left as they are, and not in the model"
+        )

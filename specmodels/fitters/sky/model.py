@@ -70,7 +70,7 @@ class SkyModelFitter(SlitSkyFitter):
                 return rounds.result(slits, left_out, reason if len(used) == 1 else "")
             left_out[used[worst].name] = rounds.slit_fits(reason)[used[worst].name]
             used = used[:worst] + used[worst + 1 :]
-        raise ValueError("no background slit has a usable pixel")
+        raise ValueError("slits: no background slit has a usable pixel")
 
 
 def _check(model):

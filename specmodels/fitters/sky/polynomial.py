@@ -109,7 +109,7 @@ class LogPolynomialSkyFitter(SlitSkyFitter):
             slit_fits[name] = replace(slit_fits[name], reason=reason)
             if not used:
                 reasons = "; ".join(f"{n}: {s.reason}" for n, s in slit_fits.items())
-                raise ValueError(f"no background slit is left: {reasons}")
+                raise ValueError(f"slits: no background slit is left: {reasons}")
         scatter = cloud.level_scatter([slit_fits[pixels.name] for pixels in used])
         curve = PolynomialCurve(cloud.model(best), best.covariance, cloud.left_over(best), scatter)
         return SkyFit(
@@ -140,7 +140,7 @@ class _Cloud:
 
     def __init__(self, slits, sigma):
         if not slits:
-            raise ValueError("no background slit has a usable pixel")
+            raise ValueError("slits: no background slit has a usable pixel")
         self.slits = slits
         keys = ("wavelength", "data", "variance", "throughput")
         wavelength, data, variance, throughput = (

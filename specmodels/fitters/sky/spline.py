@@ -102,7 +102,7 @@ class SkyFitter(SlitSkyFitter):
         rows = set()
         slits = [pixels for pixels in slits if pixels.size]
         if not slits:
-            raise ValueError("no background slit has a usable pixel")
+            raise ValueError("slits: no background slit has a usable pixel")
         breaks = finest_breaks(slits, model)
         states = [SlitState(pixels, breaks) for pixels in slits]
         smoothing = self.smoothing and model is None
@@ -126,7 +126,7 @@ class SkyFitter(SlitSkyFitter):
             left_out[states[worst].pixels.name] = states[worst].summary(reason)
             if len(states) == 1:
                 reasons = "; ".join(f"{name}: {s.reason}" for name, s in left_out.items())
-                raise ValueError(f"no background slit is left: {reasons}")
+                raise ValueError(f"slits: no background slit is left: {reasons}")
             states = states[:worst] + states[worst + 1 :]
         reason = f"{_rows_text(rows)}; what is left {reason}" if rows and reason else reason
         return system.result(slits, left_out, reason or _rows_text(rows))
@@ -170,6 +170,8 @@ class _JointFit:
 
     def _solve(self):
         """Solve for the spline and the factors in turn."""
+        if not any(state.use.any() for state in self.states):
+            raise ValueError(_no_agreement(self.states))
         equations = EquationStack([state.own_equations() for state in self.states])
         factors, errors = (np.array([getattr(state, key) for state in self.states])
                            for key in ("factor", "error"))  # fmt: skip
@@ -251,6 +253,15 @@ class _JointFit:
             curve, {name: found[name] for name in order}, rejected, indices,
             success=self.converged, message=message, n_iterations=self.n_rounds,
         )  # fmt: skip
+
+
+def _no_agreement(states):
+    """That errors have nothing to do with the data."""
+    largest = max(np.abs(state.pixels.data).max() for state in states)
+    errors = [np.sqrt(np.median(state.pixels.variance)) for state in states]
+    return (f"slits: no pixel of {[state.pixels.name for state in states]} agrees with a smooth "
+            f"sky within its error; expected variances in the square of the unit of the data, got "
+            f"data up to {largest:.3g} with errors of {np.median(errors):.3g}")  # fmt: skip
 
 
 def _rows_text(rows):

@@ -1,7 +1,7 @@
 """Pixels that disagree with a fit of a system: each is judged by the fit without it."""
 
 import numpy as np
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, uniform_filter
 
 from ...numerics.clipping import local_scale, relative_misfit
 from .answers import prediction_variances
@@ -10,9 +10,7 @@ __all__ = ["solution_outliers", "system_outliers"]
 
 # A pixel with this leverage, or more, has no others that could contradict it.
 MOST_LEVERAGE = 0.999
-NEIGHBOURS = np.ones((3, 3), dtype=bool)
-NEIGHBOURS[1, 1] = False
-# Rows and columns about a pixel in which a hit can draw the fit, and no other is rejected with it.
+# Rows and columns about a pixel in which hits can draw the fit.
 DRAWN = (9, 5)
 # Solutions with more and more pixels left out.
 MOST_ROUNDS = 8
@@ -23,10 +21,10 @@ def system_outliers(result, images, sigma, profile_error):
 
     With the precision :math:`P` of the data when coefficients, and noise that is correlated, are
     free, the residual of a pixel from the fit without it, in its standard deviations, is
-    :math:`(P d)_i / \sqrt{P_{ii}}`. A hit draws the fit, so that its neighbours look bad as well:
-    of each residual the most that a neighbour can have done to it is taken off, by the bound of
-    Cauchy and Schwarz for the leverage that two pixels have in common; of those that are still
-    beyond the threshold without this, the largest of its surroundings is rejected alone. All
+    :math:`(P d)_i / \sqrt{P_{ii}}`. A hit draws the fit, so that pixels about it look bad as well:
+    of each residual the most that all others about it can have done together is taken off, by the
+    bound of Cauchy and Schwarz for the leverage that two pixels have in common; of those that are
+    not beyond the threshold without this, the largest of its surroundings is rejected alone. All
     linear parameters are solved for without these pixels, and the others judged anew, until none is
     left; in the end those that agree with what was fitted without them are taken back. What the
     model misses is part of the noise all the while, so that of all pixels a hit stands out.
@@ -119,7 +117,8 @@ def _misfit(problem, images, model, student, profile_error):
 def _standing_out(student, pull, sigma):
     """Pixels of an image that disagree, but for those that others may have made to."""
     excess = np.abs(student)
-    drawn = pull * maximum_filter(excess * pull, footprint=NEIGHBOURS)
+    able = np.where(excess > sigma, excess * pull, 0.0)
+    drawn = pull * (np.prod(DRAWN) * uniform_filter(able, DRAWN, mode="constant") - able)
     return (excess > sigma) & (
         (excess - drawn > sigma) | (excess == maximum_filter(excess, size=DRAWN))
     )

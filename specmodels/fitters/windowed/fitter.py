@@ -7,13 +7,12 @@ from scipy.ndimage import uniform_filter1d
 
 from ...models.bspline_trace import BSplineTrace
 from ...numerics.fine_pixels import look_up
-from ...numerics.spline_grid import SplineGrid
 from ...numerics.windows import ORDER
 from ..base import Fitter
 from ..columns.first_scales import LOW_PERCENTILE, first_scales
-from .fit import WindowedFit
-from .layout import Layout
-from .pixels import BINS_PER_PIXEL, WindowPixels
+from .checks import check_layout, check_size, layout_of
+from .passes import LEAST_GAIN, WindowPass, better_pass
+from .pixels import WindowPixels
 
 __all__ = ["WindowedFitter"]
 
@@ -27,6 +26,8 @@ RESOLVED_SMOOTHING = (FINE_SPACING / 2) ** (2 * ORDER)
 POWER, REACH, LEAST_ROUGHNESS = 1.5, 2.0, 0.02
 # The first pass finds scales, the second the layout, and the third how rough the profile is where.
 LEAST_PASSES = 3
+# Further passes are made as long as chi-square falls by this part.
+MOST_PASSES, SETTLED = 12, 0.01
 MOST_INTERVALS = 16
 LEAST_WINDOW = 24
 # Pixels that positions have to drift in a window, so that it sees the slit at most phases.
@@ -35,14 +36,7 @@ LEAST_DRIFT = 2 / 3
 LEAST_SEEN = 0.8
 # A profile of windows too short to see all phases must be so much smoother to be preferred.
 MUCH_SMOOTHER = 10.0
-# More windows have to lower the cross-validation by this much.
-LEAST_GAIN = 1e-3
 FIRST_PROFILE_ERROR = 0.1
-# Most coefficients for each pixel, and what is always allowed.
-MOST_COEFFICIENTS, LEAST_COEFFICIENTS = 0.25, 300
-LEAST_ROWS, LEAST_COLUMNS = 5, 6
-# Terms of a spline with two knots a pixel beyond the number of its intervals.
-LOCAL = 7
 
 
 class WindowedFitter(Fitter):
@@ -125,49 +119,75 @@ class WindowedFitter(Fitter):
         if batch != "columns":
             raise ValueError(f"batch: expected 'columns', got {batch!r}")
         pixels = WindowPixels.of(image)
-        _check_size(pixels, image)
+        check_size(pixels, image)
         values, kept = first_scales(pixels)
-        _check_layout(self._one_layout(pixels), pixels, image)
+        check_layout(self._one_layout(pixels), pixels, image)
         layout, smoothing = self._first(pixels, values, kept)
-        layout = layout if model is None else _layout_of(model, pixels)
-        covered = pixels.covered(layout)
-        coefficients, roughness, near = None, None, None
-        for number in range(max(self.n_rounds + 1, LEAST_PASSES)):
-            if number == 1 and model is None:
-                light = np.abs(layout.grid.profiles(coefficients, 1.0)).mean(axis=0)
-                # Beyond what pixels see a spline is an extrapolation, not light.
-                light *= covered.any(axis=0)
-                layout, smoothing = self._chosen(
-                    pixels, values, kept, smoothing, layout.grid, light
-                )
-                covered = pixels.covered(layout)
-            system = pixels.moments(layout, values, kept).system(layout.grid, 1.0)
-            if system.n_data == 0:
-                raise ValueError(f"{image.name}: no column shows light that differs from a line")
-            if number == LEAST_PASSES - 1:
-                roughness = _roughness(coefficients, layout.grid)
-                # Not far from the one before, or what wrong scales leave passes for structure.
-                near, smoothing = smoothing, self.smoothing
-            if roughness is not None:
-                system = replace(system, roughness=roughness)
-            if smoothing is None:
-                smoothing = system.best_smoothing(3 * pixels.n_columns, near)
-            coefficients, factor = _normalised(system.solve(smoothing), layout, covered)
-            shape = look_up(layout.table(coefficients, pixels.x), pixels.positions, pixels.columns)
-            values, covariance = pixels.scales(shape, kept)
-            if number < self.n_rounds:
-                error = FIRST_PROFILE_ERROR if number == 0 else self.profile_error
-                kept = pixels.judged(shape, values, covariance, self.sigma, error)
-        return WindowedFit(
-            image=image, layout=layout, coefficients=coefficients, values=values,
-            column_covariance=covariance, pixels=pixels, shape=shape, kept=kept, system=system,
-            factor=factor, smoothing=smoothing,
+        layout = layout if model is None else layout_of(model, pixels)
+        first = WindowPass(image, pixels, layout, pixels.covered(layout), smoothing, values, kept)
+        first = self._next(first, 0)
+        if model is not None:
+            return self._completed(first).fit
+        wide_only = first.smoothing >= RESOLVED_SMOOTHING
+        both = (RESOLVED_SPACING,) if wide_only else (FINE_SPACING, RESOLVED_SPACING)
+        found = self._completed(
+            self._chosen(first, (self.knot_spacing,) if self.knot_spacing else both)
+        )
+        if self.knot_spacing is None and found.layout.grid.spacing < RESOLVED_SPACING:
+            # Fine structure has to be seen again, with scales and roughness as they are found.
+            wide = self._completed(self._chosen(found, (RESOLVED_SPACING,)))
+            found = better_pass(wide, found)
+        return found.fit
+
+    def _completed(self, last):
+        """The last of all passes that follow the first one.
+
+        There are more than there have to be where scales and profile have not settled, as where
+        the profile hardly differs from a level.
+        """
+        before = np.inf
+        for number in range(1, max(self._least_passes, MOST_PASSES)):
+            last = self._next(last, number)
+            if number >= self._least_passes - 1 and not last.chi2 < (1 - SETTLED) * before:
+                break
+            before = last.chi2
+        return last
+
+    def _next(self, last, number):
+        """One more pass: the profile by the scales, then scales by the profile, then hits."""
+        pixels, layout, smoothing = last.pixels, last.layout, last.smoothing
+        system = pixels.moments(layout, last.values, last.kept).system(layout.grid, 1.0)
+        if system.n_data == 0:
+            raise ValueError(f"{last.image.name}: no column shows light that differs from a line")
+        roughness, near = last.roughness, last.near
+        if number == LEAST_PASSES - 1 or number >= self._least_passes:
+            roughness = _roughness(last.coefficients, layout.grid)
+            # Not far from the first one, or what wrong scales leave passes for structure.
+            near, smoothing = smoothing if near is None else near, self.smoothing
+        system = replace(system, roughness=roughness)
+        if smoothing is None:
+            smoothing = system.best_smoothing(3 * pixels.n_columns, near)
+        coefficients, factor = _normalised(system.solve(smoothing), layout, last.covered)
+        shape = look_up(layout.table(coefficients, pixels.x), pixels.positions, pixels.columns)
+        values, covariance = pixels.scales(shape, last.kept)
+        kept = last.kept
+        if number < self.n_rounds:
+            error = FIRST_PROFILE_ERROR if number == 0 else self.profile_error
+            kept = pixels.judged(shape, values, covariance, self.sigma, error)
+        return replace(
+            last, smoothing=smoothing, values=values, kept=kept, covariance=covariance,
+            shape=shape, coefficients=coefficients, factor=factor, system=system,
+            roughness=roughness, near=near,
         )  # fmt: skip
 
-    def _one_layout(self, pixels):
+    @property
+    def _least_passes(self):
+        return max(self.n_rounds + 1, LEAST_PASSES)
+
+    def _one_layout(self, pixels, spacing=None):
         """What the settings say, or one window with fine knots."""
         n_windows = 1 if self.window is None else max(1, round(pixels.span / self.window))
-        return pixels.layout(n_windows, self.knot_spacing or FINE_SPACING)
+        return pixels.layout(n_windows, spacing or self.knot_spacing or FINE_SPACING)
 
     def _first(self, pixels, values, kept):
         """A layout with fine knots and a penalty, or what the settings say.
@@ -187,20 +207,30 @@ class WindowedFitter(Fitter):
         first = int(found[1] > found[0] * (MUCH_SMOOTHER if short else 1))
         return layouts[first], found[first] if self.smoothing is None else self.smoothing
 
-    def _chosen(self, pixels, values, kept, smoothing, grid, light):
-        """The widest knots and the fewest windows that the data allow, and the penalty.
+    def _chosen(self, last, spacings):
+        """The best of some distances of knots, the fewest windows, and the penalty they have.
 
         Wide knots allow of more windows than fine ones do where a slit moves by little: a profile
         that changes along the slit is not to be taken for one with structure within pixels. Pixels
-        near each node have to see most of the `light` that the slit has there; it is given in the
-        bins of a `grid`.
+        near each node have to see most of the light that the slit has there.
+
+        Parameters
+        ----------
+        last : WindowPass
+            With scales, and a profile that tells where the light is.
+        spacings : tuple of float
+
+        Returns
+        -------
+        WindowPass
+            With the scales of the last one.
         """
-        spacings = [self.knot_spacing]
-        if self.knot_spacing is None:
-            spacings = [FINE_SPACING, RESOLVED_SPACING][int(smoothing >= RESOLVED_SMOOTHING) :]
+        pixels, grid, smoothing = last.pixels, last.layout.grid, last.smoothing
         if self.window is not None:
-            n_windows = len(self._one_layout(pixels).nodes) - 1
-            return pixels.layout(n_windows, spacings[0]), smoothing
+            return last.on(self._one_layout(pixels, spacings[0]), smoothing)
+        light = np.abs(grid.profiles(last.coefficients, 1.0)).mean(axis=0)
+        # Beyond what pixels see a spline is an extrapolation, not light.
+        light *= last.covered.any(axis=0)
 
         def sees(n_windows, spacing):
             layout = pixels.layout(n_windows, spacing)
@@ -211,18 +241,17 @@ class WindowedFitter(Fitter):
             there = pixels.spanned(layout) @ square
             return np.all(covered >= LEAST_SEEN * there)
 
-        found = [
-            self._divided(pixels, values, kept, smoothing, spacing, sees) for spacing in spacings
-        ]
+        found = [self._divided(last, spacing, sees) for spacing in spacings]
         best = min(range(len(found)), key=lambda k: found[k][0])
         _, n_windows, smoothing = found[best]
-        return pixels.layout(n_windows, spacings[best]), smoothing
+        return last.on(pixels.layout(n_windows, spacings[best]), smoothing)
 
-    def _divided(self, pixels, values, kept, smoothing, spacing, sees):
+    def _divided(self, last, spacing, sees):
         """Least cross-validation with a spacing of knots, and the windows and penalty it has."""
+        pixels, smoothing = last.pixels, last.smoothing
         n_other, resolved = 3 * pixels.n_columns, spacing >= RESOLVED_SPACING
         finest = pixels.layout(_most_intervals(pixels, resolved), spacing)
-        divided = [pixels.moments(finest, values, kept)]
+        divided = [pixels.moments(finest, last.values, last.kept)]
         while divided[0].matrix.shape[1] > 1:
             divided.insert(0, divided[0].halved())
         scores, penalties = [], []
@@ -243,39 +272,6 @@ class WindowedFitter(Fitter):
         return scores[best], 2**best, penalties[best]
 
 
-def _check_size(pixels, image):
-    """Refuse slits that are too small to tell a profile from the scales of columns.
-
-    They need more pixels than two profiles with two knots a pixel and all columns have parameters.
-    """
-    low, high = pixels.range
-    n_pixels = len(pixels.data)
-    n_parameters = 2 * (round(2 * (high - low)) + LOCAL) + 3 * pixels.n_columns
-    if n_pixels <= n_parameters:
-        raise ValueError(
-            f"{image.name}: {n_pixels} good pixels in {pixels.n_columns} columns do not "
-            f"determine {n_parameters} parameters"
-        )
-    count = np.bincount(pixels.columns)
-    n_rows = np.median(count[count > 0])
-    if pixels.n_columns < LEAST_COLUMNS or n_rows < LEAST_ROWS:
-        raise ValueError(
-            f"{image.name}: {n_rows:g} good pixels in each of {pixels.n_columns} columns do not "
-            f"determine a profile, expected {LEAST_ROWS} and {LEAST_COLUMNS}"
-        )
-
-
-def _check_layout(layout, pixels, image):
-    """Refuse windows and knots, as somebody wants them, that pixels cannot determine."""
-    n_nodes, n_terms, spacing = len(layout.nodes), layout.grid.n_terms, layout.grid.spacing
-    most = max(MOST_COEFFICIENTS * len(pixels.data), LEAST_COEFFICIENTS)
-    if n_nodes * n_terms > most:
-        raise ValueError(
-            f"{image.name}: {n_nodes - 1} windows with knots every {spacing:g} pixels have "
-            f"{n_nodes * n_terms} coefficients, expected at most {most:.0f}: a quarter of pixels"
-        )
-
-
 def _most_intervals(pixels, resolved):
     """Most windows to be tried, a power of two."""
     limit = MOST_INTERVALS if resolved else min(MOST_INTERVALS, pixels.drift / LEAST_DRIFT)
@@ -294,23 +290,6 @@ def _roughness(coefficients, grid):
     return np.array([np.interp(middles, grid.centers, own) for own in light**POWER]) + (
         LEAST_ROUGHNESS
     )
-
-
-def _layout_of(model, pixels):
-    """Nodes and knots of a model, in pixels."""
-    low, high = pixels.range
-    inside = min(high, model.high / pixels.unit) - max(low, model.low / pixels.unit)
-    if inside < 0.5 * (high - low):
-        raise ValueError(
-            f"model: its knots cover positions from {model.low:g} to {model.high:g}, expected "
-            f"{low * pixels.unit:g} to {high * pixels.unit:g}"
-        )
-    spacing = model.knot_spacing / pixels.unit
-    grid = SplineGrid.over(
-        model.low / pixels.unit, model.high / pixels.unit, spacing, step=1 / BINS_PER_PIXEL
-    )
-    nodes = model.columns
-    return Layout(nodes if nodes.size > 1 else np.array([nodes[0], nodes[0] + 1.0]), grid)
 
 
 def _normalised(coefficients, layout, covered):

@@ -550,6 +550,18 @@ def test_a_slit_of_zeros_is_left_out_with_a_reason():
     assert np.isfinite(result.backgrounds[others[0].name]).any()
 
 
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [(-1.0, r"slits: expected the light of the sky.*below zero by"),
+     (1e30, r"slits: no pixel of .* within its error.*data up to")],
+)  # fmt: skip
+def test_slits_that_are_no_sky_are_refused(factor, words):
+    exposure, truth = sm.datasets.make_slitlets(seed=2, shape=(9, 64))
+    spoilt = exposure.map(lambda image: image.replace(data=factor * np.asarray(image.data, float)))
+    with pytest.raises(ValueError, match=words):
+        sm.MasterBackgroundSubtraction(throughput=truth.throughputs)(spoilt)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_dark_ends_of_background_slits_do_not_count(seed):
     exposure, truth = sm.datasets.make_slitlets(seed=seed, shape=(24, 200))

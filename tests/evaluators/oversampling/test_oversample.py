@@ -410,3 +410,24 @@ def test_signal_to_noise_does_not_see_a_gradient():
     source = np.zeros((30, 300))
     source[12] = 1.5
     assert signal_to_noise(image.replace(data=image.data + source)) > 15
+
+
+@pytest.mark.parametrize(("column", "width"), [(150.28, 0.6), (220.3, 0.62), (90.72, 0.6)])
+def test_a_line_beside_the_trace_is_no_hit(column, width):
+    """It is hardly wider than a pixel along the dispersion, but a hit is sharper."""
+    image, _ = sm.datasets.make_undersampled_slit(seed=8, shape=(32, 300), hit_fraction=0)
+    rows, columns = np.indices(image.shape)
+    line = np.exp(-0.5 * ((rows - 24.3) / 1.1) ** 2 - 0.5 * ((columns - column) / width) ** 2)
+    line *= 0.4 * np.nanmax(image.data)
+    hit = np.zeros(image.shape)
+    hit[7, 60] = hit[8, 200] = line.max()
+    data = image.data + line + hit
+    result = sm.TraceOversampling()(image.replace(data=data))
+    without = sm.TraceOversampling()(image)
+    box = slice(38, 60), slice(int(column) - 4, int(column) + 6)
+    found = 0.5 * np.nansum((result.data - without.data)[box])
+    assert abs(found / line.sum() - 1) < 0.05
+    (part,) = result.parts.values()
+    assert part.hits[hit > 0].all()
+    assert not part.hits[line > 0.1 * line.max()].any()
+    assert "lines that the profile does not have" in result.report()["reason"][0]

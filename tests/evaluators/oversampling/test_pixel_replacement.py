@@ -123,6 +123,28 @@ def test_residuals_around_tell_of_filled_pixels():
         assert np.sqrt(np.mean(pull**2)) < 1.3
 
 
+def test_bright_pixels_are_filled_as_well_as_by_their_neighbours_where_these_hardly_differ():
+    """In lines the model is better; elsewhere its scales are the noise of their columns."""
+    errors, others, pulls = [], [], []
+    for seed in range(60, 64):
+        image, truth = sm.datasets.make_undersampled_slit(seed=seed, snr=1000, hit_fraction=0)
+        hidden = (np.random.default_rng(seed).random(image.shape) < 0.01) & ~image.mask
+        hidden[:, :3] = hidden[:, -3:] = False
+        mask = image.mask | hidden
+        result = sm.PixelReplacement()(image.replace(mask=mask))
+        around = np.where(mask, np.nan, image.data)
+        around = 0.5 * (np.roll(around, 1, 1) + np.roll(around, -1, 1))
+        lit = hidden & (truth.image > 0.05 * truth.image.max()) & np.isfinite(around)
+        noise = np.sqrt(image.variance[lit])
+        errors.append((result.data - truth.image)[lit] / noise)
+        others.append((around - truth.image)[lit] / noise)
+        pulls.append((result.data - truth.image)[lit] / np.sqrt(result.variance[lit]))
+    errors, others, pulls = (np.concatenate(one) for one in (errors, others, pulls))
+    assert np.median(np.abs(errors)) < 1.2 * np.median(np.abs(others))
+    assert np.std(errors) < 0.6 * np.std(others)
+    assert 0.5 < 1.48 * np.median(np.abs(pulls)) < 1.3
+
+
 def test_a_fit_that_is_far_off_is_named():
     image, _ = lamp(3, rough=0.1)
     (row,) = sm.PixelReplacement()(image).report()

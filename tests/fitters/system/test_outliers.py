@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 import specmodels as sm
 from specmodels.fitters.system.answers import prediction_variances
-from specmodels.fitters.system.outliers import _judged
+from specmodels.fitters.system.outliers import _judged, _standing_out
 
 NX, NY = 96, 22
 Y = np.arange(float(NY))[:, None]
@@ -59,6 +59,22 @@ def test_hits_on_the_peak_are_found_and_nothing_else(noise, stddev):
         missed += np.count_nonzero(hits & ~rejected)
         wrong += np.count_nonzero(rejected & ~hits)
     assert (found, missed, wrong) == (24, 0, 0)
+
+
+@pytest.mark.parametrize("strengths", [(32, 194), (194, 32), (60, 60), (20, 1000)])
+def test_hit_of_two_pixels_does_not_reject_the_others_of_its_column(strengths):
+    """Both draw the flux up: what one of them does to the others is not all that was done."""
+    profile = sm.GaussianProfile(stddev=1.3, center=ROW)(Y)
+    leverage = profile**2 / np.sum(profile**2)
+    data = np.zeros((NY, 7))
+    hits = np.zeros(data.shape, dtype=bool)
+    data[12:14, 3], hits[12:14, 3] = strengths, True
+    left = data - profile * np.sum(profile * data, axis=0) / np.sum(profile**2)
+    student = left / np.sqrt(1 - leverage)
+    pull = np.sqrt(leverage / (1 - leverage)) + np.zeros(data.shape)
+    first = _standing_out(student, pull, 4.5)
+    assert first.any()
+    assert not np.any(first & ~hits)
 
 
 def test_hits_are_found_where_equations_are_not_factorised(monkeypatch):

@@ -107,6 +107,37 @@ def test_structure_within_pixels_is_not_made_up_from_errors_of_the_flat(tilt):
     assert np.sqrt(np.mean(ripple**2)) < 0.02 * profile.mean()
 
 
+@pytest.mark.parametrize(("drift", "pitch"), [(6.0, 5.0), (8.0, 7.0), (4.0, 4.0)])
+def test_light_that_changes_along_a_slit_is_not_structure_within_its_pixels(drift, pitch):
+    """Wide knots follow it in short windows; fine ones could, but with a comb between pixels."""
+    rng = np.random.default_rng(int(pitch))
+    n_row, n_column = 46, 1000
+    along = np.linspace(0, 1, n_column)
+    shift = drift * (2 * (along - 0.5) ** 2 + 0.3 * along)
+    place = np.arange(n_row)[:, None] - 23 - shift + np.rint(shift)
+
+    def light(at):
+        wave = np.cos(2 * np.pi / pitch * at + along)
+        return (1 + 0.35 * wave) * (ndtr((at + 19) / 0.6) - ndtr((at - 19) / 0.6)) * (0.3 + along)
+
+    def mean(at, size):
+        return np.mean([light(at + size * d) for d in (np.arange(8) - 3.5) / 8], axis=0)
+
+    flat = 1 + 0.015 * np.repeat(rng.normal(size=(n_row, 20)), 50, axis=1)
+    true = mean(place, 1.0)
+    variance = true / 40**2 + 1e-5
+    data = true * flat + np.sqrt(variance) * rng.normal(size=true.shape)
+    fit = sm.WindowedFitter()(None, sm.SpectralImage(data, variance=variance, spatial=place))
+    halves = [fit.scale * fit.profile(place + d, fit.image.x, 0.5) for d in (-0.25, 0.25)]
+    wrong = 0.5 * np.diff(halves, axis=0)[0] - 0.5 * (
+        mean(place + 0.25, 0.5) - mean(place - 0.25, 0.5)
+    )
+    inside = (np.abs(place) < 16).all(axis=1)
+    for part in np.array_split(np.arange(n_column), 5):
+        comb = np.median(wrong[inside][:, part] / true[inside][:, part].mean(axis=0), axis=1)
+        assert comb.std() < 0.03
+
+
 def test_model_is_the_profile_in_the_unit_of_the_positions(slit, fit):
     image, _ = slit
     found = fit.model(image.x[None, ::50], image.spatial[:, ::50])

@@ -26,6 +26,8 @@ CORE, EXPECTED = 1.5, 0.1
 RELATIVE, LARGEST_FLUX = 0.1, 3.0
 # Where no wings are seen, wings of the model are right by this part of themselves.
 OF_MODEL = 0.3
+# Shapes of which less than this part lies in the rows that are seen tell nothing there.
+LEAST_SEEN = 1e-9
 # Rows that tell the sky; rows of less than this part of the usual weight are left out.
 LEAST_DARK, LEAST_WEIGHT = 6, 0.05
 N_ROUNDS = 4
@@ -34,6 +36,8 @@ N_ROUNDS = 4
 LEAST_COLUMNS, FLAT = 100, 1e-9
 # What is foretold and what is seen are of the same wings if they differ by so many errors.
 AGREE = 3.0
+# Light in wings, over that in the profile.
+LARGEST_PART = 1.0
 OUTER_ROWS = 0.15
 # What wings that the sky has may have more of them at the ends of the spectrum than in the mean.
 DRIFT = 0.5
@@ -50,10 +54,11 @@ class HiddenWings:
         """What is foretold together with what is seen; either, if more is seen than foretold.
 
         A sky that is darker where a source is bright has no wings: its noise is correlated, or it
-        has the light of a negative source.
+        has the light of a negative source. Nor has one with more light than the source: it has
+        lines of its own, of which one lies upon what noise has made of the flux.
         """
         variance = self.error**2 + error**2
-        if part < -AGREE * error or not 0 < variance < np.inf:
+        if part < -AGREE * error or part > LARGEST_PART or not 0 < variance < np.inf:
             return self
         apart = abs(part - self.part)
         if apart > AGREE * np.sqrt(variance):
@@ -201,7 +206,8 @@ def _foretold(rows, distances, shares, n_terms):
         return HiddenWings(0.0, OF_MODEL * abs(known))
     wings = np.array([shares @ shape(distances) for shape in SHAPES])
     seen = np.sum(wings[:, use], axis=1)
-    wings = wings[seen > 0] * (EXPECTED / seen[seen > 0])[:, None]  # others are seen far away only
+    told = seen > LEAST_SEEN * np.sum(wings, axis=1)  # others are seen far away only
+    wings = wings[told] * (EXPECTED / seen[told])[:, None]
     in_sky = wings[:, dark] @ sky
     prior = np.divide(known, in_sky, out=np.zeros(in_sky.size), where=in_sky > 0)
     prior = np.clip(prior, 0.0, 1 / EXPECTED)

@@ -13,6 +13,8 @@ __all__ = ["one_sided_error", "side_weights"]
 N_BLOCKS, SIGMA = 8, 4.0
 # Standard error of a median over that of the mean.
 MEDIAN_ERROR = 1.25
+# Blocks without light are taken for having so much, in standard deviations.
+LEAST_LEVEL = 1e-6
 
 
 def side_weights(y, trace, width, zone):
@@ -56,9 +58,10 @@ def one_sided_error(difference, variance, flux):
     blocks = [b for b in np.array_split(np.arange(len(flux)), N_BLOCKS) if b.size > 1]
     if not blocks:
         return np.zeros(len(flux))
-    level = np.array([abs(np.median(flux[b])) for b in blocks]) + 1e-300
-    share = np.array([np.median(difference[b]) for b in blocks]) / level
     noise = np.array([np.sqrt(np.mean(variance[b]) / b.size) for b in blocks])
+    level = np.array([abs(np.median(flux[b])) for b in blocks])
+    level = np.maximum(level, LEAST_LEVEL * noise) + np.finfo(float).tiny
+    share = np.array([np.median(difference[b]) for b in blocks]) / level
     noise = MEDIAN_ERROR * noise / level
     alike = np.argmin(np.abs(share))
     change = share - share[alike]

@@ -49,6 +49,8 @@ COARSE_COLUMNS = 256
 FAINT = 20.0
 # What a trace may have though it is not seen.
 HIDDEN_DEGREE = 2
+# That of another order, at least.
+FURTHER_DEGREE = 2
 # Half the width of an empirical profile, in standard deviations of its core: at the most, at the
 # least, and as a fraction of the slit.
 LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
@@ -86,6 +88,8 @@ class SlitModelBuilder:
         Row as a function of the column, as a template for all sources; default: a polynomial.
     trace_degree, width_degree : int, optional
         Degrees of the polynomials of the trace and of the width; default: chosen by the data.
+    seeks_orders : bool
+        Whether traces that are not parallel to the others are looked for.
     starts_wavelengths : bool
         Whether what is built starts a fit in which all rows tell the sky of a wavelength. Profiles
         are then finer, may reach beyond the next source, and are left to that fit.
@@ -102,6 +106,7 @@ class SlitModelBuilder:
     trace: object = None
     trace_degree: int | None = None
     width_degree: int | None = None
+    seeks_orders: bool = True
     starts_wavelengths: bool = False
 
     def __post_init__(self):
@@ -219,10 +224,11 @@ class SlitModelBuilder:
         limits = (image.x[0], image.x[-1] if len(image.x) > 1 else image.x[0] + 1)
         width = width_guess(profile, guess.fwhm)
         trace = self._trace(limits, guess) if self.trace is None else self.trace
-        sources = []
-        for number, center in enumerate(guess.centers):
-            name = "source" if len(guess.centers) == 1 else f"source {number + 1}"
-            own = project(trace, image.x, guess.shape + center)
+        sources, traces = [], guess.traces
+        for number, rows in enumerate(traces):
+            name = "source" if len(traces) == 1 else _numbered(number)
+            of_order = PolynomialTrace(max(guess.trace_degree, FURTHER_DEGREE), limits=limits)
+            own = project(trace if number < len(guess.centers) else of_order, image.x, rows)
             width_model = PolynomialTrace(width_degree, limits=limits, c0=width)
             if profile.width_parameter is None or profile.fixed[profile.width_parameter]:
                 width_model = None
@@ -234,7 +240,7 @@ class SlitModelBuilder:
             model = model + self.sky
         elif image.shape[0] >= LEAST_ROWS_FOR_SKY:
             model = model + ColumnPolynomial(0, limits=row_limits(image), name="sky")
-        return with_shared_shape(model)
+        return with_shared_shape(model, _further_names(guess))
 
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
@@ -297,9 +303,19 @@ class SlitModelBuilder:
                 setattr(scale, n, unit / width * getattr(scale, n).value)
             new = source.with_parts(profile=profile, width=scale)
             model = replace_leaf(model, source.name, new)
-        if not seen:
-            return with_symmetric_shape(with_shared_shape(model))
-        return with_fixed_frame(with_shared_shape(model))
+        model = with_shared_shape(model, _further_names(guess))
+        return with_fixed_frame(model) if seen else with_symmetric_shape(model)
+
+
+def _numbered(number):
+    """Name of one of several sources."""
+    return f"source {number + 1}"
+
+
+def _further_names(guess):
+    """Names of the sources whose traces are not parallel to the others."""
+    first, last = len(guess.centers), len(guess.centers) + len(guess.further)
+    return [_numbered(number) for number in range(first, last)]
 
 
 def _core_is_seen(sources, image):

@@ -23,10 +23,11 @@ def is_sensible(fit, guess, image):
     if not fit.success:
         return False
     reach = max(guess.fwhm, 2.0)
-    for source, center in zip(leaves_of(fit.template), guess.centers, strict=False):
+    for source, found in zip(leaves_of(fit.template), guess.traces, strict=False):
         trace = source.trace_position(image.x)
         fwhm = source.fwhm(image.x)
-        if abs(np.mean(trace) - center) > reach or np.ptp(trace) > np.ptp(guess.shape) + 2 * reach:
+        moved = abs(np.mean(trace) - np.mean(found))
+        if moved > reach or np.ptp(trace) > np.ptp(found) + 2 * reach:
             return False
         widest = max(4 * guess.fwhm, 0.7 * image.shape[0])
         if fwhm.min() < max(0.2, 0.35 * guess.fwhm) or fwhm.max() > widest:

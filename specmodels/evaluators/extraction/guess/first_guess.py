@@ -58,6 +58,8 @@ class Guess:
         Number of neighbouring columns whose light, taken together, stands out most.
     is_cut : bool
         Whether the image ends within the full width of a source.
+    further : tuple of ndarray, each of shape (n_column,)
+        Rows of traces that are not parallel to these, as of other orders.
     """
 
     shape: np.ndarray
@@ -69,6 +71,12 @@ class Guess:
     n_bright: int = N_BLOCKS
     n_binned: int = 1
     is_cut: bool = False
+    further: tuple = ()
+
+    @property
+    def traces(self):
+        """Row of each source in each column, shape (n_source, n_column), the further ones last."""
+        return np.stack([*(self.shape + center for center in self.centers), *self.further])
 
 
 def find_sources(image, *, n_sources=None, trace_degree=None):

@@ -58,8 +58,7 @@ def rows_near(image, guess):
         Where the sources are.
     """
     margin = max(NEAR_FWHM * guess.fwhm, guess.extent + NEAR_ROWS / 2, NEAR_ROWS)
-    low = guess.centers.min() + guess.shape.min() - margin
-    high = guess.centers.max() + guess.shape.max() + margin
+    low, high = guess.traces.min() - margin, guess.traces.max() + margin
     if low <= image.y[0] and high >= image.y[-1]:
         return image
     near = image.cutout(rows=slice(*np.searchsorted(image.y, (low, high))))

@@ -9,12 +9,17 @@ from ..fluxes.following_sky import term_that_follows
 from ..shapes import with_held_shape
 from .leaves import leaves_of, replace_leaf
 
-__all__ = ["LEAST_ROWS_FOR_SKY", "gain", "row_limits", "sky_of", "with_chosen_sky"]
+__all__ = [
+    "LARGEST_SKY_DEGREE", "LEAST_ROWS_FOR_SKY", "gain", "row_limits",
+    "sky_bows", "sky_is_told", "sky_of", "with_chosen_sky",
+]  # fmt: skip
 
 LEAST_ROWS_FOR_SKY = 5
 # Sky below this many standard errors in most columns may be none at all.
 FAINT_SKY = 3.0
 LARGEST_SKY_DEGREE = 2
+# What a parabola leaves of wings is seen with so many more terms.
+WINGS_DEGREE = 4
 # A sloping sky takes so many rows on either side, so many full widths from the sources.
 LEAST_SKY_ROWS, SKY_FWHM = 3, 2.0
 # It does where what all columns have in common lowers chi-square by so much.
@@ -73,6 +78,27 @@ def with_chosen_sky(model, fit, image, guess, *, faint):
     return model
 
 
+def sky_bows(fit, guess):
+    """Whether a fit with a sky that is a level in each column leaves a bow that all have in common.
+
+    Where a sky is as bright at one end of the slit as at the other a slope gains nothing. Wings of
+    a source bow as well, and a profile has to be learnt before what it leaves tells of the sky.
+    """
+    sky = sky_of(fit.template)
+    level = isinstance(sky, ColumnPolynomial) and sky.degree == 0
+    bows = level and _has_sky_on_both_sides(fit.image, guess)
+    return bows and _slopes_in_common(fit, guess, LARGEST_SKY_DEGREE)
+
+
+def sky_is_told(fit, guess):
+    """Whether a sky that slopes or bows is one, and not the wings of a source.
+
+    Wings have the lines of the source, and are no parabola: more is left in the rows away from it.
+    """
+    degree = sky_of(fit.template).degree
+    return not (_follows_a_source(fit, degree) or _slopes_in_common(fit, guess, WINGS_DEGREE))
+
+
 def sky_of(model):
     """The sky of a model; None where it has none."""
     return next((leaf for leaf in leaves_of(model) if leaf.name == "sky"), None)
@@ -92,8 +118,8 @@ def _has_sky_on_both_sides(image, guess):
     """Whether rows beyond the sources, above and below, can tell how the sky slopes."""
     rows = image.y[(~image.mask).any(axis=1)]
     reach = SKY_FWHM * guess.fwhm
-    below = np.count_nonzero(rows < guess.centers.min() + guess.shape.min() - reach)
-    above = np.count_nonzero(rows > guess.centers.max() + guess.shape.max() + reach)
+    below = np.count_nonzero(rows < guess.traces.min() - reach)
+    above = np.count_nonzero(rows > guess.traces.max() + reach)
     return min(below, above) >= LEAST_SKY_ROWS
 
 
@@ -101,7 +127,8 @@ def _slopes_in_common(fit, guess, degree):
     """Whether the rows away from the sources have a slope or parabola that all columns share."""
     image, limits = fit.image, row_limits(fit.image)
     t = (2 * image.y - limits[0] - limits[1]) / (limits[1] - limits[0])
-    distance = np.min(np.abs(image.y[:, None] - guess.centers), axis=1)
+    places = np.concatenate([guess.centers, *guess.further])
+    distance = np.min(np.abs(image.y[:, None] - places), axis=1)
     away = distance > 1.5 * SKY_FWHM * guess.fwhm
     if min(np.count_nonzero(away & (t < 0)), np.count_nonzero(away & (t > 0))) < LEAST_SKY_ROWS:
         return False

@@ -14,24 +14,21 @@ from ..fluxes.noise import scatter_of_dark_pixels
 from ..fluxes.one_sided import side_weights
 
 __all__ = [
-    "LEAST_SNR", "blends", "doubtful_neighbours", "extrapolated", "faint_under_lines",
-    "hidden_neighbours", "lifted_sky", "light_beside", "light_outside", "no_dark_rows",
-    "noise_scale", "one_sided", "sky_that_follows", "sums_in_bands", "tilt_of_lines", "total_snr",
+    "AWAY", "LARGEST_WINGS", "LEAST_SNR", "extrapolated", "faint_under_lines", "lifted_sky",
+    "light_beside", "light_outside", "no_dark_rows", "noise_scale", "one_sided",
+    "sky_that_follows", "sums_in_bands", "tilt_of_lines", "total_snr",
 ]  # fmt: skip
 
 N_BANDS = 4
 # A source is uncertain below this ratio of its mean flux, or of its lines, to the standard error:
 # what is found in a slit without one has less in 99 of 100.
 LEAST_SNR = 5.0
+# Columns that a line is seen in, and the largest ratio that counts in one.
+LINE_COLUMNS, LARGEST_COLUMN = (3, 5), 5.0
 # Bands of a sum and of the fit differ where they do by so many standard errors, and this part.
 BAND_SIGMA, BAND_PART = 4.0, 0.02
-# Sources nearer than this, in full widths at half maximum, exchange light by errors of the profile;
-# the larger distance where the total signal-to-noise ratio is not so high that it is known well.
-LEAST_SEPARATION, NEAR, WELL_KNOWN = 0.7, 1.0, 30.0
 # Total signal-to-noise ratio from which trace and profile are found under tilted lines.
 SEEN_UNDER_LINES = 15.0
-# Unless sources are so many full widths apart in such a part of the columns.
-APART, LEAST_PART_APART = 1.5, 0.25
 # Light in the wings that a level of the sky can take, as a part of the flux.
 LARGEST_WINGS = 0.02
 # A shift of lines from one end of the slit to the other, in pixels and in standard errors.
@@ -57,65 +54,6 @@ def noise_scale(result):
     return scatter_of_dark_pixels(result.fit, result.model, result.coherent_light.found)
 
 
-def blends(result, name):
-    """Sources so near to one that errors of the profile exchange their light.
-
-    Where the profile itself is hardly known they do so from farther away. Where they are apart in
-    many columns, as orders that diverge, those tell the profile.
-    """
-    trace, width = result.trace(name), float(np.median(result.fwhm(name)))
-    own = result.source_fluxes[name]
-    total = total_snr(own.flux, own.error, result.mask(name))
-    least = LEAST_SEPARATION if total > WELL_KNOWN else NEAR
-    for other in result.sources:
-        if other != name:
-            distances = np.abs(result.trace(other) - trace)
-            distance, apart = float(np.min(distances)), np.mean(distances > APART * width)
-            if distance < least * width and apart < LEAST_PART_APART:
-                yield (
-                    f"{other!r} is {distance:.2g} pixels away, the FWHM being {width:.2g}: the sum "
-                    "is certain, the shares are not; give the profile"
-                )
-
-
-def hidden_neighbours(result, name):
-    """Sources that were asked for and are not seen: their light may be in one that is."""
-    for other, own in result.source_fluxes.items():
-        faint = total_snr(own.flux, own.error, result.mask(other)) < LEAST_SNR
-        if other != name and (faint or _is_opposed(result, other)):
-            yield (
-                f"{other!r} was asked for and is not seen: its light may be in this one; set "
-                "n_sources, or give the profile"
-            )
-            return
-
-
-def _is_opposed(result, name):
-    """Whether a source is negative and overlaps with a positive one: no light does that."""
-    trace, width = result.trace(name), np.median(result.fwhm(name))
-    sums = {other: np.nansum(own.flux) for other, own in result.source_fluxes.items()}
-    return sums[name] < 0 and any(
-        total > 0 and np.median(np.abs(result.trace(other) - trace)) < width
-        for other, total in sums.items()
-    )
-
-
-def doubtful_neighbours(result, name):
-    """Sources next to one whose own light is not as their model has it: it may lie in this one."""
-    own = result.source_fluxes[name]
-    around = ndimage.binary_dilation(own.zone, np.ones((3, 1)))
-    for other, its in result.source_fluxes.items():
-        part = np.nansum(np.abs(its.flux)) / max(np.nansum(np.abs(own.flux)), 1e-300)
-        if other == name or part < LARGEST_WINGS or not np.any(around & its.zone):
-            continue
-        if any(True for test in (sums_in_bands, one_sided) for _ in test(result, other)):
-            yield (
-                f"next to {other!r}, whose light is not as the model has it: it may be a part of "
-                "this one, or no source; set n_sources or mask it"
-            )
-            return
-
-
 def faint_under_lines(result, name):
     """A faint source where no sum of rows can tell whether its trace and profile hold."""
     own = result.source_fluxes[name]
@@ -128,13 +66,23 @@ def faint_under_lines(result, name):
 
 
 def total_snr(flux, error, mask):
-    """Significance of the mean flux, or of what its columns scatter by beyond their errors."""
+    """Significance of the mean flux, of the scatter of columns beyond their errors, or of lines.
+
+    A line is looked for in all places: its significance is that which noise does not bring by
+    chance in one of them. No column makes one by itself, as a hit that was missed does.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         snr = (flux / error)[~mask]
     if not snr.size:
         return 0.0
     mean = abs(np.sum(snr)) / np.sqrt(snr.size)
-    return float(max(mean, (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)))
+    scatter = (np.sum(snr**2) - snr.size) / np.sqrt(2 * snr.size)
+    clipped = np.clip(snr, -LARGEST_COLUMN, LARGEST_COLUMN)
+    lines = [np.max(ndimage.uniform_filter1d(clipped, n, mode="constant")) * np.sqrt(n)
+             for n in LINE_COLUMNS]  # fmt: skip
+    chance = 2 * np.log(len(LINE_COLUMNS) * snr.size)
+    line = np.sqrt(max(max(lines) ** 2 - chance, 0.0)) if max(lines) > 0 else 0.0
+    return float(max(mean, scatter, line))
 
 
 def light_outside(result, name):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..tilted import is_doubtful
-from . import criticism
+from . import criticism, neighbours
 from .clipped_cores import clipped_cores
 from .uncounted_light import uncounted_light
 
@@ -14,14 +14,14 @@ CHI2_RANGE = (0.2, 1.6)
 LARGEST_CHI2 = 5.0
 LARGEST_LOSS, MOSTLY = 0.2, 0.5
 TESTS = (
-    criticism.blends, criticism.hidden_neighbours, criticism.doubtful_neighbours,
+    neighbours.blends, neighbours.hidden_neighbours, neighbours.doubtful_neighbours,
     criticism.light_outside, criticism.sky_that_follows, criticism.sums_in_bands,
     criticism.extrapolated, criticism.no_dark_rows, criticism.one_sided, criticism.light_beside,
     criticism.tilt_of_lines, criticism.lifted_sky, clipped_cores, uncounted_light,
 )  # fmt: skip
 # Those that hold where the light of a column is not that of one wavelength.
 OF_WAVELENGTHS = (
-    criticism.blends, criticism.light_outside, criticism.light_beside, criticism.faint_under_lines,
+    neighbours.blends, criticism.light_outside, criticism.light_beside, criticism.faint_under_lines,
     clipped_cores,
 )  # fmt: skip
 LEAST_FWHM = 0.7

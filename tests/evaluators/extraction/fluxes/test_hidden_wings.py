@@ -106,3 +106,9 @@ def test_wings_are_not_seen_in_the_rounding_of_a_spectrum_without_features(row):
     mean = 5000 * (0.9 * gaussian(0.8, row) + 0.1 * gaussian(2.4, row)) + 20
     result = sm.OptimalExtraction()(sm.SpectralImage(mean, variance=mean + 25))
     assert_allclose(result.table("source")["flux"].value, 5000, rtol=1e-3)
+
+
+def test_sky_with_more_light_than_the_source_has_no_wings_of_it():
+    foretold = HiddenWings(0.01, 0.02)
+    assert foretold.combined(16.0, 0.5) == foretold
+    assert foretold.combined(0.03, 0.02).part == pytest.approx(0.02)

@@ -33,3 +33,12 @@ def test_another_order_that_runs_into_a_source_is_within_errors(part, row):
     off = np.sum(flux[last] - 4000)
     assert off > 0.02 * 4000 * 100
     assert off < 3 * np.sqrt(result.covariance("source")[last, last].sum())
+
+
+def test_columns_without_light_have_no_sides():
+    flux, variance = np.zeros(400), np.full(400, 1e30)
+    flux[200:] = 1000.0
+    difference = np.where(np.arange(400) < 200, 1e20, 30.0)
+    error = one_sided_error(difference, variance, flux)
+    assert np.isfinite(error).all()
+    assert not error[:200].any()

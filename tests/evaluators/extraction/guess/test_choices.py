@@ -57,8 +57,17 @@ class TestSky:
         assert any(name.startswith("c1") for name in names)
         assert np.median(result.spectrum.flux.value) == pytest.approx(900, rel=0.02)
 
+    @pytest.mark.parametrize("bow", [0.15, -0.15])
+    def test_bows_where_the_sky_is_the_same_at_both_ends(self, bow):
+        """A slope alone gains nothing there."""
+        rows = np.linspace(-1, 1, 61)[:, None]
+        sky = 150 * (1 + bow * rows**2) * np.ones((61, 400))
+        flux = np.full(400, 2500.0)
+        result = OptimalExtraction()(noisy(trace_of(flux, (61, 400), 30.3) + sky))
+        sky = next(leaf for leaf, _ in result.fit.form.leaves() if leaf.name == "sky")
+        assert sky.degree == 2
+        assert_allclose(np.mean(result.table("source")["flux"].value), 2500.0, rtol=0.01)
 
-class TestRegion:
     def test_empty_columns_are_masked_and_noted(self):
         slit, _ = datasets.make_slit()
         data = np.array(slit.data)
@@ -68,6 +77,8 @@ class TestRegion:
         assert not image.mask[:, 40:].all()
         assert "40 columns" in image.notes[0]
 
+
+class TestRegion:
     def test_vignetted_rows_are_masked_and_noted(self):
         slit, _ = datasets.make_slit(sky=400.0)
         data = np.array(slit.data)

@@ -7,7 +7,7 @@ import pytest
 
 import specmodels as sm
 from specmodels.datasets import make_slit
-from specmodels.evaluators.extraction.status import criticism
+from specmodels.evaluators.extraction.status import criticism, neighbours
 from specmodels.evaluators.extraction.status.quality import judge_source
 
 
@@ -81,6 +81,26 @@ def test_faint_source_is_named():
     assert "uncertain" in row["reason"]
 
 
+def ratios(line=(), seed=0):
+    """Flux, error and mask of columns without light but for a line."""
+    flux = np.random.default_rng(seed).normal(size=400)
+    flux[200 : 200 + len(line)] += line
+    return flux, np.ones(400), np.zeros(400, dtype=bool)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_line_that_is_seen_in_some_columns_makes_a_source_certain(seed):
+    """Neither the mean of all columns nor their scatter tells of one line."""
+    line = 6 * np.exp(-0.5 * (np.arange(-3, 4) / 1.3) ** 2)
+    assert criticism.total_snr(*ratios(line, seed)) > criticism.LEAST_SNR
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_neither_noise_nor_one_column_makes_a_source_certain(seed):
+    assert criticism.total_snr(*ratios((), seed)) < criticism.LEAST_SNR
+    assert criticism.total_snr(*ratios((9.0,), seed)) < criticism.LEAST_SNR
+
+
 def test_fit_that_failed_is_named():
     image, _ = make_slit(seed=3)
     result = sm.OptimalExtraction()(image)
@@ -144,7 +164,7 @@ def test_source_next_to_light_that_no_trace_describes_is_named():
     result = sm.OptimalExtraction(n_sources=2)(image)
     brightest = max(result.sources, key=lambda name: np.sum(result.table(name)["flux"].value))
     assert result.table(brightest).meta["status"] == "check"
-    assert "next to" in "".join(criticism.doubtful_neighbours(result, brightest))
+    assert "next to" in "".join(neighbours.doubtful_neighbours(result, brightest))
 
 
 def test_source_that_takes_light_away_from_another_is_not_seen():
@@ -159,7 +179,25 @@ def test_source_that_takes_light_away_from_another_is_not_seen():
     fluxes[blended] = replace(fluxes[blended], flux=-fluxes[blended].flux)
     other = replace(result)
     other.__dict__["source_fluxes"] = fluxes
-    assert "asked for" in "".join(criticism.hidden_neighbours(other, alone))
+    assert "asked for" in "".join(neighbours.hidden_neighbours(other, alone))
+
+
+def test_source_that_is_no_more_than_a_misfit_of_another_is_not_seen():
+    """Where two lie in one place, the last that was asked for goes to where the profile is off."""
+    y = np.arange(50)[:, None] + np.zeros(300)
+    gaussian, rng = sm.GaussianProfile(), np.random.default_rng(7)
+    mean = sum(4000 * gaussian.evaluate(y, row, 2.0) for row in (16.0, 33.0)) + 50
+    image = sm.SpectralImage(rng.poisson(mean).astype(float), variance=mean)
+    result = sm.OptimalExtraction(n_sources=2)(image)
+    assert not any(any(neighbours.hidden_neighbours(result, name)) for name in result.sources)
+    first, second = result.sources
+    moved, fluxes = replace(result), dict(result.source_fluxes)
+    fluxes[second] = replace(fluxes[second], flux=0.02 * fluxes[second].flux)
+    curves = {first: result._curves[first],
+              second: (result.trace(first) - 6.0, result.fwhm(second))}  # fmt: skip
+    moved.__dict__.update(source_fluxes=fluxes, _curves=curves)
+    assert "asked for" in "".join(neighbours.hidden_neighbours(moved, first))
+    assert "may miss" in "".join(neighbours.hidden_neighbours(moved, second))
 
 
 @pytest.mark.parametrize(("error", "named"), [(0.0, True), (0.2, False)])
