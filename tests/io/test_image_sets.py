@@ -65,6 +65,7 @@ def test_file_says_that_it_was_cleaned_and_holds_once_what_was_taken(path, reads
     assert again.cleaned.shape == reads[0].shape
     assert len(again.ramp.notes) == 1
     assert steps_done(again.ramp) == {FLICKER}
+    assert list(sm.Chain(sm.FlickerNoiseSubtraction())(again.ramp).left_out) == ["cleaned"]
     twice = sm.write(again, tmp_path / "twice.fits")
     with fits.open(out) as once, fits.open(twice) as hdus:
         assert [(hdu.name, hdu.ver) for hdu in hdus] == [(hdu.name, hdu.ver) for hdu in once]
