@@ -246,12 +246,14 @@ class SlitModelBuilder:
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
         Of a bright source, and where parts of the spectrum are dark, what is found is all there is;
-        but where the end of the slit cuts its light, shifts are not all seen.
+        but where the end of the slit cuts its light, shifts are not all seen. Where all is dark but
+        for a few lines, the trace goes on from these as those of instruments do.
         """
         whole = guess.n_bright >= N_BLOCKS // 2
         hidden = np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL or guess.is_cut
         if self.trace_degree is not None or not (self.is_faint(guess) or (whole and hidden)):
-            return PolynomialTrace(guess.trace_degree, limits=limits)
+            found = PolynomialTrace(guess.trace_degree, limits=limits)
+            return found if whole or self.trace_degree is not None else with_trace_priors(found)
         degree = max(guess.trace_degree, HIDDEN_DEGREE)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
 

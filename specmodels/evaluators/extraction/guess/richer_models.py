@@ -17,6 +17,8 @@ __all__ = ["is_worth_more", "with_bowed_sky", "with_further_traces"]
 # to lower chi-square, beside what its further coefficients take of noise: so much, and so many
 # standard deviations of that.
 LEAST_EXCESS, LEAST_GAIN, GAIN_SIGMA = 0.01, 30.0, 4.0
+# A bow that is one of the sky leaves no more than this part of what chi-square had beyond one.
+LARGEST_REST = 0.2
 
 
 def with_bowed_sky(builder, fit, guess):
@@ -62,10 +64,15 @@ def is_worth_more(richer, fit, guess):
 
     A sky with more terms has to be one, and not the wings of a source.
     """
-    degrees = [getattr(sky_of(own.template), "degree", 0) for own in (fit, richer)]
-    if not richer.success or (degrees[1] > degrees[0] and not sky_is_told(richer, guess)):
-        return False
     freedom = [float(np.sum(own.dof)) for own in (fit, richer)]
+    degrees = [getattr(sky_of(own.template), "degree", 0) for own in (fit, richer)]
+    if not richer.success:
+        return False
+    if degrees[1] > degrees[0]:
+        excess = [own.reduced_chi2 - 1 for own in (fit, richer)]
+        rest = max(LARGEST_REST * excess[0], GAIN_SIGMA * np.sqrt(2 / freedom[1]))
+        if excess[1] > rest or not sky_is_told(richer, guess):
+            return False
     gained = (fit.reduced_chi2 / max(richer.reduced_chi2, 1.0) - 1) * freedom[0]
     n_more = max(freedom[0] - freedom[1], 0.0)
     return gained > LEAST_GAIN + GAIN_SIGMA * np.sqrt(2 * n_more)

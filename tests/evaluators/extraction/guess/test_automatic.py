@@ -1,5 +1,7 @@
 """Automatic models: what the user set stays, what is left open is found in the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.modeling import Fittable1DModel, Parameter
@@ -50,6 +52,15 @@ class TestBuilder:
         (source,) = sources_of(result.fit.template)
         assert source.width is None
         assert source.stddev.value == 1.11
+
+    @pytest.mark.parametrize("n_bright", [2, 12])
+    def test_trace_goes_on_from_a_few_lines_as_those_of_instruments_do(self, slit, n_bright):
+        """A cubic through the light of one end would leave the slit at the other."""
+        builder = SlitModelBuilder()
+        guess = replace(builder.guess(slit[0]), n_bright=n_bright, trace_degree=3)
+        (source,) = sources_of(builder.build(slit[0], guess))
+        priors = [getattr(source, f"trace_c{k}").prior for k in (1, 2, 3)]
+        assert [prior is None for prior in priors] == 3 * [n_bright == 12]
 
     def test_sky_given_is_used(self, slit):
         sky = sm.ColumnPolynomial(2, limits=(0, 39), name="mine")
