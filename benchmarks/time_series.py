@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 import specmodels as sm
+from specmodels.evaluators.time_series.series import FEW, MANY, SOME
 
 from .measure import memory
 
@@ -17,8 +18,6 @@ SETTINGS = {
     "wide, seeing by a tenth": dict(snr=300.0, motion=0.3, seeing=0.1, sigma=2.1),
     "faint": dict(snr=20.0, motion=0.05, seeing=0.03),
 }
-# Integrations that are read more than once: those that tell trace and profile.
-FEW, SOME, MANY = 9, 40, 200
 
 
 def run(*, quick=False):
@@ -33,6 +32,7 @@ def _row(name, number, options):
     )
     drawn = _cpu(lambda: [series[i] for i in range(20)])[0] / 20
     spent, result = _cpu(lambda: sm.OptimalExtraction()(series))
+    # Those that tell trace and profile are read more than once.
     reads = number + 2 * min(number, MANY) + min(number, SOME) + 2 * FEW + 1
     few = series[: min(number, 60)]
     peak, kept = memory(lambda: sm.OptimalExtraction()(few))

@@ -25,6 +25,7 @@ class SharedMinimum:
         Of the parameters, with the number of the exposure for those that are not shared.
     values : ndarray, shape (n_free,)
     covariance : ndarray, shape (n_free, n_free)
+        Finite: directions of which the data tell nothing have no variance.
     lost : ndarray of bool, shape (n_free,)
         What the data do not determine.
     places : list of list of int
@@ -91,17 +92,15 @@ class AddedEquations:
         )  # fmt: skip
 
 
-def shared_minimum(equations, fitter=None):
+def shared_minimum(equations):
     """`SharedMinimum` of added equations, by variable projection.
 
     Parameters
     ----------
     equations : AddedEquations
-    fitter : `~specmodels.VarProFitter`, optional
-        Its tolerance and number of passes are used.
     """
-    fitter, parameters = fitter or VarProFitter(), equations.parameters
-    state, success, count = fitter.minimised(equations)
+    parameters = equations.parameters
+    state, success, count = VarProFitter().minimised(equations)
     theta, solved = state.theta, state.solved
     _, information = parameters.with_priors(theta, solved.gradient, solved.information)
     covariance, lost = covariance_of(information)

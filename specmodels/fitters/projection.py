@@ -164,7 +164,9 @@ class Projection:
         return ProjectedEquations(float(np.sum(found.chi2)), dof, found.gradient[:, 0],
                                   found.information[..., 0])  # fmt: skip
 
-    def result(self, theta, *, covariance=None, success=True, message="", n_iterations=1):
+    def result(
+        self, theta, *, covariance=None, lost=None, success=True, message="", n_iterations=1
+    ):
         """The fit at some values, with errors, covariances and all else that results know.
 
         Parameters
@@ -173,6 +175,9 @@ class Projection:
         covariance : array_like, shape (n_free, n_free, 1), optional
             Of these values, where it is known from elsewhere; default: from the information in the
             data.
+        lost : array_like of bool, shape (n_free, 1), optional
+            Which of these values nothing determines, of a `covariance` that is given: their errors
+            are infinite. Default: those whose variance is.
         success : bool
             Whether the optimiser is content.
         message : str
@@ -186,8 +191,15 @@ class Projection:
         column = self._column(theta)
         complaint = "" if success else message or "not converged"
         state = State(column, self._parameters.linearise(self._problem, column))
+        known = None if covariance is None else _known(covariance, lost)
         if isinstance(self._problem, SystemProblem):
-            return fitted_system(self._problem, state, complaint, n_iterations, covariance)
-        return column_result(
-            self._problem, self._parameters, state, complaint, n_iterations, covariance
-        )
+            return fitted_system(self._problem, state, complaint, n_iterations, known)
+        return column_result(self._problem, self._parameters, state, complaint, n_iterations, known)
+
+
+def _known(covariance, lost):
+    """A covariance without infinite variances, and which parameters are not determined."""
+    covariance = np.asarray(covariance, dtype=float)
+    if lost is None:
+        lost = np.isposinf(np.einsum("ppb->pb", covariance))
+    return np.nan_to_num(covariance, nan=np.nan, posinf=0.0), np.asarray(lost, dtype=bool)

@@ -222,10 +222,10 @@ def _complaint(success, count):
     return "" if success else f"not converged after {count} passes"
 
 
-def fitted_system(problem, state, message="", count=1, covariance=None):
+def fitted_system(problem, state, message="", count=1, known=None):
     """`FitResult` of a system at a pass over its pixels, with the errors that follow from it.
 
-    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    Or with what is known from elsewhere of the non-linear parameters, as `covariance_of` gives it.
     """
     if not state.theta.size:
         return system_result(problem, state.theta, message=message, n_iterations=count)
@@ -233,19 +233,17 @@ def fitted_system(problem, state, message="", count=1, covariance=None):
     if problem.is_limited:
         solved = problem.linearise(state.theta, bounded=False)
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
-    found = covariance_of(information)
-    if covariance is not None:
-        found = covariance, np.zeros_like(found[1])
+    found = covariance_of(information) if known is None else known
     return system_result(
         problem, state.theta, information=(found, solved.response[..., 0]),
         message=message, n_iterations=count,
     )  # fmt: skip
 
 
-def column_result(problem, parameters, state, message="", count=1, covariance=None):
+def column_result(problem, parameters, state, message="", count=1, known=None):
     """`FitResult` of columns at a pass over their pixels, with the errors that follow from it.
 
-    Or with a covariance of the non-linear parameters that is known from elsewhere.
+    Or with what is known from elsewhere of the non-linear parameters, as `covariance_of` gives it.
     """
     form, solved = problem.form, state.solved
     values = parameters.values(state.theta)
@@ -257,9 +255,7 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
         for k in (*form.nonlinear, *form.tied):
             setattr(template, form.names[k], values[k])
     _, information = parameters.with_priors(state.theta, solved.gradient, solved.information)
-    shared_covariance, lost = covariance_of(information)
-    if covariance is not None:
-        shared_covariance, lost = covariance, np.zeros_like(lost)
+    shared_covariance, lost = covariance_of(information) if known is None else known
     common = common_errors(solved.response, shared_covariance) if problem.shared else None
     if problem.shared:
         extra = np.einsum("kqb,lqb->klb", common, common)
@@ -269,7 +265,8 @@ def column_result(problem, parameters, state, message="", count=1, covariance=No
     shared_covariance = with_infinite_variances(shared_covariance, lost)
     if problem.shared and lost.any():
         names = [form.names[k] for k, gone in zip(form.nonlinear, lost[:, 0], strict=True) if gone]
-        message = "; ".join(filter(None, [message, not_determined(names)]))
+        told = not_determined(names)
+        message = message if told in message else "; ".join(filter(None, [message, told]))
     return ColumnFitResult(
         template=template, image=problem.image, values=tuple(values),
         covariance=solved.covariance + extra, shared_covariance=shared_covariance,

@@ -1,7 +1,7 @@
 """Files with several images of a detector in extensions: the reads of WFC3, each with its planes.
 
 `read_image_sets` makes frames of them; `write_image_sets` writes the file again with cleaned ones,
-all else as it was but for the errors.
+all else as it was but for the errors, and says in the header of each that it was cleaned.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ import numpy as np
 from astropy.io import fits
 
 from ..ramp import Ramp
+from .exposure_frames import FLICKER
+from .image_files import note_cards, notes_of
 from .planes import native_copy
+from .provenance import note_of
 from .units import parsed_unit
 
 __all__ = ["ImageSets", "read_image_sets", "write_image_sets"]
@@ -69,8 +72,14 @@ def read_image_sets(hdus, path):
     frames = np.stack([native_copy(hdu.data) for hdu in found])
     versions = tuple(hdu.ver for hdu in found)
     return Ramp(frames, frame_mask=_flagged(hdus, versions, frames.shape),
-                unit=parsed_unit(units.pop(), "BUNIT"),
+                unit=parsed_unit(units.pop(), "BUNIT"), notes=_notes_of_all(found),
                 source=ImageSets(Path(path), versions))  # fmt: skip
+
+
+def _notes_of_all(hdus):
+    """What was done to all images: of some files one alone was cleaned."""
+    first, *others = (notes_of(hdu.header) for hdu in hdus)
+    return tuple(note for note in first if all(note in notes for notes in others))
 
 
 def _sample_number(hdu):
@@ -108,7 +117,7 @@ def write_image_sets(result, path, extra):
     path : path
         Of the file to be written.
     extra : iterable of HDU
-        Extensions that are put behind those of the file.
+        Extensions that are put behind those of the file, in place of any of the same names.
 
     Raises
     ------
@@ -128,8 +137,13 @@ def write_image_sets(result, path, extra):
         after = result.cleaned_variance(before.reshape(np.shape(result.cleaned)))
         after = after.reshape(before.shape)
         for k, frame, variance, error in zip(chosen, cleaned, after, errors, strict=True):
-            _plane(hdus, "SCI", source.versions[k]).data = frame.astype("f4")
+            image = _plane(hdus, "SCI", source.versions[k])
+            image.data = frame.astype("f4")
+            image.header.update(note_cards((*result.ramp.notes, note_of(FLICKER))))
             if error is not None:
                 error.data = np.sqrt(variance).astype("f4")
+        extra = list(extra)
+        for name in {hdu.name for hdu in extra} & {hdu.name for hdu in hdus}:
+            del hdus[name]
         hdus.extend(extra)
         hdus.writeto(path)

@@ -4,12 +4,15 @@ What is being written lies in the folder for temporary files of the system. From
 a file without a name in the folder of the target (Linux), which takes its name when it is complete:
 a process that is killed leaves nothing beside the target. What it leaves in the folder for
 temporary files is cleared by the next that writes there: the name says which process it was, and a
-lock on the folder, which ends with it, whether it is at work somewhere else, as in a container.
+lock on the folder, which ends with it, whether it is at work somewhere else, as in a container. A
+folder that was made just now may be one whose lock is still to be taken, and is left.
 """
 
 import os
+import re
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,7 +24,11 @@ except ImportError:  # a system without locks of this kind, where nothing is cle
 __all__ = ["replacing"]
 
 DESCRIPTORS = "/proc/self/fd"
-PREFIX = "specmodels-"
+# A name that nobody gives to a folder: what has it is removed.
+PREFIX = ".specmodels-writing-"
+OURS = re.compile(re.escape(PREFIX) + r"([0-9]+)-[a-z0-9_]{8}")
+# Seconds after which a folder that a process is at work in has its lock.
+LEAST_AGE = 60.0
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def _locked(folder):
 def _clear_left_behind(folder):
     """Remove what killed processes of this user have left in the folder for temporary files."""
     with suppress(OSError), os.scandir(folder) as entries:
-        for entry in [entry for entry in entries if entry.name.startswith(PREFIX)]:
+        for entry in [entry for entry in entries if OURS.fullmatch(entry.name)]:
             with suppress(OSError):  # another process has cleared it
                 if _is_of_dead_process(entry):
                     with _locked(entry.path) as free:
@@ -73,14 +80,14 @@ def _clear_left_behind(folder):
 
 
 def _is_of_dead_process(entry):
-    """Whether a folder is one of ours whose process has ended."""
-    number = entry.name.removeprefix(PREFIX).partition("-")[0]
-    if fcntl is None or not number.isdecimal() or not entry.is_dir(follow_symlinks=False):
+    """Whether a folder is one of ours, not of just now, whose process has ended."""
+    if fcntl is None or not entry.is_dir(follow_symlinks=False):
         return False
-    if entry.stat(follow_symlinks=False).st_uid != os.getuid():
+    state = entry.stat(follow_symlinks=False)
+    if state.st_uid != os.getuid() or time.time() - state.st_mtime < LEAST_AGE:
         return False
     try:
-        os.kill(int(number), 0)
+        os.kill(int(OURS.fullmatch(entry.name)[1]), 0)
     except ProcessLookupError:
         return True
     except OverflowError:

@@ -46,12 +46,15 @@ def scene_files(cutouts, given):
     """
     with reading(cutouts, "files") as path:
         _refuse_beams(path)
+    found = {role: Path(path) for role, (_, path) in given.items() if path is not None}
+    if len(found) == len(given):
+        return found
     with opened(cutouts) as model:
         meta = model.instance.get("meta") or {}
-        named = {role: str(_named(meta, path) or "").removeprefix(CRDS)
+        # Names alone: a file is taken from the folders below, wherever another path may lead.
+        named = {role: Path(str(_named(meta, path) or "").removeprefix(CRDS)).name
                  for role, path in NAMED.items()}  # fmt: skip
         instrument = str(_named(meta, "instrument.name") or "").lower()
-    found = {role: Path(path) for role, (_, path) in given.items() if path is not None}
     folders = [Path(path).parent for path in (cutouts, *found.values())]
     folders = list(dict.fromkeys([*folders, *_reference_folders(instrument)]))
     for role in [role for role in given if role not in found and named[role]]:

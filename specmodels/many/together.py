@@ -13,7 +13,7 @@ from astropy.table import QTable
 
 from ..fitters import Fitter, Projection, SigmaClipFitter, VarProFitter
 from ..fitters.added import AddedEquations, shared_minimum
-from ..fitters.system.fit import not_determined
+from ..fitters.system.fit import not_determined, with_infinite_variances
 from ..io import read
 from ..models.linear_form import LinearForm
 from ..numerics.cores import alone
@@ -33,7 +33,7 @@ class TogetherResult:
     parameters : `~astropy.table.QTable`
         ``name``, ``value`` and ``error`` of the parameters that all exposures share.
     covariance : ndarray, shape (n_shared, n_shared)
-        Of these.
+        Of these; the variance of one that the data do not determine is infinite.
     fits : dict of str to `~specmodels.FitResult`
         The fit of each exposure, whose errors include those of what is shared.
     failures : dict of str to str
@@ -172,11 +172,12 @@ class _Exposures:
                                                     self._held))  # fmt: skip
 
     def fits(self, found, message):
-        """`FitResult` of each exposure, by name."""
+        """`FitResult` of each exposure, by name; what is not determined they say themselves."""
         values = [found.values[place] for place in found.places]
         known = [found.covariance[np.ix_(place, place)][..., None] for place in found.places]
+        lost = [found.lost[place, None] for place in found.places]
         more = [{"message": message, "success": not message, "n_iterations": found.n_iterations}]
-        made = self._apply(_fit_of, self._held, values, known, more * len(values))
+        made = self._apply(_fit_of, self._held, values, known, lost, more * len(values))
         return dict(zip(self.models, made, strict=True))
 
 
@@ -203,8 +204,8 @@ def _told(held):
     return held if isinstance(held, str) else held.model
 
 
-def _fit_of(projection, values, covariance, more):
-    return projection.result(values, covariance=covariance, **more)
+def _fit_of(projection, values, covariance, lost, more):
+    return projection.result(values, covariance=covariance, lost=lost, **more)
 
 
 def _on_one_core(function, *arguments):
@@ -219,14 +220,13 @@ def _last_lines(failures):
 def _result(exposures, found):
     shared = np.flatnonzero(found.shared)
     lost = [found.names[n] for n in np.flatnonzero(found.lost)]
-    reasons = [] if found.success else [f"not converged after {found.n_iterations} passes"]
-    reasons += [not_determined(lost)] if lost else []
-    message = "; ".join(reasons)
-    errors = np.sqrt(np.diagonal(found.covariance))
-    errors = np.where(found.lost, np.inf, errors)
+    search = "" if found.success else f"not converged after {found.n_iterations} passes"
+    message = "; ".join(filter(None, [search, not_determined(lost) if lost else ""]))
+    covariance = with_infinite_variances(found.covariance[..., None], found.lost[:, None])[..., 0]
+    errors = np.sqrt(np.diagonal(covariance))
     table = QTable({"name": [found.names[n] for n in shared], "value": found.values[shared],
                     "error": errors[shared]})  # fmt: skip
     return TogetherResult(
-        table, found.covariance[np.ix_(shared, shared)], exposures.fits(found, message),
+        table, covariance[np.ix_(shared, shared)], exposures.fits(found, search),
         exposures.failures, not message, message, found.n_iterations,
     )  # fmt: skip

@@ -70,7 +70,7 @@ def _integral(spline, place):
     last = len(spline) - 3.000001
     inside = min(max(place, 1.0), last)
     i = int(inside)
-    f = inside - i
+    f = np.float64(inside - i)  # a number of Python's leaves NumPy in single precision
     g = 1.0 - f
     a, b, c, d = spline[i - 1], spline[i], spline[i + 1], spline[i + 2]
     middle = b * (4.0 - 3.0 * f * f * (1.0 + g)) + c * (4.0 - 3.0 * g * g * (1.0 + f))
@@ -112,10 +112,13 @@ def light_of(shapes, movement, n_row):
     """Light of the sources in each pixel, moved, shape (n_source, n_column, n_row)."""
     n_source, n_column = shapes.centers.shape
     out = np.zeros((n_source, n_column, n_row))
-    few = np.zeros((3 * n_source + len(shapes.sky), n_row))
+    # As in `summed`, so that `_light` is compiled once; loops are compiled sooner than slices.
+    few = np.zeros((3 * n_source + len(shapes.sky), n_row, 1))
     for x in range(n_column):
-        _light(shapes, x, movement, few)
-        out[:, x] = few[:n_source]
+        _light(shapes, x, movement, few[:, :, 0])
+        for k in range(n_source):
+            for y in range(n_row):
+                out[k, x, y] = few[k, y, 0]
     return out
 
 
@@ -184,7 +187,8 @@ def summed(shapes, noise, pixels, theta, columns, largest):
                 for y in range(n_row):
                     for lane in range(lanes):
                         gram[a, b, start + lane] += weighted[y, lane] * few[b, y, lane]
-                gram[b, a, start : start + lanes] = gram[a, b, start : start + lanes]
+                for lane in range(lanes):
+                    gram[b, a, start + lane] = gram[a, b, start + lane]
     return gram, vector, chi2, n_data, basis, weights
 
 
@@ -271,16 +275,17 @@ def gathered(pixels, fluxes, centers, movement, block, totals):
     residual, weights, basis = pixels
     light, weight = totals
     middle, wider = (light.shape[2] - 1) // 2, 1.0 + movement[1]
+    own = np.zeros(len(fluxes))
     for x in range(residual.shape[0]):
         for y in range(residual.shape[1]):
             total = 0.0
             for k in range(len(fluxes)):
-                total += abs(fluxes[k, x]) * (abs(basis[k, x, y]) + LEAST_LIGHT)
+                own[k] = abs(fluxes[k, x] * basis[k, x, y]) + LEAST_LIGHT * abs(fluxes[k, x])
+                total += own[k]
             for k in range(len(fluxes)):
                 off = (y - centers[k, x] - movement[0]) / wider
                 place = int(np.floor(off * FINE + 0.5)) + middle
                 if total > 0 and 0 <= place < light.shape[2]:
-                    share = abs(fluxes[k, x]) * (abs(basis[k, x, y]) + LEAST_LIGHT) / total
                     seen = weights[x, y] * fluxes[k, x] / wider
-                    light[k, block[x], place] += seen * residual[x, y] * share
+                    light[k, block[x], place] += seen * residual[x, y] * (own[k] / total)
                     weight[k, block[x], place] += seen * fluxes[k, x] / wider

@@ -151,7 +151,7 @@ class MovingProfiles:
         slopes = np.sqrt(np.max(np.einsum("ppx->px", steep), axis=1, initial=0.0))
         fit = MovingFit(
             solution.values, values, solution.covariance, response, theta, inverse, slopes,
-            float(np.sum(left)), int(np.sum(sums.n_data)), sums, theta,
+            float(np.sum(left)), sums, theta,
         )  # fmt: skip
         return fit, gradient
 
@@ -193,12 +193,12 @@ class MovingSums:
 
     def replaced(self, columns, part):
         """The sums with some columns as in others, which have no more than them."""
-        new = replace(self, **{f.name: np.array(getattr(self, f.name)) for f in fields(self)})
-        for field in fields(self):
-            own, other = getattr(new, field.name), getattr(part, field.name)
-            along = 0 if field.name == "weights" else 1 if field.name == "basis" else -1
-            np.moveaxis(own, along, -1)[..., columns] = np.moveaxis(other, along, -1)
-        return new
+        new = {}
+        for name in (field.name for field in fields(self)):
+            new[name], other = np.array(getattr(self, name)), getattr(part, name)
+            along = 0 if name == "weights" else 1 if name == "basis" else -1
+            np.moveaxis(new[name], along, -1)[..., columns] = np.moveaxis(other, along, -1)
+        return MovingSums(**new)
 
     def linear(self, number):
         """What `NormalEquations` are made of, for the first so many images."""
@@ -225,8 +225,6 @@ class MovingFit:
         Largest change of a column by each movement, in standard deviations of its pixels.
     chi2 : float
         Chi-square of all pixels.
-    n_data : int
-        Pixels with weight.
     sums : MovingSums
         From which it was made, moved by `place`.
     place : ndarray, shape (n_theta,)
@@ -241,7 +239,6 @@ class MovingFit:
     theta_covariance: np.ndarray
     slopes: np.ndarray
     chi2: float
-    n_data: int
     sums: object
     place: np.ndarray
 
@@ -258,7 +255,7 @@ class MovingFit:
     @property
     def dof(self):
         """Pixels less what was fitted to them."""
-        return self.n_data - int(np.isfinite(self.values).sum()) - len(self.theta)
+        return int(self.sums.n_data.sum()) - int(np.isfinite(self.values).sum()) - len(self.theta)
 
     def along(self, step, gain):
         """The fit a small step of the movements further, along the tangent."""

@@ -141,7 +141,8 @@ class ExponentialSections:
         sections = np.array(list(_sections(use, n_pixel)), dtype=int).reshape(-1, 2)
         total = np.append(0, np.cumsum(np.count_nonzero(use, axis=1)))
         number = total[sections.sum(axis=1)] - total[sections[:, 0]]
-        unknown = 2 * np.array([self._frequencies(height)[0].size for height in sections[:, 1]])
+        heights, place = np.unique(sections[:, 1], return_inverse=True)
+        unknown = 2 * np.array([self._frequencies(n)[0].size for n in heights], dtype=int)[place]
         self.dense = (number > least * sections[:, 1] * use.shape[1]) & (number >= unknown)
         self.sections = sections
         self.groups = [self._group(height) for height in np.unique(sections[self.dense, 1])]

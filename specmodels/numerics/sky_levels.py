@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .source_sums import block_sums, column_means, first_sums
-from .source_wings import N_FIXED, SlitSums, Wings, profile_at, step
+from .source_wings import N_FIXED, TINY, SlitSums, Wings, profile_at, step
 
 __all__ = ["sky_levels"]
 
@@ -243,12 +243,12 @@ class _Population:
         _, sky, _, variance = self.sums.sums
         noise = np.where(variance > 0, variance, np.inf) + (cell_errors[:, None, None] * light) ** 2
         weight = robust / noise
-        norm = np.maximum((weight * light**2).sum(axis=2), 1e-300)
+        norm = np.maximum((weight * light**2).sum(axis=2), TINY)
         # Of the sky, what the amplitudes of the source cannot take up.
         part = weight * (sky - light * ((weight * light * sky).sum(axis=2) / norm)[:, :, None])
         far = np.abs(np.arange(self.n_row) - state[:, 1:2]) > WING * np.exp(state[:, 4:5])
         wings = np.abs(part * light).sum(axis=(1, 2), where=far[:, None])
-        wings = wings / np.maximum((part * sky).sum((1, 2)), 1e-300)
+        wings = wings / np.maximum((part * sky).sum((1, 2)), TINY)
         doubt = np.maximum(FORM_SHARE * (row_errors - ROW_RANGE[0]), 0.0)
         self.errors = np.hypot(self.errors, doubt * wings)
 

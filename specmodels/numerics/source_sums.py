@@ -1,6 +1,6 @@
 """Sums over blocks of columns of a slit with a source on its sky: what `source_wings` is fitted to.
 
-Kernels only; `sky_levels` says what they are for.
+Arrays only; `sky_levels` says what they are for.
 """
 
 import numpy as np

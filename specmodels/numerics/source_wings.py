@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["N_FIXED", "Figures", "SlitSums", "Wings", "profile_at", "step"]
+__all__ = ["N_FIXED", "TINY", "Figures", "SlitSums", "Wings", "profile_at", "step"]
 
 # Parameters of the shape: centre and log width, each with a linear and a quadratic drift, and log
 # brightness, log width (over that of the core) and tail of the halo.
@@ -100,7 +100,7 @@ def profile_at(shapes, places, n_row):
 
 
 def _profile(shapes, places, n_row):
-    """Profiles, and what gives five times their derivatives by raw parameters: see `RAW`."""
+    """Profiles, and a function that writes their five derivatives by `RAW`, times a scale."""
     s = shapes[:, :, None]
     center = s[:, 0] + places * (s[:, 1] + places * s[:, 2])
     inverse = np.exp(-s[:, 3] - places * (s[:, 4] + places * s[:, 5]))[:, :, None]

@@ -1,4 +1,4 @@
-"""Cubic B-splines at many points: their values, and sums over the points. Kernels only.
+"""Cubic B-splines at many points: their values, and sums over the points. Arrays only.
 
 What they are for is said in `bsplines`. Points that follow one another are mostly neighbours, so
 that the interval of each is searched from that of the one before.

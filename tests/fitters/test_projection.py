@@ -83,6 +83,24 @@ def test_covariance_known_from_elsewhere_is_carried_to_the_fluxes():
     assert_allclose(given["flux_0"], own["flux_0"])
 
 
+def test_what_is_not_determined_elsewhere_has_infinite_errors_and_spoils_no_others():
+    inner = sm.Projection(start(), observed(light(scene(), spectrum()), 6))
+    own = inner.result(inner.initial)
+    covariance = np.array(own.shared_covariance)
+    covariance[0], covariance[:, 0] = 0.0, 0.0
+    infinite = np.array(covariance)
+    infinite[0, 0] = np.inf
+    told = inner.result(inner.initial, covariance=covariance,
+                        lost=np.arange(len(covariance))[:, None] == 0)  # fmt: skip
+    for given in (told, inner.result(inner.initial, covariance=infinite)):
+        assert not given.success
+        assert inner.names[0] in given.message
+        assert np.isinf(given.error(inner.names[0]))
+        assert np.isfinite(given.error(inner.names[1]))
+        assert np.isfinite(given.error("flux_0")).all()
+        assert np.isfinite(given.common).all()
+
+
 def test_wrong_calls_are_named():
     image = observed(light(scene(), spectrum()), 5)
     with pytest.raises(ValueError, match="theta: expected 3 values"):

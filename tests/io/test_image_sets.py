@@ -5,6 +5,8 @@ import pytest
 from astropy.io import fits
 
 import specmodels as sm
+from specmodels.io.exposure_frames import FLICKER
+from specmodels.io.provenance import steps_done
 
 SHAPE = (48, 96)
 
@@ -53,8 +55,31 @@ def test_all_planes_are_written_again_around_the_cleaned_images(path, reads, tmp
                 np.full(data.shape, 4.0)))[k], rtol=1e-6)  # fmt: skip
             np.testing.assert_array_equal(after["DQ", version].data, flags[k])
             assert np.all(after["SAMP", version].data == k)
+
+
+def test_file_says_that_it_was_cleaned_and_holds_once_what_was_taken(path, reads, tmp_path):
+    result = sm.FlickerNoiseSubtraction()(path)
+    assert steps_done(result.ramp) == set()
+    out = sm.write(result, tmp_path / "cleaned.fits")
     again = sm.FlickerNoiseSubtraction()(out)
-    assert again.cleaned.shape == data.shape
+    assert again.cleaned.shape == reads[0].shape
+    assert len(again.ramp.notes) == 1
+    assert steps_done(again.ramp) == {FLICKER}
+    assert list(sm.Chain(sm.FlickerNoiseSubtraction())(again.ramp).left_out) == ["cleaned"]
+    twice = sm.write(again, tmp_path / "twice.fits")
+    with fits.open(out) as once, fits.open(twice) as hdus:
+        assert [(hdu.name, hdu.ver) for hdu in hdus] == [(hdu.name, hdu.ver) for hdu in once]
+        np.testing.assert_array_equal(hdus["FLICKER"].data, again.noise)
+        assert all("NOTE2" in hdus["SCI", version].header for version in (1, 2, 3, 4))
+
+
+def test_file_of_which_one_image_was_cleaned_does_not_say_that_it_was(path, tmp_path):
+    one = list(sm.FlickerNoiseSubtraction().integrations(path))[2]
+    out = sm.write(one, tmp_path / "cleaned.fits")
+    with fits.open(out) as hdus:
+        assert ["NOTE1" in hdus["SCI", version].header for version in (1, 2, 3, 4)] == [
+            False, True, False, False]  # fmt: skip
+    assert sm.FlickerNoiseSubtraction()(out).ramp.notes == ()
 
 
 def test_pixels_with_flags_are_bad_in_their_read(path):

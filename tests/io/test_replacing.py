@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -50,7 +51,14 @@ def killed(folder, target):
     arguments = [sys.executable, "-c", KILLED, str(target)]
     process = subprocess.Popen(arguments, env=os.environ | {"TMPDIR": str(folder)})
     assert process.wait() == -signal.SIGKILL
+    for left in folder.iterdir():
+        age(left)
     return process.pid
+
+
+def age(path):
+    """Make a folder one of long ago."""
+    os.utime(path, (time.time() - 3600,) * 2)
 
 
 @pytest.fixture
@@ -65,7 +73,7 @@ def temporary(tmp_path, monkeypatch):
 def test_what_a_killed_process_left_is_cleared_by_the_next_that_writes(tmp_path, temporary):
     number = killed(temporary, tmp_path / "x.fits")
     (left,) = temporary.iterdir()
-    assert left.name.startswith(f"specmodels-{number}-")
+    assert left.name.startswith(f"{module.PREFIX}{number}-")
     sm.write(IMAGE, tmp_path / "y.fits")
     assert os.listdir(temporary) == []
 
@@ -74,12 +82,22 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_that_writes(tmp_path,
 def test_folders_at_work_of_others_and_of_other_names_are_left(tmp_path, temporary):
     dead = killed(temporary, tmp_path / "x.fits")
     (left,) = temporary.iterdir()
-    (temporary / f"specmodels-{os.getpid()}-alive").mkdir()
-    (temporary / f"specmodels-{dead}-file").write_text("no folder")
-    (temporary / "specmodels-note").mkdir()
-    (temporary / f"specmodels-{10**30}-large").mkdir()
+    for name in (
+        f"{os.getpid()}-8letters",
+        f"{10**30}-8letters",
+        "note",
+        f"{dead}",
+        f"{dead}-note",
+    ):
+        (temporary / f"{module.PREFIX}{name}").mkdir()
+    for name in (f"specmodels-{dead}", f"specmodels-{dead}-8letters"):  # as users may name theirs
+        (temporary / name).mkdir()
+    (temporary / f"{module.PREFIX}{dead}-thisfile").write_text("no folder")
     (tmp_path / "elsewhere").mkdir()
-    (temporary / f"specmodels-{dead}-link").symlink_to(tmp_path / "elsewhere")
+    (temporary / f"{module.PREFIX}{dead}-somelink").symlink_to(tmp_path / "elsewhere")
+    for path in temporary.iterdir():
+        age(path)
+    (temporary / f"{module.PREFIX}{dead}-just_now").mkdir()  # the lock may be still to be taken
     before = sorted(os.listdir(temporary))
     with module._locked(left) as free:  # as its process would in another container
         assert free

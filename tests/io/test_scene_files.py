@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from specmodels.io import scene_files as module
 from specmodels.io.scene_files import scene_files
 from tests.io.beams_files import write_beams
 
@@ -51,6 +52,28 @@ def test_what_is_given_wins_and_others_may_lie_beside_it(cutouts, tmp_path):
     found = scene_files(cutouts, given(direct=own))
     assert found["direct"] == own
     assert found["segmentation"] == own.parent / NAMES["segmentation"]
+
+
+def test_cutouts_are_not_asked_where_all_files_are_given(cutouts, monkeypatch):
+    monkeypatch.setattr(module, "opened", None)
+    paths = {role: Path(name) for role, name in NAMES.items()}
+    assert scene_files(cutouts, given(**paths)) == paths
+
+
+@pytest.mark.parametrize("way", ["{}", "../elsewhere", "crds://../elsewhere"])
+def test_paths_of_metadata_lead_to_no_other_folder(cutouts, tmp_path, way):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "x_i2d.fits").touch()
+    with datamodels.open(cutouts) as model:
+        model.meta.direct_image = f"{way.format(elsewhere)}/x_i2d.fits"
+        model.save(cutouts.parent / "y_cal.fits")
+    paths = {role: Path(name) for role, name in NAMES.items() if role != "direct"}
+    with pytest.raises(ValueError, match="--direct: expected"):
+        scene_files(cutouts.parent / "y_cal.fits", given(**paths))
+    (cutouts.parent / "x_i2d.fits").touch()
+    found = scene_files(cutouts.parent / "y_cal.fits", given(**paths))
+    assert found["direct"] == cutouts.parent / "x_i2d.fits"
 
 
 def test_every_file_that_is_missing_is_named_with_what_it_is(cutouts):

@@ -162,7 +162,43 @@ def test_shapes_that_the_data_do_not_determine_are_named():
     fit = together(images, free, share=True)
     assert not fit.success
     assert "stddev_1" in fit.message
-    assert np.isinf(fit.parameters["error"][list(fit.parameters["name"]).index("stddev_1")])
+    place = list(fit.parameters["name"]).index("stddev_1")
+    assert np.isinf(fit.parameters["error"][place])
+    assert_array_equal(np.sqrt(np.diagonal(fit.covariance)), fit.parameters["error"])
+    for one in fit.fits.values():
+        assert not one.success
+        assert one.message.count("stddev_1") == 1
+        assert np.isinf(one.error("stddev_1"))
+        assert np.isfinite(one.error("alpha_0"))
+        assert np.isfinite(one.error("flux_0")).all()
+
+
+def test_systems_say_what_is_not_determined():
+    images, _ = night(10, 2)
+    nobody = sm.Source(sm.GaussianProfile(), sm.PolynomialTrace(0, c0=400.0), name="nobody")
+    fit = together(images, star() + sm.BSplineSpectrum(8, limits=(0.99, 2.12)) + nobody, share=True)
+    assert not fit.success
+    for one in fit.fits.values():
+        assert not one.success
+        assert one.message.count("stddev_3") == 1
+        assert np.isinf(one.error("stddev_3"))
+        assert np.isfinite(one.error("alpha_0"))
+
+
+def test_exposure_does_not_complain_of_another():
+    images, _ = night(11, 3)
+    second = sm.Source(sm.GaussianProfile(), sm.PolynomialTrace(0, c0=5.0))
+    images = {name: one.replace(data=one.data + 50 * second(X, Y)) for name, one in images.items()}
+
+    def made(image):  # in one exposure the second source is looked for where nothing lies
+        row = 400.0 if image.name == "night 1" else 5.0
+        own = sm.Source(sm.GaussianProfile(), sm.PolynomialTrace(0, c0=row), name="second")
+        return model() + own
+
+    fit = together(images, made)
+    assert not fit.success
+    assert {name: one.success for name, one in fit.fits.items()} == {
+        "night 0": True, "night 1": False, "night 2": True}  # fmt: skip
 
 
 class TestRefusals:

@@ -5,7 +5,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from specmodels.models import GaussianProfile
-from specmodels.numerics.moving_kernels import Noise, Pixels, gathered, light_of, prepared
+from specmodels.numerics.moving_kernels import (
+    Noise,
+    Pixels,
+    _integral,
+    gathered,
+    light_of,
+    prepared,
+)
 from specmodels.numerics.moving_profiles import MovingProfiles
 from specmodels.numerics.moving_tables import FINE, Shapes, integral_splines
 
@@ -153,3 +160,39 @@ def test_what_is_left_is_gathered_around_the_trace():
     places = (np.arange(n_place) - 4 * FINE) / FINE
     found = totals[0, 0, 0][seen] / totals[1, 0, 0][seen]
     assert_allclose(found, np.exp(-0.5 * places[seen] ** 2), atol=0.05)
+
+
+def test_uncompiled_sums_around_the_trace_are_in_double_precision():
+    rng, n_place = np.random.default_rng(8), 8 * FINE + 1
+    fluxes, block = rng.uniform(20, 50, (2, N_COLUMN)), np.zeros(N_COLUMN, dtype=int)
+    pixels = rng.normal(size=(N_COLUMN, N_ROW)), np.ones((N_COLUMN, N_ROW))
+    basis = np.zeros((2, N_COLUMN, N_ROW), np.float32)  # as far from the traces as can be
+    basis[1] = 1e-9
+    found = []
+    for kernel in (gathered, getattr(gathered, "py_func", gathered)):
+        totals = np.zeros((2, 2, 1, n_place))
+        centers = np.array([CENTER, CENTER + 1])
+        kernel((*pixels, basis), fluxes, centers, np.zeros(2), block, (totals[0], totals[1]))
+        found.append(totals)
+    own = fluxes[0] * 1e-9 / (fluxes[0] * 1e-9 + fluxes[1] * (1e-9 + float(np.float32(1e-9))))
+    place = np.floor((np.arange(N_ROW) - CENTER[:, None]) * FINE + 0.5) + 4 * FINE
+    expected = np.zeros(n_place)
+    for i in range(n_place):
+        expected[i] = np.sum((fluxes[0] * own)[:, None] * pixels[0], where=place == i)
+    assert_allclose(found[0][0, 0, 0], expected, rtol=1e-12, atol=1e-12)
+    assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("place", [-3.0, 0.5, 2.25, 40.0])
+def test_uncompiled_integrals_are_in_double_precision_also_beyond_the_table(place):
+    spline = np.random.default_rng(9).uniform(size=12).astype(np.float32)
+    plain = getattr(_integral, "py_func", _integral)
+    wide = spline.astype(float)
+    assert_allclose(plain(spline, place), plain(wide, place), rtol=1e-14)
+
+
+def test_a_fit_counts_the_pixels_that_have_weight():
+    data, mask = scene(np.random.default_rng(10))[1], np.zeros((N_ROW, N_COLUMN), dtype=bool)
+    mask[3, ::4] = True
+    fit = profiles().fit(pixels_of(data, mask=mask))
+    assert fit.dof == data.size - N_COLUMN // 4 - 2 * N_COLUMN - 2

@@ -1,6 +1,6 @@
 """Figure of a flicker-noise subtraction. Matplotlib is imported when it is drawn."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -44,20 +44,24 @@ def _panels(result):
     from ...plotting.style import show_image, with_unit
 
     scene = result.scenes[0]
-    before, after = result.draft_rates()
-    shown = before[scene.use & np.isfinite(before)]
-    low, high = np.percentile(shown if shown.size else np.zeros(1), [1, 99])
-    half = max((high - low) / 2, np.finfo(float).tiny)
     label = with_unit("rate", result.ramp.unit)
 
-    def frame(values, title, middle=(low + high) / 2):
-        return partial(show_image, values=values, label=label, title=title, vmin=middle - half,
-                       vmax=middle + half, cmap="gray")  # fmt: skip
+    @cache  # for panels that need them: they are read from the whole ramp
+    def frames():
+        before, after = result.draft_rates()
+        shown = before[scene.use & np.isfinite(before)]
+        low, high = np.percentile(shown if shown.size else np.zeros(1), [1, 99])
+        half = max((high - low) / 2, np.finfo(float).tiny)
+        return {"before": before, "after": after, "noise": before - after}, (low + high) / 2, half
+
+    def frame(ax, name):
+        values, middle, half = frames()
+        middle = 0 if name == "noise" else middle
+        show_image(ax, values[name], label, title=name, vmin=middle - half, vmax=middle + half,
+                   cmap="gray")  # fmt: skip
 
     return {
-        "before": frame(before, "before"),
-        "after": frame(after, "after"),
-        "noise": frame(before - after, "noise", middle=0),
+        **{name: partial(frame, name=name) for name in ("before", "after", "noise")},
         "mask": partial(show_image, values=scene.use, label=None, title="pixels used (white)",
                         cmap="gray"),
         "power": partial(_draw_power, result),

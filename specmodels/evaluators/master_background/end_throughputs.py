@@ -73,13 +73,11 @@ def end_throughputs(slits, wavelengths):
     -------
     dict of str to `EndThroughputs`
     """
-    out = {}
-    for names in _nods(slits, wavelengths):
-        pixels = [slits[name] for name in names]
-        if any(one.dark.any() for one in pixels):
-            out |= zip(names, _measured(pixels), strict=True)
-        else:
-            out |= {name: _nothing(slits[name].dark) for name in names}
+    out = {name: _nothing(one.dark) for name, one in slits.items()}
+    dark = {name for name, one in slits.items() if one.dark.any()}
+    for names in _nods(slits, wavelengths) if dark else ():
+        if not dark.isdisjoint(names):
+            out |= zip(names, _measured([slits[name] for name in names]), strict=True)
     return out
 
 
@@ -89,16 +87,12 @@ def _nothing(dark):
 
 def _nods(slits, wavelengths):
     """Names of the slits that see the same wavelengths in all pixels."""
-    groups = []
+    groups = {}
     for name in slits:
-        own = wavelengths(name)
-        for wave, names in groups:
-            if np.array_equal(wave, own, equal_nan=True):
-                names.append(name)
-                break
-        else:
-            groups.append((own, [name]))
-    return [names for _, names in groups]
+        wave = np.asarray(wavelengths(name), dtype=float)
+        same = np.where(np.isnan(wave), np.nan, wave + 0.0)  # one kind of NaN and of zero
+        groups.setdefault((same.shape, same.tobytes()), []).append(name)
+    return list(groups.values())
 
 
 def _measured(pixels):
@@ -120,7 +114,7 @@ def _measured(pixels):
     ends = ends | (dark.any(axis=0) & unseen)[..., block]
     level = np.where(known, level, shared)
     error = np.where(known, error, np.hypot(shared_error, NOD_ERROR))
-    steps = WITHIN * _steps(level)
+    steps = WITHIN * _steps(np.where(np.isfinite(error), level, np.nan))
     less = (1 - level + steps > NEXT_SIGMA * error)[..., block]
     next_to = np.stack([_grown(own) for own in ends]) & less
     level, error = level[..., block], np.hypot(error, steps)[..., block]
@@ -148,8 +142,11 @@ def _means(level, error):
 
 
 def _steps(level):
-    """The larger of the steps from each block of columns to the one before and after."""
-    step = np.abs(np.diff(level, axis=-1))
+    """The larger of the steps from each block of columns to the one before and after.
+
+    To and from levels that are not known, NaN, there are none.
+    """
+    step = np.nan_to_num(np.abs(np.diff(level, axis=-1)))
     ends = [(0, 0)] * (level.ndim - 1)
     return np.maximum(np.pad(step, [*ends, (0, 1)]), np.pad(step, [*ends, (1, 0)]))
 

@@ -28,7 +28,7 @@ def plot_oversampling(result, figure=None, *, panel=None, ax=None):
     from ...plotting.style import headed, sized_figure
 
     name = _brightest(result)
-    panels = _panels(result, name)
+    panels = _panels(result, name, _images(result, name))
     if panel is not None or ax is not None:
         return draw_panel(panels, panel, ax)
     figure = sized_figure(figure, (11, 9))
@@ -41,16 +41,16 @@ def plot_oversampling(result, figure=None, *, panel=None, ax=None):
     return figure
 
 
-def _panels(result, name):
-    """Functions of an axis that draw the panels of a slice, by their names."""
+def _panels(result, name, images, before=""):
+    """Functions of an axis that draw the panels of a slice; `before` stands in titles of images."""
     from ...plotting.style import legend_above, show_image, with_unit
 
-    images, part = _images(result, name), result.parts[name]
+    part = result.parts[name]
     low, high = _limits(images["data"])
     label = with_unit("light", result.sliced.image.unit)
 
     def draw_image(key, ax):
-        show_image(ax, images[key], label, title=key, vmin=low, vmax=high)
+        show_image(ax, images[key], label, title=f"{before}{key}", vmin=low, vmax=high)
         ax.set_xlabel("column of the slice")
 
     def draw_profile(ax):
@@ -69,8 +69,8 @@ def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
     figure : `~matplotlib.figure.Figure`, optional
         Default: a new one.
     panel : str, optional
-        To be drawn alone: one of ``"NAME: data"``, ``"NAME: oversampled"``, ``"NAME: trace"`` and
-        ``"NAME: profile"`` of each slit.
+        To be drawn alone: one of ``"NAME: data"``, ``"NAME: oversampled"``, or ``"NAME: replaced"``
+        where pixels were, ``"NAME: trace"`` and ``"NAME: profile"`` of each slit.
     ax : `~matplotlib.axes.Axes`, optional
         Where to draw that panel; default: a new figure.
     n_most : int
@@ -90,18 +90,13 @@ def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
     figure = sized_figure(figure, (13, 1.0 + 2.4 * n_rows))
     panels = figure.subplots(n_rows, 3, squeeze=False, width_ratios=(2, 2, 1))
     for axes, (title, result) in zip(panels, shown, strict=False):
-        trace = getattr(result, "trace_result", result)
+        trace = _trace_of(result)
         name = _brightest(trace)
-        images = _images(trace, name)
-        before, after = images["data"], images["oversampled"]
-        if trace is not result:
-            box, inside = trace.sliced.boxes[name], trace.parts[name].inside
-            after = np.where(inside, result.data[box], np.nan)
-        low, high = _limits(before)
-        made = "oversampled" if trace is result else "replaced"
-        for ax, key, values in zip(axes, ("data", made), (before, after), strict=False):
+        images = _slit_images(result, name)
+        low, high = _limits(images["data"])
+        for ax, key in zip(axes, ("data", _made(result)), strict=False):
             label = None if key == "data" else with_unit("light", trace.sliced.image.unit)
-            show_image(ax, values, label, title=f"{title}: {key}", vmin=low, vmax=high)
+            show_image(ax, images[key], label, title=f"{title}: {key}", vmin=low, vmax=high)
         _draw_profile(axes[2], trace, name, trace.parts[name])
     if shown:
         legend_above(panels[0, 2])
@@ -112,12 +107,36 @@ def plot_slits(results, figure=None, *, panel=None, ax=None, n_most=8):
 
 def _slit_panels(results):
     """Functions of an axis that draw the panels of slits, by the names of both."""
-    found = {}
-    for title, result in results.items():
-        trace = getattr(result, "trace_result", result)
-        panels = _panels(trace, _brightest(trace))
-        found |= {f"{title}: {key}": draw for key, draw in panels.items()}
-    return found
+    return {f"{title}: {key}": partial(_draw_slit_panel, title, result, key)
+            for title, result in results.items()
+            for key in ("data", _made(result), "trace", "profile")}  # fmt: skip
+
+
+def _draw_slit_panel(title, result, key, ax):
+    trace = _trace_of(result)
+    name = _brightest(trace)
+    _panels(trace, name, _slit_images(result, name), f"{title}: ")[key](ax)
+
+
+def _trace_of(result):
+    """The trace model that a result is of, or has replaced pixels by."""
+    return getattr(result, "trace_result", result)
+
+
+def _made(result):
+    """What a result is called among the images of its slit."""
+    return "replaced" if hasattr(result, "trace_result") else "oversampled"
+
+
+def _slit_images(result, name):
+    """Images of a slice as of `_images`, the second with the pixels that were replaced."""
+    trace = _trace_of(result)
+    images = _images(trace, name)
+    if trace is result:
+        return images
+    box, inside = trace.sliced.boxes[name], trace.parts[name].inside
+    return {"data": images["data"], "replaced": np.where(inside, result.data[box], np.nan),
+            "trace": images["trace"]}  # fmt: skip
 
 
 def _images(result, name):

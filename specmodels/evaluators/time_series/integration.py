@@ -69,14 +69,13 @@ class IntegrationFitter:
     sigma: float = 4.5
 
     @cached_property
-    def profiles(self):
-        """What an integration is made of."""
+    def _made(self):
         return self.geometry.profiles()
 
-    @cached_property
-    def rest(self):
-        """Light of the sources where nothing has moved, shape (n_source, n_column, n_row)."""
-        return self.light(np.zeros(2))
+    @property
+    def profiles(self):
+        """What an integration is made of, a `MovingProfiles`."""
+        return self._made[0]
 
     def light(self, movement):
         """Light of the sources at a shift and a stretch, shape (n_source, n_column, n_row)."""
@@ -110,17 +109,11 @@ class IntegrationFitter:
         data, least = prepared(image.data[part], variance, mask, self.geometry.offset)
         scale = 1.0
         if known:
-            own, typical = least[::STEP], self._typical[::STEP]
+            own, typical = least[::STEP], self._made[1][::STEP]
             ratio = own[np.isfinite(own)] * typical[np.isfinite(own)]
             ratio = ratio[ratio > 0]
             scale = float(np.median(ratio)) if ratio.size else 1.0
         return Pixels(data, least, scale)
-
-    @cached_property
-    def _typical(self):
-        """Inverse variances that are expected where nothing has moved."""
-        noise = self.profiles.noise
-        return 1 / (noise.floor + np.einsum("kx,kxy->xy", noise.slope, np.maximum(self.rest, 0)))
 
     def _outliers(self, fit, pixels, weights):
         """Pixels that disagree with the fit of the others."""

@@ -13,7 +13,7 @@ from ...numerics.moving_profiles import MovingProfiles
 from ...numerics.moving_tables import FINE, Shapes, integral_splines
 from ...numerics.normal import factorise, invert_lower
 
-__all__ = ["Geometry"]
+__all__ = ["Geometry", "largest_movements"]
 
 # Largest movements that are followed: full widths at half maximum, and relative stretch.
 LARGEST_SHIFT, LARGEST_STRETCH = 3.0, 0.6
@@ -22,6 +22,15 @@ SHIFT_SPREAD, STRETCH_SPREAD = 1.0, 0.3
 # Columns over which the variance that light brings is taken to be alike, and the part of a variance
 # that is there without light, at least.
 GAIN_COLUMNS, LEAST_FLOOR = 31, 0.02
+
+
+def largest_movements(mean):
+    """Largest shift in pixels, and relative stretch, by the extraction of a mean image."""
+    return np.array([LARGEST_SHIFT * _fwhm(mean), LARGEST_STRETCH])
+
+
+def _fwhm(mean):
+    return float(np.median(mean.fwhm(next(iter(mean.sources)))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +93,7 @@ class Geometry:
 
     def background(self, fit):
         """Sky of an integration in one pixel at the trace of the first source, (n_column,)."""
-        rows = np.round(self.result.trace(next(iter(self.result.sources))) - self.image.y[0])
-        rows = np.clip(rows, 0, len(self.image.y) - 1).astype(int)
+        rows = np.clip(np.round(self.centers[0]), 0, len(self.image.y) - 1).astype(int)
         place = rows, np.arange(len(rows))
         n_source = len(self.numbers)
         sky = np.array(self.offset[place], dtype=float) + fit.level
@@ -93,10 +101,16 @@ class Geometry:
             sky += basis[place[::-1]] * value
         return sky
 
+    @cached_property
+    def centers(self):
+        """Row of each trace, counted from the first of the image, (n_source, n_column)."""
+        traces = [self.result.trace(name) for name in self.numbers]
+        return np.array(traces, dtype=float) - self.image.y[0]
+
     @property
     def fwhm(self):
         """Full width at half maximum of the first source, in pixels."""
-        return float(np.median(self.result.fwhm(next(iter(self.result.sources)))))
+        return _fwhm(self.result)
 
     @cached_property
     def fluxes(self):
@@ -104,16 +118,24 @@ class Geometry:
         return np.array([np.nan_to_num(self.result._flux(name)[0]) for name in self.numbers])
 
     def profiles(self):
-        """What an integration is made of, a `MovingProfiles`."""
-        limit = np.array([LARGEST_SHIFT * self.fwhm, LARGEST_STRETCH])
+        """What an integration is made of, and what is expected where nothing has moved.
+
+        Returns
+        -------
+        profiles : `~specmodels.numerics.moving_profiles.MovingProfiles`
+        weights : ndarray, shape (n_column, n_row)
+            Inverse variances of a typical integration at rest.
+        """
+        limit = largest_movements(self.result)
         shapes = self.shapes(int(np.ceil(limit[0])))
-        return MovingProfiles(
-            shapes=shapes,
-            noise=self._noise(light_of(shapes, np.zeros(2), len(self.image.y))),
-            n_level=self.levels,
+        light = light_of(shapes, np.zeros(2), len(self.image.y))
+        noise = self._noise(light)
+        variance = noise.floor + np.einsum("kx,kxy->xy", noise.slope, np.maximum(light, 0))
+        profiles = MovingProfiles(
+            shapes=shapes, noise=noise, n_level=self.levels, limit=limit,
             spread=np.array([SHIFT_SPREAD * self.fwhm, STRETCH_SPREAD]),
-            limit=limit,
-        )
+        )  # fmt: skip
+        return profiles, 1 / variance
 
     def shapes(self, margin):
         """Tables of the sources, some rows beyond the image, and the sky; a `Shapes`."""
@@ -128,17 +150,16 @@ class Geometry:
                 light[p] = images[k]
         sky = [image.T for k, image in self.columns()[1].items() if k not in carriers]
         n_column, n_row = len(own.x), len(own.y)
-        traces = [self.result.trace(name) - own.y[0] for name in self.numbers]
-        start, structure = -margin - 0.5, [None] * len(traces)
+        start, structure = -margin - 0.5, [None] * len(self.centers)
         if self.structure is not None:
             structure = self.structure
         first = [FINE * (start - t) + 0.5 * (np.shape(s)[-1] - 1) if s is not None else None
-                 for t, s in zip(traces, structure, strict=True)]  # fmt: skip
+                 for t, s in zip(self.centers, structure, strict=True)]  # fmt: skip
         each = zip(lights, structure, first, strict=True)
         return Shapes(
             splines=np.array([integral_splines(*own) for own in each]),
             start=start,
-            centers=np.array(traces, dtype=float),
+            centers=self.centers,
             sky=np.array(sky, dtype=np.float32).reshape(-1, n_column, n_row),
         )
 

@@ -4,11 +4,12 @@ import numpy as np
 
 from ...numerics.robust import MAD_TO_SIGMA
 from ..extraction.status.quality import CHI2_RANGE, TESTS
+from .moving_sources import largest_movements
 
 __all__ = ["summary_of"]
 
-# Movements beyond these, in full widths and relative, are close to the largest that are followed.
-LARGEST_SHIFT, LARGEST_STRETCH = 2.5, 0.5
+# Movements beyond this part of the largest that are followed are named.
+NEAR = 5 / 6
 # Integrations whose chi-square lies so many of its standard deviations off the others are named.
 STRANGE_SIGMA = 8.0
 # A mean spectrum is no better than this where its model misses so much of the light; and no source
@@ -61,10 +62,10 @@ def _reasons(result, name, white, snr):
     strange = np.flatnonzero(seen & ~(np.abs(chi2 - middle) <= np.maximum(limit, 0.3 * middle)))
     if strange.size:
         yield f"integrations {_listed(strange)} do not fit, look at movements()['chi2_dof']"
-    shift = np.abs(result.theta[:, 0]) > LARGEST_SHIFT * np.mean(result.mean.fwhm(name))
-    far = np.flatnonzero(shift | (np.abs(result.theta[:, 1]) > LARGEST_STRETCH))
+    near = np.abs(result.theta[:, :2]) > NEAR * largest_movements(result.mean)
+    far = np.flatnonzero(near.any(axis=1))
     if far.size:
-        yield f"integrations {_listed(far)} moved or widened too far for the shared profile"
+        yield f"integrations {_listed(far)} moved or widened about as far as is followed"
 
 
 def _excess_scatter(white):

@@ -54,9 +54,7 @@ class TimeSeriesExtraction:
         ValueError
             If no pixel can be used, or the lines are tilted so that columns are not independent.
         """
-        geometry = self._geometry(*_median(series))
-        middle, usual = self._usual(series, geometry)
-        geometry = self._geometry(*self._mean(series, geometry, middle, usual))
+        geometry, usual = self._of_many(series, self._geometry(*_median(series)))
         for number in (SOME, MANY):  # at first movements are wrong by what the profiles lack
             geometry = self._with_structure(series, geometry, number, usual)
         fitter = IntegrationFitter(geometry, self.sigma)
@@ -80,63 +78,16 @@ class TimeSeriesExtraction:
         result = self.extraction.evaluate(fit, image)
         rows = slice(*np.searchsorted(image.y, (fit.image.y[0], fit.image.y[-1] + 0.5)))
         # A fit adds what a profile misses to the variance of bright pixels; here it is learnt.
-        own = fit.image if image.variance is None else image
-        variance = own.variance[... if own is fit.image else rows] * number[rows]
-        return Geometry(result, variance, light if light is None else light[rows])
+        variance = fit.image.variance if image.variance is None else image.variance[rows]
+        return Geometry(result, variance * number[rows], None if light is None else light[rows])
 
-    def _usual(self, series, geometry):
-        """Middle shift and stretch of a few integrations, and their usual chi-square per dof."""
-        fitter, moved, chi2 = IntegrationFitter(geometry, self.sigma), [], []
-        for i in _spread(series, FEW):
-            one = fitter(series[i])
-            moved.append(one.fit.theta[:2])
-            chi2.append(one.reduced_chi2)
-        known = np.isfinite(chi2)
-        usual = np.median(np.array(chi2)[known]) if known.any() else 1.0
-        good = _is_usual(np.array(chi2), usual)
-        return np.median(np.array(moved)[good if good.any() else ...], axis=0), usual
-
-    def _mean(self, series, geometry, middle, usual):
-        """Mean of the integrations as if all had moved to the middle, without hits.
-
-        Integrations whose chi-square is not the usual one are left out.
-
-        Returns
-        -------
-        mean : `~specmodels.SpectralImage`
-        number : ndarray
-            Integrations in each pixel.
-        light : ndarray
-            Mean light of the sources where they were.
-        """
+    def _of_many(self, series, geometry):
+        """Geometry of the mean of many integrations, and their usual chi-square per dof."""
         fitter = IntegrationFitter(geometry, self.sigma)
-        place = fitter.light(middle)
-        data, variance, number, light = (np.zeros(geometry.image.shape[::-1]) for _ in range(4))
-        known, numbers = series.first.variance is not None, _spread(series, MANY)
-        for i in numbers:
-            image = series[i]
-            one = fitter(image)
-            if not _is_usual(one.reduced_chi2, usual):
-                continue
-            fluxes, good = one.fit.particular[: len(place)], one.used
-            moved = np.einsum("kx,kxy->xy", fluxes, one.fit.basis[: len(place)])
-            light[good] += moved[good]
-            moved -= np.einsum("kx,kxy->xy", fluxes, place)
-            part = geometry.cut(image)
-            data[good] += (image.data[part].T - moved)[good]
-            number[good] += 1
-            variance[good] += (image.variance[part].T if known else one.residual**2)[good]
-        data, variance, number, light = (np.ascontiguousarray(a.T)
-                                         for a in (data, variance, number, light))  # fmt: skip
-        seen, safe = number > 0, np.maximum(number, 1)
-        known |= len(numbers) >= LEAST_SCATTER
-        if series.first.variance is None:
-            variance = number * _smooth(variance, number)
-        mean = geometry.result.image.replace(
-            data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
-            variance=np.where(seen, variance / safe**2, 1.0) if known else None,
-        )  # fmt: skip
-        return mean, safe, light / safe
+        middle, usual = _usual(series, fitter)
+        mean = _mean(series, fitter, middle, usual)
+        del fitter  # its tables would be held while the mean is fitted
+        return self._geometry(*mean), usual
 
     def _with_structure(self, series, geometry, number, usual):
         """The geometry with what its profiles lack in so many integrations; `ProfileStructure`."""
@@ -147,6 +98,61 @@ class TimeSeriesExtraction:
                 structure.add(one)
         known = 0 if geometry.structure is None else geometry.structure
         return replace(geometry, structure=known + structure.integrals())
+
+
+def _usual(series, fitter):
+    """Middle shift and stretch of a few integrations, and their usual chi-square per dof."""
+    moved, chi2 = [], []
+    for i in _spread(series, FEW):
+        one = fitter(series[i])
+        moved.append(one.fit.theta[:2])
+        chi2.append(one.reduced_chi2)
+    known = np.isfinite(chi2)
+    usual = np.median(np.array(chi2)[known]) if known.any() else 1.0
+    good = _is_usual(np.array(chi2), usual)
+    return np.median(np.array(moved)[good if good.any() else ...], axis=0), usual
+
+
+def _mean(series, fitter, middle, usual):
+    """Mean of the integrations as if all had moved to the middle, without hits.
+
+    Integrations whose chi-square is not the usual one are left out.
+
+    Returns
+    -------
+    mean : `~specmodels.SpectralImage`
+    number : ndarray
+        Integrations in each pixel.
+    light : ndarray
+        Mean light of the sources where they were.
+    """
+    geometry, place = fitter.geometry, fitter.light(middle)
+    data, variance, number, light = (np.zeros(geometry.image.shape[::-1]) for _ in range(4))
+    known, numbers = series.first.variance is not None, _spread(series, MANY)
+    for i in numbers:
+        image = series[i]
+        one = fitter(image)
+        if not _is_usual(one.reduced_chi2, usual):
+            continue
+        fluxes, good = one.fit.particular[: len(place)], one.used
+        moved = np.einsum("kx,kxy->xy", fluxes, one.fit.basis[: len(place)])
+        light[good] += moved[good]
+        moved -= np.einsum("kx,kxy->xy", fluxes, place)
+        part = geometry.cut(image)
+        data[good] += (image.data[part].T - moved)[good]
+        number[good] += 1
+        variance[good] += (image.variance[part].T if known else one.residual**2)[good]
+    data, variance, number, light = (np.ascontiguousarray(a.T)
+                                     for a in (data, variance, number, light))  # fmt: skip
+    seen, safe = number > 0, np.maximum(number, 1)
+    known |= len(numbers) >= LEAST_SCATTER
+    if series.first.variance is None:
+        variance = number * _smooth(variance, number)
+    mean = geometry.result.image.replace(
+        data=np.where(seen, data / safe, np.nan), mask=~seen, components={},
+        variance=np.where(seen, variance / safe**2, 1.0) if known else None,
+    )  # fmt: skip
+    return mean, safe, light / safe
 
 
 def _is_usual(chi2, usual):

@@ -37,8 +37,7 @@ class ProfileStructure:
     """
 
     def __init__(self, geometry):
-        self.centers = np.array([geometry.result.trace(name) for name in geometry.numbers])
-        self.centers -= geometry.image.y[0]
+        self.centers = geometry.centers
         n_row, n_column = geometry.image.shape
         reach = int(min(np.ceil(REACH * geometry.fwhm), n_row))
         self.sigma = geometry.fwhm / FWHM_OF_GAUSSIAN

@@ -7,7 +7,7 @@ projection of that, and `result` says what came out. Nothing here knows of jobs 
 """
 
 from .problem import SystemProblem
-from .restored import kept_of_system, restored_system
+from .restored import FOUND, kept_of_system, restored_system
 from .result import SystemFitResult
 
-__all__ = ["SystemFitResult", "SystemProblem", "kept_of_system", "restored_system"]
+__all__ = ["FOUND", "SystemFitResult", "SystemProblem", "kept_of_system", "restored_system"]

@@ -6,11 +6,10 @@ from .fit import tell_noise, values_of
 from .problem import SystemProblem
 from .result import SystemFitResult
 
-__all__ = ["kept_of_system", "restored_system"]
+__all__ = ["FOUND", "kept_of_system", "restored_system"]
 
-# What a fit found, and what else it says of itself; the rest follows from models and pixels.
+# What a fit found; the rest follows from models and pixels, but for what it says of itself.
 FOUND = ("theta", "coefficients", "response", "shared_covariance", "chi2", "dof", "held", "noise")
-SAID = ("success", "message", "n_iterations", "rejected")
 
 
 def kept_of_system(fit):
@@ -25,11 +24,11 @@ def kept_of_system(fit):
     -------
     dict
         ``images``, ``models`` (with the fitted values of what is not linear), options, strengths of
-        priors, spectra of correlated noise, and arrays by the names of the attributes.
+        priors, spectra of correlated noise, and arrays by the names in `FOUND`.
     """
     problem = fit.fitted
     share = problem.parameters.share
-    found = {key: getattr(fit, key) for key in (*FOUND, *SAID)}
+    found = {key: getattr(fit, key) for key in FOUND}
     return {
         "images": list(fit.images),
         "models": list(fit.templates),

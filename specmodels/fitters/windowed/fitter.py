@@ -148,9 +148,10 @@ class WindowedFitter(Fitter):
         before = np.inf
         for number in range(1, max(self._least_passes, MOST_PASSES)):
             last = self._next(last, number)
-            if number >= self._least_passes - 1 and not last.chi2 < (1 - SETTLED) * before:
+            chi2 = last.chi2
+            if number >= self._least_passes - 1 and not chi2 < (1 - SETTLED) * before:
                 break
-            before = last.chi2
+            before = chi2
         return last
 
     def _next(self, last, number):

@@ -101,22 +101,20 @@ def _of_system(fit):
 
     kept = kept_of_system(fit)
     models = [model_to_tree(one) for one in kept["models"]]
-    apart = {key: value for key, value in kept.items() if key not in (*SAID, "rejected")}
     # Of patterns the last counts, and in files names are sorted.
     share = list(kept["share"].items()) if isinstance(kept["share"], dict) else kept["share"]
-    return {**apart, "kind": "system", "models": models, "share": share}
+    return {**kept, "kind": "system", "models": models, "share": share}
 
 
 def _system_again(node, models, said):
-    from ...fitters.system import restored_system
+    from ...fitters.system import FOUND, restored_system
     from ...models.noise.correlated import PARTS
 
     laws, share = node.get("laws"), node["share"]
     if laws is not None:
         laws = {key: tuple(laws[key]) for key in PARTS if key in laws}
     share = share if isinstance(share, bool) else dict(share)
-    found = {key: node.get(key) for key in ("theta", "coefficients", "response", "chi2", "dof",
-                                            "shared_covariance", "held", "noise")}  # fmt: skip
+    found = {key: node.get(key) for key in FOUND}
     return restored_system(
         node["images"], models,
         options={"batch": node.get("batch"), "share": share, "ridge": node["ridge"]},
