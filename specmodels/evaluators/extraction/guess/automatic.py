@@ -288,7 +288,7 @@ class SlitModelBuilder:
         seen = both and _core_is_seen(sources, image)
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
-        nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
+        nearest = guess.least_distance / unit
         if nearest > BLENDED and not self.starts_wavelengths:
             reach = min(reach, nearest)
         if reach < LEAST_REACH:

@@ -1,0 +1,50 @@
+"""Whether a model with more in it is worth it, whatever rows it was fitted to."""
+
+import numpy as np
+import pytest
+
+import specmodels as sm
+from specmodels.evaluators.extraction import optimal
+from specmodels.evaluators.extraction.guess.richer_models import is_worth_more
+from specmodels.fitters import LinearFitter
+from specmodels.models import GaussianProfile, PolynomialTrace, Source
+
+N_ROW, N_COLUMN, STDDEV = 60, 200, 1.5
+
+
+def source(row, name):
+    trace = PolynomialTrace(0, c0=row, limits=(0, N_COLUMN - 1))
+    return Source(GaussianProfile(stddev=STDDEV), trace, name=name)
+
+
+def scene(second, seed):
+    """A source, and one with a flux of so many standard deviations of a pixel beside it."""
+    data = np.random.default_rng(seed).normal(size=(N_ROW, N_COLUMN))
+    for row, flux in ((30.0, 300.0), (40.0, second)):
+        data += flux * GaussianProfile().evaluate(np.arange(N_ROW)[:, None], row, STDDEV)
+    return sm.SpectralImage(data, variance=np.ones(data.shape))
+
+
+@pytest.mark.parametrize("rows", [slice(0, 60), slice(20, 50)])
+@pytest.mark.parametrize(("second", "is_worth"), [(0.0, False), (3.0, True)])
+def test_pixels_that_only_one_of_two_fits_has_are_no_terms(rows, second, is_worth):
+    image, fitter = scene(second, seed=1), LinearFitter()
+    simple = fitter(source(30.0, "one"), image)
+    richer = fitter(source(30.0, "one") + source(40.0, "two"), image.cutout(rows=rows))
+    assert is_worth_more(richer, simple, None) == is_worth
+
+
+def test_a_model_with_another_order_is_judged_where_that_lies(monkeypatch):
+    guesses = []
+
+    def judged(richer, fit, guess):
+        guesses.append(guess)
+        return is_worth_more(richer, fit, guess)
+
+    monkeypatch.setattr(optimal, "is_worth_more", judged)
+    x, y = np.arange(320), np.arange(48)[:, None]
+    light = 3000 * GaussianProfile().evaluate(y, np.full(320, 20.0), 1.5) + 30.0
+    light += 900 * GaussianProfile().evaluate(y, 34 - 8 * x / 320, 1.8)
+    data = np.random.default_rng(3).poisson(light).astype(float)
+    sm.OptimalExtraction()(sm.SpectralImage(data, variance=light))
+    assert any(guess.further for guess in guesses)
