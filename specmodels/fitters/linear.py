@@ -64,7 +64,7 @@ class LinearFitter(Fitter):
 def linear_result(problem, values, ridge=0.0, design=None):
     """`FitResult` of a pass in which the non-linear parameters are held at `values`."""
     form, values = problem.form, list(values)
-    design = problem.design(values) if design is None else design
+    design = problem.design(tuple(values)) if design is None else design
     solved = problem.solve(design, ridge=ridge)
     for k, value in zip(form.linear, solved.values, strict=True):
         values[k] = value if problem.batch == "columns" else value[0]

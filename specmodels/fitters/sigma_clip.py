@@ -79,16 +79,13 @@ class SigmaClipFitter(Fitter):
         -------
         FitResult
         """
-        template = model
+        result = self.fitter(model, image.replace(mask=image.mask | rejected), batch=batch)
         for _ in range(self.max_rounds):
-            cleaned = image.replace(mask=image.mask | rejected)
-            result = self.fitter(template, cleaned, batch=batch)
-            template, before = result.template, rejected
-            rejected = self.outliers(result, image)
+            before, rejected = rejected, self.outliers(result, image)
             if np.array_equal(rejected, before):
-                return result.replace(rejected=rejected)
-        cleaned = image.replace(mask=image.mask | rejected)
-        return self.fitter(template, cleaned, batch=batch).replace(rejected=rejected)
+                break
+            result = self.fitter.refit(result, [image.replace(mask=image.mask | rejected)])
+        return result.replace(rejected=rejected)
 
     def _fit_system(self, model, images, batch, share):
         """As for columns, where pixels of all images depend on one another."""
@@ -202,9 +199,9 @@ class _Parts:
         return self._parts
 
     def _made(self, chunk):
-        offset, columns = self.design.of(chunk)
-        columns = [columns[k] for k in self.problem.form.linear]
-        return offset, columns, self.design.model(self.values, chunk)
+        offset, images = self.design.of(chunk)
+        columns = [images[k] for k in self.problem.form.linear]
+        return offset, columns, self.design.model(self.values, chunk, (offset, images))
 
 
 def _hits(image):

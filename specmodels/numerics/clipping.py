@@ -50,7 +50,7 @@ def local_scale(residual, use, *, block=128):
     return out
 
 
-def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
+def reject_by_column(columns, data, weights, threshold, *, beside=None, max_fraction=0.4):
     """Reject outliers one by one in every column, by their distance from the fit of the others.
 
     The pixel with the largest residual, divided by the standard deviation that a residual has when
@@ -68,6 +68,9 @@ def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
         Data, and inverse variances, zero for pixels to leave out.
     threshold : ndarray, shape (n_pixel, n_batch)
         In standard deviations.
+    beside : pair of tuple of ndarray, optional
+        Data and weights, shape (n_pixel, n_batch), of the column before each and of the one after
+        it; weights are zero outside of the image. Default: columns lie side by side.
     max_fraction : float
         No more than this fraction of a column's pixels is removed.
 
@@ -83,16 +86,25 @@ def reject_by_column(columns, data, weights, threshold, *, max_fraction=0.4):
     if not better.any():
         return worst_first
     hits = bright_first & ~worst_first
-    better &= ~np.any(hits & ~_stand_alone(data, weights), axis=0)
+    better &= ~np.any(hits & ~_stand_alone(data, weights, beside), axis=0)
     return np.where(better, bright_first, worst_first)
 
 
-def _stand_alone(data, weights):
-    """Pixels both of whose neighbours along the last axis have far less light."""
+def _stand_alone(data, weights, beside):
+    """Pixels both of whose neighbours in the columns beside theirs have far less light."""
+    light = _light(data, weights)
+    if beside is None:
+        padded = np.pad(light, ((0, 0), (1, 1)))
+        before, after = padded[:, :-2], padded[:, 2:]
+    else:
+        before, after = (_light(*own) for own in beside)
+    return np.maximum(before, after) < LARGEST_NEIGHBOUR * light
+
+
+def _light(data, weights):
+    """Data less the median of their column, zero where they have no weight."""
     good = weights > 0
-    light = np.where(good, data - np.nan_to_num(column_median(data, good)), 0.0)
-    padded = np.pad(light, ((0, 0), (1, 1)))
-    return np.maximum(padded[:, :-2], padded[:, 2:]) < LARGEST_NEIGHBOUR * light
+    return np.where(good, data - np.nan_to_num(column_median(data, good)), 0.0)
 
 
 def relative_misfit(student, signal, use):

@@ -9,7 +9,7 @@ from .compiled import compiled
 
 __all__ = ["kept_between", "median_of", "medians_of_rows", "selected"]
 
-# Values few enough to be sorted; size of a sample, and how far from its middle to look.
+# Values few enough to select from at once; size of a sample, and how far from its middle to look.
 FEW, SAMPLE, MARGIN = 48, 33, 5
 
 

@@ -85,6 +85,31 @@ def test_what_is_as_bright_in_the_next_column_is_a_line():
     assert np.mean(out[several]) < 0.8
 
 
+def beside(data, weights, places):
+    """Columns at some places, without weight outside of the image."""
+    inside = (places >= 0) & (places < data.shape[1])
+    places = np.where(inside, places, 0)
+    return data[:, places], np.where(inside, weights[:, places], 0.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scattered_columns_are_judged_as_they_are_among_all_others(seed):
+    """Hits stand alone, a line does not, though its flanks are not among the columns judged."""
+    columns, data, hits = two_hits(seed, 0.0)
+    weights, line = np.ones(data.shape), np.zeros_like(hits)
+    line[9:11, 10:50:6] = True
+    data[line] += 150.0
+    for step in (-1, 1):
+        flank = np.roll(line, step, axis=1)
+        data[flank], weights[flank] = 100.0, 1e-4
+    whole = rejected(columns, data, weights)
+    some = np.flatnonzero((hits | line).any(axis=0))
+    few = [columns[0][:, some]], data[:, some], weights[:, some]
+    both = [beside(data, weights, some + step) for step in (-1, 1)]
+    assert_array_equal(rejected(*few, beside=both), whole[:, some])
+    assert not np.array_equal(rejected(*few), whole[:, some])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_dark_pixel_on_a_bright_source_is_still_the_one_that_goes(seed):
     rng = np.random.default_rng(seed)

@@ -282,7 +282,7 @@ class OptimalExtraction(ImageEvaluator):
         for richer in (with_bowed_sky, with_further_traces):
             for other in richer(builder, best[0], guess):
                 found = self._of_guess(image, *other)
-                if is_worth_more(found[0], best[0], guess):
+                if is_worth_more(found[0], best[0], other[1]):
                     best, (builder, _) = found, other
         return best
 

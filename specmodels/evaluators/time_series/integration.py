@@ -128,8 +128,17 @@ class IntegrationFitter:
             # With the misfit as part of the noise all pixels have one threshold.
             own = own / (scale**2 + misfit**2 * model**2 * own)
             limit = np.full(own.shape, self.sigma)
-            out[columns] = reject_by_column(basis, data[columns].T, own, limit).T
+            # Hits are told from lines by the columns beside them, whether or not these have any.
+            beside = [_columns_at(columns + step, data, weights) for step in (-1, 1)]
+            out[columns] = reject_by_column(basis, data[columns].T, own, limit, beside=beside).T
         return out
+
+
+def _columns_at(places, data, weights):
+    """Data and weights of some columns, shape (n_row, n_place); outside there is no weight."""
+    inside = (places >= 0) & (places < len(data))
+    places = np.where(inside, places, 0)
+    return data[places].T, np.where(inside, weights[places].T, 0.0)
 
 
 def _errors(fit, data, weights):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["CHUNK_BYTES", "Design"]
+__all__ = ["CHUNK_BYTES", "Design", "inputs_of", "local_values"]
 
 # Images of a chunk of columns, small enough for a cache; each chunk has the cost of its calls.
 CHUNK_BYTES = 6_000_000
@@ -51,21 +51,32 @@ class Design:
         return cut(offset, columns), {k: cut(image, columns) for k, image in images.items()}
 
     def _made(self, columns):
-        n = len(self.x)
-        local = [v[columns] if np.ndim(v) and np.shape(v)[-1] == n else v for v in self.values]
-        y = self.y[:, None]
-        inputs = (y,) if self.form.model.n_inputs == 1 else (self.x[columns][None], y)
-        return self.form.columns(local, inputs)
+        local = local_values(self.values, columns, len(self.x))
+        return self.form.columns(local, inputs_of(self.form.model, self.x[columns], self.y))
 
-    def model(self, values, columns):
-        """Image of the model with these values of the linear parameters, in some columns."""
-        offset, images = self.of(columns)
+    def model(self, values, columns, parts=None):
+        """Image of the model with these values of the linear parameters, in some columns.
+
+        What `of` gives for the columns are its ``parts``, if they have been made.
+        """
+        offset, images = self.of(columns) if parts is None else parts
         shape = (len(self.y), len(self.x[columns]))
         model = np.array(np.broadcast_to(offset, shape), dtype=float)
         for k in self.form.linear:
             value = values[k]
             model += (value[columns] if np.ndim(value) else value) * images[k]
         return model
+
+
+def local_values(values, columns, n_columns):
+    """Values in some columns: those given for each of all columns are cut."""
+    return [v[columns] if np.ndim(v) and np.shape(v)[-1] == n_columns else v for v in values]
+
+
+def inputs_of(model, x, y):
+    """Inputs of a model for pixels: rows, or columns and rows."""
+    rows = y[:, None]
+    return (rows,) if model.n_inputs == 1 else (x[None], rows)
 
 
 def cut(image, columns):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...models.linear import Outer
 from ...numerics import NormalEquations
-from .design import CHUNK_BYTES, Design
+from .design import CHUNK_BYTES, Design, inputs_of, local_values
 from .elimination import Slopes, as_image, eliminated, eliminated_from_jacobian
 from .passes import SUMS, Pass, room_for
 
@@ -115,8 +115,7 @@ class Problem:
 
     def inputs(self, chunk):
         """Inputs of the model for a chunk: rows, or columns and rows."""
-        y = self.image.y[:, None]
-        return (y,) if self.form.model.n_inputs == 1 else (self._x[chunk][None], y)
+        return inputs_of(self.form.model, self._x[chunk], self.image.y)
 
     def _pixels(self, chunk):
         memory = self._memory.setdefault((chunk.start, chunk.stop), {})
@@ -128,7 +127,7 @@ class Problem:
 
     def local(self, values, chunk):
         """Values of a chunk: those given per column are cut."""
-        return [v[chunk] if np.ndim(v) and np.shape(v)[-1] == self.n_columns else v for v in values]
+        return local_values(values, chunk, self.n_columns)
 
     def design(self, values):
         """The `Design` of the linear parameters, the others held at `values`."""

@@ -35,6 +35,10 @@ class ColumnFitResult(FitResult):
     covariance: np.ndarray = None
     common: np.ndarray | None = None
 
+    def __getstate__(self):
+        """State to pickle: an image that is soon made again would be the largest part of it."""
+        return {key: value for key, value in vars(self).items() if key != "_own_image"}
+
     @property
     def independent_columns(self):
         """Whether the linear parameters of a column know nothing of other columns."""

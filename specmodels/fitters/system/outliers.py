@@ -4,6 +4,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter, uniform_filter
 
 from ...numerics.clipping import local_scale, relative_misfit
+from ...numerics.robust import median_of_columns
 from .answers import prediction_variances
 
 __all__ = ["solution_outliers", "system_outliers"]
@@ -107,7 +108,7 @@ def _misfit(problem, images, model, student, profile_error):
     for part, image in zip(problem.slices, images, strict=True):
         own, light = (np.nan_to_num(one[part].reshape(image.shape)) for one in (student, model))
         use = own != 0
-        signal = np.abs(light - np.median(light, axis=0)) * np.sqrt(image.weights)
+        signal = np.abs(light - median_of_columns(light)) * np.sqrt(image.weights)
         error = max(profile_error, relative_misfit(own, signal, use))
         scale = np.maximum(local_scale(own, use), 1.0)
         out[part] = np.hypot(scale, error * signal).ravel()

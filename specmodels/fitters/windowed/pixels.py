@@ -276,20 +276,29 @@ class WindowPixels:
 
     def _rejected(self, columns, shape, variance, sigma):
         """Outliers of some columns, one by one, as an image."""
-        mine = np.isin(self.columns, columns)
-        place = np.searchsorted(columns, self.columns[mine])
-
-        def part(values):
-            out = np.zeros((self.shape[0], columns.size))
-            out[self.rows[mine], place] = values[mine]
-            return out
-
+        profile, height, data, weights = self._images_of(
+            columns, shape, self.height, self.data, 1 / variance
+        )
+        # Hits are told from lines by the columns beside them, which need not be suspects.
+        beside = [self._images_of(columns + step, self.data, self.weights) for step in (-1, 1)]
         found = reject_by_column(
-            [part(shape), np.ones((self.shape[0], 1)), part(self.height)], part(self.data),
-            part(1 / variance), np.full((self.shape[0], columns.size), float(sigma)),
+            [profile, np.ones((self.shape[0], 1)), height], data, weights,
+            np.full(data.shape, float(sigma)), beside=beside,
         )  # fmt: skip
         out = np.zeros(self.shape, dtype=bool)
         out[:, columns] = found
+        return out
+
+    def _images_of(self, columns, *values):
+        """Images of some columns of values per pixel, zero outside of the image of all."""
+        inside = (columns >= 0) & (columns < self.shape[1])
+        place = np.full(self.shape[1], -1)
+        place[columns[inside]] = np.flatnonzero(inside)
+        place = place[self.columns]
+        mine = place >= 0
+        out = np.zeros((len(values), self.shape[0], columns.size))
+        for image, value in zip(out, values, strict=True):
+            image[self.rows[mine], place[mine]] = value[mine]
         return out
 
 

@@ -7,6 +7,7 @@ import pytest
 
 import specmodels as sm
 from specmodels.fitters.columns import design as module
+from specmodels.fitters.columns import problem
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +57,34 @@ def test_pickle_of_a_design_has_no_images(fit):
     np.testing.assert_array_equal(
         copy.model(fit.values, slice(0, 9)), fit.design.model(fit.values, slice(0, 9))
     )
+
+
+def test_pickle_of_a_fit_has_no_image_of_the_model(fit):
+    expected = fit.predict()
+    assert "_own_image" in vars(fit)
+    copy = pickle.loads(pickle.dumps(fit))
+    assert "_own_image" not in vars(copy)
+    np.testing.assert_array_equal(copy.predict(), expected)
+
+
+def test_hits_are_told_from_images_that_are_made_once(fit, monkeypatch):
+    """Of many pixels, in chunks: each is asked for its threshold, and for its outliers."""
+    for where in (module, problem):
+        monkeypatch.setattr(where, "CHUNK_BYTES", 0)
+    other = fit.replace(values=fit.values)
+    assert not other.design.is_kept
+    made, of = [], other.form.columns
+    monkeypatch.setattr(other.form, "columns", lambda *args: made.append(1) or of(*args))
+    sm.SigmaClipFitter().outliers(other, other.image)
+    n_chunks = len(list(other.problem().chunks(8)))
+    assert n_chunks > 5
+    assert len(made) == 2 * n_chunks
+
+
+def test_design_keeps_the_values_that_it_was_made_of():
+    slit, _ = sm.datasets.make_slit()
+    model = sm.Source(sm.GaussianProfile(stddev=2.0), sm.PolynomialTrace(0, c0=20.0), name="star")
+    fit = sm.LinearFitter()(model, slit)
+    flux = fit.form.linear[0]
+    assert np.ndim(fit.values[flux]) == 1
+    assert np.ndim(fit.design.values[flux]) == 0

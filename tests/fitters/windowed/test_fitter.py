@@ -331,3 +331,17 @@ class TestBadInput:
         image = slit[0]
         with pytest.raises(ValueError, match="do not change"):
             sm.WindowedFitter()(None, image.replace(spatial=np.ones(image.shape)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hits_in_scattered_columns_stand_alone(seed):
+    """What lies beside a hit in the image counts, and not the next column that has one."""
+    shape, hits = (20, 60), np.zeros((20, 60), dtype=bool)
+    hits[9:11, 10::10] = True
+    data = np.random.default_rng(seed).normal(size=shape) + 150.0 * hits
+    pixels = WindowPixels.of(sm.SpectralImage(data, variance=np.ones(shape)))
+    profile = np.exp(-0.5 * (pixels.rows - 9.3) ** 2)
+    found = pixels.scales(profile, np.ones(data.size, dtype=bool))
+    kept = pixels.image_of(pixels.judged(profile, *found, 4.5, 0.01), True)
+    assert not kept[hits].any()
+    assert np.count_nonzero(~kept & ~hits) <= 2

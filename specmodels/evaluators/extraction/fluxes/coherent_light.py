@@ -236,7 +236,8 @@ def summed_flux(fit, position, columns, zones, light):
     SummedFlux
     """
     image, form = fit.image, fit.form
-    local = [v[columns] if np.ndim(v) else v for v in fit.known_values]
+    flux = fit.known_values[position]
+    flux = flux[columns] if np.ndim(flux) else flux
     _, basis = fit.design.of(columns)
     shape = (image.shape[0], len(columns))
     basis = {k: np.broadcast_to(basis[k], shape) for k in form.linear}
@@ -246,7 +247,7 @@ def summed_flux(fit, position, columns, zones, light):
     weights = (zones[position] & (fitted | lines)).astype(float)
     dark = inverse * ~(np.any(list(zones.values()), axis=0) | light.found[:, columns])
     weights -= _sky_weights(weights, dark, [a for k, a in basis.items() if k not in zones])
-    source = np.nan_to_num(local[position] * basis[position]) + light.residual[:, columns]
+    source = np.nan_to_num(flux * basis[position]) + light.residual[:, columns]
     basis = np.array(list(basis.values()))
     held, whole = (c[..., columns] for c in (fit.held_covariance, fit.covariance))
     rest = -np.einsum("kyx,yx->kx", basis, weights)
@@ -261,7 +262,7 @@ def summed_flux(fit, position, columns, zones, light):
     common = np.einsum("kx,kqx->qx", rest, common_errors(fit)[..., columns])
     between = np.sum((response - fitted_response) ** 2 * variance, axis=0)
     return SummedFlux(
-        flux=local[position] + residual, error=np.sqrt(noise), difference=residual,
+        flux=flux + residual, error=np.sqrt(noise), difference=residual,
         difference_error=np.sqrt(between), response=response, fitted_response=fitted_response,
         filled=rest[own], light=source, variance=variance, common=common,
     )  # fmt: skip

@@ -246,15 +246,15 @@ class SlitModelBuilder:
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
         Of a bright source, and where parts of the spectrum are dark, what is found is all there is;
-        but where the end of the slit cuts its light, shifts are not all seen. Where all is dark but
-        for a few lines, the trace goes on from these as those of instruments do.
+        but where the end of the slit cuts its light, shifts are not all seen. From a few lines the
+        trace goes on as those of instruments do.
         """
         whole = guess.n_bright >= N_BLOCKS // 2
         hidden = np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL or guess.is_cut
-        if self.trace_degree is not None or not (self.is_faint(guess) or (whole and hidden)):
-            found = PolynomialTrace(guess.trace_degree, limits=limits)
-            return found if whole or self.trace_degree is not None else with_trace_priors(found)
-        degree = max(guess.trace_degree, HIDDEN_DEGREE)
+        degree, grows = guess.trace_degree, self.is_faint(guess) or (whole and hidden)
+        if self.trace_degree is not None or (whole and not grows):
+            return PolynomialTrace(degree, limits=limits)
+        degree = max(degree, HIDDEN_DEGREE) if grows else degree
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
 
     def _shapes(self, snr, guess):
@@ -290,7 +290,7 @@ class SlitModelBuilder:
         seen = both and _core_is_seen(sources, image)
         largest = max(LARGEST_REACH, guess.extent / unit)
         reach = min(largest, SLIT_FRACTION * _room(sources, image) / unit)
-        nearest = np.min(np.diff(np.sort(guess.centers)), initial=np.inf) / unit
+        nearest = guess.least_distance / unit
         if nearest > BLENDED and not self.starts_wavelengths:
             reach = min(reach, nearest)
         if reach < LEAST_REACH:

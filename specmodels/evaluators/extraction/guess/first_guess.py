@@ -78,6 +78,12 @@ class Guess:
         """Row of each source in each column, shape (n_source, n_column), the further ones last."""
         return np.stack([*(self.shape + center for center in self.centers), *self.further])
 
+    @property
+    def least_distance(self):
+        """Rows between the two traces that come nearest to one another; infinite of one alone."""
+        rows = self.traces if self.further else self.centers
+        return np.min(np.diff(np.sort(rows, axis=0), axis=0), initial=np.inf)
+
 
 def find_sources(image, *, n_sources=None, trace_degree=None):
     """Find traces in an image.

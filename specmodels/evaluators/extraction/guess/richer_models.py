@@ -74,7 +74,9 @@ def is_worth_more(richer, fit, guess):
         if excess[1] > rest or not sky_is_told(richer, guess):
             return False
     gained = (fit.reduced_chi2 / max(richer.reduced_chi2, 1.0) - 1) * freedom[0]
-    n_more = max(freedom[0] - freedom[1], 0.0)
+    # Their images may have other rows: of each, terms are what freedom its own pixels have lost.
+    n_pixels = [np.count_nonzero(own.image.weights) for own in (fit, richer)]
+    n_more = max(n_pixels[1] - freedom[1] - n_pixels[0] + freedom[0], 0.0)
     return gained > LEAST_GAIN + GAIN_SIGMA * np.sqrt(2 * n_more)
 
 

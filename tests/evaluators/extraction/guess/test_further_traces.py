@@ -1,9 +1,13 @@
 """Other orders, whose traces are not parallel to that of a source: found, and not taken for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import specmodels as sm
+from specmodels.evaluators.extraction.guess.automatic import SlitModelBuilder
+from specmodels.evaluators.extraction.guess.leaves import leaves_of
 from specmodels.models import GaussianProfile
 
 N_ROW, N_COLUMN = 48, 320
@@ -72,3 +76,23 @@ def test_what_the_user_says_of_sources_and_traces_is_kept(settings):
     assert "source 2" not in result.sources or "trace_degree" in settings
     assert all(leaf.trace.degree <= settings.get("trace_degree", 4)
                for leaf, _ in result.sources.values())  # fmt: skip
+
+
+def test_profile_ends_where_another_order_comes_nearest():
+    """As at the next parallel source, whose light it could take."""
+    y, near = np.arange(90)[:, None], 16.0
+    other = 40.0 + near + 8.0 * (1 - X / X[-1])
+    light = 9000 * GaussianProfile().evaluate(y, np.full(N_COLUMN, 40.0), 1.5) + 30.0
+    light += 900 * GaussianProfile().evaluate(y, other, 1.5)
+    image = sm.SpectralImage(np.random.default_rng(8).poisson(light), variance=light)
+    builder = SlitModelBuilder()
+    guess = builder.guess(image)
+    guess = replace(guess, centers=guess.centers[:1], snr=guess.snr[:1], extent=0.0)
+    assert guess.least_distance == np.inf
+    guess = replace(guess, further=(other,))
+    assert guess.least_distance == pytest.approx(near, abs=0.5)
+    sources = [leaf for leaf in leaves_of(builder.build(image, guess)) if leaf.name != "sky"]
+    assert len(sources) == 2
+    for source in sources:
+        reach = source.profile.knots[-1] * np.mean(source.part("width")(X))
+        assert reach == pytest.approx(near, rel=0.1)
