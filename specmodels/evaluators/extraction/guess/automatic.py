@@ -58,8 +58,7 @@ LARGEST_REACH, LEAST_REACH, SLIT_FRACTION = 14.0, 5.0, 0.75
 # core with wings by a hundredth of the light: a flux per column hardly depends on that, but where
 # all rows tell of one sky the throughput of the slit would have to mend it.
 CORE, FINE_CORE = 1.0, 0.8
-# It ends at the next source, which it could take light from, but for blends: these tell its shape
-# only together.
+# It ends at the next source, from which it could take light, but for blends.
 BLENDED = 7.0
 # A profile of which one side lies outside of the slit keeps its symmetric, parametric shape.
 LEAST_SIDE = 3.0
@@ -245,16 +244,15 @@ class SlitModelBuilder:
     def _trace(self, limits, guess):
         """Polynomial of the degree that was found, and no less than noise or gaps may have hidden.
 
-        Of a bright source, and where parts of the spectrum are dark, what is found is all there is;
-        but where the end of the slit cuts its light, shifts are not all seen. From a few lines the
-        trace goes on as those of instruments do.
+        Of a bright source, what is found is all there is; but where the end of the slit cuts its
+        light, shifts are not all seen. From a few lines it goes on as those of instruments do.
         """
         whole = guess.n_bright >= N_BLOCKS // 2
         hidden = np.max(np.abs(guess.snr)) <= SNR_EMPIRICAL or guess.is_cut
-        degree, grows = guess.trace_degree, self.is_faint(guess) or (whole and hidden)
+        grows = self.is_faint(guess) or (whole and hidden)
         if self.trace_degree is not None or (whole and not grows):
-            return PolynomialTrace(degree, limits=limits)
-        degree = max(degree, HIDDEN_DEGREE) if grows else degree
+            return PolynomialTrace(guess.trace_degree, limits=limits)
+        degree = max(guess.trace_degree, HIDDEN_DEGREE if grows else 0)
         return with_trace_priors(PolynomialTrace(degree, limits=limits))
 
     def _shapes(self, snr, guess):
