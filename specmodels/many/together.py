@@ -114,7 +114,7 @@ def fit_together(model, inputs, *, share=True, fitter=None, client=None, n_jobs=
     >>> model = sm.Source(sm.MoffatProfile(), sm.PolynomialTrace(1, c0=12), name="star")
     >>> model = model + sm.ColumnPolynomial(0, name="sky")
     >>> found = sm.fit_together(model, night, share={"trace_*": False}, n_jobs=1)
-    >>> list(found.parameters["name"])
+    >>> found.parameters["name"].tolist()
     ['gamma_0', 'alpha_0']
     """
     if not isinstance(model, Model) and not callable(model):
