@@ -7,6 +7,7 @@ import numpy as np
 
 from ....numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, row_means, summed_flux
+from .crossing import exchanged_light
 from .following_sky import level_that_follows
 from .hidden_wings import (
     NOTHING_HIDDEN,
@@ -129,6 +130,8 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
             around = _Around(by_position, lit, light, skies)
             own = _with_sums(own, fit, sources[name], (traces[name], fwhm[name]), around)
         out[name] = own
+    if len(out) > 1 and fit.independent_columns:
+        out = _with_crossings(out, fit, sources, traces, fwhm)
     if not has_sky:
         return out
     if all(expected_miss(leaf) == 0 for leaf, _ in sources.values()):  # what is given is right
@@ -143,6 +146,25 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
         part, error, spread = level_that_follows(fit, positions[0], out[name].error > 0)
         wings = wings.combined(part, max(error, spread))
     return {name: own.with_wings(wings) for name, own in out.items()}
+
+
+def _with_crossings(out, fit, sources, traces, fwhm):
+    """Fluxes with the errors of light that sources exchange where their traces cross."""
+    image = fit.image
+    lights = [
+        np.nan_to_num(np.broadcast_to(
+            leaf.evaluate(image.x[None], image.y[:, None], *(fit.values[k] for k in positions)),
+            image.shape,
+        ))
+        for leaf, positions in sources.values()
+    ]  # fmt: skip
+    width = np.median([np.median(fwhm[name]) for name in out])
+    rows = np.array([traces[name] for name in out])
+    errors = exchanged_light(np.array(lights), rows, width, fit.reduced_chi2)
+    return {
+        name: replace(own, error=np.hypot(own.error, error), common=np.vstack([own.common, error]))
+        for (name, own), error in zip(out.items(), errors, strict=True)
+    }
 
 
 def _of_profile(fit, position, zone):
