@@ -48,13 +48,14 @@ def opened(path):
 def ramp_of_model(model, source):
     """Frames of a RampModel, CubeModel or ImageModel, read from its tree, which is not touched.
 
-    Of files of an unknown kind every flag counts: nothing says what it means.
+    Of files of an unknown kind every flag counts, unless a table ``DQ_DEF`` says what they mean.
     """
     tree = model.instance
     data = np.array(tree["data"], dtype="f4")
     meta = _Meta(tree.get("meta") or {}, _primary_cards(tree))
     flags, group = _all_flags(tree, data.shape)
-    plain = isinstance(source, Path) and meta.is_unknown
+    says = "dq_def" in tree or "DQ_DEF" in (tree.get("extra_fits") or {})
+    plain = isinstance(source, Path) and meta.is_unknown and not says
     bits = DO_NOT_USE | (NON_SCIENCE if meta.has_dark_parts else 0)
     always, single = _flagged(flags, ALL_FLAGS if plain else bits)
     if group is not None:

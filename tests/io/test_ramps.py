@@ -177,3 +177,19 @@ def test_flags_of_the_groups_of_a_plain_file_count(tmp_path):
     ]).writeto(tmp_path / "ramp.fits")  # fmt: skip
     ramp = read_ramp(tmp_path / "ramp.fits")
     assert np.argwhere(ramp.frame_mask).tolist() == [[1, 2, 3, 5]]
+
+
+def test_flags_that_a_plain_file_defines_are_taken_at_their_word(tmp_path):
+    """A hot pixel of a reference file is no bad one."""
+    rng, shape = np.random.default_rng(8), (3, 16, 24)
+    flags = np.zeros(shape[-2:], "u1")
+    flags[3, 5], flags[4:8] = 1, 4
+    kinds = [("BIT", "u1"), ("VALUE", "u1"), ("NAME", "U20"), ("DESCRIPTION", "U4")]
+    words = np.array([(0, 1, "DO_NOT_USE", ""), (2, 4, "HOT", "")], dtype=kinds)
+    fits.HDUList([
+        fits.PrimaryHDU(),
+        fits.ImageHDU(rng.normal(size=shape).astype("f4"), name="SCI"),
+        fits.ImageHDU(flags, name="DQ"),
+        fits.BinTableHDU(words, name="DQ_DEF"),
+    ]).writeto(tmp_path / "dark.fits")  # fmt: skip
+    assert np.argwhere(read_ramp(tmp_path / "dark.fits").bad).tolist() == [[3, 5]]
