@@ -29,10 +29,12 @@ def test_columns_are_those_of_the_model(fit):
 
 def test_images_are_made_once(fit, monkeypatch):
     fit.design.of(slice(0, 10))
-    monkeypatch.setattr(fit.form, "columns", None)
+    made = []
+    monkeypatch.setattr(fit.form, "columns", lambda *inputs: made.append(inputs))
     fit.predict()
     fit.leverages()
     fit.replace(success=False).propagate(np.ones(fit.image.shape))
+    assert not made
 
 
 def test_fit_of_other_values_has_another_design(fit):

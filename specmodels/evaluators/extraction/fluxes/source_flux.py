@@ -7,7 +7,7 @@ import numpy as np
 
 from ....numerics.spectrum_covariance import SpectrumCovariance
 from .coherent_light import common_errors, row_means, summed_flux
-from .crossing import exchanged_light
+from .crossing import crossing_pairs, exchanged_light
 from .following_sky import level_that_follows
 from .hidden_wings import (
     NOTHING_HIDDEN,
@@ -22,7 +22,7 @@ from .profile_scale import MISSED, MISSED_BY_LEARNT, Differences, expected_miss,
 from .summed_light import doubtful_excess
 from .unseen_sky import unseen_sky
 
-__all__ = ["SourceFlux", "source_fluxes", "source_zones"]
+__all__ = ["SourceFlux", "source_fluxes", "source_image", "source_zones"]
 
 # How far along the slit a source reaches: full widths at half maximum, or this part of its light.
 REACH_FWHM, REACH_LIGHT = 2.0, 0.99
@@ -150,21 +150,23 @@ def source_fluxes(fit, sources, traces, fwhm, light, sky=None):
 
 def _with_crossings(out, fit, sources, traces, fwhm):
     """Fluxes with the errors of light that sources exchange where their traces cross."""
-    image = fit.image
-    lights = [
-        np.nan_to_num(np.broadcast_to(
-            leaf.evaluate(image.x[None], image.y[:, None], *(fit.values[k] for k in positions)),
-            image.shape,
-        ))
-        for leaf, positions in sources.values()
-    ]  # fmt: skip
-    width = np.median([np.median(fwhm[name]) for name in out])
     rows = np.array([traces[name] for name in out])
-    errors = exchanged_light(np.array(lights), rows, width, fit.reduced_chi2)
+    pairs = crossing_pairs(rows, np.median([np.median(fwhm[name]) for name in out]))
+    if not pairs:
+        return out
+    lights = np.array([source_image(fit, *sources[name]) for name in out])
+    errors = exchanged_light(lights, pairs, fit.reduced_chi2)
     return {
         name: replace(own, error=np.hypot(own.error, error), common=np.vstack([own.common, error]))
         for (name, own), error in zip(out.items(), errors, strict=True)
     }
+
+
+def source_image(fit, leaf, positions):
+    """Light of a source in each pixel, zero where the data do not tell, shape (n_row, n_column)."""
+    image, values = fit.image, [fit.values[k] for k in positions]
+    light = leaf.evaluate(image.x[None], image.y[:, None], *values)
+    return np.nan_to_num(np.broadcast_to(light, image.shape))
 
 
 def _of_profile(fit, position, zone):

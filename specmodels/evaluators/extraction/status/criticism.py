@@ -12,6 +12,7 @@ from ..fluxes.following_sky import level_that_follows
 from ..fluxes.hidden_wings import outer_light
 from ..fluxes.noise import scatter_of_dark_pixels
 from ..fluxes.one_sided import side_weights
+from ..fluxes.source_flux import source_image
 
 __all__ = [
     "AWAY", "LARGEST_WINGS", "LEAST_SNR", "extrapolated", "faint_under_lines", "lifted_sky",
@@ -158,10 +159,7 @@ def one_sided(result, name):
     the difference of the two sides, which is not the same part of the flux in all bands.
     """
     own, image = result.source_fluxes[name], result.fit.image
-    leaf, positions = result.sources[name]
-    values = [own.fitted, *(result.fit.values[k] for k in positions[1:])]
-    inputs = (image.x[None], image.y[:, None])
-    light = np.nan_to_num(np.broadcast_to(leaf.evaluate(*inputs, *values), image.shape))
+    light = source_image(result.fit, *result.sources[name])
     width = np.median(result.fwhm(name))
     side = side_weights(image.y, result.trace(name), width, own.zone)
     good = ~image.mask | result.coherent_light.lines

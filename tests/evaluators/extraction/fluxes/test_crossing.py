@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import specmodels as sm
-from specmodels.evaluators.extraction.fluxes.crossing import exchanged_light
+from specmodels.evaluators.extraction.fluxes.crossing import crossing_pairs, exchanged_light
 
 SHAPE = (50, 300)
 Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
@@ -19,7 +19,7 @@ def light(flux, row, sigma=1.5):
 def errors(rows, chi2_dof=2.05):
     lights = np.array([light(flux, row) for flux, row in zip((1000.0, 200.0), rows, strict=True)])
     traces = np.array([np.broadcast_to(row, SHAPE[1]) for row in rows])
-    return exchanged_light(lights, traces, 3.5, chi2_dof)
+    return exchanged_light(lights, crossing_pairs(np.array(traces), 3.5), chi2_dof)
 
 
 def test_all_of_the_fainter_may_be_the_others_where_they_cross():
